@@ -1,0 +1,28 @@
+"""Florence-2 Playground: ask Microsoft's Florence-2 about a picture and watch it answer.
+
+The exports are resolved when they are first used (PEP 562), so that importing one module of the package, such as
+`playground.tiny.scenes`, does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playground.predictor import Predictor as Predictor
+    from playground.results import Prediction as Prediction
+    from playground.results import Region as Region
+    from playground.tasks import TASKS as TASKS
+
+_HOMES = {
+    "Predictor": "playground.predictor",
+    "Prediction": "playground.results",
+    "Region": "playground.results",
+    "TASKS": "playground.tasks",
+}
+__all__ = ["TASKS", "Prediction", "Predictor", "Region"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

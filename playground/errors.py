@@ -1,0 +1,54 @@
+"""The errors that a user is meant to read.
+
+    PlaygroundError
+    ├── SettingsInvalid         an option or an environment variable cannot be used
+    ├── UnknownTask             a task that is not in the table
+    ├── InputRejected           a phrase, a region or a prompt is missing or cannot be used; `field` says which
+    ├── ImageRejected           the picture cannot be used
+    ├── CheckpointUnavailable   a checkpoint cannot be found, fetched or loaded
+    ├── PredictionInvalid       a prediction from outside does not have the wire form
+    ├── ExportRejected          a file cannot be written from this prediction
+    └── EngineFailed            the model could not finish the answer
+
+Each message is one full sentence or two: what came, what is accepted, what to do. Every other exception is a bug.
+"""
+
+
+class PlaygroundError(Exception):
+    """Base of every error whose message is shown to the user as it stands."""
+
+
+class SettingsInvalid(PlaygroundError):
+    """An option or an environment variable cannot be used."""
+
+
+class UnknownTask(PlaygroundError):
+    """A task that is not in the table."""
+
+
+class InputRejected(PlaygroundError):
+    """An input of the task is missing or cannot be used; `field` is "phrase", "regions" or "decoding"."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ImageRejected(PlaygroundError):
+    """The picture cannot be used."""
+
+
+class CheckpointUnavailable(PlaygroundError):
+    """A checkpoint cannot be found, fetched or loaded."""
+
+
+class PredictionInvalid(PlaygroundError):
+    """A prediction from outside does not have the wire form."""
+
+
+class ExportRejected(PlaygroundError):
+    """A file cannot be written from this prediction."""
+
+
+class EngineFailed(PlaygroundError):
+    """The model could not finish the answer."""

@@ -1,0 +1,62 @@
+"""The settings of one running playground. The only reader of the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from playground.errors import SettingsInvalid
+
+PREFIX = "PLAYGROUND_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every value can be set as an environment variable: `max_megapixels` as `PLAYGROUND_MAX_MEGAPIXELS`."""
+
+    checkpoint: str = ""  # catalogue name, hub id or folder; empty: chosen at the start
+    device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
+    host: str = ""  # empty: gradio's own default, which GRADIO_SERVER_NAME sets
+    port: int = 0  # 0: gradio's own default, which GRADIO_SERVER_PORT sets
+    offline: bool = False  # contact nobody
+    mcp: bool = False
+    on_zero_gpu: bool = False  # set by Hugging Face Spaces, as SPACES_ZERO_GPU
+
+    max_megapixels: int = 40
+    max_megabytes: int = 20
+    max_loaded_checkpoints: int = 2
+    image_cache_megabytes: int = 128
+    prompt_cache_megabytes: int = 128
+    queue_size: int = 32
+    hub_answer_seconds: float = 4.0  # how long the start waits for the hub before it takes the bundled checkpoint
+    download_stall_seconds: float = 60.0  # a download without a new byte for so long has failed
+    load_wait_seconds: float = 120.0  # how long a run waits for its checkpoint
+    keep_files_seconds: int = 3600  # how long uploads and saved files stay on the server's disk
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables. Raises SettingsInvalid, naming the variable."""
+        values: dict[str, str | int | float | bool] = {}
+        for setting in fields(cls):
+            name = PREFIX + setting.name.upper()
+            if name in environ:
+                values[setting.name] = _convert(environ[name], type(setting.default), name)
+        if _flag(environ.get("HF_HUB_OFFLINE", "")):
+            values["offline"] = True
+        if _flag(environ.get("SPACES_ZERO_GPU", "")):
+            values["on_zero_gpu"] = True
+        return cls(**values)  # type: ignore[arg-type]  # the types are those of the defaults
+
+
+def _flag(text: str) -> bool:
+    return text.strip().lower() in ("1", "true", "yes", "on")
+
+
+def _convert(text: str, kind: type, name: str) -> str | int | float | bool:
+    if kind is bool:
+        return _flag(text)
+    try:
+        value: str | int | float = kind(text)
+    except ValueError:
+        raise SettingsInvalid(f"{name} must be a number, but got {text!r}. Change it or unset it.") from None
+    if isinstance(value, int | float) and value < 0:
+        raise SettingsInvalid(f"{name} must not be negative, but got {text!r}. Change it or unset it.")
+    return value

@@ -1,0 +1,132 @@
+"""The table of tasks: what a person can ask, and how Florence-2 is asked for it.
+
+A task is a row; nothing outside this module compares task tokens. Prompts are those of Florence-2's processor
+(Xiao et al., 2023, arXiv:2311.06242, and `Florence2Processor` in transformers).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from playground.errors import UnknownTask
+
+
+class InputKind(Enum):
+    """What the form must provide; each kind of text is put to the model in its own way."""
+
+    NONE = "none"
+    SENTENCE = "sentence"  # one prompt holds the whole sentence
+    CLASSES = "classes"  # a comma list, one prompt with the names joined by `<and>`
+    EXPRESSIONS = "expressions"  # a comma list, one prompt an expression
+    REGIONS = "regions"  # boxes on the picture, one prompt a region
+    PROMPT = "prompt"  # the prompt itself, for checkpoints with tasks of their own
+
+    @property
+    def is_text(self) -> bool:
+        return self not in (InputKind.NONE, InputKind.REGIONS)
+
+
+class OutputKind(Enum):
+    """The shape of the answer, which decides how it is parsed and how it can be drawn."""
+
+    TEXT = "text"
+    TEXT_WITH_BOX = "text with box"
+    LABELED_BOXES = "labeled boxes"
+    BOXES = "boxes"
+    QUADS = "quads"
+    POLYGONS = "polygons"
+    BOXES_OR_POLYGONS = "boxes or polygons"
+
+    @property
+    def is_text(self) -> bool:
+        return self in (OutputKind.TEXT, OutputKind.TEXT_WITH_BOX)
+
+
+class Group(Enum):
+    """What a person wants; the value is the heading on the page."""
+
+    FIND = "Find"
+    DESCRIBE = "Describe"
+    READ = "Read"
+    REGION = "Ask about a region"
+    CUSTOM = "Custom"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to ask.
+
+    `prompt` is what the model is really asked; "{input}" is filled from the form. `then` is the id of the task that
+    is asked next, with this one's text as its sentence. `on_crop` asks about the pixels of each region alone.
+    """
+
+    id: str
+    title: str
+    group: Group
+    prompt: str
+    output_kind: OutputKind
+    input_kind: InputKind = InputKind.NONE
+    input_hint: str = ""  # the placeholder of the text field, an example
+    then: str | None = None
+    on_crop: bool = False
+
+
+_GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
+_CAPTION = "What does the image describe?"
+_DETAILED_CAPTION = "Describe in detail what is shown in the image."
+_MORE_DETAILED_CAPTION = "Describe with a paragraph what is shown in the image."
+_OCR = "What is the text in the image?"
+
+TASKS: tuple[Task, ...] = (
+    Task("<OD>", "Find every object", Group.FIND,
+         "Locate the objects with category name in the image.", OutputKind.LABELED_BOXES),
+    Task("<DENSE_REGION_CAPTION>", "Find and describe every region", Group.FIND,
+         "Locate the objects in the image, with their descriptions.", OutputKind.LABELED_BOXES),
+    Task("<REGION_PROPOSAL>", "Find regions, without names", Group.FIND,
+         "Locate the region proposals in the image.", OutputKind.BOXES),
+    Task("<OPEN_VOCABULARY_DETECTION>", "Find the things I name", Group.FIND,
+         "Locate {input} in the image.", OutputKind.BOXES_OR_POLYGONS,
+         InputKind.CLASSES, "tree, house"),
+    Task(_GROUNDING, "Locate the phrases of a sentence", Group.FIND,
+         "Locate the phrases in the caption: {input}", OutputKind.LABELED_BOXES,
+         InputKind.SENTENCE, "A tree and two boats on a beach."),
+    Task("<REFERRING_EXPRESSION_SEGMENTATION>", "Outline what I describe", Group.FIND,
+         "Locate {input} in the image with mask", OutputKind.POLYGONS,
+         InputKind.EXPRESSIONS, "the red car, the green tree"),
+    Task("<CAPTION>", "Short caption", Group.DESCRIBE, _CAPTION, OutputKind.TEXT),
+    Task("<DETAILED_CAPTION>", "Detailed caption", Group.DESCRIBE, _DETAILED_CAPTION, OutputKind.TEXT),
+    Task("<MORE_DETAILED_CAPTION>", "Long description", Group.DESCRIBE, _MORE_DETAILED_CAPTION, OutputKind.TEXT),
+    Task(f"<CAPTION>+{_GROUNDING}", "Short caption, its things located", Group.DESCRIBE,
+         _CAPTION, OutputKind.TEXT, then=_GROUNDING),
+    Task(f"<DETAILED_CAPTION>+{_GROUNDING}", "Detailed caption, its things located", Group.DESCRIBE,
+         _DETAILED_CAPTION, OutputKind.TEXT, then=_GROUNDING),
+    Task(f"<MORE_DETAILED_CAPTION>+{_GROUNDING}", "Long description, its things located", Group.DESCRIBE,
+         _MORE_DETAILED_CAPTION, OutputKind.TEXT, then=_GROUNDING),
+    Task("<OCR>", "Read the text", Group.READ, _OCR, OutputKind.TEXT),
+    Task("<OCR_WITH_REGION>", "Read the text and mark its place", Group.READ,
+         "What is the text in the image, with regions?", OutputKind.QUADS),
+    Task("<REGION_TO_CATEGORY>", "Name a region", Group.REGION,
+         "What is the region {input}?", OutputKind.TEXT_WITH_BOX, InputKind.REGIONS),
+    Task("<REGION_TO_DESCRIPTION>", "Describe a region", Group.REGION,
+         "What does the region {input} describe?", OutputKind.TEXT_WITH_BOX, InputKind.REGIONS),
+    Task("<REGION_TO_SEGMENTATION>", "Outline the thing in a region", Group.REGION,
+         "What is the polygon mask of region {input}", OutputKind.POLYGONS, InputKind.REGIONS),
+    Task("<REGION_TO_OCR>", "Read a region", Group.REGION,
+         "What text is in the region {input}?", OutputKind.TEXT, InputKind.REGIONS),
+    Task("<OCR>+<CROP>", "Read a region, cut out first", Group.REGION,
+         _OCR, OutputKind.TEXT, InputKind.REGIONS, on_crop=True),
+    Task("<CUSTOM>", "A prompt of my own (for fine-tunes)", Group.CUSTOM,
+         "{input}", OutputKind.BOXES_OR_POLYGONS, InputKind.PROMPT, "<DocVQA> What is the date on the letter?"),
+)
+
+DEFAULT_TASK = TASKS[0]
+_BY_ID = {task.id: task for task in TASKS}
+
+# The tokens that Florence-2's processor replaces by a sentence: the ids that are one token.
+TASK_TOKENS = frozenset(task.id for task in TASKS if "+" not in task.id and task.input_kind is not InputKind.PROMPT)
+
+
+def get_task(task_id: str) -> Task:
+    """Return the row with this id. Raises UnknownTask."""
+    if not isinstance(task_id, str) or task_id not in _BY_ID:
+        raise UnknownTask(f"{str(task_id)[:80]!r} is not a task of this playground. Tasks: {', '.join(_BY_ID)}.")
+    return _BY_ID[task_id]
