@@ -10,7 +10,7 @@ NUM_BINS = 1000
 
 Extent = int | npt.NDArray[np.int64]  # one side in pixels, or one side per coordinate
 
-_LOCATION = re.compile(r"<loc_(0|[1-9]\d{0,2})>")
+_LOCATION = re.compile(r"<loc_(0|[1-9][0-9]{0,2})>")
 
 
 def quantize(pixels: npt.ArrayLike, extent: Extent) -> npt.NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The values that travel: tokens from the engine, regions from the grammar, predictions to everybody.
+"""The values that travel: events from the engine, regions from the grammar, predictions to everybody.
 
 `Prediction.to_dict()` and `Prediction.from_dict()` are the one wire form: page, API and export use it.
 """
@@ -21,6 +21,14 @@ Polygon = tuple[Point, ...]
 MAX_REGIONS = 5000
 MAX_POINTS = 100_000
 MAX_TEXT = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How an answer is searched for. One beam is greedy decoding; three are what Microsoft's samples use."""
+
+    num_beams: int = 1
+    max_new_tokens: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,33 @@ class Stage(Enum):
     WRITING = "writing"
     DONE = "done"
     STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A stage begins. `encode_image_ms` and `encode_prompt_ms` are known once done; 0 means from the cache."""
+
+    stage: Stage
+    encode_image_ms: float | None = None
+    encode_prompt_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The leading beam of a beam search, whole. The final answer need not begin with it."""
+
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of every run. Truncated: the token budget ended before the answer did."""
+
+    is_truncated: bool
+    is_stopped: bool
+
+
+Event = Progress | Token | Draft | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +148,8 @@ class Prediction:
     """An answer, complete in itself at every moment of its being written.
 
     `text` is what a person reads, `raw_text` what the model wrote with its tokens (several prompts: a line each).
-    `is_truncated` says that the token budget ended before the answer did. `notices` are sentences for the user.
+    `is_draft` says that a beam search is still weighing, so that the final answer need not begin like this;
+    `is_truncated` that the token budget ended before the answer did. `notices` are sentences for the user.
     """
 
     task: str
@@ -124,6 +160,7 @@ class Prediction:
     raw_text: str = ""
     stage: Stage = Stage.WAITING
     is_final: bool = False
+    is_draft: bool = False
     is_truncated: bool = False
     notices: tuple[str, ...] = ()
     timings: Timings = field(default_factory=Timings)
@@ -151,6 +188,7 @@ class Prediction:
             "raw_text": self.raw_text,
             "stage": self.stage.value,
             "is_final": self.is_final,
+            "is_draft": self.is_draft,
             "is_truncated": self.is_truncated,
             "notices": list(self.notices),
             "timings_ms": asdict(self.timings),
@@ -183,6 +221,7 @@ def _read_prediction(wire: Mapping[str, Any]) -> Prediction:
         raw_text=_text(wire.get("raw_text", ""), "raw_text"),
         stage=Stage(wire.get("stage", Stage.DONE.value)),
         is_final=bool(wire.get("is_final", True)),
+        is_draft=bool(wire.get("is_draft", False)),
         is_truncated=bool(wire.get("is_truncated", False)),
         notices=tuple(_text(notice, "a notice") for notice in _list(wire.get("notices", []), "notices", 100)),
         timings=Timings(**{f.name: _optional_number(timings.get(f.name), f.name) for f in fields(Timings)}),

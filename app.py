@@ -1,0 +1,59 @@
+"""Start the playground: arguments, settings, page. Hugging Face Spaces starts this file too."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+
+from playground.errors import PlaygroundError
+from playground.settings import Settings
+
+
+def read_settings(arguments: list[str], environ: dict[str, str]) -> Settings:
+    """Return the settings of the environment, with the arguments of the command line over them."""
+    settings = Settings.from_env(environ)
+    parser = argparse.ArgumentParser(description="Florence-2 Playground: ask Florence-2 about a picture.")
+    parser.add_argument("--checkpoint", default=settings.checkpoint, metavar="NAME | HUB_ID | FOLDER",
+                        help="florence-2-base, florence-2-base-ft, florence-2-large, florence-2-large-ft, "
+                             "tiny-florence2, a hub id of a fine-tune, or a folder")  # fmt: skip
+    parser.add_argument("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--host", default=settings.host, help="address to listen on, such as 0.0.0.0")
+    parser.add_argument("--port", default=settings.port, type=int, help="port to listen on; 7860 or the next free one")
+    parser.add_argument("--offline", default=settings.offline, action="store_true", help="contact nobody")
+    parser.add_argument("--mcp", default=settings.mcp, action="store_true", help="serve the tools as an MCP server too")
+    return replace(settings, **vars(parser.parse_args(arguments)))
+
+
+def serve(settings: Settings) -> None:
+    """Serve the page until interrupted; the checkpoint loads in the background."""
+    # These are read when gradio and huggingface_hub are imported, hence the imports below.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if settings.on_zero_gpu:
+        import spaces  # noqa: F401  # must come before torch
+
+    from playground.images import Limits
+    from playground.pool import Pool
+    from playground.predictor import Predictor
+    from playground.ui.layout import build_app, launch_options
+
+    pool = Pool(settings)
+    pool.start()
+    if settings.on_zero_gpu:
+        pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process
+    limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
+    build_app(Predictor(pool, limits), settings).launch(**launch_options(settings))
+
+
+def main() -> None:
+    """Read the command line and serve; what a user can mend is one sentence, not a traceback."""
+    try:
+        serve(read_settings(sys.argv[1:], dict(os.environ)))
+    except PlaygroundError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+// Gradio runs this once a component, with `element`, `props`, `trigger` and `watch` in scope.
+// Labels are what a model read in somebody's picture: they enter the page as textContent only.
+
+const MAX_TAGS = 25; // with more boxes a label shows on hover only
+
+const root = element.firstElementChild;
+const [frame, picture, shapes, tags, litShape, litTag] =
+  ["frame", "picture", "shapes", "tags", "lit-shape", "lit-tag"].map((name) => root.querySelector(`.stage-${name}`));
+
+let value = {};
+let pictureKey = ""; // regions and hidden boxes belong to this picture
+let pictureUrl = "";
+let drawn = []; // what is on the stage for each box: {key, id, box, nodes}
+let hidden = new Set(); // ids of boxes
+let lit = null; // id of a box
+
+const saveRegions = (regions) => {
+  props.value = { ...props.value, regions };
+};
+const regionLayer = createRegions({
+  root,
+  save: saveRegions,
+  report: (regions) => {
+    saveRegions(regions);
+    trigger("region", { regions });
+  },
+});
+
+// ---- from Python
+
+function receive() {
+  value = props.value || {};
+  const hasPicture = Boolean(value.image && value.w && value.h);
+  const key = `${value.image?.url} ${value.w} ${value.h}`;
+  const isSame = key === pictureKey;
+  pictureKey = key;
+  if (value.hidden || !isSame) hidden = new Set(value.hidden);
+  showPicture(hasPicture);
+  showBoxes(hasPicture ? value.boxes : []);
+  const regions = value.regions || (isSame ? null : []);
+  regionLayer.take([value.w, value.h], hasPicture && value.draw, regions);
+}
+
+function showPicture(hasPicture) {
+  root.classList.toggle("is-empty", !hasPicture);
+  root.classList.toggle("is-busy", Boolean(value.busy));
+  frame.setAttribute("aria-busy", Boolean(value.busy));
+  root.style.setProperty("--ratio", hasPicture ? value.w / value.h : 1.6);
+  for (const svg of [shapes, litShape]) svg.setAttribute("viewBox", `0 0 ${value.w || 1} ${value.h || 1}`);
+  picture.hidden = !hasPicture;
+  picture.alt = value.alt || "Your picture";
+  showSource(hasPicture ? (value.annotated || value.image).url : "", Boolean(hasPicture && value.annotated));
+}
+
+async function showSource(url, isAnnotated) {
+  if (url === pictureUrl) return;
+  pictureUrl = url;
+  if (isAnnotated) {
+    const ahead = new Image();
+    ahead.src = url;
+    await ahead.decode().catch(() => {}); // the boxes stay until the picture that holds them can be painted
+    if (url !== pictureUrl) return;
+  }
+  picture.src = url;
+  root.classList.toggle("is-annotated", isAnnotated);
+}
+
+// ---- boxes
+
+function showBoxes(boxes) {
+  drawn.splice(boxes.length).forEach((entry) => entry.nodes.forEach((node) => node.remove()));
+  boxes.forEach((box, index) => {
+    const key = JSON.stringify([box, value.w, value.h]);
+    if (drawn[index]?.key !== key) put(index, { key, box, id: box.id ?? index, nodes: [shapeOf(box), tagOf(box)] });
+  });
+  tags.classList.toggle("is-crowded", boxes.length > MAX_TAGS);
+  showHidden();
+}
+
+function put(index, entry) {
+  const old = drawn[index];
+  [shapes, tags].forEach((parent, which) => {
+    const node = entry.nodes[which];
+    if (!old) node.classList.add("is-new");
+    if (old) old.nodes[which].replaceWith(node);
+    else parent.append(node);
+  });
+  drawn[index] = entry;
+}
+
+function shapeOf(box) {
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  shape.setAttribute("class", "stage-shape");
+  shape.setAttribute("d", outlinesOf(box).map((points) => `M${points.join("L")}Z`).join(""));
+  shape.style.color = box.color;
+  return shape;
+}
+
+function outlinesOf({ xyxy: [x0, y0, x1, y1], quad, polygons }) {
+  if (polygons?.length) return polygons;
+  if (quad) return [[0, 2, 4, 6].map((i) => [quad[i], quad[i + 1]])];
+  return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]];
+}
+
+function tagOf({ label, color, score, xyxy }) {
+  const tag = document.createElement("div");
+  const text = tag.appendChild(document.createElement("span"));
+  tag.className = "stage-tag";
+  tag.hidden = !label;
+  tag.style.setProperty("--x", `${(100 * xyxy[0]) / value.w}%`);
+  tag.style.setProperty("--y", `${(100 * xyxy[1]) / value.h}%`);
+  text.className = "stage-label";
+  text.textContent = label;
+  text.style.backgroundColor = color;
+  text.style.color = isLight(color) ? "#000" : "#fff";
+  if (score != null) text.appendChild(document.createElement("small")).textContent = `${Math.round(100 * score)}%`;
+  return tag;
+}
+
+/** Whether black is easier to read on this color than white, by the contrast ratio of WCAG 2. */
+function isLight(color) {
+  const [r, g, b] = [1, 3, 5]
+    .map((start) => parseInt(color.slice(start, start + 2), 16) / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
+}
+
+// ---- lighting and hiding
+
+function showHidden() {
+  drawn.forEach(({ id, nodes }) => nodes.forEach((node) => node.classList.toggle("is-hidden", hidden.has(id))));
+  showLit();
+}
+
+/** A copy of the lit box stands above the others, which dim as one layer: it costs the same for 3 boxes and for 300. */
+function showLit() {
+  const entry = drawn.find(({ id }) => id === lit && !hidden.has(id));
+  const [shape, tag] = entry ? entry.nodes.map((node) => node.cloneNode(true)) : [];
+  litShape.replaceChildren(...(entry ? [shape] : []));
+  litTag.replaceChildren(...(entry ? [tag] : []));
+  [shape, tag].forEach((node) => node?.classList.remove("is-new"));
+  root.classList.toggle("is-lighting", Boolean(entry));
+}
+
+function light(id) {
+  if (id === lit) return;
+  lit = id;
+  showLit();
+  document.dispatchEvent(new CustomEvent("stage:light", { detail: id }));
+}
+
+/** The smallest box under the pointer, so that a box inside another can be reached. */
+function boxUnder(event) {
+  const { left, top, width, height } = frame.getBoundingClientRect();
+  const [x, y] = [((event.clientX - left) / width) * value.w, ((event.clientY - top) / height) * value.h];
+  const areaOf = ({ box: { xyxy: [x0, y0, x1, y1] } }) => (x1 - x0) * (y1 - y0);
+  const under = drawn.filter(({ id, box: { xyxy: [x0, y0, x1, y1] } }) =>
+    !hidden.has(id) && x0 <= x && x <= x1 && y0 <= y && y <= y1);
+  return under.length ? under.reduce((best, entry) => (areaOf(entry) < areaOf(best) ? entry : best)).id : null;
+}
+
+/** Listen to what another component says, for as long as this one is on the page. */
+function hear(name, act) {
+  document.addEventListener(name, function listener(event) {
+    if (element.isConnected) act(event.detail);
+    else document.removeEventListener(name, listener);
+  });
+}
+
+const isMouse = (event) => event.pointerType === "mouse";
+frame.addEventListener("pointerdown", (event) => isMouse(event) || light(boxUnder(event)));
+frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && light(boxUnder(event)));
+frame.addEventListener("pointerleave", (event) => isMouse(event) && light(null));
+hear("stage:light", light);
+hear("stage:hide", (ids) => {
+  hidden = new Set(ids);
+  showHidden();
+});
+watch("value", receive);
+receive();

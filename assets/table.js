@@ -1,0 +1,122 @@
+// Gradio runs this once a component, with `element`, `props`, `trigger` and `watch` in scope.
+// Labels are what a model read in somebody's picture: they enter the page as textContent only.
+
+const MAX_ROWS = 300;
+
+const part = (name) => element.querySelector(`.region-table-${name}`);
+const [scroll, more, empty, body] = [part("scroll"), part("more"), part("empty"), element.querySelector("tbody")];
+const template = element.querySelector("template");
+
+let rows = []; // one for each box shown: {key, id, row, button}
+let hidden = new Set(); // ids of boxes
+let lit = null; // id of a box
+
+const grouped = (number) => Math.round(number).toLocaleString("en-US");
+
+function receive() {
+  const value = props.value || {};
+  const boxes = value.boxes || [];
+  if (value.hidden) hidden = new Set(value.hidden);
+  else if (hidden.size) save(); // Python said nothing about it: what was hidden meanwhile stays
+  showRows(boxes.slice(0, MAX_ROWS));
+  scroll.hidden = !boxes.length;
+  more.hidden = boxes.length <= MAX_ROWS;
+  more.textContent = `and ${grouped(boxes.length - MAX_ROWS)} more`;
+  empty.hidden = Boolean(boxes.length) || !value.empty;
+  empty.textContent = value.empty || "";
+}
+
+function showRows(boxes) {
+  rows.splice(boxes.length).forEach(({ row }) => row.remove());
+  boxes.forEach((box, index) => {
+    const key = JSON.stringify(box);
+    if (rows[index]?.key === key) return;
+    const entry = { key, ...makeRow(box, box.id ?? index) };
+    if (rows[index]) rows[index].row.replaceWith(entry.row);
+    else body.append(entry.row);
+    rows[index] = entry;
+  });
+  if (rows.length && !rows.some(({ button }) => button.tabIndex === 0)) rows[0].button.tabIndex = 0;
+  showHidden();
+  showLit();
+}
+
+function makeRow(box, id) {
+  const [x0, y0, x1, y1] = box.xyxy;
+  const row = template.content.firstElementChild.cloneNode(true);
+  const cell = (name) => row.querySelector(`.region-table-${name}`);
+  cell("swatch").style.backgroundColor = box.color;
+  cell("label").textContent = box.label || "(no label)";
+  cell("score").textContent = box.score == null ? "–" : `${Math.round(100 * box.score)}%`;
+  cell("bar").hidden = box.score == null;
+  cell("bar").style.setProperty("--score", `${100 * box.score}%`);
+  cell("box").textContent = `${Math.round(x0)}, ${Math.round(y0)}, ${Math.round(x1 - x0)} × ${Math.round(y1 - y0)}`;
+  cell("area").textContent = grouped((x1 - x0) * (y1 - y0));
+  for (const name of ["pointerenter", "focusin"]) row.addEventListener(name, () => light(id));
+  for (const name of ["pointerleave", "focusout"]) row.addEventListener(name, () => light(null));
+  row.addEventListener("click", () => toggle(id));
+  row.addEventListener("keydown", step);
+  return { id, row, button: cell("toggle") };
+}
+
+function showHidden() {
+  for (const { id, row, button } of rows) {
+    row.classList.toggle("is-hidden", hidden.has(id));
+    button.setAttribute("aria-pressed", hidden.has(id));
+    button.title = hidden.has(id) ? "Show on the picture" : "Hide on the picture";
+  }
+}
+
+function showLit() {
+  body.querySelector(".is-lit")?.classList.remove("is-lit");
+  rows.find(({ id }) => id === lit)?.row.classList.add("is-lit");
+}
+
+function light(id) {
+  if (id === lit) return;
+  lit = id;
+  showLit();
+  document.dispatchEvent(new CustomEvent("stage:light", { detail: id }));
+}
+
+/** The picture lit a box: bring its row into view, scrolling the table and never the page. */
+function follow(id) {
+  if (id === lit) return;
+  light(id);
+  const row = rows.find((entry) => entry.id === id)?.row;
+  if (!row) return;
+  const head = element.querySelector("thead").offsetHeight;
+  const [top, bottom] = [row.offsetTop - head, row.offsetTop + row.offsetHeight - scroll.clientHeight];
+  scroll.scrollTop = Math.max(Math.min(scroll.scrollTop, top), bottom);
+}
+
+function toggle(id) {
+  if (!hidden.delete(id)) hidden.add(id);
+  showHidden();
+  save();
+  document.dispatchEvent(new CustomEvent("stage:hide", { detail: [...hidden] }));
+  trigger("hide", { hidden: [...hidden] });
+}
+
+/** Put the hidden boxes into the component's value, where the next event finds them as its input. */
+function save() {
+  props.value = { ...props.value, hidden: [...hidden] };
+}
+
+function step(event) {
+  const direction = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const from = rows.findIndex(({ row }) => row.contains(event.target));
+  const to = rows[from + direction];
+  if (!to) return;
+  rows[from].button.tabIndex = -1;
+  to.button.tabIndex = 0;
+  to.button.focus();
+  event.preventDefault();
+}
+
+document.addEventListener("stage:light", function listener(event) {
+  if (element.isConnected) follow(event.detail);
+  else document.removeEventListener("stage:light", listener);
+});
+watch("value", receive);
+receive();

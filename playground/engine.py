@@ -1,0 +1,391 @@
+"""Turn a picture and a prompt into a stream of tokens, for one loaded checkpoint.
+
+Knows preprocessing, the two caches, the model's lock, stopping, greedy and beam search. Knows nothing of tasks,
+regions or the web page: what the tokens mean is `grammar`'s business.
+"""
+
+import codecs
+import copy
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+from transformers.modeling_outputs import BaseModelOutput
+
+from playground.checkpoints import LoadedCheckpoint
+from playground.errors import EngineFailed
+from playground.images import InputImage
+from playground.results import Decoding, Draft, Event, Finished, Progress, Stage, Token
+
+# A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
+BIN_TOLERANCE = 5
+_ROWS_PER_PRODUCT = 64  # of the output projection, when a whole answer is scored: 64 x 51328 float32 are 13 MB
+
+
+class _StoppedError(Exception):
+    """Unwinds a forward pass whose answer nobody waits for any more."""
+
+
+class TensorCache:
+    """Keep the most recently used tensors, up to a number of bytes. Not thread-safe: used under the model's lock."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._tensors: OrderedDict[Any, torch.Tensor] = OrderedDict()
+        self.num_bytes = 0
+
+    def get(self, key: Any) -> torch.Tensor | None:
+        """Return the tensor of this key, now the most recently used one, or None."""
+        if key in self._tensors:
+            self._tensors.move_to_end(key)
+        return self._tensors.get(key)
+
+    def put(self, key: Any, tensor: torch.Tensor) -> None:
+        """Keep a tensor; one that is larger than the whole cache is not kept."""
+        if tensor.nbytes > self._max_bytes:
+            return
+        self._tensors[key] = tensor
+        self.num_bytes += tensor.nbytes
+        while self.num_bytes > self._max_bytes:
+            _, oldest = self._tensors.popitem(last=False)
+            self.num_bytes -= oldest.nbytes
+
+
+class TokenReader:
+    """Turn token ids into `Token`s, a letter at a time when it is complete (a letter may span several tokens).
+
+    `pieces` is the vocabulary by id, in the byte-level alphabet of BART's tokenizer.
+    """
+
+    def __init__(self, pieces: Sequence[str], special_ids: frozenset[int]) -> None:
+        self._pieces = pieces
+        self._special_ids = special_ids
+        self._byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def read(self, token_id: int, logprob: float | None = None, bin_probability: float | None = None) -> Token:
+        """Return the next token of the answer."""
+        piece = self._pieces[token_id] if token_id < len(self._pieces) else ""
+        is_special = token_id in self._special_ids
+        if is_special:
+            self._decoder.reset()
+            text = piece
+        else:
+            text = self._decoder.decode(self._bytes(piece))
+        return Token(token_id, text, logprob, bin_probability, is_special)
+
+    def _bytes(self, piece: str) -> bytes:
+        if all(letter in self._byte_of for letter in piece):
+            return bytes(self._byte_of[letter] for letter in piece)
+        return piece.encode()  # an added token is stored as plain text, not in the byte-level alphabet
+
+
+class Engine:
+    """One loaded checkpoint, ready to answer. Safe to call from several threads: runs take turns.
+
+    `image_encodings` counts the passes through the vision tower. The caches live and die with the engine, so that
+    the picture's digest and the prompt are key enough: checkpoint, revision and dtype never change within it.
+    """
+
+    def __init__(self, loaded: LoadedCheckpoint, *, image_cache_bytes: int, prompt_cache_bytes: int) -> None:
+        self.loaded = loaded
+        self.image_encodings = 0
+        self._model = loaded.model
+        self._tokenizer = loaded.tokenizer
+        self._pieces = loaded.tokenizer.convert_ids_to_tokens(range(len(loaded.tokenizer)))
+        self._special_ids = frozenset(loaded.tokenizer.added_tokens_decoder)
+        self._image_features = TensorCache(image_cache_bytes)
+        self._encoder_hidden_states = TensorCache(prompt_cache_bytes)
+        self._lock = threading.Lock()
+        self._text_config = loaded.model.config.text_config
+        # It would put an end under an answer that the budget has cut. `generate` takes what a configuration leaves
+        # open from the model's own, so that the rule must go there.
+        loaded.model.generation_config.forced_eos_token_id = None
+        self._num_image_tokens = int(loaded.image_processor.image_seq_length)
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        """How many tokens a prompt may have beside the picture and the two ends of the sentence."""
+        return int(self._text_config.max_position_embeddings) - self._num_image_tokens - 2
+
+    @property
+    def max_answer_tokens(self) -> int:
+        """How many tokens an answer may have: the decoder's positions, less the start token."""
+        return int(self._text_config.max_position_embeddings) - 1
+
+    @property
+    def cache_bytes(self) -> tuple[int, int]:
+        """Bytes held by the image features and by the encoder hidden states."""
+        return self._image_features.num_bytes, self._encoder_hidden_states.num_bytes
+
+    def num_tokens(self, text: str) -> int:
+        """Return the number of tokens of a prompt without its two ends."""
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def close(self) -> None:
+        """Drop the model and the caches once no run holds them."""
+        with self._lock:
+            self._model = None
+            self.loaded = replace(self.loaded, model=None)
+            self._image_features = TensorCache(0)
+            self._encoder_hidden_states = TensorCache(0)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def generate(
+        self, image: InputImage, prompt: str, decoding: Decoding = Decoding(), *, stop: threading.Event | None = None
+    ) -> Generator[Event, None, None]:
+        """Yield the events of one answer; the last is `Finished`.
+
+        Setting `stop` ends the run within one decoding step, or one block of the vision tower, with what is there.
+        Closing the generator does the same and does not wait, so that a reader that stalls never holds the model.
+        Raises EngineFailed when memory does not suffice.
+        """
+        run = _Run(image, prompt, decoding, stop or threading.Event())
+        threading.Thread(target=self._work, args=(run,), name="engine-run", daemon=True).start()
+        try:
+            while True:
+                event = run.events.get()
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, Finished):
+                    return
+        finally:
+            run.abandoned.set()
+
+    def _work(self, run: "_Run") -> None:
+        try:
+            while not self._lock.acquire(timeout=0.05):
+                run.raise_if_stopped()
+            try:
+                with torch.inference_mode():
+                    run.events.put(self._answer(run))
+            finally:
+                self._lock.release()
+        except _StoppedError:
+            run.events.put(Finished(is_truncated=False, is_stopped=True))
+        except Exception as error:
+            run.events.put(_explain(error))
+
+    def _answer(self, run: "_Run") -> Finished:
+        if self._model is None:
+            raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
+        hidden_states = self._encode(run)
+        run.raise_if_stopped()
+        num_new_tokens = max(1, min(run.decoding.max_new_tokens, self.max_answer_tokens))
+        if run.decoding.num_beams == 1:
+            return self._decode_greedily(run, hidden_states, num_new_tokens)
+        return self._search_beams(run, hidden_states, num_new_tokens)
+
+    def _encode(self, run: "_Run") -> torch.Tensor:
+        """Return the encoder hidden states of picture and prompt, of shape (1, positions, width)."""
+        key = (run.image.digest, run.prompt)
+        hidden_states = self._encoder_hidden_states.get(key)
+        if hidden_states is not None:
+            run.events.put(Progress(Stage.WRITING, 0.0, 0.0))
+            return hidden_states
+        run.events.put(Progress(Stage.ENCODING_IMAGE))
+        features, image_ms = self._encode_image(run)
+        run.events.put(Progress(Stage.ENCODING_PROMPT, image_ms))
+        started = time.perf_counter()
+        hidden_states = self._encode_prompt(run, features)
+        self._encoder_hidden_states.put(key, hidden_states)
+        run.events.put(Progress(Stage.WRITING, image_ms, _milliseconds_since(started)))
+        return hidden_states
+
+    def _encode_image(self, run: "_Run") -> tuple[torch.Tensor, float]:
+        features = self._image_features.get(run.image.digest)
+        if features is not None:
+            return features, 0.0
+        started = time.perf_counter()
+        pixel_values = self.loaded.image_processor(images=run.image.pixels, return_tensors="pt")["pixel_values"]
+        layers = [block for stage in self._model.model.vision_tower.blocks for block in stage]
+        with _checking(layers, run):
+            output = self._model.get_image_features(pixel_values.to(self._model.device))
+        self.image_encodings += 1
+        self._image_features.put(run.image.digest, output.pooler_output)
+        return output.pooler_output, _milliseconds_since(started)
+
+    def _encode_prompt(self, run: "_Run", features: torch.Tensor) -> torch.Tensor:
+        prompt_ids = self._tokenizer(run.prompt, add_special_tokens=False)["input_ids"]
+        ids = [self._text_config.bos_token_id, *prompt_ids, self._text_config.eos_token_id]
+        embeddings = self._model.get_input_embeddings()(torch.tensor([ids], device=features.device))
+        encoder = self._model.get_encoder()
+        inputs = torch.cat([features.to(embeddings.dtype), embeddings], dim=1)
+        with _checking(list(encoder.layers), run):
+            hidden_states: torch.Tensor = encoder(inputs_embeds=inputs).last_hidden_state
+        return hidden_states
+
+    def _decode_greedily(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
+        watcher = _GreedyWatcher(self._reader(), self.loaded.location_ids, run.events.put)
+        hook = self._model.lm_head.register_forward_hook(watcher.see_raw_logits)
+        try:
+            ids = self._generate(run, hidden_states, num_new_tokens, watcher)
+        finally:
+            hook.remove()
+        return self._finished(run, ids)
+
+    def _search_beams(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
+        watcher = _BeamWatcher(self._reader, run.events.put)
+        ids = self._generate(run, hidden_states, num_new_tokens, watcher)
+        reader = self._reader()
+        for token_id, logits in zip(ids, self._teacher_forced_logits(hidden_states, ids), strict=True):
+            run.events.put(reader.read(token_id, *_measure(logits, token_id, self.loaded.location_ids)))
+        return self._finished(run, ids)
+
+    def _generate(
+        self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int, watcher: LogitsProcessor
+    ) -> list[int]:
+        """Return the ids of the answer, without the decoder's start token."""
+        sequences = self._model.generate(
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden_states),
+            attention_mask=torch.ones(hidden_states.shape[:2], dtype=torch.long, device=hidden_states.device),
+            generation_config=self._generation_config(run.decoding.num_beams, num_new_tokens),
+            logits_processor=[watcher],
+            stopping_criteria=[_StopCriterion(run)],
+        )
+        ids: list[int] = sequences[0, 1:].tolist()
+        while ids and ids[-1] == self._text_config.pad_token_id:
+            ids.pop()
+        return ids
+
+    def _generation_config(self, num_beams: int, num_new_tokens: int) -> GenerationConfig:
+        """The checkpoint's own rules, but for how to search and where to end."""
+        config = copy.deepcopy(self._model.generation_config)
+        config.num_beams = num_beams
+        config.early_stopping = num_beams > 1 and bool(config.early_stopping)
+        config.do_sample = False
+        config.use_cache = True
+        config.max_length = None
+        config.max_new_tokens = num_new_tokens
+        return config
+
+    def _teacher_forced_logits(self, hidden_states: torch.Tensor, ids: Sequence[int]) -> Iterator[torch.Tensor]:
+        """Yield the raw logits, of shape (vocabulary,), with which each token of a finished answer was chosen."""
+        if not ids:
+            return
+        inputs = torch.tensor([[self._text_config.decoder_start_token_id, *ids[:-1]]], device=hidden_states.device)
+        decoder = self._model.model.language_model.decoder
+        states = decoder(input_ids=inputs, encoder_hidden_states=hidden_states, use_cache=False).last_hidden_state[0]
+        for rows in states.split(_ROWS_PER_PRODUCT):
+            yield from self._model.lm_head(rows)
+
+    def _reader(self) -> TokenReader:
+        return TokenReader(self._pieces, self._special_ids)
+
+    def _finished(self, run: "_Run", ids: list[int]) -> Finished:
+        is_complete = bool(ids) and ids[-1] == self._text_config.eos_token_id
+        is_stopped = run.is_stopped and not is_complete
+        return Finished(is_truncated=not is_complete and not is_stopped, is_stopped=is_stopped)
+
+
+class _Run:
+    """What one answer needs to know: its question, where its events go, and whether anybody still wants it."""
+
+    def __init__(self, image: InputImage, prompt: str, decoding: Decoding, stop: threading.Event) -> None:
+        self.image = image
+        self.prompt = prompt
+        self.decoding = decoding
+        self.events: SimpleQueue[Event | Exception] = SimpleQueue()
+        self.abandoned = threading.Event()
+        self._stop = stop
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set() or self.abandoned.is_set()
+
+    def raise_if_stopped(self) -> None:
+        if self.is_stopped:
+            raise _StoppedError
+
+
+class _checking:  # noqa: N801  # a context manager reads as a verb
+    """While inside, each of the layers first asks whether the run was stopped."""
+
+    def __init__(self, layers: Sequence[torch.nn.Module], run: _Run) -> None:
+        self._layers = layers
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._hooks = [layer.register_forward_pre_hook(self._check) for layer in self._layers]
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _check(self, *_: object) -> None:
+        self._run.raise_if_stopped()
+
+
+class _StopCriterion(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:  # noqa: ARG002
+        return torch.full((len(input_ids),), self._run.is_stopped, dtype=torch.bool, device=input_ids.device)
+
+
+class _GreedyWatcher(LogitsProcessor):  # type: ignore[misc]
+    """Changes nothing; as the last processor it sees what is chosen, and reports it with its raw probability.
+
+    The raw logits come from a hook on the output projection: the checkpoint's own rules have bent the scores.
+    """
+
+    def __init__(self, reader: TokenReader, location_ids: range, report: Callable[[Token], None]) -> None:
+        self._reader = reader
+        self._location_ids = location_ids
+        self._report = report
+        self._raw_logits = torch.empty(0)
+
+    def see_raw_logits(self, _module: object, _inputs: object, logits: torch.Tensor) -> None:
+        self._raw_logits = logits[0, -1]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        token_id = int(scores[0].argmax())
+        self._report(self._reader.read(token_id, *_measure(self._raw_logits, token_id, self._location_ids)))
+        return scores
+
+
+class _BeamWatcher(LogitsProcessor):  # type: ignore[misc]
+    """Changes nothing; reports the leading beam of each step."""
+
+    def __init__(self, make_reader: Callable[[], TokenReader], report: Callable[[Draft], None]) -> None:
+        self._make_reader = make_reader
+        self._report = report
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        reader = self._make_reader()
+        self._report(Draft(tuple(reader.read(token_id) for token_id in input_ids[0, 1:].tolist())))
+        return scores
+
+
+def _measure(logits: torch.Tensor, token_id: int, location_ids: range) -> tuple[float, float | None]:
+    """Return the log-probability of a token and, for a location, the mass within BIN_TOLERANCE bins of it."""
+    logprobs = logits.float().log_softmax(-1)
+    if token_id not in location_ids:
+        return float(logprobs[token_id]), None
+    first = max(location_ids.start, token_id - BIN_TOLERANCE)
+    last = min(location_ids.stop, token_id + BIN_TOLERANCE + 1)
+    return float(logprobs[token_id]), min(1.0, float(logprobs[first:last].exp().sum()))
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _explain(error: Exception) -> Exception:
+    """Turn what can happen to a healthy program into a sentence; everything else is a bug and stays as it is."""
+    # On a CPU, PyTorch reports exhausted memory as a plain RuntimeError that speaks of the allocator.
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "alloc" in str(error).lower()
+    ):
+        return EngineFailed("The machine ran out of memory while answering. Try again, or choose a smaller checkpoint.")
+    return error

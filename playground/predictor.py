@@ -1,0 +1,312 @@
+"""The use case: a picture, a task and its inputs become a stream of predictions.
+
+The only place where tasks, engine and grammar meet. Knows nothing of drawing, files or the web page.
+"""
+
+import math
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from playground import grammar
+from playground.images import InputImage, Limits, read_image
+from playground.pool import Pool, WaitCancelled
+from playground.request import Request, read_request
+from playground.results import Box, Draft, Event, Finished, Prediction, Progress, Region, Stage, Timings, Token
+from playground.settings import Settings
+from playground.tasks import InputKind, OutputKind, Task, get_task
+
+if TYPE_CHECKING:
+    from playground.engine import Engine  # the page is served before torch is imported
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One prompt of a run, and what is known of its answer beforehand."""
+
+    image: InputImage
+    prompt: str
+    output_kind: OutputKind
+    label: str = ""  # for regions that the model does not name
+    xyxy: Box | None = None  # where the question was asked
+
+
+class Predictor:
+    """Ask about pictures.
+
+        predictor = Predictor.load("tiny-florence2")
+        prediction = predictor.predict("street.png", "<OD>")
+
+    Safe to use from several threads: the model answers one at a time.
+    """
+
+    def __init__(self, pool: Pool, limits: Limits = Limits()) -> None:
+        self.pool = pool
+        self._limits = limits
+
+    @classmethod
+    def load(cls, checkpoint: str, *, device: str = "auto", offline: bool = False) -> "Predictor":
+        """Load a catalogue name, a hub id or a folder; returns when it is ready. Raises CheckpointUnavailable."""
+        # A download that goes on is worth waiting for: only one that stalls is given up.
+        settings = Settings(checkpoint=checkpoint, device=device, offline=offline, load_wait_seconds=math.inf)
+        pool = Pool(settings)
+        pool.start()
+        with pool.acquire(checkpoint, cancelled=lambda: False):
+            return cls(pool)
+
+    def read_image(self, source: Any) -> InputImage:
+        """Return a picture within the limits. Raises ImageRejected."""
+        return source if isinstance(source, InputImage) else read_image(source, self._limits)
+
+    def predict(self, image: Any, task: str, **inputs: Any) -> Prediction:
+        """Return the final prediction; the arguments are those of `run`."""
+        *_, final = self.run(image, task, **inputs)
+        return final
+
+    def run(
+        self, image: Any, task: str, *, stop: threading.Event | None = None, **inputs: Any
+    ) -> Generator[Prediction, None, None]:
+        """Check the question at once, then return a generator of ever more complete predictions.
+
+        `image` is a path, bytes, a PIL picture or an array; `inputs` are those of `request.read_request`: `phrase`,
+        `regions` (xyxy in pixels of the upright picture), `checkpoint` (a name of the pool, or empty for the one it
+        started with), `decoding` and `max_new_tokens`. Exactly one value is final, the last. Setting `stop` ends the
+        run with what is there; closing the generator ends it too.
+
+        Raises ImageRejected, UnknownTask or InputRejected at once, CheckpointUnavailable or EngineFailed on the way.
+        """
+        return self.answer(read_request(self.read_image(image), task, **inputs), stop or threading.Event())
+
+    def answer(self, request: Request, stop: threading.Event) -> Generator[Prediction, None, None]:
+        """Yield predictions for a checked question; see `run`."""
+        started = time.perf_counter()
+        name = request.checkpoint or self.pool.current_name
+        prediction = Prediction(request.task.id, name, request.image.resolution_wh)
+        yield prediction
+        try:
+            with self.pool.acquire(name, cancelled=stop.is_set) as engine:
+                answering = _Answering(request, engine, stop, started)
+                yield from answering.run()
+        except WaitCancelled:
+            yield replace(prediction, stage=Stage.STOPPED, is_final=True)
+
+
+class _Answering:
+    """One run: asks the prompts of a task one after another and gathers the answers into predictions."""
+
+    def __init__(self, request: Request, engine: "Engine", stop: threading.Event, started: float) -> None:
+        self._request = request
+        self._engine = engine
+        self._stop = stop
+        self._started = started
+        self._timings = Timings()
+        self._stage = Stage.WAITING
+        self._notices = _notices_beforehand(request, engine)
+        self._texts: list[str] = []  # of the prompts that are answered
+        self._raw_texts: list[str] = []
+        self._regions: list[Region] = []
+        self._is_truncated = False
+
+    def run(self) -> Generator[Prediction, None, None]:
+        asks = self._asks()
+        for ask in asks:
+            yield from self._run_one(ask)
+            if self._stage is Stage.STOPPED:
+                break
+        if self._request.task.then is not None and self._stage is not Stage.STOPPED and self._texts[0]:
+            yield from self._run_one(self._follow_up(self._request.task.then, self._texts[0]))
+        yield self._final()
+
+    def _asks(self) -> list[_Ask]:
+        request, task = self._request, self._request.task
+        if task.input_kind is InputKind.REGIONS:
+            return [self._region_ask(index, xyxy) for index, xyxy in enumerate(request.regions, start=1)]
+        is_named = task.input_kind is InputKind.EXPRESSIONS
+        return [
+            _Ask(request.image, self._prompt(task, phrase), task.output_kind, label=phrase if is_named else "")
+            for phrase in request.phrases or ("",)
+        ]
+
+    def _region_ask(self, index: int, xyxy: Box) -> _Ask:
+        request, task = self._request, self._request.task
+        image = request.image.crop(xyxy) if task.on_crop else request.image
+        prompt = task.prompt.format(input=grammar.render_region(xyxy, request.image.resolution_wh))
+        return _Ask(image, prompt, task.output_kind, label=f"region {index}", xyxy=xyxy)
+
+    def _follow_up(self, task_id: str, text: str) -> _Ask:
+        task = get_task(task_id)
+        return _Ask(self._request.image, self._prompt(task, grammar.neutralize(text)), task.output_kind)
+
+    def _prompt(self, task: Task, text: str) -> str:
+        """Fill the prompt with as much of the text as the model has positions for."""
+
+        def fits(length: int) -> bool:
+            filled = task.prompt.replace("{input}", text[:length])
+            return self._engine.num_tokens(filled) <= self._engine.max_prompt_tokens
+
+        if not fits(len(text)):
+            # No prompt needs more letters: a token stands for fewer than a dozen in any natural text.
+            lengths = range(min(len(text), 12 * self._engine.max_prompt_tokens))
+            first_too_long = bisect_left(lengths, True, key=lambda length: not fits(length))
+            text = text[: first_too_long - 1].rsplit(" ", 1)[0]
+            self._notice("The text was longer than the model can take; only its beginning was used.")
+        return task.prompt.replace("{input}", text)
+
+    def _run_one(self, ask: _Ask) -> Generator[Prediction, None, None]:
+        part = _Part(ask, self._request.image.resolution_wh)
+        events = self._engine.generate(ask.image, ask.prompt, self._request.decoding, stop=self._stop)
+        try:
+            for event in events:
+                self._take(part, event)
+                yield self._prediction(part)
+        finally:
+            events.close()
+        self._keep(part)
+
+    def _take(self, part: "_Part", event: Event) -> None:
+        now = (time.perf_counter() - self._started) * 1000
+        if isinstance(event, Progress):
+            self._stage = event.stage
+            self._add_encoding_times(event)
+        elif isinstance(event, Finished):
+            self._is_truncated |= event.is_truncated
+            self._stage = Stage.STOPPED if event.is_stopped else self._stage
+        else:
+            part.take(event)
+            if self._timings.first_token is None:
+                self._timings = replace(self._timings, first_token=now)
+            if self._timings.first_region is None and part.regions:
+                self._timings = replace(self._timings, first_region=now)
+
+    def _add_encoding_times(self, event: Progress) -> None:
+        if event.stage is Stage.WRITING:
+            self._timings = replace(
+                self._timings,
+                encode_image=(self._timings.encode_image or 0.0) + (event.encode_image_ms or 0.0),
+                encode_prompt=(self._timings.encode_prompt or 0.0) + (event.encode_prompt_ms or 0.0),
+            )
+
+    def _keep(self, part: "_Part") -> None:
+        self._raw_texts.append(part.raw_text)
+        self._texts.append(part.text)
+        banned = self._engine.loaded.banned_phrases
+        ignored = [region.label for region in part.regions if region.label.lower() in banned]
+        if ignored and part.is_grounding:
+            self._notice(_ignored_sentence(ignored))
+        self._regions += [region for region in part.regions if not (part.is_grounding and region.label in ignored)]
+
+    def _notice(self, sentence: str) -> None:
+        if sentence not in self._notices:
+            self._notices.append(sentence)
+
+    def _prediction(self, part: "_Part | None" = None) -> Prediction:
+        """What is known now: the answers so far and the one being written."""
+        texts, raw_texts, regions = list(self._texts), list(self._raw_texts), list(self._regions)
+        if part is not None:
+            texts.append(part.text)
+            raw_texts.append(part.raw_text)
+            regions += part.regions
+        return Prediction(
+            task=self._request.task.id,
+            checkpoint=self._engine.loaded.checkpoint.name,
+            resolution_wh=self._request.image.resolution_wh,
+            text=self._join(texts, regions),
+            regions=tuple(regions),
+            raw_text="\n".join(raw_texts),
+            stage=self._stage,
+            is_draft=part is not None and part.is_draft,
+            is_truncated=self._is_truncated,
+            notices=tuple(self._notices),
+            timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),
+        )
+
+    def _final(self) -> Prediction:
+        if self._is_truncated:
+            self._notice(
+                f"The answer was cut after {self._request.decoding.max_new_tokens} tokens. "
+                "Raise the limit under Advanced to see the rest."
+                if self._request.decoding.max_new_tokens < self._engine.max_answer_tokens
+                else "The answer was cut: it is longer than this model can write."
+            )
+        if self._stage is not Stage.STOPPED:
+            self._stage = Stage.DONE
+        return replace(self._prediction(), is_final=True)
+
+    def _join(self, texts: list[str], regions: list[Region]) -> str:
+        task = self._request.task
+        if task.then is not None:
+            return texts[0] if texts else ""
+        if len(texts) > 1 and not task.output_kind.is_text:
+            return grammar.summarize(regions)
+        if len(texts) > 1:
+            return "\n".join(f"{index}. {text}" for index, text in enumerate(texts, start=1))
+        return "\n".join(texts)
+
+
+class _Part:
+    """The answer to one prompt while it is written."""
+
+    def __init__(self, ask: _Ask, resolution_wh: tuple[int, int]) -> None:
+        self._ask = ask
+        self._resolution_wh = resolution_wh
+        self.is_draft = False
+        self.is_grounding = ask.output_kind is OutputKind.LABELED_BOXES
+        self._begin(is_draft=False)
+
+    def take(self, event: Token | Draft) -> None:
+        """Take the next token, or the whole leading beam; the first token after a draft replaces it."""
+        if isinstance(event, Draft):
+            self._begin(is_draft=True)
+            for token in event.tokens:
+                self._feed(token)
+        else:
+            if self.is_draft:
+                self._begin(is_draft=False)
+            self._feed(event)
+
+    @property
+    def text(self) -> str:
+        return self._parser.text
+
+    @property
+    def raw_text(self) -> str:
+        return "".join(token.text for token in self._tokens)
+
+    @property
+    def regions(self) -> list[Region]:
+        """The regions of the answer; text about a region is shown where it was asked."""
+        regions = [replace(region, label=region.label or self._ask.label) for region in self._parser.regions]
+        if not regions and self._ask.xyxy is not None and self._ask.output_kind.is_text and self.text:
+            score = grammar.region_score([token for token in self._tokens if not token.is_special], [])
+            return [Region(self.text, self._ask.xyxy, score)]
+        return regions
+
+    def _begin(self, *, is_draft: bool) -> None:
+        self.is_draft = is_draft
+        self._tokens: list[Token] = []
+        self._parser = grammar.Parser(self._ask.output_kind, self._resolution_wh)
+
+    def _feed(self, token: Token) -> None:
+        self._tokens.append(token)
+        self._parser.feed(token)
+
+
+def _notices_beforehand(request: Request, engine: "Engine") -> list[str]:
+    """What is to be told whatever the answer will be."""
+    loaded = engine.loaded
+    notices = [sentence for sentence in (loaded.checkpoint.note, loaded.notice) if sentence]
+    known_tasks = loaded.checkpoint.known_tasks
+    if known_tasks is not None and not known_tasks.issuperset(request.task.tokens):
+        title = f"“{request.task.title}”"
+        notices.append(f"{loaded.checkpoint.title} has not learnt {title}; its answer to that means nothing.")
+    if request.is_neutralized:
+        notices.append("Names in angle brackets are tokens of the model; yours were put to it as plain text.")
+    return notices
+
+
+def _ignored_sentence(labels: Sequence[str]) -> str:
+    names = ", ".join(f"“{label}”" for label in dict.fromkeys(labels))
+    return f"Florence-2 does not ground {names}: such words name nothing in particular. Name the thing itself."

@@ -1,0 +1,50 @@
+"""The field that takes a picture: Gradio's image field, but every file goes through our intake.
+
+Gradio's own preprocessing clips 16 bits, blackens transparency, keeps GPS, and opens any path that a raw request names.
+Here the handler gets a path inside Gradio's upload cache, or bytes; nothing is decoded. Knows nothing of the page.
+"""
+
+import base64
+import binascii
+import html
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from playground.errors import ImageRejected
+from playground.images import is_inside
+
+
+class Picture(gr.Image):
+    """A `gr.Image` whose handlers get `str` (a path in the upload cache), `bytes` (of a data URL) or None."""
+
+    def get_block_name(self) -> str:
+        """The page has one component for this class and its parent."""
+        return "image"
+
+    def preprocess(self, payload: Any) -> str | bytes | None:  # type: ignore[override]
+        """Pass on what was uploaded, and nothing else on this machine. Raises gr.Error for the user."""
+        if payload is None:
+            return None
+        try:
+            return _read(payload.path, payload.url)
+        except ImageRejected as error:
+            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+
+
+def _read(path: str | None, url: str | None) -> str | bytes | None:
+    if path and is_inside(path, get_upload_folder()):
+        return path
+    for source in (path, url):
+        if source and source.startswith("data:"):
+            return _read_data_url(source)
+    raise ImageRejected("That picture is not among the uploaded files. Upload it, then send what the upload returned.")
+
+
+def _read_data_url(url: str) -> bytes:
+    _, comma, content = url.partition(";base64,")
+    try:
+        return base64.b64decode(content, validate=True) if comma else b""
+    except (binascii.Error, ValueError):
+        raise ImageRejected("The picture's data URL is not valid base64. Upload it as a file instead.") from None

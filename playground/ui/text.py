@@ -1,0 +1,132 @@
+"""The page's own sentences. Pure functions of domain values; knows nothing of Gradio."""
+
+from collections.abc import Sequence
+
+from playground.grammar import tokenize
+from playground.pool import State, Status
+from playground.request import DECODINGS
+from playground.results import Prediction, Stage, Timings
+from playground.tasks import InputKind, OutputKind, Task, get_task
+
+TITLE = "Florence-2 Playground"
+LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
+NO_PICTURE = "Add a picture first: drop one on the field above, or pick an example."
+TABLE_EMPTY = "What the model finds is listed here."
+NOTHING_FOUND = "Nothing found."
+DRAW_HINT = "Drag on the picture to mark a region; mark as many as you like."
+DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"}
+
+Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}
+
+_DOING = {
+    Stage.WAITING: "Waiting for the model",
+    Stage.ENCODING_IMAGE: "Looking at the picture",
+    Stage.ENCODING_PROMPT: "Reading the question",
+    Stage.WRITING: "Writing",
+}
+_TONES = {
+    State.ABSENT: "plain",
+    State.DOWNLOADING: "busy",
+    State.LOADING: "busy",
+    State.READY: "good",
+    State.FAILED: "error",
+}
+
+
+def line(text: str, tone: str = "plain") -> Line:
+    """One line of text with the tone in which it is shown."""
+    return {"text": text, "tone": tone}
+
+
+def decoding_choices() -> list[tuple[str, str]]:
+    """Titles and names of the ways to decode."""
+    return [(DECODING_TITLES[name], name) for name in DECODINGS]
+
+
+def phrase_label(task: Task) -> str:
+    """What the text field asks for."""
+    return {
+        InputKind.SENTENCE: "A sentence about the picture",
+        InputKind.CLASSES: "Things to find, separated by commas",
+        InputKind.EXPRESSIONS: "What to outline, separated by commas",
+        InputKind.PROMPT: "The prompt, as the checkpoint knows it",
+    }.get(task.input_kind, "")
+
+
+def checkpoint_line(status: Status) -> Line:
+    """Which checkpoint answers, on what device, and whether it can."""
+    return line(status.message, _TONES[status.state])
+
+
+def run_line(prediction: Prediction) -> Line:
+    """What a run is doing, or how it ended."""
+    count = len(prediction.regions)
+    regions = f" · {count} {'region' if count == 1 else 'regions'}" if count else ""
+    if prediction.stage is Stage.DONE:
+        return line(f"Done in {seconds(prediction.timings.total)}{regions}", "good")
+    if prediction.stage is Stage.STOPPED:
+        return line(f"Stopped after {seconds(prediction.timings.total)}; what was drawn is kept{regions}", "warning")
+    draft = " (a draft: the careful search may still change it)" if prediction.is_draft else ""
+    return line(f"{_DOING[prediction.stage]}…{regions}{draft}", "busy")
+
+
+def seconds(milliseconds: float | None) -> str:
+    """A duration for a person: `0.4 s`, `12 s`; a dash where it was not measured."""
+    if milliseconds is None:
+        return "–"
+    value = milliseconds / 1000
+    return f"{value:.2f} s" if value < 1 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+
+
+def timings_line(timings: Timings) -> str:
+    """The time taken by each stage."""
+    encoded = "remembered" if timings.encode_image == 0 else seconds(timings.encode_image)
+    parts = [
+        f"picture {encoded}",
+        f"question {'remembered' if timings.encode_prompt == 0 else seconds(timings.encode_prompt)}",
+        f"first word after {seconds(timings.first_token)}",
+    ]
+    if timings.first_region is not None:
+        parts.append(f"first region after {seconds(timings.first_region)}")
+    return " · ".join([*parts, f"all in {seconds(timings.total)}"])
+
+
+def notes(prediction: Prediction) -> list[Line]:
+    """What the user has to know about a final answer."""
+    lines = [line(notice, "warning") for notice in prediction.notices]
+    if prediction.is_final and is_nothing_found(prediction):
+        lines.insert(0, line(NOTHING_FOUND, "plain"))
+    return lines
+
+
+def is_nothing_found(prediction: Prediction) -> bool:
+    """Whether a task that looks for things found none, or one that writes wrote nothing."""
+    if prediction.stage is Stage.STOPPED or prediction.regions:
+        return False
+    is_prose = get_task(prediction.task).input_kind is InputKind.PROMPT
+    return not prediction.text or not (get_task(prediction.task).output_kind.is_text or is_prose)
+
+
+def alt_text(prediction: Prediction) -> str:
+    """What the result shows, for those who do not see it: the text, or a count of what was found."""
+    if get_task(prediction.task).output_kind is OutputKind.TEXT and prediction.text:
+        return prediction.text
+    counts = [f"{count} × {label or 'region'}" for label, count in prediction.label_counts().items()]
+    return f"Found: {', '.join(counts)}." if counts else NOTHING_FOUND
+
+
+def label_choices(prediction: Prediction) -> list[tuple[str, str]]:
+    """Labels with their counts, for the filter."""
+    return [(f"{label or '(no label)'} · {count}", label) for label, count in prediction.label_counts().items()]
+
+
+def raw_segments(raw_text: str) -> Sequence[tuple[str, str | None]]:
+    """What the model really wrote, in pieces; location tokens and other special tokens are marked."""
+    pieces: list[tuple[str, str | None]] = []
+    for token in tokenize(raw_text):
+        kind = None if not token.is_special else "location" if token.text.startswith("<loc_") else "token"
+        if pieces and pieces[-1][1] == kind:
+            pieces[-1] = (pieces[-1][0] + token.text, kind)
+        else:
+            pieces.append((token.text, kind))
+    return pieces

@@ -1,0 +1,84 @@
+"""What more than one file needs: the bundled checkpoint ready to answer, a drawn scene, the true-size skeleton.
+
+Torch is imported by the fixtures that need it, so that the files which do without stay quick.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from playground.images import InputImage, read_image
+from playground.tiny.scenes import Scene, make_scene
+
+if TYPE_CHECKING:
+    from playground.checkpoints import LoadedCheckpoint
+    from playground.engine import Engine
+    from playground.predictor import Predictor
+
+_MEGABYTE = 1_000_000
+_SKELETON_MAKER = Path(__file__).resolve().parents[2] / "shared" / "tools" / "make_skeleton.py"
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """A purple car, a pink umbrella, an orange heart and a blue flower in a meadow."""
+    return make_scene(4)
+
+
+@pytest.fixture(scope="session")
+def image(scene: Scene) -> InputImage:
+    return read_image(scene.image)
+
+
+@pytest.fixture(scope="session")
+def loaded() -> "LoadedCheckpoint":
+    from playground import checkpoints
+
+    bundled = checkpoints.resolve(checkpoints.BUNDLED)
+    return checkpoints.load(bundled, Path(bundled.source), device="cpu")
+
+
+@pytest.fixture
+def engine(loaded: "LoadedCheckpoint") -> "Engine":
+    """A fresh engine, its caches empty, on the bundled checkpoint."""
+    from playground.engine import Engine
+
+    return Engine(loaded, image_cache_bytes=8 * _MEGABYTE, prompt_cache_bytes=8 * _MEGABYTE)
+
+
+@pytest.fixture(scope="session")
+def predictor() -> "Predictor":
+    from playground.predictor import Predictor
+
+    return Predictor.load("tiny-florence2", device="cpu", offline=True)
+
+
+@pytest.fixture(scope="session")
+def skeleton() -> Path:
+    """The folder of a Florence-2-base of the true size with random weights, made once for many runs."""
+    if not _SKELETON_MAKER.is_file():
+        pytest.skip(f"The maker of the true-size checkpoint is not on this machine: {_SKELETON_MAKER}")
+    folder = Path(tempfile.gettempdir()) / "florence-2-skeleton"
+    if not folder.is_dir():
+        unfinished = Path(tempfile.mkdtemp(prefix="florence-2-skeleton-"))
+        subprocess.run([sys.executable, _SKELETON_MAKER, unfinished], check=True, capture_output=True, timeout=240)
+        try:
+            os.rename(unfinished, folder)
+        except OSError:  # another run was quicker
+            shutil.rmtree(unfinished)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def skeleton_engine(skeleton: Path) -> "Engine":
+    from playground import checkpoints
+    from playground.engine import Engine
+
+    loaded = checkpoints.load(checkpoints.resolve(str(skeleton)), skeleton, device="cpu")
+    return Engine(loaded, image_cache_bytes=64 * _MEGABYTE, prompt_cache_bytes=64 * _MEGABYTE)

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Everything that is checked, on a bare machine: virtual environment, requirements, chromium, lint, types, tests.
+# Arguments are passed on to pytest: bash tests/run.sh -k grammar
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ ! -x .venv/bin/python ]; then
+  python3 -m venv .venv
+fi
+.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+
+if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+fi
+
+# Gradio writes stubs beside its component classes; mypy would prefer them to the source.
+find playground -name '*.pyi' -delete
+.venv/bin/ruff check .
+.venv/bin/mypy
+.venv/bin/pytest "$@"

@@ -1,0 +1,134 @@
+"""The order of the modules and the walls between them, read from the imports themselves."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+RANKS = {
+    "playground": 0,
+    "playground.errors": 0,
+    "playground.settings": 1,
+    "playground.tasks": 2,
+    "playground.results": 3,
+    "playground.locations": 4,
+    "playground.grammar": 5,
+    "playground.images": 6,
+    "playground.request": 7,
+    "playground.tiny.scenes": 7,
+    "playground.hub": 8,
+    "playground.checkpoints": 9,
+    "playground.engine": 10,
+    "playground.pool": 11,
+    "playground.predictor": 12,
+    "playground.drawing": 13,
+    "playground.export": 15,
+    "playground.tiny.evaluate": 16,
+    "playground.ui.text": 17,
+    "playground.ui.viewer": 18,
+    "playground.ui.picture": 18,
+    "playground.ui.handlers": 19,
+    "playground.ui.layout": 20,
+    "app": 21,
+}
+WALLS = {
+    "torch": ("playground.checkpoints", "playground.engine", "playground.bench", "playground.tiny"),
+    "transformers": ("playground.checkpoints", "playground.engine", "playground.bench", "playground.tiny"),
+    "huggingface_hub": ("playground.hub",),
+    "gradio": ("playground.ui", "app"),
+    "supervision": ("playground.drawing", "playground.export", "playground.tiny.evaluate"),
+    "spaces": ("app", "playground.ui.handlers"),
+}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in [*ROOT.glob("playground/**/*.py"), ROOT / "app.py"]}
+
+
+def rank(module: str) -> int:
+    if module in RANKS:
+        return RANKS[module]
+    if module.startswith("playground.export."):
+        return 14  # one file a format; the table of formats in __init__ stands on top of them
+    if module in ("playground.tiny", "playground.ui"):
+        return 0
+    raise AssertionError(f"{module} has no rank: give it one here")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, at its top or inside a function, but not for types only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        node
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & SOURCES.keys()
+            names |= submodules or {node.module}
+    return names
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_a_module_imports_only_from_modules_below_it(module: str) -> None:
+    for imported in imports(SOURCES[module]):
+        if imported in SOURCES and imported != module:
+            assert rank(imported) < rank(module), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("library", sorted(WALLS))
+def test_a_library_stays_behind_its_wall(library: str) -> None:
+    allowed = WALLS[library]
+    users = {module for module, path in SOURCES.items() for name in imports(path) if name.split(".")[0] == library}
+    strays = {m for m in users if not any(m == wall or m.startswith(wall + ".") for wall in allowed)}
+    assert not strays
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import playground", "import playground.tiny.scenes", "import playground.ui.layout", "from playground import TASKS"],
+)
+def test_the_page_and_the_scenes_are_imported_without_torch(statement: str) -> None:
+    program = f"{statement}\nimport sys\nassert 'torch' not in sys.modules, 'torch was imported'"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_task_token_is_written_outside_the_table() -> None:
+    from playground.tasks import TASK_TOKENS
+
+    allowed = {"playground.tasks"}
+    for module, path in SOURCES.items():
+        if module in allowed or module.startswith("playground.tiny"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        compared = {
+            constant.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Compare)
+            for constant in ast.walk(node)
+            if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+        }
+        assert not compared & TASK_TOKENS, f"{module} compares task tokens"
+
+
+def test_style_and_script_are_files() -> None:
+    for module, path in SOURCES.items():
+        source = path.read_text(encoding="utf-8")
+        assert "document.createElement" not in source, module
+        assert "addEventListener" not in source, module
