@@ -11,7 +11,7 @@ characters spelled out by ordinary tokens are text. Knows nothing of models, pro
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import cast
@@ -41,6 +41,8 @@ _SIZES = {
     OutputKind.QUADS: 8,
     OutputKind.POLYGONS: None,
 }
+
+Score = Callable[[Sequence[Token], Sequence[Token]], float | None]  # label tokens, location tokens
 
 _Location = tuple[Token, float]  # a location token and its coordinate in pixels
 
@@ -90,9 +92,11 @@ class Parser:
     `<poly>` turns boxes into polygons until `</poly>` where the kind allows both.
     """
 
-    def __init__(self, output_kind: OutputKind, resolution_wh: tuple[int, int]) -> None:
+    def __init__(self, output_kind: OutputKind, resolution_wh: tuple[int, int], *, score: Score | None = None) -> None:
+        """Read answers of one kind; `score` replaces `region_score`, for comparing formulas."""
         self._kind = output_kind
         self._resolution_wh = resolution_wh
+        self._score = score or region_score
         self._size = _SIZES.get(output_kind)
         self._complete: list[Region] = []
         self._text = _Text()
@@ -178,7 +182,7 @@ class Parser:
         return Region(
             label=self._label.text,
             xyxy=(min(xs), min(ys), max(xs), max(ys)),
-            score=region_score(self._label.tokens, [token for part in parts for token, _ in part]),
+            score=self._score(self._label.tokens, [token for part in parts for token, _ in part]),
             xyxyxyxy=cast(Quad, tuple(outlines[0])) if is_quad else None,
             polygons=tuple(tuple(zip(o[0::2], o[1::2], strict=True)) for o in outlines) if is_outline else (),
         )

@@ -263,10 +263,11 @@ class Handlers:
 
     def _partial_answer(self, session: Session, prediction: Prediction, *, is_drawing: bool) -> "Shown":
         boxes = boxes_from(prediction, drawing.color_of)
+        hidden: list[int] | None = [] if prediction.stage is Stage.WAITING else None  # then what the user hides stays
         return Shown(
-            stage=self._stage(session, is_drawing=is_drawing, boxes=boxes, busy=True, hidden=[]),
+            stage=self._stage(session, is_drawing=is_drawing, boxes=boxes, busy=True, hidden=hidden),
             answer=prediction.text,
-            table=RegionTableData(boxes=boxes, hidden=[], empty=text.TABLE_EMPTY),
+            table=RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
             notes=[],
             status=self.status(prediction.checkpoint, text.run_line(prediction)),
         )
@@ -282,7 +283,7 @@ class Handlers:
             stage=stage.model_copy(update={"hidden": []}),
             answer=prediction.text,
             table=table.model_copy(update={"hidden": []}),
-            notes=text.notes(prediction),
+            notes=text.notes(prediction, told=self._pool.status(prediction.checkpoint).checkpoint.note),
             status=self.status(prediction.checkpoint, text.run_line(prediction)),
             session=session,
             details=gr.update(visible=True),

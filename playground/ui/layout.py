@@ -164,11 +164,11 @@ def _result() -> Result:
     stage = Stage(elem_id="stage")
     notes = Lines(elem_id="notes")
     answer = gr.Textbox(label="Answer", buttons=["copy"], lines=1, max_lines=14, interactive=False, elem_id="answer")
+    table = RegionTable(RegionTableData(empty=text.TABLE_EMPTY), elem_id="regions")
     with gr.Column(visible=False, elem_id="details") as details:
-        with gr.Column(visible=False) as has_regions:
+        with gr.Column(visible=False, elem_id="looks") as has_regions:
             looks = _looks()
-        table = RegionTable(RegionTableData(empty=text.TABLE_EMPTY), elem_id="regions")
-        with gr.Group(elem_id="downloads"), gr.Row():
+        with gr.Row(elem_id="downloads"):
             downloads = _downloads()
         with gr.Accordion("What the model wrote", open=False):
             raw = gr.HighlightedText(
@@ -185,15 +185,14 @@ def _result() -> Result:
 
 
 def _looks() -> dict[str, Any]:
+    options: dict[str, Any] = {"interactive": True, "min_width": 160}
     with gr.Accordion("How it is drawn", open=True):
-        style = gr.CheckboxGroup(label="Style", interactive=True, elem_id="style")
+        style = gr.CheckboxGroup(label="Style", show_label=False, interactive=True, elem_id="style")
         with gr.Row():
-            min_score = gr.Slider(label="Lowest score", minimum=0, maximum=1, step=0.01, value=0, interactive=True,
-                                  min_width=160, buttons=[], elem_id="min-score")  # fmt: skip
-            opacity = gr.Slider(label="Opacity of fills", minimum=0.1, maximum=1, step=0.05, value=0.5, interactive=True,
-                                min_width=160, buttons=[], elem_id="opacity")  # fmt: skip
+            min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
+            opacity = gr.Slider(0.1, 1, 0.5, label="Opacity", step=0.05, elem_id="opacity", buttons=[], **options)
+        labels = gr.CheckboxGroup(label="Labels shown", interactive=True, elem_id="labels")
         has_labels = gr.Checkbox(label="Write labels on the picture", value=True, interactive=True, elem_id="has-labels")
-        labels = gr.CheckboxGroup(label="Labels", interactive=True, elem_id="labels")
     return {"style": style, "has_labels": has_labels, "opacity": opacity, "min_score": min_score, "labels": labels}
 
 
@@ -209,7 +208,7 @@ def _downloads() -> dict[str, Any]:
             min_width=180,
             elem_id="format",
         ),
-        "save": gr.Button("Save", min_width=90, elem_id="save"),
+        "save": gr.Button("Save", min_width=90, scale=1, elem_id="save"),
         "file": gr.DownloadButton("File", visible="hidden", elem_id="file"),
     }
 

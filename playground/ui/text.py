@@ -91,9 +91,9 @@ def timings_line(timings: Timings) -> str:
     return " · ".join([*parts, f"all in {seconds(timings.total)}"])
 
 
-def notes(prediction: Prediction) -> list[Line]:
-    """What the user has to know about a final answer."""
-    lines = [line(notice, "warning") for notice in prediction.notices]
+def notes(prediction: Prediction, *, told: str = "") -> list[Line]:
+    """What the user has to know about a final answer, but for a sentence that the page tells already."""
+    lines = [line(notice, "warning") for notice in prediction.notices if notice != told]
     if prediction.is_final and is_nothing_found(prediction):
         lines.insert(0, line(NOTHING_FOUND, "plain"))
     return lines
