@@ -82,7 +82,7 @@ function createRegions({ root, save, report }) {
     body.classList.toggle("is-selected", index === selected);
     const [x, y, width, height] = [x0, y0, x1 - x0, y1 - y0].map(Math.round);
     body.setAttribute("aria-label", `Region ${index + 1}: ${width} by ${height} pixels at ${x}, ${y}`);
-    tag.style.setProperty("--x", left);
+    tag.style.setProperty("--x", percent(w - x1, w)); // from the right: the label of an answer is at the left
     tag.style.setProperty("--y", top);
   }
 

@@ -200,18 +200,29 @@ def _count(label: str, count: int) -> str:
 
 
 def region_score(label: Sequence[Token], locations: Sequence[Token]) -> float | None:
-    """Return a region's score in 0..1: the geometric mean of the probabilities of its tokens.
+    """Return a region's score in 0..1: how sure the model is of the label, times how sure it is of the place.
 
-    `label` are the tokens of its label, which count for each region that shares it. None when any token was not
-    measured, or not as a log-probability.
+    The label counts with the geometric mean of its tokens' probabilities, the place with the mean `bin_probability`
+    of its location tokens; what a region does not have counts as 1. None when any token was not measured.
+
+    Source: `python -m playground.tiny.evaluate` on the bundled checkpoint, 150 held-out scenes, half of them blurred
+    and noisy, 989 regions. Chance that a right region is scored above a wrong one, at IoU 0.5 and at IoU 0.9:
+    all tokens alike 0.78 and 0.66; label alone 0.90 and 0.73; location mass alone 0.84 and 0.76; label and location
+    tokens 0.92 and 0.77; label and location mass, this formula, 0.92 and 0.79 (with the product of the label's tokens
+    instead of their mean 0.93 and 0.79, a tie, but it would punish long labels for their length).
     """
-    logprobs = [token.logprob for token in chain(label, locations) if token.logprob is not None]
-    if not logprobs or len(logprobs) < len(label) + len(locations):
+    logprob = _mean([token.logprob for token in label]) if label else 0.0
+    mass = _mean([token.bin_probability for token in locations]) if locations else 1.0
+    if logprob is None or mass is None or not (label or locations):
         return None
-    mean = sum(logprobs) / len(logprobs)
-    if not mean < math.inf:
-        return None
-    return math.exp(min(mean, 0.0))  # rounding may leave a certain token slightly above 0
+    # Rounding may leave a certain token slightly above its bound.
+    return math.exp(min(logprob, 0.0)) * min(max(mass, 0.0), 1.0)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None when a value is missing or is no measurement."""
+    measured = [value for value in values if value is not None and value < math.inf]
+    return sum(measured) / len(measured) if len(measured) == len(values) else None
 
 
 def tokenize(text: str) -> list[Token]:

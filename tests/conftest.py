@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -42,6 +42,14 @@ def loaded() -> "LoadedCheckpoint":
 
     bundled = checkpoints.resolve(checkpoints.BUNDLED)
     return checkpoints.load(bundled, Path(bundled.source), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def processor(loaded: "LoadedCheckpoint") -> Any:
+    """transformers' own processor of the bundled checkpoint."""
+    from transformers import Florence2Processor
+
+    return Florence2Processor.from_pretrained(loaded.checkpoint.source, backend="pil")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The engine beside transformers' own `generate`, its caches, stopping, taking turns, and what it says of each token."""
+"""The engine beside transformers' `generate`, its caches, stopping, taking turns, what it says of each token."""
 
 import threading
 import time
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import Florence2Processor
 
 from playground.checkpoints import LoadedCheckpoint
 from playground.engine import Engine, TensorCache, TokenReader
@@ -47,11 +46,6 @@ def ids_of(events: Sequence[Event]) -> list[int]:
 
 def text_of(events: Sequence[Event]) -> str:
     return "".join(token.text for token in tokens_of(events))
-
-
-@pytest.fixture(scope="session")
-def processor(loaded: LoadedCheckpoint) -> Any:
-    return Florence2Processor.from_pretrained(loaded.checkpoint.source, backend="pil")
 
 
 @pytest.fixture
@@ -241,7 +235,7 @@ def test_an_answer_that_just_fits_its_budget_is_not_truncated(
 @pytest.mark.usefixtures("endless")
 def test_a_budget_beyond_the_models_positions_is_cut_to_them(engine: Engine, image: InputImage) -> None:
     events = ask(engine, image, OD, Decoding(max_new_tokens=100_000))
-    assert len(tokens_of(events)) == engine.max_answer_tokens
+    assert len(tokens_of(events)) == engine.max_answer_tokens == 512
     assert events[-1] == Finished(is_truncated=True, is_stopped=False)
 
 
@@ -326,6 +320,8 @@ def test_stop_ends_a_beam_search_with_what_it_has(engine: Engine, image: InputIm
     with before(engine.loaded.model.lm_head, Counter(at=9, act=stop.set)):
         events = ask(engine, image, OD, BEAMS, stop=stop)
     assert len(tokens_of(events)) == 9
+    # Scoring a long answer takes longer than Stop may.
+    assert {token.logprob for token in tokens_of(events)} == {None}
     assert events[-1] == Finished(is_truncated=False, is_stopped=True)
     assert text_of(ask(engine, image, CAPTION, BEAMS)).startswith("<s>An umbrella")
 
@@ -430,7 +426,7 @@ def test_a_prompt_can_be_measured_while_another_one_is_answered(engine: Engine, 
     "error",
     [
         pytest.param(MemoryError(), id="python"),
-        pytest.param(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), id="cpu"),
+        pytest.param(RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes."), id="cpu"),
         pytest.param(torch.OutOfMemoryError("CUDA out of memory."), id="gpu"),
     ],
 )
@@ -440,7 +436,7 @@ def test_memory_that_does_not_suffice_is_a_sentence_and_the_next_run_works(
 ) -> None:
     with (
         before(engine.loaded.model.lm_head, _raiser(error)),
-        pytest.raises(EngineFailed, match="ran out of memory while answering. Try again, or choose a smaller"),
+        pytest.raises(EngineFailed, match=r"ran out of memory while answering\. Try again, or choose a smaller"),
     ):
         ask(engine, image, CAPTION, decoding)
     assert text_of(ask(engine, image, CAPTION, decoding)).startswith("<s>An umbrella, a heart")
@@ -461,13 +457,14 @@ def test_any_other_exception_is_a_bug_and_stays_itself(engine: Engine, image: In
     assert engine.image_encodings == 1
 
 
-def test_no_run_leaves_a_hook_on_the_model(engine: Engine, image: InputImage) -> None:
-    with pytest.raises(MemoryError), before(engine.loaded.model.lm_head, _raiser(KeyError("a bug"))):
-        try:
-            ask(engine, image)
-        except KeyError:
-            raise MemoryError from None
+@pytest.mark.parametrize("decoding", BOTH_DECODINGS)
+def test_a_run_that_fails_leaves_no_hook_on_the_model(
+    engine: Engine, image: InputImage, decoding: Decoding
+) -> None:
     model = engine.loaded.model
+    for module in (model.model.vision_tower.convs[1], model.get_encoder().layers[1], model.lm_head):
+        with before(module, _raiser(KeyError("a bug"))), pytest.raises(KeyError):
+            ask(engine, image, OD, decoding)
     assert [module for module in model.modules() if module._forward_hooks or module._forward_pre_hooks] == []
 
 
@@ -475,7 +472,7 @@ def test_a_closed_engine_says_that_its_checkpoint_was_unloaded(engine: Engine, i
     ask(engine, image)
     engine.close()
     assert engine.cache_bytes == (0, 0)
-    with pytest.raises(EngineFailed, match="was unloaded while the question waited. Ask again"):
+    with pytest.raises(EngineFailed, match=r"was unloaded while the question waited\. Ask again"):
         ask(engine, image)
 
 

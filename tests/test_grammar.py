@@ -46,8 +46,8 @@ POINTS_1 = ((1.5, 3.0), (9.5, 3.0), (5.5, 19.0))
 POINTS_2 = ((21.5, 3.0), (29.5, 3.0), (25.5, 19.0))
 
 
-def special(text: str, logprob: float | None = None) -> Token:
-    return Token(-1, text, logprob, is_special=True)
+def special(text: str, mass: float | None = None) -> Token:
+    return Token(-1, text, bin_probability=mass, is_special=True)
 
 
 def letters(answer: str) -> list[Token]:
@@ -354,10 +354,10 @@ def test_unknown_special_tokens_say_nothing() -> None:
 
 
 def test_a_letter_that_spans_tokens_belongs_to_one_label() -> None:
-    tokens = [Token(5, "", -0.1), Token(6, "", -0.2), Token(7, "中", -0.3), *[special("<loc_1>", 0.0)] * 4]
+    tokens = [Token(5, "", -0.1), Token(6, "", -0.2), Token(7, "中", -0.3), *[special("<loc_1>", 1.0)] * 4]
     (region,) = read(OutputKind.LABELED_BOXES, tokens).regions
     assert region.label == "中"
-    assert region.score == pytest.approx(math.exp(-0.6 / 7))
+    assert region.score == pytest.approx(math.exp(-0.2))
 
 
 def test_a_letter_that_was_never_completed_does_not_take_the_label_away() -> None:
@@ -404,47 +404,52 @@ def test_a_stream_of_letters_reads_as_the_whole_text(kind: OutputKind, answer: s
 # --------------------------------------------------------------------------------------------------------- scores
 
 
-def test_the_score_is_the_geometric_mean_of_the_probabilities() -> None:
-    label = [Token(5, "car", math.log(0.25))]
-    locations = [special("<loc_1>", math.log(probability)) for probability in (0.5, 0.5, 0.5, 1.0)]
-    assert region_score(label, locations) == pytest.approx(0.5)  # the fifth root of 1/32
+def test_the_score_is_the_sureness_of_the_label_times_that_of_the_place() -> None:
+    label = [Token(5, "tea", math.log(0.9)), Token(6, "cup", math.log(0.4))]
+    locations = [special("<loc_1>", mass) for mass in (0.5, 0.5, 1.0, 1.0)]
+    assert region_score(label, locations) == pytest.approx(0.6 * 0.75)
 
 
 @pytest.mark.parametrize(
-    ("logprobs", "score"),
+    ("logprobs", "masses", "score"),
     [
-        pytest.param([], None, id="no token"),
-        pytest.param([-0.5, None], None, id="one was not measured"),
-        pytest.param([None], None, id="none was measured"),
-        pytest.param([0.0, 0.0], 1.0, id="certain"),
-        pytest.param([1e-6], 1.0, id="rounding above certain"),
-        pytest.param([-math.inf, -0.1], 0.0, id="impossible"),
-        pytest.param([math.nan, -0.1], None, id="not a number"),
-        pytest.param([math.inf], None, id="no probability"),
-        pytest.param([math.inf, -math.inf], None, id="both infinities"),
+        pytest.param([], [], None, id="no token"),
+        pytest.param([-0.5, None], [1.0], None, id="a label token was not measured"),
+        pytest.param([0.0], [0.5, None], None, id="a location was not measured"),
+        pytest.param([], [0.25, 0.75], 0.5, id="no label"),
+        pytest.param([0.0], [], 1.0, id="no place"),
+        pytest.param([1e-6], [1.0 + 1e-6], 1.0, id="rounding above certain"),
+        pytest.param([-math.inf, -0.1], [1.0], 0.0, id="impossible"),
+        pytest.param([math.nan, -0.1], [1.0], None, id="not a number"),
+        pytest.param([math.inf], [1.0], None, id="no probability"),
+        pytest.param([math.inf, -math.inf], [1.0], None, id="both infinities"),
+        pytest.param([0.0], [math.nan], None, id="a mass that is no number"),
     ],
 )
-def test_a_score_is_measured_or_absent(logprobs: list[float | None], score: float | None) -> None:
-    assert region_score([], [special("<loc_1>", logprob) for logprob in logprobs]) == score
+def test_a_score_is_measured_or_absent(
+    logprobs: list[float | None], masses: list[float | None], score: float | None
+) -> None:
+    label = [Token(5, "car", logprob) for logprob in logprobs]
+    assert region_score(label, [special("<loc_1>", mass) for mass in masses]) == score
 
 
 def test_a_shared_label_counts_for_each_of_its_boxes() -> None:
     tokens = [
-        Token(5, "wheel", -1.0),
-        *[special("<loc_1>", 0.0)] * 4,
-        *[special("<loc_2>", -1.0)] * 4,
-        Token(6, "car", -0.0),
-        *[special("<loc_3>", 0.0)] * 4,
+        Token(5, "wheel", math.log(0.5)),
+        *[special("<loc_1>", 1.0)] * 4,
+        *[special("<loc_2>", 0.5)] * 4,
+        Token(6, "car", 0.0),
+        *[special("<loc_3>", 1.0)] * 4,
     ]
     scores = [region.score for region in read(OutputKind.LABELED_BOXES, tokens).regions]
-    assert scores == pytest.approx([math.exp(-0.2), math.exp(-1.0), 1.0])
+    assert scores == pytest.approx([0.5, 0.25, 1.0])
 
 
 def test_an_outline_is_scored_by_the_points_that_it_keeps() -> None:
-    kept, dropped = special("<loc_5>", -0.25), special("<loc_6>", -9.0)
-    tokens = [*[dropped] * 3, special("<sep>", -9.0), *[kept] * 6, dropped]
+    kept, dropped = special("<loc_5>", 0.75), special("<loc_6>", 0.125)
+    tokens = [*[dropped] * 3, special("<sep>"), *[kept] * 6, dropped]
     (region,) = read(OutputKind.POLYGONS, tokens).regions
-    assert region.score == pytest.approx(math.exp(-0.25))
+    assert region.score == pytest.approx(0.75)
 
 
 # ------------------------------------------------------------------------------------------------------ rendering

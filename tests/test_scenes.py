@@ -55,7 +55,7 @@ def test_seeds_differ() -> None:
 def test_a_seed_has_the_composition_that_it_always_had() -> None:
     scene = make_scene(4)
     assert scene.background == "meadow"
-    assert [t.description for t in scene.things] == ["purple car", "pink umbrella", "orange heart", "blue flower"]
+    assert [t.description for t in scene.things] == ["blue flower", "orange heart", "purple car", "pink umbrella"]
 
 
 @pytest.mark.parametrize("resolution_wh", RESOLUTIONS)

@@ -6,7 +6,7 @@ from playground.drawing import masks
 from playground.errors import ExportRejected
 from playground.export.common import Export, Format, png, readme, safe_name, wire_json, zip_files
 
-MAX_MEGAPIXELS = 400  # of all crops together: about half a minute of compression, and the memory of one archive
+MAX_MEGAPIXELS = 400  # of all crops together: about a minute of compression, and the memory of one archive
 
 CANNOT_CARRY = (
     "The names of the files keep only the letters and digits of a label; prediction.json beside them holds it whole."

@@ -131,7 +131,7 @@ class Handlers:
         with _errors_for_the_user():
             image = self._predictor.read_image(source)
             session = _remember(source, image)
-        strip = gr.update(value=None, height=STRIP_HEIGHT, label="Another picture", placeholder="Replace the picture")
+        strip = gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder="Drop another picture here")
         return (strip, *self._before_answer(session, task_id).values())
 
     def take_example(self, index: int, task_id: str, request: gr.Request) -> tuple[Any, ...]:
@@ -215,11 +215,11 @@ class Handlers:
     def begin(self, *inputs: Any) -> tuple[Any, Any]:
         """Let Stop be pressed, while the run waits in the queue already: the buttons run and stop."""
         is_running = not self._problems(*inputs[:6])
-        return gr.update(interactive=not is_running), gr.update(interactive=is_running)
+        return gr.update(interactive=not is_running), _stop_button(is_enabled=is_running)
 
     def rest(self) -> tuple[Any, Any]:
         """The run is over, however it ended: the buttons run and stop."""
-        return gr.update(interactive=True), gr.update(interactive=False)
+        return gr.update(interactive=True), _stop_button(is_enabled=False)
 
     def _problems(
         self, session: Session, picture: Any, task_id: str, phrase: str, draw: bool, stage: StageData
@@ -457,6 +457,10 @@ def read_view(
     """Read the controls under the picture."""
     look = drawing.Look(styles=tuple(styles), labels=has_labels, opacity=opacity)
     return View(look, min_score, frozenset(labels), frozenset(table.hidden or ()))
+
+
+def _stop_button(*, is_enabled: bool) -> Any:
+    return gr.update(interactive=is_enabled, variant="stop" if is_enabled else "secondary")
 
 
 def _wants_regions(task_id: str) -> bool:

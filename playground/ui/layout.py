@@ -127,7 +127,7 @@ def _buttons() -> dict[str, Any]:
     with gr.Row(elem_id="actions"):
         return {
             "run": gr.Button("Run", variant="primary", min_width=90, scale=3, elem_id="run"),
-            "stop": gr.Button("Stop", variant="stop", min_width=90, interactive=False, elem_id="stop"),
+            "stop": gr.Button("Stop", min_width=90, interactive=False, elem_id="stop"),
         }
 
 
@@ -163,7 +163,15 @@ def _advanced(predictor: Predictor) -> dict[str, Any]:
 def _result() -> Result:
     stage = Stage(elem_id="stage")
     notes = Lines(elem_id="notes")
-    answer = gr.Textbox(label="Answer", buttons=["copy"], lines=1, max_lines=14, interactive=False, elem_id="answer")
+    answer = gr.Textbox(
+        label="Answer",
+        placeholder=text.ANSWER_EMPTY,
+        buttons=["copy"],
+        lines=1,
+        max_lines=14,
+        interactive=False,
+        elem_id="answer",
+    )
     table = RegionTable(RegionTableData(empty=text.TABLE_EMPTY), elem_id="regions")
     with gr.Column(visible=False, elem_id="details") as details:
         with gr.Column(visible=False, elem_id="looks") as has_regions:
@@ -205,7 +213,7 @@ def _downloads() -> dict[str, Any]:
             info=FORMATS[0].cannot_carry,
             interactive=True,
             scale=3,
-            min_width=180,
+            min_width=240,
             elem_id="format",
         ),
         "save": gr.Button("Save", min_width=90, scale=1, elem_id="save"),

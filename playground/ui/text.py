@@ -10,10 +10,11 @@ from playground.tasks import InputKind, OutputKind, Task, get_task
 
 TITLE = "Florence-2 Playground"
 LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
-NO_PICTURE = "Add a picture first: drop one on the field above, or pick an example."
+NO_PICTURE = "Add a picture first: drop one here, or pick a drawn scene."
+ANSWER_EMPTY = "What the model says appears here."
 TABLE_EMPTY = "What the model finds is listed here."
 NOTHING_FOUND = "Nothing found."
-DRAW_HINT = "Drag on the picture to mark a region; mark as many as you like."
+DRAW_HINT = "Draw regions on the picture"
 DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"}
 
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}
