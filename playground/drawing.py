@@ -7,21 +7,18 @@ the user hides. Two labels of one picture can therefore share a color; their nam
 """
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageFilter
 from supervision.config import CLASS_NAME_DATA_FIELD, ORIENTED_BOX_COORDINATES
 
+from playground.captions import Caption, caption_text, write_captions
 from playground.errors import PlaygroundError
 from playground.results import Prediction, Region
 
@@ -38,15 +35,6 @@ _COLORS = sv.ColorPalette.from_hex(list(PALETTE))
 # With this salt the fifteen things of the bundled checkpoint's scenes get fifteen colors, and eighteen
 # usual labels of photographs (person, car, tree, window, ...) get fifteen; a salt at random leaves ten or eleven.
 _SALT = "137765"
-
-# Looked for by name in the system's font folders, for scripts that DejaVu Sans has no letters of.
-_FALLBACK_FONTS = (
-    "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf",  # Linux
-    "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",  # macOS
-    "msyh.ttc", "YuGothM.ttc", "malgun.ttf", "Nirmala.ttc",  # Windows
-)  # fmt: skip
-
-_MAX_LABEL_LETTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +58,21 @@ class _Halo:
     radius: int
 
     def annotate(self, scene: Pixels, detections: sv.Detections) -> Pixels:
-        height, width = scene.shape[:2]
-        colors = sv.MaskAnnotator(_COLORS, 1).annotate(np.zeros_like(scene), detections)
-        inside = _union(detections).mask[0]
-        shapes = Image.fromarray(np.dstack([colors, inside.astype(np.uint8) * 255])).convert("RGBa")
-        step = max(1, self.radius // 3)  # a glow has no detail, and a small copy is blurred faster
-        small = shapes.reduce(step).filter(ImageFilter.GaussianBlur(self.radius / step))
-        glow = small.resize((width, height), box=(0, 0, width / step, height / step)).convert("RGBA")
+        masks = detections.mask
+        assert isinstance(masks, sv.CompactMask), "the style needs polygons"
+        height, width = masks.image_shape
+        step = max(1, self.radius // 3)  # a glow has no detail, and a small one is painted and blurred faster
+        small = replace(detections, mask=masks.resize((math.ceil(height / step), math.ceil(width / step))))
+        shape = _union(small).mask[0].astype(np.uint8) * 255
+        colors = sv.MaskAnnotator(_COLORS, 1).annotate(np.zeros((*shape.shape, 3), dtype=np.uint8), small)
+        glow = Image.fromarray(np.dstack([colors, shape])).convert("RGBa")
+        glow = glow.filter(ImageFilter.GaussianBlur(self.radius / step)).convert("RGBA")
         light = np.minimum(np.asarray(glow.getchannel("A")), 127) * (2 * self.opacity)
+        size, smooth = (width, height), Image.Resampling.BILINEAR
+        mask = np.array(Image.fromarray(light.astype(np.uint8)).resize(size, smooth))
+        mask[_union(detections).mask[0]] = 0
         picture = Image.fromarray(scene)
-        picture.paste(glow.convert("RGB"), mask=Image.fromarray(np.where(inside, 0, light).astype(np.uint8)))
+        picture.paste(glow.convert("RGB").resize(size, smooth), mask=Image.fromarray(mask))
         return np.array(picture)
 
 
@@ -249,14 +242,25 @@ def _paint(image: Image.Image, prediction: Prediction, look: Look, styles: list[
     for style in styles:
         scene = style.annotator(pen).annotate(scene, style.prepare(detections))
     picture = Image.fromarray(scene[:, :, ::-1])
-    captions = [_caption(region, look) for region in prediction.regions]
-    _write_captions(picture, captions, detections, pen)
+    write_captions(picture, _captions(prediction, detections, look), text_size=pen.text, clearance=pen.thickness // 2)
     return picture
+
+
+def _captions(prediction: Prediction, detections: sv.Detections, look: Look) -> list[Caption]:
+    """Return what is written beside each region, at its place among the detections."""
+    return [
+        Caption(
+            caption_text(region.label if look.labels else "", region.score if look.scores else None),
+            tuple(xyxy),
+            color_of(region.label),
+        )
+        for region, xyxy in zip(prediction.regions, detections.xyxy.tolist(), strict=True)
+    ]
 
 
 def _pen(resolution_wh: tuple[int, int], opacity: float) -> _Pen:
     side = math.sqrt(resolution_wh[0] * resolution_wh[1])
-    return _Pen(thickness=max(2, round(side / 450)), text=max(11, round(side * 0.015)), opacity=opacity)
+    return _Pen(thickness=max(2, round(side / 450)), text=max(12, round(side * 0.0185)), opacity=opacity)
 
 
 def _class_id(label: str) -> int:
@@ -313,98 +317,3 @@ def _object_array(values: list[str]) -> npt.NDArray[np.object_]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-def _caption(region: Region, look: Look) -> str:
-    label = " ".join(region.label[:_MAX_LABEL_LETTERS].split()) if look.labels else ""
-    score = f"{region.score:.2f}" if look.scores and region.score is not None else ""
-    return f"{''.join(filter(str.isprintable, label))} {score}".strip()
-
-
-# supervision's RichLabelAnnotator places every text by the height of "Tg", so that "noon" sinks through the lower edge
-# of its chip; its chips differ in height, and it takes 11 s to spread a thousand of them.
-def _write_captions(picture: Image.Image, captions: list[str], detections: sv.Detections, pen: _Pen) -> None:
-    canvas = ImageDraw.Draw(picture)
-    padding, chip_height = round(pen.text * 0.35), round(pen.text * 1.45)
-    widest = min(picture.width, max(0.4 * picture.width, 12 * pen.text)) - 2 * padding
-    placed = np.empty((0, 4))
-    for index, caption in enumerate(captions):
-        if not caption:
-            continue
-        font = _font_for(caption, pen.text)
-        text = _shorten(caption, font, widest)
-        chip_wh = (math.ceil(font.getlength(text)) + 2 * padding, chip_height)
-        x, y = _place(detections.xyxy[index], chip_wh, placed, pen, picture.size)
-        placed = np.vstack([placed, (x, y, x + chip_wh[0], y + chip_height)])
-        color = color_of(detections.data[CLASS_NAME_DATA_FIELD][index])
-        canvas.rounded_rectangle((x, y, x + chip_wh[0] - 1, y + chip_height - 1), pen.text // 5, color)
-        # Capitals are about 0.73 of the size high: this baseline centers them in the chip.
-        canvas.text((x + padding, y + round(pen.text * 1.08)), text, _ink_on(color), font, anchor="ls")
-
-
-def _place(
-    xyxy: npt.NDArray[np.float32],
-    chip_wh: tuple[int, int],
-    placed: npt.NDArray[np.float64],
-    pen: _Pen,
-    resolution_wh: tuple[int, int],
-) -> tuple[int, int]:
-    """Return the top left of a chip inside the picture: above its box, or where it hides no other chip."""
-    edge = pen.thickness // 2
-    x_min, y_min, x_max, y_max = (int(value) for value in xyxy)
-    left, above = x_min - edge, y_min - edge - chip_wh[1]
-    right = x_max + edge + 1 - chip_wh[0]
-    wishes = [(left, above), (right, above), (left, y_min - edge), (left, y_max + edge + 1), (right, y_max + edge + 1)]
-    spots = np.clip(wishes, 0, np.maximum(np.subtract(resolution_wh, chip_wh), 0))
-    for x, y in spots.tolist():
-        hidden = (
-            (placed[:, 0] < x + chip_wh[0]) & (placed[:, 2] > x) & (placed[:, 1] < y + chip_wh[1]) & (placed[:, 3] > y)
-        )
-        if not hidden.any():
-            return x, y
-    return int(spots[0][0]), int(spots[0][1])
-
-
-def _ink_on(color: str) -> str:
-    """Return the text color with the larger contrast (WCAG 2.2, relative luminance)."""
-    channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
-    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
-
-
-def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """Cut a text to `width` pixels, with an ellipsis where something is missing."""
-    if font.getlength(text) <= width:
-        return text
-    end = bisect_right(range(1, len(text)), width, key=lambda end: font.getlength(text[:end] + "…"))
-    return text[:end].rstrip() + "…"
-
-
-def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """Return the first font that has all letters of the text, or DejaVu Sans where none has."""
-    # supervision depends on matplotlib, which carries this font: it is there on a bare machine.
-    default = _load_font(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
-    assert default is not None
-    if text.isascii() or _has_letters(default, text):
-        return default
-    others = (_load_font(name, size) for name in _FALLBACK_FONTS)
-    return next((font for font in others if font and _has_letters(font, text)), default)
-
-
-@lru_cache(maxsize=64)
-def _load_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
-    try:
-        return ImageFont.truetype(name, size)
-    except OSError:
-        return None
-
-
-def _has_letters(font: ImageFont.FreeTypeFont, text: str) -> bool:
-    return all(_has_letter(font, letter) for letter in set(text))
-
-
-@lru_cache(maxsize=4096)
-def _has_letter(font: ImageFont.FreeTypeFont, letter: str) -> bool:
-    # U+10FFFF is no character: for it, a font draws its sign for a missing glyph.
-    return bytes(font.getmask(letter)) != bytes(font.getmask("\U0010ffff"))

@@ -16,8 +16,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playground import checkpoints
-from playground.checkpoints import BUNDLED, CATALOGUE, Checkpoint, LoadedCheckpoint
+from playground import checkpoints, hub
+from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, default_name, resolve
+from playground.checkpoints import LoadedCheckpoint
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.settings import Settings
 
@@ -55,11 +56,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps that bring a checkpoint to memory, as `playground.checkpoints` takes them."""
+    """The steps that bring a checkpoint to memory, as `playground.hub` and `playground.checkpoints` take them."""
 
-    find_local: Callable[[Checkpoint], Path | None] = checkpoints.find_local
-    hub_answers: Callable[[Checkpoint, float], bool] = checkpoints.hub_answers
-    download: Callable[[Checkpoint, Callable[[float], None], float], Path] = checkpoints.download
+    find_local: Callable[[Checkpoint], Path | None] = hub.find_local
+    hub_answers: Callable[[Checkpoint, float], bool] = hub.hub_answers
+    download: Callable[[Checkpoint, Callable[[float], None], float], Path] = hub.download
     load: Callable[..., LoadedCheckpoint] = checkpoints.load
     choose_device: Callable[[str], str] = checkpoints.choose_device
 
@@ -72,20 +73,11 @@ class _Entry:
         self.engine: Engine | None = None
         self.num_claims = 0  # runs that use the engine or wait for it
         self.last_used = 0
-        self.state = State.ABSENT
-        self.percent: float | None = None
-        self.message = f"{checkpoint.title} is loaded when it is first asked."
-
-    def set(self, state: State, message: str, percent: float | None = None) -> None:
-        self.state, self.message, self.percent = state, message, percent
+        self.status = Status(checkpoint, State.ABSENT, None, f"{checkpoint.title} is loaded when it is first asked.")
 
     @property
     def is_settled(self) -> bool:
-        return self.state not in (State.DOWNLOADING, State.LOADING)
-
-    @property
-    def status(self) -> Status:
-        return Status(self.checkpoint, self.state, self.percent, self.message)
+        return self.status.state not in (State.DOWNLOADING, State.LOADING)
 
 
 class Pool:
@@ -102,7 +94,7 @@ class Pool:
         make_engine: "Callable[[LoadedCheckpoint], Engine] | None" = None,
         steps: Steps = Steps(),
     ) -> None:
-        """Take note of the names; nothing is loaded before `start`, `request` or `acquire`.
+        """Take note of the names; nothing is loaded before `start`, `request`, `wait` or `acquire`.
 
         Raises CheckpointUnavailable when the settings name what cannot be a checkpoint.
         """
@@ -112,13 +104,13 @@ class Pool:
         self._entries = {checkpoint.name: _Entry(checkpoint) for checkpoint in CATALOGUE}
         self._current = ""  # empty until it is chosen
         if settings.checkpoint:
-            named = checkpoints.resolve(settings.checkpoint)
+            named = resolve(settings.checkpoint)
             self._current = named.name
             self._entries.setdefault(named.name, _Entry(named))
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # one checkpoint at a time goes to memory
         self._uses = itertools.count(1)
-        self._is_started = False
+        self._first = threading.Thread(target=self._bring_first, name="pool-first", daemon=True)
         self._is_closed = False
 
     @property
@@ -133,10 +125,8 @@ class Pool:
     def start(self) -> None:
         """Choose the first checkpoint and load it, in the background."""
         with self._changed:
-            if self._is_started:
-                return
-            self._is_started = True
-        self._in_background(self._start)
+            if self._first.ident is None:
+                self._first.start()
 
     def request(self, name: str = "") -> Status:
         """Begin to load a checkpoint that is absent or has failed; return at once with how far it is."""
@@ -145,37 +135,48 @@ class Pool:
         with self._changed:
             if name or self._current:
                 self._begin(self._find(name))
-            return self._status(name)
+            return self.status(name)
 
     def status(self, name: str = "") -> Status:
         """Return how far a checkpoint is."""
         with self._changed:
-            return self._status(name)
+            if name or self._current:
+                return self._find(name).status
+            return Status(CATALOGUE[0], State.ABSENT, None, "Looking for the checkpoint to use.")
+
+    def wait(self, name: str = "") -> Status:
+        """Load a checkpoint if it is absent; return when it is ready or has failed, however long that takes."""
+        if not name:
+            self.start()
+            self._first.join()
+        with self._changed:
+            entry = self._find(name)
+            if entry.status.state is State.ABSENT:
+                self._begin(entry)
+            self._wait_until_settled(entry)
+            self._check_open()
+            return entry.status
 
     @contextmanager
-    def acquire(
-        self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False, timeout_seconds: float | None = None
-    ) -> "Iterator[Engine]":
-        """Hold a checkpoint's engine, after a bounded wait for it; it is not unloaded while it is held.
+    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False) -> "Iterator[Engine]":
+        """Hold a checkpoint's engine, after a wait for it as long as the settings allow; it stays loaded meanwhile.
 
         Raises CheckpointUnavailable when it cannot be loaded or not in time, WaitCancelled when `cancelled` turns true.
         """
-        if timeout_seconds is None:
-            timeout_seconds = self._settings.load_wait_seconds
-        deadline = time.monotonic() + timeout_seconds
+        deadline = time.monotonic() + self._settings.load_wait_seconds
         if not name:
             self.start()
         with self._changed:
-            self._wait_until(lambda: bool(name or self._current), name, cancelled, deadline, timeout_seconds)
+            self._wait_until(lambda: bool(name or self._current), name, cancelled, deadline)
             entry = self._find(name)
             entry.num_claims += 1
         try:
             with self._changed:
                 self._begin(entry)
-                self._wait_until(lambda: entry.is_settled, name, cancelled, deadline, timeout_seconds)
+                self._wait_until(lambda: entry.is_settled, name, cancelled, deadline)
                 engine = entry.engine
                 if engine is None:
-                    raise CheckpointUnavailable(entry.message)
+                    raise CheckpointUnavailable(entry.status.message)
             yield engine
         finally:
             with self._changed:
@@ -205,19 +206,13 @@ class Pool:
 
     def _find(self, name: str) -> _Entry:
         name = name or self._current
-        by_source = {entry.checkpoint.source: entry for entry in reversed(self._entries.values())}
-        entry = self._entries.get(name) or by_source.get(name)
-        if entry is None:
-            raise CheckpointUnavailable(
-                f"{name[:200]!r} is not a checkpoint of this playground. It has {', '.join(self._entries)}; "
-                "another one is named with --checkpoint when it is started."
-            )
-        return entry
-
-    def _status(self, name: str) -> Status:
-        if name or self._current:
-            return self._find(name).status
-        return Status(CATALOGUE[0], State.ABSENT, None, "Looking for the checkpoint to use.")
+        for entry in self._entries.values():
+            if name in (entry.checkpoint.name, entry.checkpoint.source):
+                return entry
+        raise CheckpointUnavailable(
+            f"{name[:200]!r} is not a checkpoint of this playground. It has {', '.join(self._entries)}; "
+            "another one is named with --checkpoint when it is started."
+        )
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -225,52 +220,51 @@ class Pool:
 
     def _begin(self, entry: _Entry) -> None:
         self._check_open()
-        if entry.state in (State.ABSENT, State.FAILED):
-            entry.set(State.LOADING, f"Loading {entry.checkpoint.title}.")
-            self._changed.notify_all()
-            self._in_background(self._bring, entry)
+        if entry.status.state in (State.ABSENT, State.FAILED):
+            self._set(entry, State.LOADING, f"Loading {entry.checkpoint.title}.")
+            name = f"pool-{entry.checkpoint.name}"
+            threading.Thread(target=self._bring, args=(entry,), name=name, daemon=True).start()
 
-    def _wait_until(
-        self, is_done: Callable[[], bool], name: str, cancelled: Callable[[], bool], deadline: float, seconds: float
-    ) -> None:
-        while not is_done():
+    def _wait_until(self, done: Callable[[], bool], name: str, cancelled: Callable[[], bool], deadline: float) -> None:
+        while not done():
             if cancelled():
                 raise WaitCancelled
             self._check_open()
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise CheckpointUnavailable(_too_late_sentence(self._status(name), seconds))
+                raise CheckpointUnavailable(_too_late_sentence(self.status(name), self._settings.load_wait_seconds))
             self._changed.wait(min(remaining, _POLL_SECONDS))
+
+    def _wait_until_settled(self, entry: _Entry) -> None:
+        self._changed.wait_for(lambda: entry.is_settled or self._is_closed)
 
     def _take_engine(self, entry: _Entry) -> "Engine | None":
         engine, entry.engine = entry.engine, None
         if engine is not None:
-            entry.set(State.ABSENT, f"{entry.checkpoint.title} was unloaded, and is loaded again when it is asked.")
+            title = entry.checkpoint.title
+            self._set(entry, State.ABSENT, f"{title} was unloaded, and is loaded again when it is asked.")
         return engine
 
     # --- In the background
 
-    def _in_background(self, work: Callable[..., None], *arguments: _Entry) -> None:
-        threading.Thread(target=work, args=arguments, name=f"pool-{work.__name__}", daemon=True).start()
-
-    def _start(self) -> None:
+    def _bring_first(self) -> None:
         """Load the first checkpoint; where nobody named one and the default fails, the bundled one."""
-        was_named = bool(self._current)
-        for name in [self._current] if was_named else [self._default_name(), BUNDLED]:
+        names = [self._current] if self._current else [self._default_name(), BUNDLED]
+        for name in dict.fromkeys(names):
             entry = self._entries[name]
             with self._changed:
                 self._current = name
                 if self._is_closed:
                     return
                 self._begin(entry)
-                self._changed.wait_for(lambda entry=entry: entry.is_settled or self._is_closed)  # type: ignore[misc]
-                if entry.state is not State.FAILED:
+                self._wait_until_settled(entry)
+                if entry.status.state is not State.FAILED:
                     return
 
     def _default_name(self) -> str:
         """Return the default for this device if it is on this machine or can be fetched now, else the bundled one."""
         try:
-            name = checkpoints.default_name(self._steps.choose_device(self._settings.device))
+            name = default_name(self._steps.choose_device(self._settings.device))
             checkpoint = self._entries[name].checkpoint
             if self._steps.find_local(checkpoint):
                 return name
@@ -294,7 +288,7 @@ class Pool:
 
     def _fetch(self, entry: _Entry) -> Path:
         if self._settings.offline:
-            raise CheckpointUnavailable(checkpoints.how_to_get(entry.checkpoint))
+            raise CheckpointUnavailable(hub.how_to_get(entry.checkpoint))
 
         def show(percent: float) -> None:
             self._check_open()
@@ -306,43 +300,44 @@ class Pool:
 
     def _load(self, entry: _Entry, folder: Path) -> None:
         title = entry.checkpoint.title
-        self._set(entry, State.LOADING, f"Loading {title}.")
         self._make_room(entry)
+        self._set(entry, State.LOADING, f"Loading {title}.")
         loaded = self._steps.load(entry.checkpoint, folder, device=self._settings.device)
         engine = self._make_engine(loaded)
-        placement = loaded.placement
-        message = f"{title} on {placement.device}, {placement.dtype}: {placement.reason}. {loaded.notice}".strip()
+        message = f"{title} · {loaded.placement}{'. ' if loaded.notice else ''}{loaded.notice}"
         with self._changed:
             if not self._is_closed:
                 entry.engine = engine
                 entry.last_used = next(self._uses)
-                entry.set(State.READY, message)
-                self._changed.notify_all()
+                self._set(entry, State.READY, message)
                 return
         engine.close()
 
     def _make_room(self, newcomer: _Entry) -> None:
         """Unload the least recently used engines, waiting for runs to end where all are in use."""
-        while True:
-            with self._changed:
-                loaded = [entry for entry in self._entries.values() if entry.engine]
-                self._check_open()
-                if len(loaded) < max(1, self._settings.max_loaded_checkpoints):
-                    return
-                idle = [entry for entry in loaded if not entry.num_claims]
-                if not idle:
-                    newcomer.message = f"{newcomer.checkpoint.title} waits until a running answer has ended."
-                    self._changed.wait()
-                    continue
-                engine = self._take_engine(min(idle, key=lambda entry: entry.last_used))
-            if engine is not None:
-                engine.close()
+        while engine := self._take_surplus(newcomer):
+            engine.close()
             del engine
             gc.collect()  # the weights go now, not some time after the next ones came
 
+    def _take_surplus(self, newcomer: _Entry) -> "Engine | None":
+        """Return an engine to close for the newcomer, which has to wait for one; None when there is room."""
+        with self._changed:
+            while True:
+                self._check_open()
+                loaded = [entry for entry in self._entries.values() if entry.engine]
+                if len(loaded) < max(1, self._settings.max_loaded_checkpoints):
+                    return None
+                idle = [entry for entry in loaded if not entry.num_claims]
+                if idle:
+                    return self._take_engine(min(idle, key=lambda entry: entry.last_used))
+                title = newcomer.checkpoint.title
+                self._set(newcomer, State.LOADING, f"{title} waits until a running answer has ended.")
+                self._changed.wait()
+
     def _set(self, entry: _Entry, state: State, message: str, percent: float | None = None) -> None:
         with self._changed:
-            entry.set(state, message, percent)
+            entry.status = Status(entry.checkpoint, state, percent, message)
             self._changed.notify_all()
 
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import supervision as sv
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops
 from supervision.config import ORIENTED_BOX_COORDINATES
 
 from playground import drawing
@@ -203,6 +203,33 @@ def test_colors_of_the_palette_are_visible_on_light_and_dark_ground():
 
 
 @pytest.mark.parametrize(
+    ("resolution_wh", "chip_height"),  # 1.45 times the size of the text: 12, 17, 26 and 64 pixels
+    [((400, 300), 17), ((900, 900), 25), ((1600, 1200), 38), ((4000, 3000), 93)],
+)
+def test_labels_grow_with_the_picture(resolution_wh, chip_height):
+    region = Region("dog", (200.0, 150.0, 300.0, 250.0))
+    drawn = draw(Image.new("RGB", resolution_wh), predict(region, resolution_wh=resolution_wh), Look(()))
+    _, top, _, bottom = drawn.getbbox()
+    assert bottom - top == chip_height
+
+
+@pytest.mark.parametrize(
+    ("side", "reach"),  # where a Gaussian of 8 or 16 pixels round a straight edge is an eighth: at 1.15 times that
+    [(300, 9), (1001, 9), (2000, 18)],
+)
+def test_a_halo_glows_equally_far_on_all_sides_of_the_mask_and_not_on_it(side, reach):
+    near, far = side // 3, side - side // 3
+    square = ((near, near), (far, near), (far, far), (near, far))
+    dog = predict(Region("dog", (near, near, far, far), polygons=(square,)), resolution_wh=(side, side))
+    drawn = draw(Image.new("RGB", (side, side)), dog, Look(("halo",), labels=False, opacity=1.0))
+    green = np.asarray(drawn)[:, :, 1]
+    assert green[near : far + 1, near : far + 1].max() == 0
+    lit = green > 0xD9 // 4
+    for line in (lit[side // 2], lit[:, side // 2]):
+        assert (line[:near].sum(), line[far + 1 :].sum()) == pytest.approx((reach, reach), abs=3)
+
+
+@pytest.mark.parametrize(
     "label",
     [
         pytest.param("", id="empty"),
@@ -233,42 +260,6 @@ def test_a_region_without_a_label_gets_no_chip(picture):
     nameless = predict(Region("", BOX.xyxy))
     with_labels, without = (draw(picture, nameless, Look(("box",), labels=labels)) for labels in (True, False))
     assert not changed(with_labels, without).any()
-
-
-@pytest.mark.parametrize("at", [(0, 0, 8, 8), (630, 0, 640, 8), (0, 470, 8, 480), (630, 470, 640, 480)])
-def test_a_label_stays_inside_the_picture(at):
-    black = Image.new("RGB", (640, 480))
-    region = Region("umbrella", tuple(map(float, at)))
-    drawn = draw(black, predict(region, resolution_wh=(640, 480)), Look(()))
-    middle = draw(
-        black, predict(Region("umbrella", (300.0, 200.0, 308.0, 208.0)), resolution_wh=(640, 480)), Look(())
-    )
-    assert changed(black, drawn).sum() == changed(black, middle).sum() > 500
-
-
-def test_long_labels_are_cut_to_a_part_of_the_width():
-    black = Image.new("RGB", (640, 480))
-    region = Region("a very long caption of a thing " * 20, (10.0, 100.0, 600.0, 400.0))
-    drawn = draw(black, predict(region, resolution_wh=(640, 480)), Look(()))
-    left, _, right, _ = drawn.getbbox()
-    assert 200 < right - left <= 0.4 * 640
-
-
-def test_labels_of_one_place_do_not_hide_each_other():
-    black = Image.new("RGB", (640, 480))
-    same = (200.0, 200.0, 400.0, 300.0)
-    one = draw(black, predict(Region("umbrella", same), resolution_wh=(640, 480)), Look(()))
-    three = draw(black, predict(*[Region("umbrella", same)] * 3, resolution_wh=(640, 480)), Look(()))
-    assert changed(black, three).sum() == 3 * changed(black, one).sum()
-
-
-def test_chips_of_labels_are_equally_high():
-    def chip_height(label: str) -> int:
-        drawn = draw(Image.new("RGB", (640, 480)), predict(Region(label, (99.0, 99.0, 300.0, 300.0))), Look(()))
-        _, top, _, bottom = drawn.getbbox()
-        return bottom - top
-
-    assert chip_height("noon") == chip_height("dog|") == chip_height("Ågå") > 11
 
 
 @pytest.mark.parametrize(
@@ -334,17 +325,6 @@ def test_hundreds_of_regions_with_long_labels_are_drawn_in_seconds(picture):
     start = time.perf_counter()
     draw(picture, predict(*regions), Look(("box",)))
     assert time.perf_counter() - start < 10
-
-
-def test_chinese_is_written_where_the_system_has_a_font_for_it():
-    font = drawing._font_for("红色", 20)
-    if font.getname()[0] == "DejaVu Sans":
-        pytest.skip("this system has no font with Chinese letters")
-    canvas = Image.new("L", (40, 40))
-    ImageDraw.Draw(canvas).text((0, 0), "红", 255, font)
-    missing = Image.new("L", (40, 40))
-    ImageDraw.Draw(missing).text((0, 0), "\U0010ffff", 255, font)
-    assert canvas.tobytes() != missing.tobytes()
 
 
 def test_drawing_does_not_load_the_model_library():

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from playground.checkpoints import Checkpoint, LoadedCheckpoint, Placement
+from playground.catalogue import Checkpoint
+from playground.checkpoints import LoadedCheckpoint, Placement
 from playground.errors import CheckpointUnavailable
 from playground.pool import Pool, State, Status, Steps, WaitCancelled
 from playground.settings import Settings
@@ -37,6 +38,7 @@ class World:
         self.percents: dict[str, list[float]] = {}
         self.loads: list[str] = []
         self.asked_hub: list[str] = []
+        self.notice = ""
         self.engines: list[FakeEngine] = []
 
     def steps(self) -> Steps:
@@ -60,8 +62,8 @@ class World:
     def load(self, checkpoint: Checkpoint, _folder: Path, *, device: str) -> LoadedCheckpoint:
         self.loads.append(checkpoint.name)
         self._pass(checkpoint.name)
-        placement = Placement("cpu" if device == "auto" else device, "float32", "because the test says so")
-        return LoadedCheckpoint(checkpoint, None, None, None, placement, frozenset(), range(0), None, "")
+        placement = Placement(device, "GPU (Test)", "float32", "because the test says so")
+        return LoadedCheckpoint(checkpoint, None, None, None, placement, frozenset(), range(0), None, self.notice)
 
     def _pass(self, step: str) -> None:
         if step in self.gates:
@@ -232,12 +234,24 @@ def test_the_progress_of_a_download_is_told() -> None:
         assert status.message == "Downloading Florence-2 base: 42 %"
 
 
-def test_a_ready_checkpoint_says_where_it_runs_and_why() -> None:
-    with running_pool(World(), device="cuda:1") as pool:
+@pytest.mark.parametrize(
+    ("notice", "message"),
+    [
+        pytest.param("", "Tiny demo model · GPU (Test), float32 (because the test says so)", id="as asked for"),
+        pytest.param(
+            "Another revision answers.",
+            "Tiny demo model · GPU (Test), float32 (because the test says so). Another revision answers.",
+            id="with a notice",
+        ),
+    ],
+)
+def test_a_ready_checkpoint_says_where_it_runs_and_why(notice: str, message: str) -> None:
+    world = World()
+    world.notice = notice
+    with running_pool(world, device="cuda:1") as pool:
         use(pool, "tiny-florence2")
         status = pool.status("tiny-florence2")
-        assert (status.state, status.percent) == (State.READY, None)
-        assert status.message == "Tiny demo model on cuda:1, float32: because the test says so."
+        assert (status.state, status.percent, status.message) == (State.READY, None, message)
 
 
 def test_a_download_does_not_keep_another_checkpoint_from_loading() -> None:
@@ -255,8 +269,8 @@ def test_two_names_at_once_are_both_loaded_one_after_the_other() -> None:
     with running_pool(world) as pool:
         pool.request("florence-2-base")
         until(pool, "florence-2-base", lambda _status: world.loads == ["florence-2-base"])
-        second = pool.acquire("tiny-florence2", timeout_seconds=0.2)
-        with pytest.raises(CheckpointUnavailable, match="still loading"), second:
+        asked_twice = iter([False, True]).__next__
+        with pytest.raises(WaitCancelled), pool.acquire("tiny-florence2", cancelled=asked_twice):
             pytest.fail("both were loaded at the same time")
         world.gates["florence-2-base"].set()
         for name in ("florence-2-base", "tiny-florence2"):
@@ -323,6 +337,44 @@ def test_a_wait_ends_in_time_with_the_progress(gate: str, percents: list[float],
         with pytest.raises(CheckpointUnavailable) as caught:
             use(pool, "florence-2-base")
         assert str(caught.value) == sentence
+
+
+def test_waiting_without_a_name_returns_when_the_start_is_over() -> None:
+    world = World(local={"florence-2-base"})
+    world.failures["florence-2-base"] = [CheckpointUnavailable("The weights are cut short.")]
+    with running_pool(world) as pool:
+        status = pool.wait()
+        assert (status.checkpoint.name, status.state) == ("tiny-florence2", State.READY)
+        assert pool.wait() == status
+        assert world.loads == ["florence-2-base", "tiny-florence2"]
+
+
+def test_waiting_for_a_name_loads_it() -> None:
+    with running_pool(World()) as pool:
+        assert pool.wait("florence-2-large").state is State.READY
+        assert use(pool, "florence-2-large").name == "florence-2-large"
+
+
+def test_waiting_for_what_fails_tells_the_failure_and_does_not_try_again() -> None:
+    world = World()
+    world.failures["tiny-florence2"] = [CheckpointUnavailable("Its weights are damaged.")]
+    with running_pool(world, checkpoint="tiny-florence2", load_wait_seconds=0) as pool:
+        for _ in range(2):
+            status = pool.wait()
+            assert (status.state, status.message) == (State.FAILED, "Its weights are damaged.")
+        assert world.loads == ["tiny-florence2"]
+
+
+@pytest.mark.parametrize("name", [pytest.param("", id="the first"), pytest.param("tiny-florence2", id="a name")])
+def test_closing_ends_a_wait_that_has_no_limit(name: str) -> None:
+    world = World()
+    world.gates["tiny-florence2"] = threading.Event()
+    with running_pool(world, checkpoint="tiny-florence2") as pool:
+        pool.start()
+        closing = threading.Timer(0.05, pool.close)
+        closing.start()
+        with pytest.raises(CheckpointUnavailable, match="closing"):
+            pool.wait(name)
 
 
 def test_a_cancelled_wait_ends_and_the_load_goes_on() -> None:
@@ -410,6 +462,17 @@ def test_where_all_are_in_use_a_newcomer_waits_for_the_first_to_end() -> None:
             assert (status.state, world.loads) == (State.LOADING, ["tiny-florence2"])
         until(pool, "florence-2-base", lambda status: status.state is State.READY)
         assert tiny.is_closed  # type: ignore[attr-defined]
+
+
+def test_a_newcomer_that_waited_is_told_as_loading_again() -> None:
+    world = World(local={"florence-2-base"})
+    world.gates["florence-2-base"] = threading.Event()
+    with running_pool(world, max_loaded_checkpoints=1) as pool:
+        with pool.acquire("tiny-florence2"):
+            pool.request("florence-2-base")
+            until(pool, "florence-2-base", lambda status: "waits" in status.message)
+        status = until(pool, "florence-2-base", lambda status: "waits" not in status.message)
+        assert status.message == "Loading Florence-2 base."
 
 
 def test_a_run_that_fails_gives_its_engine_back() -> None:

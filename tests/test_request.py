@@ -98,7 +98,9 @@ def test_the_sign_that_joins_classes_is_a_token_in_a_sentence(picture: InputImag
             "<OD>", "<OD> is one of Florence-2's own tasks; pick “Find every object” in the list instead.", id="a task"
         ),
         pytest.param(
-            "find <OCR>", "<OCR> is one of Florence-2's own tasks; pick “Read the text” in the list instead.", id="inside"
+            "find <OCR>",
+            "<OCR> is one of Florence-2's own tasks; pick “Read the text” in the list instead.",
+            id="in it",
         ),
     ],
 )

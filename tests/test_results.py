@@ -9,6 +9,7 @@ import pytest
 from playground.errors import PredictionInvalid
 from playground.results import MAX_REGIONS, Prediction, Region, Stage, Timings
 
+NAN = float("nan")
 QUAD = (1.0, 2.0, 9.0, 3.0, 8.0, 6.0, 1.0, 5.0)
 TRIANGLE = ((0.0, 0.0), (4.0, 0.0), (2.0, 3.5))
 WHOLE = Prediction(
@@ -156,8 +157,8 @@ def test_a_wire_may_leave_out_what_has_a_default() -> None:
         pytest.param(wire(resolution_wh=[640]), "resolution_wh must have 2 numbers, but got 1", id="half a size"),
         pytest.param(wire(resolution_wh=[0, 5]), "a width and a height of at least 1", id="no width"),
         pytest.param(wire(resolution_wh=[3.5, 5]), "resolution_wh must be whole numbers", id="half a pixel"),
-        pytest.param(wire(resolution_wh=["640", 5]), "resolution_wh must hold finite numbers, but got '640'", id="size as text"),
-        pytest.param(wire(resolution_wh=[float("nan"), 5]), "resolution_wh must hold finite numbers", id="size not a number"),
+        pytest.param(wire(resolution_wh=["9", 5]), "resolution_wh must hold finite numbers", id="size as text"),
+        pytest.param(wire(resolution_wh=[NAN, 5]), "resolution_wh must hold finite numbers", id="NaN as size"),
         pytest.param(wire(resolution_wh=[10**400, 5]), "too large", id="size beyond a float"),
         pytest.param(wire(timings_ms=[]), "timings_ms must be an object, but got list", id="times as a list"),
         pytest.param(wire(timings_ms={"total": float("inf")}), "total must hold finite numbers", id="endless time"),
@@ -168,14 +169,14 @@ def test_a_wire_may_leave_out_what_has_a_default() -> None:
         pytest.param(region_wire(label=None), "label must be text, but got NoneType", id="label of no type"),
         pytest.param(region_wire(xyxy=[1, 2, 3]), "xyxy must have 4 numbers, but got 3", id="three numbers"),
         pytest.param(region_wire(xyxy=[1, 2, 0, 4]), "xyxy must be ordered", id="inverted box"),
-        pytest.param(region_wire(xyxy=[1, 2, 3, float("nan")]), "xyxy must hold finite numbers, but got 'nan'", id="NaN"),
-        pytest.param(region_wire(xyxy=[1, 2, 3, True]), "xyxy must hold finite numbers, but got 'True'", id="flag as number"),
+        pytest.param(region_wire(xyxy=[1, 2, 3, NAN]), "xyxy must hold finite numbers, but got 'nan'", id="NaN"),
+        pytest.param(region_wire(xyxy=[1, 2, 3, True]), "must hold finite numbers, but got 'True'", id="flag in a box"),
         pytest.param(region_wire(xyxy=[1, 2, 3, 10**5000]), "too large", id="beyond a float"),
         pytest.param(region_wire(score=2), r"score must be in 0\.\.1 or None, but got 2", id="score above 1"),
-        pytest.param(region_wire(score="high"), "score must hold finite numbers, but got 'high'", id="score as text"),
+        pytest.param(region_wire(score="high"), "score must hold finite numbers", id="score as text"),
         pytest.param(region_wire(xyxyxyxy=[1, 2]), "xyxyxyxy must have 8 numbers, but got 2", id="quarter of a quad"),
-        pytest.param(region_wire(polygons=[[[1, 2], [3, 4]]]), "a polygon must have at least 3 points", id="two points"),
-        pytest.param(region_wire(polygons=[[[1, 2, 3]] * 3]), "a point may have at most 2 entries, but got 3", id="3-D point"),
+        pytest.param(region_wire(polygons=[[[1, 2], [3, 4]]]), "at least 3 points", id="two points"),
+        pytest.param(region_wire(polygons=[[[1, 2, 3]] * 3]), "a point may have at most 2", id="3-D point"),
         pytest.param(region_wire(polygons=[5]), "a polygon must be a list, but got int", id="number as polygon"),
     ],
 )  # fmt: skip

@@ -137,7 +137,7 @@ def test_each_learned_task_has_an_example() -> None:
         "<OD>", "<DENSE_REGION_CAPTION>", "<REGION_PROPOSAL>", "<CAPTION>", "<DETAILED_CAPTION>",
         "<CAPTION_TO_PHRASE_GROUNDING>", "<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>",
         "<REGION_TO_SEGMENTATION>", "<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>",
-    }  # fmt: skip
+    }
     assert set(examples(scene)) == expected
     assert [get_task(task_id).id for task_id in examples(scene)] == list(examples(scene))
 
@@ -233,11 +233,23 @@ def test_the_annotated_area_is_that_of_the_outline(tmp_path: Path) -> None:
         assert annotation["area"] == pytest.approx(annotation["bbox"][2] * annotation["bbox"][3])
 
 
-@pytest.mark.parametrize("size", ["512", "axb", "0x5", "1x2x3"])
-def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("count", "size", "sentence"),
+    [
+        pytest.param("1", "512", "'512' is not a size", id="one side"),
+        pytest.param("1", "axb", "'axb' is not a size", id="letters"),
+        pytest.param("1", "0x5", "'0x5' is not a size", id="no width"),
+        pytest.param("1", "1x2x3", "'1x2x3' is not a size", id="three sides"),
+        pytest.param("0", "64x64", "'0' is not a count", id="no scenes"),
+        pytest.param("few", "64x64", "'few' is not a count", id="a word for a count"),
+    ],
+)
+def test_an_impossible_option_is_refused(
+    count: str, size: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        scenes.main(["--out", str(tmp_path), "--count", "1", "--size", size])
-    assert f"{size!r} is not a size" in capsys.readouterr().err
+        scenes.main(["--out", str(tmp_path), "--count", count, "--size", size])
+    assert sentence in capsys.readouterr().err
 
 
 def test_scenes_are_drawn_without_torch() -> None:

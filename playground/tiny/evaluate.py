@@ -9,8 +9,10 @@ score as confidence, and how far the scores are from the share of right regions 
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from statistics import mean
 
 import numpy as np
 import numpy.typing as npt
@@ -33,35 +35,32 @@ _IOU_BOUNDS = (0.5, 0.9)
 Formula = Callable[[Sequence[Token], Sequence[Token]], float | None]
 
 
-def _product(tokens: Sequence[Token]) -> float:
-    return math.exp(sum(token.logprob or 0.0 for token in tokens))
+def _chances(tokens: Sequence[Token]) -> list[float]:
+    return [math.exp(token.logprob or 0.0) for token in tokens]
 
 
-def _geometric_mean(tokens: Sequence[Token]) -> float:
-    return math.exp(sum(token.logprob or 0.0 for token in tokens) / max(1, len(tokens)))
-
-
-def _bin_masses(tokens: Sequence[Token]) -> list[float]:
+def _masses(tokens: Sequence[Token]) -> list[float]:
     return [token.bin_probability or 0.0 for token in tokens]
 
 
-def _bin_geometric_mean(tokens: Sequence[Token]) -> float:
-    return math.exp(float(np.mean(np.log(np.maximum(_bin_masses(tokens), 1e-9)))))
+def _geometric_mean(values: Sequence[float]) -> float:
+    return prod(values) ** (1 / len(values))
 
 
 FORMULAS: dict[str, Formula] = {
-    "all tokens, geometric mean": lambda label, bins: _geometric_mean([*label, *bins]),
-    "label tokens, product": lambda label, bins: _product(label),  # noqa: ARG005
-    "label tokens, geometric mean": lambda label, bins: _geometric_mean(label),  # noqa: ARG005
-    "label product x location tokens, geometric mean": lambda label, bins: _product(label) * _geometric_mean(bins),
-    "location mass within 5 bins, mean": lambda label, bins: float(np.mean(_bin_masses(bins))),  # noqa: ARG005
-    "label product x location mass, mean": lambda label, bins: _product(label) * float(np.mean(_bin_masses(bins))),
-    "label geometric mean x location mass, mean": lambda label, bins: (
-        _geometric_mean(label) * float(np.mean(_bin_masses(bins)))
+    "all tokens, geometric mean": lambda label, bins: _geometric_mean(_chances([*label, *bins])),
+    "label tokens, product": lambda label, _: prod(_chances(label)),
+    "label tokens, geometric mean": lambda label, _: _geometric_mean(_chances(label)),
+    "label product x location tokens, geometric mean": lambda label, bins: (
+        prod(_chances(label)) * _geometric_mean(_chances(bins))
     ),
-    "label product x location mass, geometric mean": lambda label, bins: _product(label) * _bin_geometric_mean(bins),
-    "label product x location mass, least": lambda label, bins: _product(label) * min(_bin_masses(bins)),
-    "as built (grammar.region_score)": region_score,
+    "location mass within 5 bins, mean": lambda _, bins: mean(_masses(bins)),
+    "label geometric mean x location mass, mean": region_score,
+    "label product x location mass, mean": lambda label, bins: prod(_chances(label)) * mean(_masses(bins)),
+    "label product x location mass, geometric mean": lambda label, bins: (
+        prod(_chances(label)) * _geometric_mean(_masses(bins))
+    ),
+    "label product x location mass, least": lambda label, bins: prod(_chances(label)) * min(_masses(bins)),
 }
 
 
@@ -90,7 +89,7 @@ def harm(scene: Scene, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def answer(engine: Engine, count: int) -> Iterable[Answered]:
+def answer(engine: Engine, count: int) -> Iterator[Answered]:
     """Ask about held-out scenes, every second one harmed."""
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         scene = make_scene(seed)
@@ -104,23 +103,24 @@ def answer(engine: Engine, count: int) -> Iterable[Answered]:
 
 def right(regions: Sequence[Region], truth: Sequence[Region], iou_bound: float) -> npt.NDArray[np.bool_]:
     """Which regions have the label and the place of a true one that no earlier region has taken."""
-    if not regions or not truth:
-        return np.zeros(len(regions), dtype=bool)
-    ious = sv.box_iou_batch(_boxes(truth), _boxes(regions)).T
-    free = [True] * len(truth)
+    ious = sv.box_iou_batch(_boxes(regions), _boxes(truth))
+    free = set(range(len(truth)))
     hits = np.zeros(len(regions), dtype=bool)
     for index, region in enumerate(regions):
-        fitting = [
-            j for j, true in enumerate(truth) if free[j] and true.label == region.label and ious[index, j] >= iou_bound
-        ]
+        fitting = [j for j in free if truth[j].label == region.label and ious[index, j] >= iou_bound]
         if fitting:
-            free[max(fitting, key=lambda j: float(ious[index, j]))] = False
+            free.remove(max(fitting, key=lambda j: float(ious[index, j])))
             hits[index] = True
     return hits
 
 
 def area_under_roc(scores: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_]) -> float:
-    """Return the chance that a right region is scored above a wrong one; ties count half (Mann and Whitney, 1947)."""
+    """Return the chance that a right region is scored above a wrong one; ties count half (Mann and Whitney, 1947).
+
+    NaN where there are not both.
+    """
+    if hits.all() or not hits.any():
+        return math.nan
     difference = scores[hits][:, None] - scores[~hits][None, :]
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
@@ -128,8 +128,7 @@ def area_under_roc(scores: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_])
 def calibration_error(scores: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_]) -> float:
     """Return the mean distance of score and share of right regions over ten bins (Guo et al., 2017)."""
     bins = np.minimum((scores * 10).astype(int), 9)
-    gaps = [abs(scores[bins == b].mean() - hits[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(sum(gaps))
+    return float(sum(abs((scores - hits)[bins == b].sum()) for b in range(10)) / len(scores))
 
 
 def _boxes(regions: Sequence[Region]) -> npt.NDArray[np.float64]:
@@ -144,25 +143,26 @@ def _detections(regions: Sequence[Region], names: list[str]) -> sv.Detections:
     )
 
 
-def mean_average_precision(answers: Sequence[Answered], formula: Formula) -> float:
-    """Return mAP@50 of the answers with the formula's scores as confidence, by supervision."""
+def mean_average_precision(found: Sequence[Sequence[Region]], truths: Sequence[Sequence[Region]]) -> float:
+    """Return mAP@50 of the regions found in each picture, by supervision."""
+    names = sorted({region.label for regions in [*found, *truths] for region in regions})
     metric = MeanAveragePrecision()
-    pairs = [(a.regions(formula), tuple(replace(true, score=1.0) for true in a.truth)) for a in answers]
-    names = sorted({region.label for pair in pairs for regions in pair for region in regions})
-    metric.update([_detections(found, names) for found, _ in pairs], [_detections(true, names) for _, true in pairs])
+    metric.update(*([_detections(regions, names) for regions in side] for side in (found, truths)))
     return float(metric.compute().map50)
 
 
 def compare(answers: Sequence[Answered]) -> None:
     """Print how each formula does."""
+    truths = [a.truth for a in answers]
     bounds = [f"AUC {bound:.2f}" for bound in _IOU_BOUNDS]
     print(f"{'formula':50} {' '.join(f'{name:>9}' for name in [*bounds, 'mAP@50', 'ECE'])}")
     for name, formula in FORMULAS.items():
-        scored = [(a.regions(formula), a.truth) for a in answers]
-        scores = np.array([region.score for regions, _ in scored for region in regions], dtype=np.float64)
-        hits = [np.concatenate([right(r, t, bound) for r, t in scored]) for bound in _IOU_BOUNDS]
+        found = [a.regions(formula) for a in answers]
+        scores = np.array([region.score for regions in found for region in regions], dtype=np.float64)
+        pairs = list(zip(found, truths, strict=True))
+        hits = [np.concatenate([right(*pair, bound) for pair in pairs]) for bound in _IOU_BOUNDS]
         figures = [area_under_roc(scores, hit) for hit in hits]
-        figures += [mean_average_precision(answers, formula), calibration_error(scores, hits[0])]
+        figures += [mean_average_precision(found, truths), calibration_error(scores, hits[0])]
         print(f"{name:50} {' '.join(f'{figure:9.3f}' for figure in figures)}")
     shares = ", ".join(f"{hit.mean():.3f} at IoU {bound}" for hit, bound in zip(hits, _IOU_BOUNDS, strict=True))
     print(f"{len(scores)} regions of {len(answers)} answers; right: {shares}")

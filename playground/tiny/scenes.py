@@ -1,8 +1,8 @@
 """Draw seeded picture-book scenes and say what is on them, exactly.
 
-A scene is composed in the unit square and stretched to its resolution, because Florence-2 squashes every picture to a
-square: a car is as wide for its height there on a tall picture as on a wide one. Knows what a right answer to a task
-is, as regions and text. Knows no token, no model and no training.
+A scene is composed in the unit square and stretched to its resolution: Florence-2 squashes every picture to a square,
+and the checkpoint trained on scenes knows its things only in the proportions that they have there. Knows what a right
+answer to a task is, as regions and text. Knows no token, no model and no training.
 """
 
 import argparse
@@ -470,6 +470,12 @@ def _polygon_area(polygon: Polygon) -> float:
     return abs(sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(polygon, following, strict=True))) / 2
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count; give a whole number of at least 1.")
+    return int(text)
+
+
 def _resolution(text: str) -> tuple[int, int]:
     try:
         width, height = (int(side) for side in text.split("x"))
@@ -483,7 +489,7 @@ def _resolution(text: str) -> tuple[int, int]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m playground.tiny.scenes", description=write_dataset.__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--count", type=int, required=True, help="how many scenes")
+    parser.add_argument("--count", type=_positive, required=True, help="how many scenes")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first scene; the next ones count up from it")
     parser.add_argument("--size", type=_resolution, default=(512, 512), metavar="WxH", help="pixels, as 512x512")
     options = parser.parse_args(arguments)

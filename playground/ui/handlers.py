@@ -32,7 +32,7 @@ from playground.results import Prediction, Region, Stage
 from playground.settings import Settings
 from playground.tasks import TASKS, InputKind, get_task
 from playground.ui import text
-from playground.ui.viewer import StageData, RegionTableData, boxes_from
+from playground.ui.viewer import RegionTableData, StageData, boxes_from
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "examples").glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
@@ -124,15 +124,20 @@ class Handlers:
     # The picture
 
     def take_picture(self, source: str | bytes | None, task_id: str, request: gr.Request) -> tuple[Any, ...]:
-        """Show a picture from the field; the field becomes a strip that takes the next one."""
+        """Show a picture from the field, which becomes a strip that takes the next one: picture, problem, `Shown`.
+
+        A picture that cannot be used is a sentence under the field, and nothing else changes.
+        """
+        nothing = [gr.skip() for _ in Shown.names()]
         if source is None:
-            return tuple(gr.skip() for _ in range(1 + len(Shown.names())))
-        self._stops.stop(request.session_hash or "")
-        with _errors_for_the_user():
+            return gr.skip(), gr.skip(), *nothing
+        try:
             image = self._predictor.read_image(source)
-            session = _remember(source, image)
-        strip = gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder="Drop another picture here")
-        return (strip, *self._before_answer(session, task_id).values())
+        except PlaygroundError as error:
+            return None, [text.line(str(error), "error")], *nothing
+        self._stops.stop(request.session_hash or "")
+        strip = gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
+        return strip, [], *self._before_answer(_remember(source, image), task_id).values()
 
     def take_example(self, index: int, task_id: str, request: gr.Request) -> tuple[Any, ...]:
         """Show one of the pictures that come with the playground."""
@@ -256,10 +261,26 @@ class Handlers:
             "max_new_tokens": max_new_tokens,
         }
         is_drawing = draw and _wants_regions(task_id)
-        with self._stops.run(request.session_hash or "") as stop, _errors_for_the_user():
-            for prediction in _paced(self._stream(session.path, task_id, stop=stop, **inputs)):
-                shown = self._answer if prediction.is_final else self._partial_answer
-                yield shown(session, prediction, is_drawing=is_drawing).values()
+        shown = None
+        try:
+            with self._stops.run(request.session_hash or "") as stop:
+                for prediction in _paced(self._stream(session.path, task_id, stop=stop, **inputs)):
+                    show = self._answer if prediction.is_final else self._partial_answer
+                    shown = show(session, prediction, is_drawing=is_drawing)
+                    yield shown.values()
+        except PlaygroundError as error:
+            yield self._failed(session, shown, checkpoint, error).values()
+
+    def _failed(self, session: Session, shown: "Shown | None", checkpoint: str, error: PlaygroundError) -> "Shown":
+        """The run ended in a sentence; what was drawn is kept."""
+        stage = shown.stage.model_copy(update={"busy": False}) if shown else self._stage(session)
+        return Shown(
+            stage=stage,
+            answer=gr.skip(),
+            table=gr.skip(),
+            notes=[],
+            status=self.status(checkpoint, text.line(str(error), "error")),
+        )
 
     def _partial_answer(self, session: Session, prediction: Prediction, *, is_drawing: bool) -> "Shown":
         boxes = boxes_from(prediction, drawing.color_of)
@@ -409,7 +430,7 @@ class Handlers:
         phrase: str = "",
         regions: list[list[float]] | None = None,
     ) -> tuple[str, str | None]:
-        """Ask Florence-2 about a picture; returns the prediction as JSON text, with boxes in pixels, and the drawn picture.
+        """Ask Florence-2 about a picture: the prediction as JSON text, with boxes in pixels, and the drawn picture.
 
         Args:
             image: The picture.

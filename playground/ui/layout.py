@@ -14,11 +14,11 @@ from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.handlers import EXAMPLES, Handlers, Session, Shown
 from playground.ui.picture import Picture
-from playground.ui.viewer import Lines, RegionTable, Stage, RegionTableData
+from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SECONDS_BETWEEN_POLLS = 0.5
-_MODEL = {"concurrency_id": "model", "concurrency_limit": 1}  # shared by all that run the model
+_MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # shared by all that run the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Form:
     """What the user fills in."""
 
     picture: Picture
+    problem: Lines
     examples: gr.Dataset
     task: gr.Dropdown
     phrase: gr.Textbox
@@ -101,6 +102,7 @@ def _form(predictor: Predictor) -> Form:
             buttons=[],
             placeholder="Drop a picture here\nor click to choose one",
         ),
+        problem=Lines(elem_id="problem"),
         examples=gr.Dataset(
             label="or try a drawn scene",
             components=[gr.Image(visible=False)],
@@ -200,7 +202,7 @@ def _looks() -> dict[str, Any]:
             min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
             opacity = gr.Slider(0.1, 1, 0.5, label="Opacity", step=0.05, elem_id="opacity", buttons=[], **options)
         labels = gr.CheckboxGroup(label="Labels shown", interactive=True, elem_id="labels")
-        has_labels = gr.Checkbox(label="Write labels on the picture", value=True, interactive=True, elem_id="has-labels")
+        has_labels = gr.Checkbox(True, label="Write labels on the picture", interactive=True, elem_id="has-labels")
     return {"style": style, "has_labels": has_labels, "opacity": opacity, "min_score": min_score, "labels": labels}
 
 
@@ -231,16 +233,9 @@ def _wire_form(
     timer: gr.Timer,
 ) -> None:
     shown = _shown(result, session, status)
-    form.picture.input(
-        handlers.take_picture, [form.picture, form.task], [form.picture, *shown], queue=False, **_PLUMBING
-    )
-    form.examples.click(
-        handlers.take_example,
-        [form.examples, form.task],
-        [form.picture, *shown],
-        queue=False,
-        **_PLUMBING,
-    )
+    taken = [form.picture, form.problem, *shown]
+    form.picture.input(handlers.take_picture, [form.picture, form.task], taken, queue=False, **_PLUMBING)
+    form.examples.click(handlers.take_example, [form.examples, form.task], taken, queue=False, **_PLUMBING)
     form.task.change(
         handlers.choose_task, [form.task, session], [form.phrase, form.draw, result.stage], queue=False, **_PLUMBING
     )
@@ -258,7 +253,8 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
     ]  # fmt: skip
     triggers = [form.run.click, form.phrase.submit]
     buttons = [form.run, form.stop]
-    gr.on(triggers, handlers.begin, inputs, buttons, queue=False, **_PLUMBING)
+    begun = gr.on(triggers, handlers.begin, inputs, buttons, queue=False, **_PLUMBING)
+    begun.then(None, js="playground.showStage", **_PLUMBING)
     run = gr.on(
         triggers,
         handlers.run,
@@ -276,7 +272,7 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
 
 
 def _wire_result(handlers: Handlers, form: Form, result: Result, session: gr.State) -> None:
-    redraw = {
+    redraw: dict[str, Any] = {
         "fn": handlers.redraw,
         "inputs": [session, form.task, form.draw, *result.view],
         "outputs": [result.stage, result.table],
@@ -290,9 +286,8 @@ def _wire_result(handlers: Handlers, form: Form, result: Result, session: gr.Sta
         lambda name: gr.update(info=next(row.cannot_carry for row in FORMATS if row.id == name)),
         result.format, result.format, queue=False, **_PLUMBING,
     )  # fmt: skip
-    # A download needs the file before the click: the button makes it, and then clicks the hidden one.
     saved = result.save.click(handlers.save, [session, result.format, *result.view], result.file, **_PLUMBING)
-    saved.success(None, js="() => document.querySelector('#file').click()", **_PLUMBING)
+    saved.success(None, js="playground.download", **_PLUMBING)
 
 
 def _shown(result: Result, session: gr.State, status: Lines) -> list[Any]:
@@ -338,6 +333,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     return {
         "theme": _theme(),
         "css_paths": [ASSETS / "page.css"],
+        "js": (ASSETS / "page.js").read_text(encoding="utf-8"),
         "footer_links": ["api"],
         "run_history": False,
         "max_file_size": f"{settings.max_megabytes}mb",

@@ -10,6 +10,7 @@ from playground.tasks import InputKind, OutputKind, Task, get_task
 
 TITLE = "Florence-2 Playground"
 LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
+NEXT_PICTURE = "Drop another picture here"
 NO_PICTURE = "Add a picture first: drop one here, or pick a drawn scene."
 ANSWER_EMPTY = "What the model says appears here."
 TABLE_EMPTY = "What the model finds is listed here."

@@ -1,0 +1,16 @@
+// Gradio calls this once, when the page has loaded. Event listeners name the functions of `playground`.
+() => {
+  const find = (selector) => document.querySelector(selector);
+  const isPhone = () => matchMedia("(width < 720px)").matches;
+
+  window.playground = {
+    // A download needs its file before the click: the Save button makes the file, then this clicks the hidden button.
+    download: () => find("#file").click(),
+
+    // On a phone the stage is below the form: bring it into view when a run has begun, not when it was refused.
+    showStage: () => {
+      const stop = find("#stop");
+      if (isPhone() && stop && !stop.disabled) find("#status").scrollIntoView({ behavior: "smooth" });
+    },
+  };
+};

@@ -1,0 +1,128 @@
+"""Write captions on a picture: each a chip of its region's color, near its box and clear of the other chips.
+
+Knows fonts, placing and contrast. Knows nothing of regions, annotators and how large a text should be.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+# Looked for by name in the system's font folders, for scripts that DejaVu Sans has no letters of.
+_FALLBACK_FONTS = (
+    "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf",  # Linux
+    "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",  # macOS
+    "msyh.ttc", "YuGothM.ttc", "malgun.ttf", "Nirmala.ttc",  # Windows
+)  # fmt: skip
+
+_MAX_LABEL_LETTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What is written (nothing where the text is empty), the box in pixels that it is about, and "#rrggbb"."""
+
+    text: str
+    xyxy: tuple[float, float, float, float]
+    color: str
+
+
+def caption_text(label: str, score: float | None) -> str:
+    """Return a label on one line, of what can be printed, and a score with two digits, of what there is of both."""
+    line = " ".join(label[:_MAX_LABEL_LETTERS].split())
+    return f"{''.join(filter(str.isprintable, line))} {'' if score is None else f'{score:.2f}'}".strip()
+
+
+# supervision's RichLabelAnnotator places every text by the height of "Tg", so that "noon" sinks through the lower edge
+# of its chip; its chips differ in height, and it takes 11 s to spread a thousand of them.
+def write_captions(picture: Image.Image, captions: Sequence[Caption], *, text_size: int, clearance: int) -> None:
+    """Write captions onto an RGB picture in pixels of `text_size`, chips `clearance` pixels off the edges of boxes."""
+    canvas = ImageDraw.Draw(picture)
+    padding, chip_height = round(text_size * 0.35), round(text_size * 1.45)
+    widest = min(picture.width, max(picture.width / 3, 12 * text_size)) - 2 * padding
+    placed = np.empty((0, 4))
+    for caption in captions:
+        if not caption.text:
+            continue
+        font = font_for(caption.text, text_size)
+        text = _shorten(caption.text, font, widest)
+        chip_wh = (math.ceil(font.getlength(text)) + 2 * padding, chip_height)
+        x, y = _place(caption.xyxy, chip_wh, placed, clearance, picture.size)
+        placed = np.vstack([placed, (x, y, x + chip_wh[0], y + chip_height)])
+        canvas.rounded_rectangle((x, y, x + chip_wh[0] - 1, y + chip_height - 1), text_size // 5, caption.color)
+        # Capitals are about 0.73 of the size high: this baseline centers them in the chip.
+        canvas.text((x + padding, y + round(text_size * 1.08)), text, ink_on(caption.color), font, anchor="ls")
+
+
+def _place(
+    xyxy: tuple[float, float, float, float],
+    chip_wh: tuple[int, int],
+    placed: npt.NDArray[np.float64],
+    clearance: int,
+    resolution_wh: tuple[int, int],
+) -> tuple[int, int]:
+    """Return the top left of a chip inside the picture: above its box, or where it hides least of other chips."""
+    x_min, y_min, x_max, y_max = map(int, xyxy)
+    left, top = x_min - clearance, y_min - clearance
+    right, bottom = x_max + clearance + 1 - chip_wh[0], y_max + clearance + 1
+    above = top - chip_wh[1]
+    wishes = [(left, above), (right, above), (left, top), (left, bottom), (right, bottom)]
+    spots = np.clip(wishes, 0, np.maximum(np.subtract(resolution_wh, chip_wh), 0))
+    (lefts, tops), (rights, bottoms) = spots.T[..., None], (spots + chip_wh).T[..., None]
+    widths = np.minimum(rights, placed[:, 2]) - np.maximum(lefts, placed[:, 0])
+    heights = np.minimum(bottoms, placed[:, 3]) - np.maximum(tops, placed[:, 1])
+    hidden = (widths.clip(0) * heights.clip(0)).sum(axis=1)
+    x, y = spots[hidden.argmin()].tolist()
+    return x, y
+
+
+def ink_on(color: str) -> str:
+    """Return the text color with the larger contrast (WCAG 2.2, relative luminance)."""
+    channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
+
+
+def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """Cut a text to `width` pixels, with an ellipsis where something is missing."""
+    if font.getlength(text) <= width:
+        return text
+    end = bisect_right(range(1, len(text)), width, key=lambda end: font.getlength(text[:end] + "…"))
+    return text[:end].rstrip() + "…"
+
+
+def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return the first font that has all letters of the text, or DejaVu Sans where none has."""
+    # supervision depends on matplotlib, which carries this font: it is there on a bare machine.
+    default = _load_font(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
+    assert default is not None
+    if text.isascii() or _has_letters(default, text):
+        return default
+    others = (_load_font(name, size) for name in _FALLBACK_FONTS)
+    return next((font for font in others if font and _has_letters(font, text)), default)
+
+
+@lru_cache(maxsize=64)
+def _load_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+def _has_letters(font: ImageFont.FreeTypeFont, text: str) -> bool:
+    return all(_has_letter(font, letter) for letter in set(text))
+
+
+@lru_cache(maxsize=4096)
+def _has_letter(font: ImageFont.FreeTypeFont, letter: str) -> bool:
+    # U+10FFFF is no character: for it, a font draws its sign for a missing glyph.
+    return bytes(font.getmask(letter)) != bytes(font.getmask("\U0010ffff"))

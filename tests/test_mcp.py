@@ -1,0 +1,107 @@
+"""The MCP server as a language model's client sees it: the tools, their answers, and what they refuse."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live import running
+
+from playground.predictor import Predictor
+from playground.settings import Settings
+
+mcp = pytest.importorskip("mcp", reason="The package mcp is not installed; it is in requirements-extra.txt.")
+streamable_http = pytest.importorskip("mcp.client.streamable_http")
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
+HEART = [60, 91, 436, 428]  # in sky.png, with an umbrella and a balloon
+
+
+class Tools:
+    """A client that opens a session of its own for every request."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def list(self) -> dict[str, Any]:
+        return {tool.name: tool for tool in self._request("list_tools").tools}
+
+    def call(self, name: str, **arguments: Any) -> tuple[bool, str]:
+        """Call a tool; returns whether it is refused, and its one text."""
+        result = self._request("call_tool", name, arguments)
+        (content,) = result.content
+        return result.isError, content.text
+
+    def _request(self, method: str, *arguments: Any) -> Any:
+        async def request() -> Any:
+            async with (
+                streamable_http.streamable_http_client(self._address) as (reader, writer, _),
+                mcp.ClientSession(reader, writer) as session,
+            ):
+                await session.initialize()
+                return await getattr(session, method)(*arguments)
+
+        return asyncio.run(request())
+
+
+@pytest.fixture(scope="module")
+def tools(predictor: Predictor, tmp_path_factory) -> Iterator[Tools]:
+    settings = Settings(checkpoint="tiny-florence2", device="cpu", offline=True, mcp=True)
+    with running(predictor, settings, tmp_path_factory.mktemp("server")) as url:
+        yield Tools(f"{url}/gradio_api/mcp/")
+
+
+@pytest.fixture(scope="module")
+def sky() -> str:
+    return "data:image/png;base64," + base64.b64encode((EXAMPLES / "sky.png").read_bytes()).decode()
+
+
+def test_there_are_two_tools(tools):
+    assert sorted(tools.list()) == ["ask_florence2", "list_tasks"]
+
+
+def test_the_schema_says_what_a_region_is(tools):
+    schema = tools.list()["ask_florence2"].inputSchema
+    assert schema["required"] == ["image"]
+    assert schema["properties"]["regions"]["type"] == "array"
+    assert schema["properties"]["regions"]["items"] == {"type": "array", "items": {"type": "number"}}
+
+
+def test_tasks_are_listed_as_json(tools):
+    is_refused, text = tools.call("list_tasks")
+    assert not is_refused
+    assert json.loads(text)[0]["id"] == "<OD>"
+
+
+def test_an_answer_is_json_with_boxes(tools, sky):
+    is_refused, text = tools.call("ask_florence2", image=sky)
+    assert not is_refused
+    prediction = json.loads(text)
+    assert prediction["is_final"]
+    assert prediction["resolution_wh"] == [900, 900]
+    assert sorted(region["label"] for region in prediction["regions"]) == ["balloon", "heart", "umbrella"]
+    (heart,) = (region["xyxy"] for region in prediction["regions"] if region["label"] == "heart")
+    assert heart == pytest.approx(HEART, abs=30)
+
+
+def test_a_region_is_asked_about(tools, sky):
+    is_refused, text = tools.call("ask_florence2", image=sky, task="<REGION_TO_CATEGORY>", regions=[HEART])
+    assert not is_refused
+    assert json.loads(text)["text"] == "heart"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param({"task": "<REGION_TO_CATEGORY>"}, "Mark a region", id="no region"),
+        pytest.param({"task": "<OPEN_VOCABULARY_DETECTION>"}, "Type the names of the things to find", id="no phrase"),
+        pytest.param({"image": "/etc/passwd"}, "Invalid file data format", id="a file of the server"),
+    ],
+)
+def test_a_refusal_is_a_sentence(tools, sky, arguments, sentence):
+    is_refused, text = tools.call("ask_florence2", **{"image": sky, **arguments})
+    assert is_refused
+    assert text.startswith(sentence)
