@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.catalogue import BUNDLED as BUNDLED
 from playground.catalogue import Checkpoint, check_folder, weight_files
-from playground.catalogue import resolve as resolve
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.hub import first_line, resolved_revision, revision_notice
 from playground.locations import NUM_BINS, location_token

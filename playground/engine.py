@@ -51,6 +51,8 @@ class TensorCache:
         """Keep a tensor; one that is larger than the whole cache is not kept."""
         if tensor.nbytes > self._max_bytes:
             return
+        if key in self._tensors:
+            self.num_bytes -= self._tensors.pop(key).nbytes
         self._tensors[key] = tensor
         self.num_bytes += tensor.nbytes
         while self.num_bytes > self._max_bytes:
@@ -67,7 +69,7 @@ class TokenReader:
     def __init__(self, pieces: Sequence[str], special_ids: frozenset[int]) -> None:
         self._pieces = pieces
         self._special_ids = special_ids
-        self._byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}
+        self._byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def read(self, token_id: int, logprob: float | None = None, bin_probability: float | None = None) -> Token:
@@ -100,7 +102,12 @@ class Engine:
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
         self._pieces = loaded.tokenizer.convert_ids_to_tokens(range(len(loaded.tokenizer)))
-        self._special_ids = frozenset(loaded.tokenizer.added_tokens_decoder)
+        # Not all tokenizers mark the task tokens as special; a fine-tune's added words are none.
+        self._special_ids = frozenset(
+            token_id
+            for token_id, token in loaded.tokenizer.added_tokens_decoder.items()
+            if token.special or token.content.startswith("<")
+        )
         self._image_features = TensorCache(image_cache_bytes)
         self._encoder_hidden_states = TensorCache(prompt_cache_bytes)
         self._lock = threading.Lock()
@@ -117,8 +124,8 @@ class Engine:
 
     @property
     def max_answer_tokens(self) -> int:
-        """How many tokens an answer may have: the decoder's positions, less the start token."""
-        return int(self._text_config.max_position_embeddings) - 1
+        """How many tokens an answer may have: one for each of the decoder's positions; the last is never fed back."""
+        return int(self._text_config.max_position_embeddings)
 
     @property
     def cache_bytes(self) -> tuple[int, int]:
@@ -172,7 +179,7 @@ class Engine:
                 self._lock.release()
         except _StoppedError:
             run.events.put(Finished(is_truncated=False, is_stopped=True))
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the reader must not wait for ever
             run.events.put(_explain(error))
 
     def _answer(self, run: "_Run") -> Finished:
@@ -207,8 +214,8 @@ class Engine:
             return features, 0.0
         started = time.perf_counter()
         pixel_values = self.loaded.image_processor(images=run.image.pixels, return_tensors="pt")["pixel_values"]
-        layers = [block for stage in self._model.model.vision_tower.blocks for block in stage]
-        with _checking(layers, run):
+        # Not only before each block: the first one alone is a quarter of the tower.
+        with _checking(list(self._model.model.vision_tower.modules()), run):
             output = self._model.get_image_features(pixel_values.to(self._model.device))
         self.image_encodings += 1
         self._image_features.put(run.image.digest, output.pooler_output)
@@ -237,6 +244,10 @@ class Engine:
         watcher = _BeamWatcher(self._reader, run.events.put)
         ids = self._generate(run, hidden_states, num_new_tokens, watcher)
         reader = self._reader()
+        if run.is_stopped:  # scoring a long answer takes seconds, and Stop has promised one
+            for token_id in ids:
+                run.events.put(reader.read(token_id))
+            return self._finished(run, ids)
         for token_id, logits in zip(ids, self._teacher_forced_logits(hidden_states, ids), strict=True):
             run.events.put(reader.read(token_id, *_measure(logits, token_id, self.loaded.location_ids)))
         return self._finished(run, ids)
@@ -259,7 +270,7 @@ class Engine:
 
     def _generation_config(self, num_beams: int, num_new_tokens: int) -> GenerationConfig:
         """The checkpoint's own rules, but for how to search and where to end."""
-        config = copy.deepcopy(self._model.generation_config)
+        config: GenerationConfig = copy.deepcopy(self._model.generation_config)
         config.num_beams = num_beams
         config.early_stopping = num_beams > 1 and bool(config.early_stopping)
         config.do_sample = False
@@ -294,7 +305,7 @@ class _Run:
         self.image = image
         self.prompt = prompt
         self.decoding = decoding
-        self.events: SimpleQueue[Event | Exception] = SimpleQueue()
+        self.events: SimpleQueue[Event | BaseException] = SimpleQueue()
         self.abandoned = threading.Event()
         self._stop = stop
 
@@ -325,7 +336,7 @@ class _checking:  # noqa: N801  # a context manager reads as a verb
         self._run.raise_if_stopped()
 
 
-class _StopCriterion(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
+class _StopCriterion(StoppingCriteria):
     def __init__(self, run: _Run) -> None:
         self._run = run
 
@@ -333,7 +344,7 @@ class _StopCriterion(StoppingCriteria):  # type: ignore[misc]  # transformers is
         return torch.full((len(input_ids),), self._run.is_stopped, dtype=torch.bool, device=input_ids.device)
 
 
-class _GreedyWatcher(LogitsProcessor):  # type: ignore[misc]
+class _GreedyWatcher(LogitsProcessor):
     """Changes nothing; as the last processor it sees what is chosen, and reports it with its raw probability.
 
     The raw logits come from a hook on the output projection: the checkpoint's own rules have bent the scores.
@@ -354,7 +365,7 @@ class _GreedyWatcher(LogitsProcessor):  # type: ignore[misc]
         return scores
 
 
-class _BeamWatcher(LogitsProcessor):  # type: ignore[misc]
+class _BeamWatcher(LogitsProcessor):
     """Changes nothing; reports the leading beam of each step."""
 
     def __init__(self, make_reader: Callable[[], TokenReader], report: Callable[[Draft], None]) -> None:
@@ -381,7 +392,7 @@ def _milliseconds_since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _explain(error: Exception) -> Exception:
+def _explain(error: BaseException) -> BaseException:
     """Turn what can happen to a healthy program into a sentence; everything else is a bug and stays as it is."""
     # On a CPU, PyTorch reports exhausted memory as a plain RuntimeError that speaks of the allocator.
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or (

@@ -27,7 +27,7 @@ class UnknownTask(PlaygroundError):
 
 
 class InputRejected(PlaygroundError):
-    """An input of the task is missing or cannot be used; `field` is "phrase", "regions" or "decoding"."""
+    """An input of the task is missing or cannot be used; `field` names the input."""
 
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class _Ask:
     prompt: str
     output_kind: OutputKind
     label: str = ""  # for regions that the model does not name
+    banned: frozenset[str] = frozenset()  # phrases, in lower case, that grounding ignores
     xyxy: Box | None = None  # where the question was asked
 
 
@@ -111,34 +112,40 @@ class _Answering:
         self._is_truncated = False
 
     def run(self) -> Generator[Prediction, None, None]:
-        asks = self._asks()
-        for ask in asks:
+        for ask in self._asks():
             yield from self._run_one(ask)
             if self._stage is Stage.STOPPED:
                 break
         if self._request.task.then is not None and self._stage is not Stage.STOPPED and self._texts[0]:
-            yield from self._run_one(self._follow_up(self._request.task.then, self._texts[0]))
+            follow_up = self._phrase_ask(get_task(self._request.task.then), grammar.neutralize(self._texts[0]))
+            yield from self._run_one(follow_up)
         yield self._final()
 
-    def _asks(self) -> list[_Ask]:
+    def _asks(self) -> Iterator[_Ask]:
+        """Yield the prompts when their turn comes: a crop is a copy of pixels, and there may be many."""
         request, task = self._request, self._request.task
         if task.input_kind is InputKind.REGIONS:
-            return [self._region_ask(index, xyxy) for index, xyxy in enumerate(request.regions, start=1)]
-        is_named = task.input_kind is InputKind.EXPRESSIONS
-        return [
-            _Ask(request.image, self._prompt(task, phrase), task.output_kind, label=phrase if is_named else "")
-            for phrase in request.phrases or ("",)
-        ]
+            for index, xyxy in enumerate(request.regions, start=1):
+                yield self._region_ask(index, xyxy)
+        else:
+            for phrase in request.phrases or ("",):
+                yield self._phrase_ask(task, phrase)
+
+    def _phrase_ask(self, task: Task, phrase: str) -> _Ask:
+        is_grounding = task.input_kind is InputKind.SENTENCE
+        return _Ask(
+            self._request.image,
+            self._prompt(task, phrase),
+            task.output_kind,
+            label=phrase if task.input_kind is InputKind.EXPRESSIONS else "",
+            banned=self._engine.loaded.banned_phrases if is_grounding else frozenset(),
+        )
 
     def _region_ask(self, index: int, xyxy: Box) -> _Ask:
         request, task = self._request, self._request.task
         image = request.image.crop(xyxy) if task.on_crop else request.image
         prompt = task.prompt.format(input=grammar.render_region(xyxy, request.image.resolution_wh))
         return _Ask(image, prompt, task.output_kind, label=f"region {index}", xyxy=xyxy)
-
-    def _follow_up(self, task_id: str, text: str) -> _Ask:
-        task = get_task(task_id)
-        return _Ask(self._request.image, self._prompt(task, grammar.neutralize(text)), task.output_kind)
 
     def _prompt(self, task: Task, text: str) -> str:
         """Fill the prompt with as much of the text as the model has positions for."""
@@ -176,7 +183,7 @@ class _Answering:
             self._stage = Stage.STOPPED if event.is_stopped else self._stage
         else:
             part.take(event)
-            if self._timings.first_token is None:
+            if self._timings.first_token is None and part.raw_text:
                 self._timings = replace(self._timings, first_token=now)
             if self._timings.first_region is None and part.regions:
                 self._timings = replace(self._timings, first_region=now)
@@ -192,11 +199,9 @@ class _Answering:
     def _keep(self, part: "_Part") -> None:
         self._raw_texts.append(part.raw_text)
         self._texts.append(part.text)
-        banned = self._engine.loaded.banned_phrases
-        ignored = [region.label for region in part.regions if region.label.lower() in banned]
-        if ignored and part.is_grounding:
-            self._notice(_ignored_sentence(ignored))
-        self._regions += [region for region in part.regions if not (part.is_grounding and region.label in ignored)]
+        if part.ignored:
+            self._notice(_ignored_sentence(part.ignored))
+        self._regions += part.regions
 
     def _notice(self, sentence: str) -> None:
         if sentence not in self._notices:
@@ -241,7 +246,7 @@ class _Answering:
             return texts[0] if texts else ""
         if len(texts) > 1 and not task.output_kind.is_text:
             return grammar.summarize(regions)
-        if len(texts) > 1:
+        if len(self._request.regions) > 1:
             return "\n".join(f"{index}. {text}" for index, text in enumerate(texts, start=1))
         return "\n".join(texts)
 
@@ -253,14 +258,17 @@ class _Part:
         self._ask = ask
         self._resolution_wh = resolution_wh
         self.is_draft = False
-        self.is_grounding = ask.output_kind is OutputKind.LABELED_BOXES
         self._begin(is_draft=False)
 
     def take(self, event: Token | Draft) -> None:
         """Take the next token, or the whole leading beam; the first token after a draft replaces it."""
         if isinstance(event, Draft):
-            self._begin(is_draft=True)
-            for token in event.tokens:
+            # Mostly the beam that led before, one token longer: reading it anew each time grows with the square.
+            num_read = len(self._tokens)
+            if not self.is_draft or list(event.tokens[:num_read]) != self._tokens:
+                self._begin(is_draft=True)
+                num_read = 0
+            for token in event.tokens[num_read:]:
                 self._feed(token)
         else:
             if self.is_draft:
@@ -278,11 +286,20 @@ class _Part:
     @property
     def regions(self) -> list[Region]:
         """The regions of the answer; text about a region is shown where it was asked."""
-        regions = [replace(region, label=region.label or self._ask.label) for region in self._parser.regions]
+        regions = [
+            region if region.label else replace(region, label=self._ask.label)
+            for region in self._parser.regions
+            if region.label.lower() not in self._ask.banned
+        ]
         if not regions and self._ask.xyxy is not None and self._ask.output_kind.is_text and self.text:
             score = grammar.region_score([token for token in self._tokens if not token.is_special], [])
             return [Region(self.text, self._ask.xyxy, score)]
         return regions
+
+    @property
+    def ignored(self) -> list[str]:
+        """The labels of regions that are not shown, because the phrase names nothing."""
+        return [region.label for region in self._parser.regions if region.label.lower() in self._ask.banned]
 
     def _begin(self, *, is_draft: bool) -> None:
         self.is_draft = is_draft

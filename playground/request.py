@@ -3,7 +3,6 @@
 Knows the table of tasks and what the model can be asked. Knows nothing of checkpoints and answers.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from playground.tasks import TASK_TOKENS, InputKind, Task, get_task
 
 DECODINGS = {"greedy": 1, "careful": 3}  # beams; three are what Microsoft's samples use
 MAX_NEW_TOKENS = 1024
+MAX_PHRASE = 20_000  # letters; the model takes far fewer
 MAX_INPUTS = 24  # regions or phrases of one run: each is a prompt of its own
 
 _NEUTRALIZED = (InputKind.SENTENCE, InputKind.CLASSES, InputKind.EXPRESSIONS)
@@ -55,12 +55,14 @@ def read_request(
 ) -> Request:
     """Check a question before anything runs. Raises UnknownTask or InputRejected."""
     row = get_task(task)
+    if not isinstance(checkpoint, str):
+        raise InputRejected(f"The checkpoint must be a name, but got {type(checkpoint).__name__}.", field="checkpoint")
     phrases, boxes = read_inputs(row, image.resolution_wh, phrase=phrase, regions=regions)
     return Request(
         image=image,
         task=row,
         phrases=phrases,
-        is_neutralized=row.input_kind in _NEUTRALIZED and _holds_tokens(phrase),
+        is_neutralized=row.input_kind in _NEUTRALIZED and _holds_tokens(row, phrase),
         regions=boxes,
         checkpoint=checkpoint,
         decoding=_read_decoding(decoding, max_new_tokens),
@@ -79,10 +81,14 @@ def read_inputs(
 def _read_phrases(task: Task, phrase: str) -> tuple[str, ...]:
     if not isinstance(phrase, str):
         raise InputRejected(f"The phrase must be text, but got {type(phrase).__name__}.", field="phrase")
+    if len(phrase) > MAX_PHRASE:
+        raise InputRejected(
+            f"The text has {len(phrase)} letters; the limit is {MAX_PHRASE}. Shorten it.", field="phrase"
+        )
+    phrase = phrase.encode(errors="replace").decode()  # JSON can carry half a surrogate pair, the tokenizer cannot
     if task.input_kind is InputKind.PROMPT:
         return (_read_prompt(task, phrase.strip()),)
-    parts = [phrase.strip()] if task.input_kind is InputKind.SENTENCE else _split(phrase)
-    texts = [grammar.neutralize(part) for part in parts if part]
+    texts = [grammar.neutralize(part) for part in _split(task, phrase)]
     if not texts:
         raise _missing(task)
     if task.input_kind is InputKind.CLASSES:
@@ -99,14 +105,14 @@ def _missing(task: Task) -> InputRejected:
     return InputRejected(_ASK_FOR[task.input_kind].format(hint=task.input_hint), field="phrase")
 
 
-def _holds_tokens(phrase: str) -> bool:
-    text = phrase.replace("<and>", ",")
-    return grammar.neutralize(text) != text
+def _holds_tokens(task: Task, phrase: str) -> bool:
+    return any(grammar.neutralize(part) != part for part in _split(task, phrase))
 
 
-def _split(phrase: str) -> list[str]:
-    """Split a comma list; people who know Florence-2 also write `cat<and>dog`."""
-    parts = phrase.replace("<and>", ",").replace("\n", ",").split(",")
+def _split(task: Task, phrase: str) -> list[str]:
+    """Split a comma list, but not a sentence; people who know Florence-2 also write `cat<and>dog`."""
+    is_sentence = task.input_kind is InputKind.SENTENCE
+    parts = [phrase] if is_sentence else phrase.replace("<and>", ",").replace("\n", ",").split(",")
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -127,6 +133,8 @@ def _read_prompt(task: Task, prompt: str) -> str:
 
 
 def _read_regions(regions: Sequence[Sequence[float]], resolution_wh: tuple[int, int]) -> tuple[Box, ...]:
+    if hasattr(regions, "tolist"):  # an array, such as `sv.Detections.xyxy`
+        regions = regions.tolist()
     if not isinstance(regions, list | tuple) or not regions:
         raise InputRejected("Mark a region: drag on the picture from one corner to the other.", field="regions")
     if len(regions) > MAX_INPUTS:
@@ -158,11 +166,11 @@ def _read_region(index: int, region: Sequence[float], resolution_wh: tuple[int, 
 def _is_box(region: object) -> bool:
     if not isinstance(region, list | tuple) or len(region) != 4:
         return False
-    return all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in region)
+    return all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e9 for n in region)
 
 
 def _read_decoding(decoding: str, max_new_tokens: int) -> Decoding:
-    if decoding not in DECODINGS:
+    if not isinstance(decoding, str) or decoding not in DECODINGS:
         raise InputRejected(
             f"{str(decoding)[:40]!r} is no way to decode; choose one of: {', '.join(DECODINGS)}.", field="decoding"
         )

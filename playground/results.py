@@ -210,19 +210,21 @@ def _read_prediction(wire: Mapping[str, Any]) -> Prediction:
     if not isinstance(wire, Mapping):
         raise TypeError(f"it must be an object, but got {type(wire).__name__}")
     regions = _list(wire["regions"], "regions", MAX_REGIONS)
-    width, height = (int(side) for side in _numbers(wire["resolution_wh"], "resolution_wh", 2))
+    width, height = _numbers(wire["resolution_wh"], "resolution_wh", 2)
+    if not (width.is_integer() and height.is_integer()):
+        raise ValueError(f"resolution_wh must be whole numbers, but got {[width, height]}")
     timings = _mapping(wire.get("timings_ms", {}), "timings_ms")
     return Prediction(
         task=_text(wire["task"], "task"),
         checkpoint=_text(wire["checkpoint"], "checkpoint"),
-        resolution_wh=(width, height),
+        resolution_wh=(int(width), int(height)),
         text=_text(wire["text"], "text"),
         regions=tuple(_read_region(_mapping(region, "a region")) for region in regions),
         raw_text=_text(wire.get("raw_text", ""), "raw_text"),
         stage=Stage(wire.get("stage", Stage.DONE.value)),
-        is_final=bool(wire.get("is_final", True)),
-        is_draft=bool(wire.get("is_draft", False)),
-        is_truncated=bool(wire.get("is_truncated", False)),
+        is_final=_flag(wire.get("is_final", True), "is_final"),
+        is_draft=_flag(wire.get("is_draft", False), "is_draft"),
+        is_truncated=_flag(wire.get("is_truncated", False), "is_truncated"),
         notices=tuple(_text(notice, "a notice") for notice in _list(wire.get("notices", []), "notices", 100)),
         timings=Timings(**{f.name: _optional_number(timings.get(f.name), f.name) for f in fields(Timings)}),
     )
@@ -262,6 +264,14 @@ def _text(value: Any, name: str) -> str:
         raise TypeError(f"{name} must be text, but got {type(value).__name__}")
     if len(value) > MAX_TEXT:
         raise ValueError(f"{name} may have at most {MAX_TEXT} letters, but got {len(value)}")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # JSON can carry half a surrogate pair, a file cannot
+        raise ValueError(f"{name} must hold whole letters")
+    return value
+
+
+def _flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, but got {type(value).__name__}")
     return value
 
 

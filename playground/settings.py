@@ -1,11 +1,14 @@
 """The settings of one running playground. The only reader of the environment."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from playground.errors import SettingsInvalid
 
 PREFIX = "PLAYGROUND_"
+_YES = ("1", "true", "yes", "on")
+_NO = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,24 @@ class Settings:
 
 
 def _flag(text: str) -> bool:
-    return text.strip().lower() in ("1", "true", "yes", "on")
+    return text.strip().lower() in _YES
 
 
 def _convert(text: str, kind: type, name: str) -> str | int | float | bool:
+    if kind is bool and text.strip().lower() not in ("", *_YES, *_NO):
+        raise _invalid(name, f"must be one of {', '.join(_YES + _NO)}", text)
     if kind is bool:
         return _flag(text)
     try:
         value: str | int | float = kind(text)
     except ValueError:
-        raise SettingsInvalid(f"{name} must be a number, but got {text!r}. Change it or unset it.") from None
+        raise _invalid(name, "must be a number", text) from None
+    if isinstance(value, float) and math.isnan(value):
+        raise _invalid(name, "must be a number", text)
     if isinstance(value, int | float) and value < 0:
-        raise SettingsInvalid(f"{name} must not be negative, but got {text!r}. Change it or unset it.")
+        raise _invalid(name, "must not be negative", text)
     return value
+
+
+def _invalid(name: str, rule: str, text: str) -> SettingsInvalid:
+    return SettingsInvalid(f"{name} {rule}, but got {text!r}. Change it or unset it.")

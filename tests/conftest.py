@@ -38,9 +38,9 @@ def image(scene: Scene) -> InputImage:
 
 @pytest.fixture(scope="session")
 def loaded() -> "LoadedCheckpoint":
-    from playground import checkpoints
+    from playground import catalogue, checkpoints
 
-    bundled = checkpoints.resolve(checkpoints.BUNDLED)
+    bundled = catalogue.resolve(catalogue.BUNDLED)
     return checkpoints.load(bundled, Path(bundled.source), device="cpu")
 
 
@@ -85,8 +85,8 @@ def skeleton() -> Path:
 
 @pytest.fixture(scope="session")
 def skeleton_engine(skeleton: Path) -> "Engine":
-    from playground import checkpoints
+    from playground import catalogue, checkpoints
     from playground.engine import Engine
 
-    loaded = checkpoints.load(checkpoints.resolve(str(skeleton)), skeleton, device="cpu")
+    loaded = checkpoints.load(catalogue.resolve(str(skeleton)), skeleton, device="cpu")
     return Engine(loaded, image_cache_bytes=64 * _MEGABYTE, prompt_cache_bytes=64 * _MEGABYTE)

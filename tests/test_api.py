@@ -306,7 +306,7 @@ def forge(**changes: Any) -> Callable[[dict[str, Any]], Any]:
         pytest.param(lambda prediction: [prediction], "it must be an object, but got list", id="a list"),
         pytest.param(lambda _: None, "it must be an object, but got NoneType", id="nothing"),
         pytest.param(lambda _: {"task": "<OD>"}, "'regions' is missing", id="no regions"),
-        pytest.param(forge(regions=[{"label": "a", "xyxy": [1, 2, 3]}]), "xyxy must have 4 numbers", id="three corners"),
+        pytest.param(forge(regions=[{"label": "a", "xyxy": [1, 2, 3]}]), "xyxy must have 4 numbers", id="3 corners"),
         pytest.param(forge(regions=[{"label": "a", "xyxy": [5, 0, 1, 9]}]), "xyxy must be ordered", id="inside out"),
         pytest.param(forge(stage="<b>"), "'<b>' is not a valid Stage", id="stage"),
     ],

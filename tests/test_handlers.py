@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 import gradio as gr
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from playground.errors import CheckpointUnavailable, EngineFailed, InputRejected
@@ -29,6 +30,7 @@ from playground.export import FORMATS
 from playground.images import InputImage, is_inside, read_image
 from playground.pool import Pool
 from playground.predictor import Predictor
+from playground.request import read_request
 from playground.results import Prediction, Region, Stage, Timings
 from playground.settings import Settings
 from playground.tasks import TASKS
@@ -57,7 +59,7 @@ ANSWER = replace(
 
 
 class ScriptedPredictor:
-    """Yields what a test has scripted, and keeps what it was asked; a stop event ends the script."""
+    """Checks a question as the real one does, and yields what a test has scripted; a stop event ends the script."""
 
     def __init__(self, *script: Prediction | Exception) -> None:
         self.pool = Pool(Settings(checkpoint="tiny-florence2", offline=True))  # nothing is loaded
@@ -71,6 +73,7 @@ class ScriptedPredictor:
     def run(
         self, image: Any, task: str, *, stop: threading.Event | None = None, **inputs: Any
     ) -> Generator[Prediction, None, None]:
+        read_request(self.read_image(image), task, **inputs)
         self.asked.append((image, task, inputs))
         self.stops.append(stop)
         for step in self.script:
@@ -420,7 +423,7 @@ def test_only_the_final_answer_opens_what_is_below_the_picture(steps) -> None:
 def test_the_session_keeps_the_final_prediction(steps, scene) -> None:
     prediction = steps[-1]["session"].prediction
     assert (prediction.is_final, prediction.stage) == (True, Stage.DONE)
-    assert sorted(region.label for region in prediction.regions) == sorted(thing.label for thing in scene.things)
+    assert sorted(region.label for region in prediction.regions) == sorted(thing.kind for thing in scene.things)
     assert steps[-1]["answer"] == prediction.text
 
 
@@ -694,7 +697,7 @@ def coco_labels(content: bytes) -> list[str]:
 
 def yolo_labels(content: bytes) -> list[str]:
     (settings,), (lines,) = unzipped(content, "data.yaml").values(), unzipped(content, "street.txt").values()
-    names = [line.strip("- ") for line in settings.decode().splitlines() if line.startswith("- ")]
+    names = yaml.safe_load(settings)["names"]
     return [names[int(line.split()[0])] for line in lines.decode().splitlines()]
 
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 from transformers import Florence2Processor
 
-from playground import checkpoints, grammar
+from playground import catalogue, grammar
 from playground.engine import Engine
 from playground.errors import EngineFailed, ImageRejected, InputRejected
 from playground.images import InputImage
@@ -28,7 +28,7 @@ from playground.tiny.scenes import Example, Scene, examples, make_scene
 OD, CAPTION, GROUNDING = "<OD>", "<CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
 CLASSES, EXPRESSIONS = "<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>"
 CATEGORY, OUTLINE, CASCADE = "<REGION_TO_CATEGORY>", "<REGION_TO_SEGMENTATION>", f"{CAPTION}+{GROUNDING}"
-LEARNT = checkpoints.resolve(checkpoints.BUNDLED).known_tasks or frozenset()
+LEARNT = catalogue.resolve(catalogue.BUNDLED).known_tasks or frozenset()
 BOX = "<loc_100><loc_200><loc_300><loc_400>"  # (51.456, 102.656, ...) of 512 pixels
 LEFT_HALF, RIGHT_HALF = [0, 0, 256, 512], [256, 0, 512, 512]
 
@@ -50,7 +50,7 @@ class FakeEngine:
 
     def __init__(self, *answers: str, banned: Sequence[str] = (), broken: Exception | None = None) -> None:
         self.loaded = SimpleNamespace(
-            checkpoint=checkpoints.resolve("florence-2-base"), banned_phrases=frozenset(banned), notice=""
+            checkpoint=catalogue.resolve("florence-2-base"), banned_phrases=frozenset(banned), notice=""
         )
         self.asked: list[tuple[InputImage, str, Decoding]] = []
         self._answers = iter(answers)

@@ -253,7 +253,7 @@ class Handlers:
     ) -> Iterator[tuple[Any, ...]]:
         """Ask about the session's picture, and show the answer while it is written."""
         del picture
-        inputs = {
+        inputs: dict[str, Any] = {
             "phrase": phrase,
             "regions": stage.regions or [],
             "checkpoint": checkpoint,
@@ -358,7 +358,7 @@ class Handlers:
     def _write(self, source: Any, name: str, prediction: Prediction, format_id: str, look: drawing.Look) -> str:
         image = self._predictor.read_image(source)
         file_name, content = export(Export(image, prediction, look, name), format_id)
-        return processing_utils.save_bytes_to_cache(content, file_name, cache_dir=_cache_dir())
+        return str(processing_utils.save_bytes_to_cache(content, file_name, cache_dir=_cache_dir()))
 
     # The API
 
@@ -385,7 +385,7 @@ class Handlers:
         """
         with _errors_for_the_user():
             picture = self._predictor.read_image(image if image is not None else "")
-            inputs = {
+            inputs: dict[str, Any] = {
                 "phrase": phrase,
                 "regions": regions or [],
                 "checkpoint": checkpoint,
@@ -521,7 +521,7 @@ def _remember(source: Any, image: InputImage) -> Session:
 def _save_jpeg(picture: Image.Image, name: str) -> str:
     data = BytesIO()
     picture.save(data, "JPEG", quality=_JPEG_QUALITY)
-    return processing_utils.save_bytes_to_cache(data.getvalue(), f"{name}.jpg", cache_dir=_cache_dir())
+    return str(processing_utils.save_bytes_to_cache(data.getvalue(), f"{name}.jpg", cache_dir=_cache_dir()))
 
 
 def _cache_dir() -> str:

@@ -69,6 +69,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     """Return the page and the API over a predictor; nothing is started."""
     handlers = Handlers(predictor, settings)
     keep = settings.keep_files_seconds
+    app: gr.Blocks
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(keep, keep)) as app:
         session = gr.State(Session())
         timer = gr.Timer(_SECONDS_BETWEEN_POLLS)
@@ -279,7 +280,7 @@ def _wire_result(handlers: Handlers, form: Form, result: Result, session: gr.Sta
         "trigger_mode": "always_last",
         **_PLUMBING,
     }
-    controls = [result.style, result.has_labels, result.labels, result.opacity, result.min_score]
+    controls: list[Any] = [result.style, result.has_labels, result.labels, result.opacity, result.min_score]
     gr.on([control.input for control in controls], **redraw)
     result.table.hide(**redraw)
     result.format.change(
