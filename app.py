@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from playground.errors import PlaygroundError
 from playground.settings import Settings
@@ -34,12 +35,18 @@ def serve(settings: Settings) -> None:
     if settings.on_zero_gpu:
         import spaces  # noqa: F401  # must come before torch
 
+    from playground.catalogue import check_folder
     from playground.images import Limits
     from playground.pool import Pool
     from playground.predictor import Predictor
-    from playground.ui.layout import build_app, launch_options
 
     pool = Pool(settings)
+    named = pool.status().checkpoint
+    if named.is_local:
+        check_folder(named, Path(named.source))  # at once, before the seconds that gradio's import takes
+
+    from playground.ui.layout import build_app, launch_options
+
     pool.start()
     if settings.on_zero_gpu:
         pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process

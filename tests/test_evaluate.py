@@ -22,6 +22,7 @@ from playground.tiny.scenes import make_scene
 CAR = Region("car", (0.0, 0.0, 100.0, 100.0))
 HALF_A_CAR = Region("car", (0.0, 0.0, 100.0, 50.0))  # IoU 0.5 with CAR
 MOST_OF_A_CAR = Region("car", (0.0, 0.0, 100.0, 80.0))  # IoU 0.8 with CAR
+THIRD_OF_A_CAR = Region("car", (0.0, 0.0, 100.0, 30.0))  # IoU 0.3 with CAR, 0.6 with HALF_A_CAR
 FAR_CAR = Region("car", (200.0, 200.0, 300.0, 300.0))
 TREE = Region("tree", (0.0, 0.0, 100.0, 100.0))
 
@@ -39,7 +40,7 @@ TREE = Region("tree", (0.0, 0.0, 100.0, 100.0))
         pytest.param([CAR, CAR], [CAR], 0.5, [True, False], id="a duplicate"),
         pytest.param([CAR, CAR], [CAR, CAR], 0.5, [True, True], id="two of them"),
         pytest.param([FAR_CAR, TREE, CAR], [CAR, TREE, FAR_CAR], 0.9, [True, True, True], id="another order"),
-        pytest.param([CAR, HALF_A_CAR], [HALF_A_CAR, CAR], 0.5, [True, True], id="the better fit is taken"),
+        pytest.param([CAR, THIRD_OF_A_CAR], [HALF_A_CAR, CAR], 0.5, [True, True], id="the better fit is taken"),
         pytest.param([MOST_OF_A_CAR, CAR], [CAR, HALF_A_CAR], 0.8, [True, False], id="taken by an earlier one"),
     ],
 )

@@ -189,9 +189,9 @@ def test_labels_are_offered_with_their_counts() -> None:
         ),
         pytest.param("a<loc_1000>b", [("a<loc_1000>b", None)], id="a bin that does not exist is text"),
         pytest.param(
-            "<img src=x onerror=alert(1)>", [("<img src=x onerror=alert(1)>", None)], id="markup stays as it was written"
+            "<img src=x onerror=x()>", [("<img src=x onerror=x()>", None)], id="markup stays as it was written"
         ),
-        pytest.param("红色<loc_5>\nb", [("红色", None), ("<loc_5>", "location"), ("\nb", None)], id="lines and scripts"),
+        pytest.param("红色<loc_5>\nb", [("红色", None), ("<loc_5>", "location"), ("\nb", None)], id="any script"),
     ],
 )
 def test_what_the_model_wrote_in_pieces(raw_text: str, pieces: list[tuple[str, str | None]]) -> None:

@@ -22,7 +22,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from playground import drawing
-from playground.errors import ExportRejected, InputRejected, PlaygroundError
+from playground.errors import EngineFailed, ExportRejected, InputRejected, PlaygroundError
 from playground.export import Export, export
 from playground.images import InputImage
 from playground.pool import State
@@ -73,18 +73,24 @@ class View:
         return region.label in self.labels and (region.score is None or region.score >= self.min_score)
 
 
+class Ending(threading.Event):
+    """Set when a run is to end; it is abandoned where nobody wants to see what it has."""
+
+    is_abandoned = False
+
+
 class Stops:
     """One event for each session's run, from the moment it is asked for: it can be stopped in the queue already."""
 
     def __init__(self) -> None:
-        self._events: dict[str, threading.Event] = {}
+        self._events: dict[str, Ending] = {}
         self._lock = threading.Lock()
 
     def expect(self, session_hash: str) -> None:
-        """A run is about to be queued; one that is still going for this session is stopped."""
-        self.stop(session_hash)
+        """A run is about to be queued; one that is still going for this session is abandoned."""
+        self.abandon(session_hash)
         with self._lock:
-            self._events[session_hash] = threading.Event()
+            self._events[session_hash] = Ending()
 
     def stop(self, session_hash: str) -> None:
         """Stop the run of this session, if there is one."""
@@ -93,11 +99,19 @@ class Stops:
         if event is not None:
             event.set()
 
+    def abandon(self, session_hash: str) -> None:
+        """Stop the run of this session, in the queue too, and let it show nothing more."""
+        with self._lock:
+            event = self._events.get(session_hash)
+        if event is not None:
+            event.is_abandoned = True
+            event.set()
+
     @contextmanager
-    def run(self, session_hash: str) -> Iterator[threading.Event]:
+    def run(self, session_hash: str) -> Iterator[Ending]:
         """Hold the event of the expected run; forget it at the end."""
         with self._lock:
-            event = self._events.setdefault(session_hash, threading.Event())
+            event = self._events.setdefault(session_hash, Ending())
         try:
             yield event
         finally:
@@ -135,7 +149,7 @@ class Handlers:
             image = self._predictor.read_image(source)
         except PlaygroundError as error:
             return None, [text.line(str(error), "error")], *nothing
-        self._stops.stop(request.session_hash or "")
+        self._stops.abandon(request.session_hash or "")
         strip = gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
         return strip, [], *self._before_answer(_remember(source, image), task_id).values()
 
@@ -262,14 +276,17 @@ class Handlers:
         }
         is_drawing = draw and _wants_regions(task_id)
         shown = None
-        try:
-            with self._stops.run(request.session_hash or "") as stop:
-                for prediction in _paced(self._stream(session.path, task_id, stop=stop, **inputs)):
+        with self._stops.run(request.session_hash or "") as ending:
+            try:
+                for prediction in _paced(self._stream(session.path, task_id, stop=ending, **inputs)):
+                    if ending.is_abandoned:
+                        return
                     show = self._answer if prediction.is_final else self._partial_answer
                     shown = show(session, prediction, is_drawing=is_drawing)
                     yield shown.values()
-        except PlaygroundError as error:
-            yield self._failed(session, shown, checkpoint, error).values()
+            except PlaygroundError as error:
+                if not ending.is_abandoned:
+                    yield self._failed(session, shown, checkpoint, error).values()
 
     def _failed(self, session: Session, shown: "Shown | None", checkpoint: str, error: PlaygroundError) -> "Shown":
         """The run ended in a sentence; what was drawn is kept."""
@@ -298,7 +315,8 @@ class Handlers:
         styles = [(style.title, style.id) for style in drawing.styles_for(prediction)]
         chosen = list(drawing.default_styles(prediction))
         labels = text.label_choices(prediction)
-        view = View(drawing.Look(styles=tuple(chosen)), 0.0, frozenset(prediction.label_counts()), frozenset())
+        look = drawing.Look(styles=tuple(chosen))
+        view = View(look, 0.0, frozenset(prediction.label_counts()), frozenset())
         stage, table = self._show(session, view, is_drawing=is_drawing)
         return Shown(
             stage=stage.model_copy(update={"hidden": []}),
@@ -310,6 +328,8 @@ class Handlers:
             details=gr.update(visible=True),
             has_regions=gr.update(visible=bool(prediction.regions)),
             style=gr.update(choices=styles, value=chosen),
+            has_labels=look.labels,
+            opacity=look.opacity,
             min_score=0,
             labels=gr.update(choices=labels, value=[label for _, label in labels]),
             raw=text.raw_segments(prediction.raw_text),
@@ -337,8 +357,7 @@ class Handlers:
         stage = self._stage(
             session, is_drawing=is_drawing, boxes=listed, annotated=annotated, alt=text.alt_text(prediction)
         )
-        empty = text.NOTHING_FOUND if not prediction.regions else "Every region is filtered out."
-        return stage, RegionTableData(boxes=listed, empty=empty)
+        return stage, RegionTableData(boxes=listed, empty=text.table_empty(prediction))
 
     def _annotated(self, session: Session, prediction: Prediction, look: drawing.Look) -> FileData | None:
         if not prediction.regions:
@@ -459,6 +478,8 @@ class Shown:
     details: Any = field(default_factory=gr.skip)
     has_regions: Any = field(default_factory=gr.skip)
     style: Any = field(default_factory=gr.skip)
+    has_labels: Any = field(default_factory=gr.skip)
+    opacity: Any = field(default_factory=gr.skip)
     min_score: Any = field(default_factory=gr.skip)
     labels: Any = field(default_factory=gr.skip)
     raw: Any = field(default_factory=gr.skip)
@@ -531,10 +552,16 @@ def _cache_dir() -> str:
 _zero_gpu_predictor: Predictor | None = None
 
 
-def _answer_on_zero_gpu(image: Any, task: str, inputs: dict[str, Any]) -> Iterator[Prediction]:
-    """What runs in ZeroGPU's forked process: arguments and values are pickled, so there is no stop event."""
+def _answer_on_zero_gpu(image: Any, task: str, inputs: dict[str, Any]) -> Iterator[Prediction | EngineFailed]:
+    """What runs in ZeroGPU's forked process: arguments and values are pickled, so there is no stop event.
+
+    An error of ours is a value: of an exception, ZeroGPU passes on the class's name and not the sentence.
+    """
     assert _zero_gpu_predictor is not None
-    yield from _zero_gpu_predictor.run(image, task, **inputs)
+    try:
+        yield from _zero_gpu_predictor.run(image, task, **inputs)
+    except PlaygroundError as error:
+        yield EngineFailed(str(error))
 
 
 def _on_zero_gpu(predictor: Predictor) -> Callable[..., Iterator[Prediction]]:
@@ -547,6 +574,8 @@ def _on_zero_gpu(predictor: Predictor) -> Callable[..., Iterator[Prediction]]:
 
     def stream(image: Any, task: str, *, stop: threading.Event | None = None, **inputs: Any) -> Iterator[Prediction]:
         for prediction in on_gpu(image, task, inputs):
+            if isinstance(prediction, PlaygroundError):
+                raise prediction
             if stop is not None and stop.is_set():
                 yield replace(prediction, stage=Stage.STOPPED, is_final=True)
                 return

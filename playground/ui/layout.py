@@ -262,6 +262,7 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
         inputs,
         _shown(result, session, status),
         validator=handlers.check,
+        api_name="ask",  # without it, the name of the handler takes /run from the API
         trigger_mode="once",
         api_visibility="private",
         show_progress="minimal",
@@ -302,9 +303,9 @@ def _add_api(handlers: Handlers, settings: Settings) -> None:
     with gr.Column(visible=False):
         image = Picture(label="image")
         task = gr.Textbox(label="task", value=DEFAULT_TASK.id)
-        phrase = gr.Textbox(label="phrase")
+        phrase = gr.Textbox(label="phrase", value="")
         regions = gr.JSON(label="regions", value=[])
-        checkpoint = gr.Textbox(label="checkpoint")
+        checkpoint = gr.Textbox(label="checkpoint", value="")
         decoding = gr.Textbox(label="decoding", value="greedy")
         max_new_tokens = gr.Number(label="max_new_tokens", value=MAX_NEW_TOKENS)
         prediction = gr.JSON(label="prediction")

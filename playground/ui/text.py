@@ -67,13 +67,15 @@ def run_line(prediction: Prediction) -> Line:
     if prediction.stage is Stage.DONE:
         return line(f"Done in {seconds(prediction.timings.total)}{regions}", "good")
     if prediction.stage is Stage.STOPPED:
-        return line(f"Stopped after {seconds(prediction.timings.total)}; what was drawn is kept{regions}", "warning")
+        total = prediction.timings.total
+        after = f" after {seconds(total)}" if total is not None else ""  # unknown where the run never began
+        return line(f"Stopped{after}; what was drawn is kept{regions}", "warning")
     draft = " (a draft: the careful search may still change it)" if prediction.is_draft else ""
     return line(f"{_DOING[prediction.stage]}…{regions}{draft}", "busy")
 
 
 def seconds(milliseconds: float | None) -> str:
-    """A duration for a person: `0.4 s`, `12 s`; a dash where it was not measured."""
+    """A duration for a person: `0.40 s`, `1.5 s`, `12 s`; a dash where it was not measured."""
     if milliseconds is None:
         return "–"
     value = milliseconds / 1000
@@ -114,7 +116,16 @@ def alt_text(prediction: Prediction) -> str:
     if get_task(prediction.task).output_kind is OutputKind.TEXT and prediction.text:
         return prediction.text
     counts = [f"{count} × {label or 'region'}" for label, count in prediction.label_counts().items()]
-    return f"Found: {', '.join(counts)}." if counts else NOTHING_FOUND
+    if counts:
+        return f"Found: {', '.join(counts)}."
+    return prediction.text if prediction.text and not is_nothing_found(prediction) else NOTHING_FOUND
+
+
+def table_empty(prediction: Prediction) -> str:
+    """Why the table of a final answer has no row."""
+    if prediction.regions:
+        return "Every region is filtered out."
+    return NOTHING_FOUND if is_nothing_found(prediction) else TABLE_EMPTY
 
 
 def label_choices(prediction: Prediction) -> list[tuple[str, str]]:

@@ -1,0 +1,262 @@
+"""The program that a user starts: its arguments, and the process itself from the first second to Ctrl+C."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+
+from app import read_settings
+from playground.errors import SettingsInvalid
+from playground.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "assets" / "examples"
+USABLE_WITHIN = 60.0  # seconds until the page answers, on a machine that has other work
+ENDS_WITHIN = 10.0
+
+# Runs app.py where every address but this machine's own is refused, and written to a file with who asked for it.
+ALONE = """
+import ipaddress, runpy, socket, sys, traceback
+
+def is_own(host):
+    host = host.decode() if isinstance(host, bytes) else host
+    try:
+        return host in (None, "", "localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+def refuse(host):
+    with open(sys.argv[1], "a", encoding="utf-8") as record:
+        record.write(f"{host}\\n{''.join(traceback.format_stack(limit=12))}\\n")
+    raise OSError(f"{host} was asked for")
+
+def guard(owner, name, host_of):
+    real = getattr(owner, name)
+    def guarded(*arguments, **options):
+        host = host_of(arguments)
+        return real(*arguments, **options) if is_own(host) else refuse(host)
+    setattr(owner, name, guarded)
+
+def peer(arguments):
+    return arguments[1][0] if isinstance(arguments[1], tuple) else None
+
+class Socket(socket.socket):
+    pass
+
+guard(Socket, "connect", peer)
+guard(Socket, "connect_ex", peer)
+socket.socket = Socket
+guard(socket, "getaddrinfo", lambda arguments: arguments[0])
+sys.argv[:] = ["app.py", *sys.argv[2:]]
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+# The arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "expected"),
+    [
+        pytest.param([], {}, Settings(), id="nothing said"),
+        pytest.param(
+            ["--checkpoint", "a/b", "--device", "cpu", "--host", "0.0.0.0", "--port", "8000", "--offline", "--mcp"],
+            {},
+            Settings(checkpoint="a/b", device="cpu", host="0.0.0.0", port=8000, offline=True, mcp=True),
+            id="every option",
+        ),
+        pytest.param(
+            [],
+            {"PLAYGROUND_CHECKPOINT": "a/b", "PLAYGROUND_PORT": "8000", "PLAYGROUND_MAX_MEGAPIXELS": "12"},
+            Settings(checkpoint="a/b", port=8000, max_megapixels=12),
+            id="environment",
+        ),
+        pytest.param(
+            ["--checkpoint", "c/d", "--port", "9000"],
+            {"PLAYGROUND_CHECKPOINT": "a/b", "PLAYGROUND_PORT": "8000", "PLAYGROUND_OFFLINE": "1"},
+            Settings(checkpoint="c/d", port=9000, offline=True),
+            id="arguments stand over the environment",
+        ),
+        pytest.param([], {"HF_HUB_OFFLINE": "1"}, Settings(offline=True), id="the hub's own variable"),
+        pytest.param([], {"SPACES_ZERO_GPU": "true"}, Settings(on_zero_gpu=True), id="a ZeroGPU space"),
+    ],
+)
+def test_settings_are_read(arguments: list[str], environ: dict[str, str], expected: Settings) -> None:
+    assert read_settings(arguments, environ) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["--port", "many"], id="no number"),
+        pytest.param(["--no-such-option"], id="unknown option"),
+        pytest.param(["street.png"], id="an argument without an option"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings(arguments, {})
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_a_variable_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(SettingsInvalid, match="PLAYGROUND_PORT"):
+        read_settings([], {"PLAYGROUND_PORT": "many"})
+
+
+# The process
+
+
+def start(*arguments: str, program: tuple[str, ...] = ("app.py",), **options: Any) -> subprocess.Popen[str]:
+    """Start the program as a user does, its output readable."""
+    return subprocess.Popen(
+        [sys.executable, *program, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        **options,
+    )
+
+
+def test_help_is_there_at_once() -> None:
+    program = (
+        "import runpy, sys\n"
+        "sys.argv[:] = ['app.py', '--help']\n"
+        "try:\n    runpy.run_path('app.py', run_name='__main__')\n"
+        "except SystemExit as error:\n    assert not error.code\n"
+        "heavy = {'torch', 'gradio', 'transformers', 'PIL'} & sys.modules.keys()\n"
+        "assert not heavy, heavy"
+    )
+    output, _ = (process := start(program=("-c", program))).communicate(timeout=USABLE_WITHIN)
+    assert process.returncode == 0, output
+    assert "--checkpoint NAME | HUB_ID | FOLDER" in output
+
+
+def no_such_thing(_folder: Path) -> str:
+    return "nonsense"
+
+
+def empty_folder(folder: Path) -> str:
+    return str(folder)
+
+
+def other_model(folder: Path) -> str:
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    for name in ("preprocessor_config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [
+        pytest.param(no_such_thing, "'nonsense' is not a checkpoint.", id="no such thing"),
+        pytest.param(empty_folder, "is incomplete: config.json,", id="an empty folder"),
+        pytest.param(other_model, "is a checkpoint of model type 'bert', not of Florence-2.", id="another model"),
+    ],
+)
+def test_what_is_no_checkpoint_ends_the_program_with_one_sentence(checkpoint, said: str, tmp_path: Path) -> None:
+    process = start("--checkpoint", checkpoint(tmp_path), "--port", str(free_port()))
+    try:
+        output, _ = process.communicate(timeout=USABLE_WITHIN)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert said in output
+    assert len(output.strip().splitlines()) == 1
+
+
+@dataclass(frozen=True)
+class Served:
+    """The program while it serves its page."""
+
+    process: subprocess.Popen[str]
+    url: str
+    seconds: float  # until the page answered
+    asked: Path  # the addresses beyond this machine that were asked for
+
+    def end(self, number: signal.Signals) -> float:
+        """Send a signal, and return how many seconds the program went on."""
+        self.process.send_signal(number)
+        started = time.monotonic()
+        self.process.wait(timeout=ENDS_WITHIN)
+        return time.monotonic() - started
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as page:
+            return "Florence-2 Playground" in page.read().decode()
+    except OSError:
+        return False
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """Start the program alone on its machine, as far as it can tell, and wait for its page."""
+    port, asked, started = free_port(), folder / "asked", time.monotonic()
+    arguments = (str(asked), "--offline", "--port", str(port))
+    process = start(*arguments, program=("-c", ALONE))
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while not answers(url):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() - started < USABLE_WITHIN
+            time.sleep(0.2)
+        yield Served(process, url, time.monotonic() - started, asked)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("offline")) as served:
+        yield served
+
+
+def test_the_page_is_usable_within_seconds(served: Served) -> None:
+    assert served.seconds < USABLE_WITHIN
+
+
+def test_offline_it_answers_with_the_bundled_checkpoint_and_asks_nobody(served: Served) -> None:
+    with closing(Client(served.url, verbose=False)) as client:
+        prediction, _drawn = client.predict(handle_file(str(EXAMPLES / "meadow.png")), "<OD>", api_name="/run")
+    assert prediction["checkpoint"] == "tiny-florence2"
+    truth = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))["meadow.png"]["things"]
+    assert sorted(region["label"] for region in prediction["regions"]) == sorted(thing["label"] for thing in truth)
+    assert not served.asked.exists(), served.asked.read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
+def test_ctrl_c_ends_it(served: Served) -> None:
+    """The last test that needs it."""
+    assert served.end(signal.SIGINT) < ENDS_WITHIN
+    assert "Traceback" not in served.process.stdout.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
+def test_it_can_be_ended_while_it_loads(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        assert served.end(signal.SIGTERM) < ENDS_WITHIN
