@@ -26,7 +26,7 @@ def export(answer: Export, format_id: str) -> tuple[str, bytes]:
     format cannot hold at all.
     """
     if format_id not in _BY_ID:
-        raise ExportRejected(f"{format_id[:80]!r} is not a format. Formats: {', '.join(_BY_ID)}.")
+        raise ExportRejected(f"{str(format_id)[:80]!r} is not a format. Formats: {', '.join(_BY_ID)}.")
     expected, got = answer.prediction.resolution_wh, answer.image.resolution_wh
     if expected != got:
         raise ExportRejected(

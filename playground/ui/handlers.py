@@ -22,7 +22,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from playground import drawing
-from playground.errors import EngineFailed, ExportRejected, InputRejected, PlaygroundError
+from playground.errors import EngineFailed, ExportRejected, ImageRejected, InputRejected, PlaygroundError
 from playground.export import Export, export
 from playground.images import InputImage
 from playground.pool import State
@@ -403,7 +403,7 @@ class Handlers:
             max_new_tokens: Limit of the answer's length, 1 to 1024.
         """
         with _errors_for_the_user():
-            picture = self._predictor.read_image(image if image is not None else "")
+            picture = self._predictor.read_image(_given(image))
             inputs: dict[str, Any] = {
                 "phrase": phrase,
                 "regions": regions or [],
@@ -440,7 +440,7 @@ class Handlers:
         with _errors_for_the_user():
             read = Prediction.from_dict(prediction)
             look = drawing.Look(styles=drawing.default_styles(read))
-            return self._write(image if image is not None else "", "picture", read, format, look)
+            return self._write(_given(image), "picture", read, format, look)
 
     def tool_ask(
         self,
@@ -543,6 +543,12 @@ def _save_jpeg(picture: Image.Image, name: str) -> str:
     data = BytesIO()
     picture.save(data, "JPEG", quality=_JPEG_QUALITY)
     return str(processing_utils.save_bytes_to_cache(data.getvalue(), f"{name}.jpg", cache_dir=_cache_dir()))
+
+
+def _given(image: str | bytes | None) -> str | bytes:
+    if image is None:
+        raise ImageRejected("There is no picture. Upload one, then send what the upload returned.")
+    return image
 
 
 def _cache_dir() -> str:

@@ -87,7 +87,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         _add_api(handlers, settings)
         app.load(handlers.poll, form.checkpoint, [status, banner, timer], queue=False, **_PLUMBING)
         app.unload(handlers.stop)
-    app.queue(max_size=settings.queue_size, default_concurrency_limit=4)
+    app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     return app
 
 
