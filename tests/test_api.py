@@ -430,7 +430,7 @@ def test_a_data_url_is_a_picture(http, field):
         pytest.param(lambda: data_url(b"hello", "text/plain"), "This file is not a picture", id="text"),
         pytest.param(lambda: data_url(b"<svg/>", "image/svg+xml"), "This file is an SVG drawing.", id="SVG"),
         pytest.param(lambda: "data:image/png;base64,§§", "The picture's data URL is not valid", id="not base64"),
-        pytest.param(lambda: "data:image/png,abc", "The file is empty.", id="without base64"),
+        pytest.param(lambda: "data:image/png,abc", "The picture's data URL is not valid", id="without base64"),
     ],
 )
 def test_a_bad_data_url_is_refused(http, make_url, sentence):

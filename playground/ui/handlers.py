@@ -73,6 +73,12 @@ class View:
         return region.label in self.labels and (region.score is None or region.score >= self.min_score)
 
 
+def _no_tool(handler: Any) -> Any:
+    """Keep an endpoint out of the MCP server, where Gradio would make a tool of every public one."""
+    handler._mcp_type = "none"  # the mark that `gradio.mcp` reads: anything but "tool"
+    return handler
+
+
 class Ending(threading.Event):
     """Set when a run is to end; it is abandoned where nobody wants to see what it has."""
 
@@ -381,6 +387,7 @@ class Handlers:
 
     # The API
 
+    @_no_tool
     def api_run(
         self,
         image: str | bytes | None,
@@ -416,6 +423,7 @@ class Handlers:
                 drawn = drawing.draw(picture.pixels, prediction, look) if prediction.is_final else None
                 yield prediction.to_dict(), _save_jpeg(drawn, "annotated") if drawn else None
 
+    @_no_tool
     def api_tasks(self) -> list[dict[str, str]]:
         """List the tasks: id, title, group, what input they need and what shape the answer has."""
         return [
@@ -429,6 +437,7 @@ class Handlers:
             for task in TASKS
         ]
 
+    @_no_tool
     def api_export(self, image: str | bytes | None, prediction: dict[str, Any], format: str) -> str:
         """Write a prediction as a file.
 
@@ -442,14 +451,14 @@ class Handlers:
             look = drawing.Look(styles=drawing.default_styles(read))
             return self._write(_given(image), "picture", read, format, look)
 
-    def tool_ask(
+    def ask_florence2(
         self,
         image: str | bytes | None,
         task: str = "<OD>",
         phrase: str = "",
         regions: list[list[float]] | None = None,
-    ) -> tuple[str, str | None]:
-        """Ask Florence-2 about a picture: the prediction as JSON text, with boxes in pixels, and the drawn picture.
+    ) -> str:
+        """Ask Florence-2 about a picture; returns the prediction as JSON text, with boxes in pixels.
 
         Args:
             image: The picture.
@@ -457,10 +466,10 @@ class Handlers:
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels, for the region tasks.
         """
-        *_, (prediction, drawn) = self.api_run(image, task, phrase, regions)
-        return json.dumps(prediction, ensure_ascii=False), drawn
+        *_, (prediction, _) = self.api_run(image, task, phrase, regions)
+        return json.dumps(prediction, ensure_ascii=False)
 
-    def tool_tasks(self) -> str:
+    def list_tasks(self) -> str:
         """List the tasks of Florence-2 as JSON text: id, title, group, input and output."""
         return json.dumps(self.api_tasks(), ensure_ascii=False)
 
@@ -515,7 +524,7 @@ def _errors_for_the_user() -> Iterator[None]:
     try:
         yield
     except PlaygroundError as error:
-        raise gr.Error(html.escape(str(error)), print_exception=False) from error
+        raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
 
 def _paced(predictions: Iterator[Prediction]) -> Iterator[Prediction]:

@@ -262,7 +262,7 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
         inputs,
         _shown(result, session, status),
         validator=handlers.check,
-        api_name="ask",  # without it, the name of the handler takes /run from the API
+        api_name="run_on_page",  # `run` is the public endpoint's
         trigger_mode="once",
         api_visibility="private",
         show_progress="minimal",
@@ -298,13 +298,23 @@ def _shown(result: Result, session: gr.State, status: Lines) -> list[Any]:
     return [others.get(name) or getattr(result, name) for name in Shown.names()]
 
 
+class _Regions(gr.JSON):
+    """Boxes as JSON. The schema of `gr.JSON` is not valid JSON Schema, so that MCP refuses every call."""
+
+    def get_block_name(self) -> str:
+        return "json"
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+
+
 def _add_api(handlers: Handlers, settings: Settings) -> None:
     """The public endpoints. Their components are never shown: they give the endpoints their schema."""
     with gr.Column(visible=False):
         image = Picture(label="image")
         task = gr.Textbox(label="task", value=DEFAULT_TASK.id)
         phrase = gr.Textbox(label="phrase", value="")
-        regions = gr.JSON(label="regions", value=[])
+        regions = _Regions(label="regions", value=[])
         checkpoint = gr.Textbox(label="checkpoint", value="")
         decoding = gr.Textbox(label="decoding", value="greedy")
         max_new_tokens = gr.Number(label="max_new_tokens", value=MAX_NEW_TOKENS)
@@ -326,8 +336,8 @@ def _add_api(handlers: Handlers, settings: Settings) -> None:
         ask.click(handlers.api_tasks, None, listed, api_name="tasks", queue=False)
         ask.click(handlers.api_export, [image, prediction, format_], file, api_name="export")
         if settings.mcp:
-            ask.click(handlers.tool_ask, question, [answer, annotated], api_name="ask_florence2", **_MODEL)
-            ask.click(handlers.tool_tasks, None, answer, api_name="list_tasks", queue=False)
+            ask.click(handlers.ask_florence2, question, answer, api_name="ask_florence2", **_MODEL)
+            ask.click(handlers.list_tasks, None, answer, api_name="list_tasks", queue=False)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

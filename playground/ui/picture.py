@@ -30,7 +30,7 @@ class Picture(gr.Image):
         try:
             return _read(payload.path, payload.url)
         except ImageRejected as error:
-            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
 
 def _read(path: str | None, url: str | None) -> str | bytes | None:
@@ -43,8 +43,8 @@ def _read(path: str | None, url: str | None) -> str | bytes | None:
 
 
 def _read_data_url(url: str) -> bytes:
-    _, comma, content = url.partition(";base64,")
     try:
-        return base64.b64decode(content, validate=True) if comma else b""
+        _, content = url.split(";base64,", 1)
+        return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
         raise ImageRejected("The picture's data URL is not valid base64. Upload it as a file instead.") from None
