@@ -316,7 +316,7 @@ def _notices_beforehand(request: Request, engine: "Engine") -> list[str]:
     loaded = engine.loaded
     notices = [sentence for sentence in (loaded.checkpoint.note, loaded.notice) if sentence]
     known_tasks = loaded.checkpoint.known_tasks
-    if known_tasks is not None and not known_tasks.issuperset(request.task.tokens):
+    if known_tasks is not None and request.task.id not in known_tasks:
         title = f"“{request.task.title}”"
         notices.append(f"{loaded.checkpoint.title} has not learnt {title}; its answer to that means nothing.")
     if request.is_neutralized:

@@ -69,11 +69,6 @@ class Task:
     then: str | None = None
     on_crop: bool = False
 
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """The task tokens that a checkpoint must have learnt for this; none for a custom prompt."""
-        return tuple(part for part in self.id.split("+") if part in TASK_TOKENS)
-
 
 _GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
 _CAPTION = "What does the image describe?"
