@@ -131,7 +131,7 @@ def test_every_object_of_an_example_is_found_and_drawn(client, name):
 
 
 def test_boxes_arrive_one_by_one(client, monkeypatch):
-    monkeypatch.setattr("playground.ui.handlers._SECONDS_BETWEEN_UPDATES", 0)
+    monkeypatch.setattr("playground.ui.streams._SECONDS_BETWEEN_UPDATES", 0)
     counts = [len(prediction["regions"]) for prediction, _ in client.submit(handle_file(MEADOW), api_name="/run")]
     assert sorted(set(counts)) == [0, 1, 2, 3, 4]
     assert counts == sorted(counts)

@@ -35,9 +35,13 @@ RANKS = {
     "playground.ui.text": 21,
     "playground.ui.viewer": 22,
     "playground.ui.picture": 22,
-    "playground.ui.handlers": 23,
-    "playground.ui.layout": 24,
-    "app": 25,
+    "playground.ui.files": 22,
+    "playground.ui.streams": 22,
+    "playground.ui.session": 23,
+    "playground.ui.api": 24,
+    "playground.ui.handlers": 24,
+    "playground.ui.layout": 25,
+    "app": 26,
 }
 WALLS = {
     "torch": ("playground.checkpoints", "playground.engine", "playground.bench", "playground.tiny"),
@@ -45,7 +49,7 @@ WALLS = {
     "huggingface_hub": ("playground.hub",),
     "gradio": ("playground.ui", "app"),
     "supervision": ("playground.drawing", "playground.export", "playground.tiny.evaluate"),
-    "spaces": ("app", "playground.ui.handlers"),
+    "spaces": ("app", "playground.ui.streams"),
 }
 
 

@@ -25,6 +25,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from playground import drawing
 from playground.errors import CheckpointUnavailable, EngineFailed, InputRejected
 from playground.export import FORMATS
 from playground.images import InputImage, is_inside, read_image
@@ -35,9 +36,10 @@ from playground.results import Prediction, Region, Stage, Timings
 from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.tiny.scenes import Scene
-from playground.ui import handlers as module
-from playground.ui import text
-from playground.ui.handlers import EXAMPLES, Handlers, Session, Shown, View, read_view
+from playground.ui import streams, text
+from playground.ui.api import Api
+from playground.ui.handlers import EXAMPLES, Handlers, Shown
+from playground.ui.session import Session, View, read_view
 from playground.ui.viewer import RegionTableData, StageData
 
 ANN, BOB = gr.Request(session_hash="ann"), gr.Request(session_hash="bob")
@@ -97,7 +99,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Show each prediction, however soon after the one before."""
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_UPDATES", 0)
+    monkeypatch.setattr(streams, "_SECONDS_BETWEEN_UPDATES", 0)
 
 
 @pytest.fixture
@@ -121,6 +123,11 @@ def ask(upload: Callable[..., str]) -> Callable[..., tuple[Handlers, Session]]:
         return handlers, taken(handlers, upload())["session"]
 
     return start
+
+
+def api_of(handlers: Handlers, **settings: Any) -> Api:
+    """The API over the same predictor."""
+    return Api(handlers._predictor, Settings(**settings))
 
 
 def shown(values: Iterable[Any]) -> dict[str, Any]:
@@ -381,7 +388,7 @@ def steps(predictor: Predictor, scene: Scene, cache: Path) -> list[dict[str, Any
     scene.image.save(path)
     handlers = Handlers(predictor, Settings())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_SECONDS_BETWEEN_UPDATES", 0)
+        patch.setattr(streams, "_SECONDS_BETWEEN_UPDATES", 0)
         return list(run(handlers, form(taken(handlers, str(path))["session"])))
 
 
@@ -812,10 +819,10 @@ def test_after_a_failure_the_session_can_run_again(ask) -> None:
     [
         pytest.param(lambda h, _: h.choose_checkpoint("<img src=x>"), id="checkpoint"),
         pytest.param(lambda h, s: h.save(replace(s, prediction=ANSWER), "<img src=x>", *view()), id="format"),
-        pytest.param(lambda h, s: list(h.api_run(s.path, "<img src=x>")), id="task"),
+        pytest.param(lambda h, s: list(api_of(h).run(s.path, "<img src=x>")), id="task"),
         pytest.param(lambda h, s: h.save(replace(s, prediction=ANSWER), "png", *view(styles=["<img>"])), id="style"),
-        pytest.param(lambda h, s: h.api_export(s.path, {"<img>": 1}, "png"), id="prediction"),
-        pytest.param(lambda h, s: h.api_export(s.path, {**ANSWER.to_dict(), "text": 1}, "<img>"), id="wire form"),
+        pytest.param(lambda h, s: api_of(h).export(s.path, {"<img>": 1}, "png"), id="prediction"),
+        pytest.param(lambda h, s: api_of(h).export(s.path, {**ANSWER.to_dict(), "text": 1}, "<img>"), id="wire form"),
     ],
 )
 def test_what_a_sentence_quotes_is_escaped(ask, call: Callable[[Handlers, Session], Any]) -> None:
@@ -831,7 +838,7 @@ def test_what_a_sentence_quotes_is_escaped(ask, call: Callable[[Handlers, Sessio
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(streams.time, "monotonic", lambda: self.now)
 
     def at(self, *steps: tuple[float, Prediction]) -> Generator[Prediction, None, None]:
         for self.now, prediction in steps:
@@ -845,7 +852,7 @@ def numbered(number: int, **changes: Any) -> Prediction:
 def test_at_most_ten_updates_a_second_are_passed_on(monkeypatch) -> None:
     clock = Clock(monkeypatch)
     tokens = [(index / 100, numbered(index)) for index in range(100)]  # a second, a token each hundredth
-    passed = list(module._paced(clock.at(*tokens)))
+    passed = list(streams.paced(clock.at(*tokens)))
     assert 5 <= len(passed) <= 10
     assert passed[0].text == "0"
 
@@ -854,12 +861,12 @@ def test_each_new_stage_and_the_final_answer_are_passed_on_at_once(monkeypatch) 
     stages = (Stage.WAITING, Stage.ENCODING_IMAGE, Stage.ENCODING_PROMPT, Stage.WRITING)
     begun = [(0.0, numbered(index, stage=stage)) for index, stage in enumerate(stages)]
     written = [(0.01, numbered(4)), (0.02, numbered(5)), (0.03, numbered(6, is_final=True))]
-    passed = module._paced(Clock(monkeypatch).at(*begun, *written))
+    passed = streams.paced(Clock(monkeypatch).at(*begun, *written))
     assert [prediction.text for prediction in passed] == ["0", "1", "2", "3", "6"]
 
 
 def test_what_is_due_after_a_pause_is_passed_on(monkeypatch) -> None:
-    passed = module._paced(Clock(monkeypatch).at((0, numbered(0)), (0.05, numbered(1)), (0.2, numbered(2))))
+    passed = streams.paced(Clock(monkeypatch).at((0, numbered(0)), (0.05, numbered(1)), (0.2, numbered(2))))
     assert [prediction.text for prediction in passed] == ["0", "2"]
 
 
@@ -872,7 +879,7 @@ def test_a_reader_that_goes_ends_the_run() -> None:
         finally:
             ended.append(True)
 
-    paced = module._paced(predictions())
+    paced = streams.paced(predictions())
     next(paced)
     paced.close()
     assert ended == [True]
@@ -906,7 +913,7 @@ def on_zero_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], Han
     spaces = ModuleType("spaces")
     spaces.GPU = worker  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "spaces", spaces)
-    monkeypatch.setattr(module, "_zero_gpu_predictor", None)
+    monkeypatch.setattr(streams, "_zero_gpu_predictor", None)
     return lambda predictor: Handlers(predictor, Settings(on_zero_gpu=True))
 
 
@@ -920,7 +927,7 @@ def test_a_run_in_the_process_of_zero_gpu_gives_the_same_answer(on_zero_gpu, pre
 def test_a_picture_of_the_api_reaches_the_process_of_zero_gpu(on_zero_gpu, ask) -> None:
     _, session = ask()
     predictor = ScriptedPredictor(ANSWER)
-    ((prediction, _drawn),) = on_zero_gpu(predictor).api_run(session.path, "<OD>")
+    ((prediction, _drawn),) = api_of(on_zero_gpu(predictor), on_zero_gpu=True).run(session.path, "<OD>")
     (asked,) = predictor.asked
     assert isinstance(asked[0], InputImage)
     assert asked[0].resolution_wh == (60, 40)
@@ -969,7 +976,7 @@ def test_a_sentence_for_the_user_survives_the_process_of_zero_gpu(on_zero_gpu, a
 
 def test_the_tasks_are_listed_with_what_they_need(ask) -> None:
     handlers, _ = ask()
-    rows = handlers.api_tasks()
+    rows = api_of(handlers).tasks()
     assert [row["id"] for row in rows] == list(NEEDS)
     assert rows[0] == {
         "id": "<OD>",
@@ -979,37 +986,37 @@ def test_the_tasks_are_listed_with_what_they_need(ask) -> None:
         "output": "labeled boxes",
     }
     assert rows[3]["input"] == "classes"
-    assert json.loads(handlers.tool_tasks()) == rows
+    assert json.loads(api_of(handlers).list_tasks()) == rows
 
 
 @pytest.mark.usefixtures("every_step")
 def test_the_api_streams_and_only_its_last_value_has_a_picture(ask) -> None:
     handlers, session = ask(WRITING, ANSWER)
-    (first, nothing), (last, drawn) = handlers.api_run(session.path, "<OD>")
+    (first, nothing), (last, drawn) = api_of(handlers).run(session.path, "<OD>")
     assert (first["is_final"], nothing, last) == (False, None, ANSWER.to_dict())
     assert pixels(drawn).shape == (40, 60, 3)
 
 
 def test_the_tool_answers_in_json_text(ask) -> None:
     handlers, session = ask(ANSWER)
-    answer, _drawn = handlers.tool_ask(session.path)
+    answer = api_of(handlers).ask_florence2(session.path)
     assert json.loads(answer) == ANSWER.to_dict()
 
 
 def test_the_api_without_a_picture_says_so(ask) -> None:
     handlers, _ = ask()
     with pytest.raises(gr.Error, match="picture"):
-        list(handlers.api_run(None, "<OD>"))
+        list(api_of(handlers).run(None, "<OD>"))
 
 
 def test_the_export_names_every_format() -> None:
     ids = [row.id for row in FORMATS]
-    assert f"One of {', '.join(ids)}." in str(Handlers.api_export.__doc__)
+    assert f"One of {', '.join(ids)}." in str(Api.export.__doc__)
 
 
 def test_a_prediction_from_outside_is_written_as_a_file(ask, cache) -> None:
     handlers, session = ask()
-    path = handlers.api_export(session.path, ANSWER.to_dict(), "json")
+    path = api_of(handlers).export(session.path, ANSWER.to_dict(), "json")
     assert is_inside(path, cache)
     assert json_labels(Path(path).read_bytes()) == ["car", "tree", "car"]
 
@@ -1033,5 +1040,5 @@ def test_a_ready_checkpoint_is_not_asked_again(predictor) -> None:
 
 def test_a_view_is_read_from_the_controls() -> None:
     assert read_view(["box"], False, 0.25, 0.5, ["car"], RegionTableData(hidden=[2, 3])) == View(
-        module.drawing.Look(styles=("box",), labels=False, opacity=0.25), 0.5, frozenset({"car"}), frozenset({2, 3})
+        drawing.Look(styles=("box",), labels=False, opacity=0.25), 0.5, frozenset({"car"}), frozenset({2, 3})
     )

@@ -12,8 +12,10 @@ from playground.request import MAX_NEW_TOKENS
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
-from playground.ui.handlers import EXAMPLES, Handlers, Session, Shown
+from playground.ui.api import Api
+from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.picture import Picture
+from playground.ui.session import Session
 from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -84,7 +86,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         _wire_form(handlers, form, result, session, status, banner, timer)
         _wire_run(handlers, form, result, session, status)
         _wire_result(handlers, form, result, session)
-        _add_api(handlers, settings)
+        _add_api(Api(predictor, settings), settings)
         app.load(handlers.poll, form.checkpoint, [status, banner, timer], queue=False, **_PLUMBING)
         app.unload(handlers.stop)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
@@ -308,7 +310,7 @@ class _Regions(gr.JSON):
         return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 
 
-def _add_api(handlers: Handlers, settings: Settings) -> None:
+def _add_api(api: Api, settings: Settings) -> None:
     """The public endpoints. Their components are never shown: they give the endpoints their schema."""
     with gr.Column(visible=False):
         image = Picture(label="image")
@@ -327,17 +329,17 @@ def _add_api(handlers: Handlers, settings: Settings) -> None:
         question = [image, task, phrase, regions]
         ask = gr.Button()
         ask.click(
-            handlers.api_run,
+            api.run,
             [*question, checkpoint, decoding, max_new_tokens],
             [prediction, annotated],
             api_name="run",
             **_MODEL,
         )
-        ask.click(handlers.api_tasks, None, listed, api_name="tasks", queue=False)
-        ask.click(handlers.api_export, [image, prediction, format_], file, api_name="export")
+        ask.click(api.tasks, None, listed, api_name="tasks", queue=False)
+        ask.click(api.export, [image, prediction, format_], file, api_name="export")
         if settings.mcp:
-            ask.click(handlers.ask_florence2, question, answer, api_name="ask_florence2", **_MODEL)
-            ask.click(handlers.list_tasks, None, answer, api_name="list_tasks", queue=False)
+            ask.click(api.ask_florence2, question, answer, api_name="ask_florence2", **_MODEL)
+            ask.click(api.list_tasks, None, answer, api_name="list_tasks", queue=False)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

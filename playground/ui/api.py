@@ -1,0 +1,122 @@
+"""The public endpoints and the MCP tools, over one predictor. Their docstrings are their documentation."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from playground import drawing
+from playground.errors import ImageRejected
+from playground.predictor import Predictor
+from playground.request import MAX_NEW_TOKENS
+from playground.results import Prediction
+from playground.settings import Settings
+from playground.tasks import TASKS
+from playground.ui.files import save_export, save_jpeg
+from playground.ui.streams import errors_for_the_user, paced, stream_of
+
+
+def _no_tool(handler: Any) -> Any:
+    """Keep an endpoint out of the MCP server, where Gradio would make a tool of every public one."""
+    handler._mcp_type = "none"  # the mark that `gradio.mcp` reads: anything but "tool"
+    return handler
+
+
+class Api:
+    """What programs can ask; a picture is a path in the upload cache or bytes, as `picture.Picture` gives it."""
+
+    def __init__(self, predictor: Predictor, settings: Settings) -> None:
+        self._predictor = predictor
+        self._stream = stream_of(predictor, settings)
+
+    @_no_tool
+    def run(
+        self,
+        image: str | bytes | None,
+        task: str,
+        phrase: str = "",
+        regions: list[list[float]] | None = None,
+        checkpoint: str = "",
+        decoding: str = "greedy",
+        max_new_tokens: float = MAX_NEW_TOKENS,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Ask Florence-2 about a picture. Streams predictions; the last one is final and comes with the drawn picture.
+
+        Args:
+            image: The picture: JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF.
+            task: A task id of `/tasks`, such as "<OD>".
+            phrase: Text for the tasks that need it: a sentence, or names separated by commas.
+            regions: Boxes [x_min, y_min, x_max, y_max] in pixels of the upright picture, for the region tasks.
+            checkpoint: A name of the catalogue; empty for the one the playground runs.
+            decoding: "greedy" or "careful" (three beams).
+            max_new_tokens: Limit of the answer's length, 1 to 1024.
+        """
+        with errors_for_the_user():
+            picture = self._predictor.read_image(_given(image))
+            inputs: dict[str, Any] = {
+                "phrase": phrase,
+                "regions": regions or [],
+                "checkpoint": checkpoint,
+                "decoding": decoding,
+                "max_new_tokens": max_new_tokens,
+            }
+            for prediction in paced(self._stream(picture, task, **inputs)):
+                look = drawing.Look(styles=drawing.default_styles(prediction))
+                drawn = drawing.draw(picture.pixels, prediction, look) if prediction.is_final else None
+                yield prediction.to_dict(), save_jpeg(drawn, "annotated") if drawn else None
+
+    @_no_tool
+    def tasks(self) -> list[dict[str, str]]:
+        """List the tasks: id, title, group, what input they need and what shape the answer has."""
+        return [
+            {
+                "id": task.id,
+                "title": task.title,
+                "group": task.group.value,
+                "input": task.input_kind.value,
+                "output": task.output_kind.value,
+            }
+            for task in TASKS
+        ]
+
+    @_no_tool
+    def export(self, image: str | bytes | None, prediction: dict[str, Any], format: str) -> str:
+        """Write a prediction as a file.
+
+        Args:
+            image: The picture that the prediction is about.
+            prediction: A prediction as `/run` returned it.
+            format: One of png, overlay, crops, json, csv, coco, yolo, voc.
+        """
+        with errors_for_the_user():
+            read = Prediction.from_dict(prediction)
+            look = drawing.Look(styles=drawing.default_styles(read))
+            picture = self._predictor.read_image(_given(image))
+            return save_export(picture, read, look, name="picture", format_id=format)
+
+    def ask_florence2(
+        self,
+        image: str | bytes | None,
+        task: str = "<OD>",
+        phrase: str = "",
+        regions: list[list[float]] | None = None,
+    ) -> str:
+        """Ask Florence-2 about a picture; returns the prediction as JSON text, with boxes in pixels.
+
+        Args:
+            image: The picture.
+            task: A task id of the tool that lists them, such as "<OD>" (find every object) or "<CAPTION>".
+            phrase: Text for the tasks that need it: a sentence, or names separated by commas.
+            regions: Boxes [x_min, y_min, x_max, y_max] in pixels, for the region tasks.
+        """
+        *_, (prediction, _) = self.run(image, task, phrase, regions)
+        return json.dumps(prediction, ensure_ascii=False)
+
+    def list_tasks(self) -> str:
+        """List the tasks of Florence-2 as JSON text: id, title, group, input and output."""
+        return json.dumps(self.tasks(), ensure_ascii=False)
+
+
+def _given(image: str | bytes | None) -> str | bytes:
+    if image is None:
+        raise ImageRejected("There is no picture. Upload one, then send what the upload returned.")
+    return image
