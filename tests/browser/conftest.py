@@ -18,7 +18,7 @@ _QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is up, this thread has an event loop, and other tests make their own
 def browser() -> Iterator[Browser]:
     """Chromium as installed on this machine; without it the tests are skipped, in CI they fail."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
