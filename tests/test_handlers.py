@@ -1042,3 +1042,14 @@ def test_a_view_is_read_from_the_controls() -> None:
     assert read_view(["box"], False, 0.25, 0.5, ["car"], RegionTableData(hidden=[2, 3])) == View(
         drawing.Look(styles=("box",), labels=False, opacity=0.25), 0.5, frozenset({"car"}), frozenset({2, 3})
     )
+
+
+def test_a_picture_that_is_no_longer_kept_is_a_sentence_and_not_a_crash(ask) -> None:
+    handlers, session = ask(ANSWER)
+    Path(session.display_path).unlink()
+    Path(session.path).unlink()
+    (failed,) = run(handlers, form(session))
+    assert failed["status"][-1]["tone"] == "error"
+    assert failed["status"][-1]["text"].startswith("No picture")
+    with pytest.raises(gr.Error, match="No picture"):
+        handlers.redraw(replace(session, prediction=ANSWER), "<OD>", False, *view())

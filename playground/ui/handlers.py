@@ -256,7 +256,8 @@ class Handlers:
         """Stage and table after a change of style, score, labels or hidden rows."""
         if session.prediction is None:
             return gr.skip(), gr.skip()
-        return self._show(session, read_view(*form), is_drawing=draw and _wants_regions(task_id))
+        with errors_for_the_user():
+            return self._show(session, read_view(*form), is_drawing=draw and _wants_regions(task_id))
 
     def _show(self, session: Session, view: View, *, is_drawing: bool) -> tuple[StageData, RegionTableData]:
         prediction = session.prediction
@@ -272,9 +273,8 @@ class Handlers:
     def _annotated(self, session: Session, prediction: Prediction, look: drawing.Look) -> FileData | None:
         if not prediction.regions:
             return None
-        with Image.open(session.display_path) as picture:
-            drawn = drawing.draw(picture.convert("RGB"), prediction, look)
-        return FileData(path=save_jpeg(drawn, "annotated"))
+        picture = self._predictor.read_image(session.display_path)
+        return FileData(path=save_jpeg(drawing.draw(picture.pixels, prediction, look), "annotated"))
 
     def save(self, session: Session, format_id: str, *form: Any) -> str:
         """Write what is shown, at full size, as a file of Gradio's cache; returns its path."""
