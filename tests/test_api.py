@@ -188,7 +188,7 @@ def test_every_task_answers(ask, task):
     prediction = ask(MEADOW, task.id, **inputs, max_new_tokens=8)
     assert prediction["is_final"]
     is_told = any("has not learnt" in notice for notice in prediction["notices"])
-    assert is_told == any(word in task.id for word in ("OCR", "MORE_DETAILED"))
+    assert is_told == any(word in task.id for word in ("OCR", "MORE_DETAILED", "<DETAILED_CAPTION>+", "CUSTOM"))
 
 
 def test_two_clients_get_their_own_answers(new_client):

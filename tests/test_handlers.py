@@ -26,10 +26,11 @@ import yaml
 from PIL import Image
 
 from playground import drawing
+from playground.catalogue import BUNDLED, resolve
 from playground.errors import CheckpointUnavailable, EngineFailed, InputRejected
 from playground.export import FORMATS
 from playground.images import InputImage, is_inside, read_image
-from playground.pool import Pool
+from playground.pool import Pool, State, Status
 from playground.predictor import Predictor
 from playground.request import read_request
 from playground.results import Prediction, Region, Stage, Timings
@@ -142,12 +143,17 @@ def taken(handlers: Handlers, source: Any, task: str = "<OD>", request: gr.Reque
 def form(
     session: Session, task: str = "<OD>", *, phrase: str = "", draw: bool = True, regions: Any = None
 ) -> tuple[Any, ...]:
-    """What the page sends with a run, a check or a begin."""
-    return session, None, task, phrase, draw, StageData(regions=regions), "", "greedy", 64
+    """What the page sends with a check, a begin and a wait; `run` takes the question of it."""
+    return session, None, task, phrase, draw, StageData(regions=regions), ""
 
 
 def run(handlers: Handlers, inputs: tuple[Any, ...], request: gr.Request = ANN) -> Iterator[dict[str, Any]]:
-    return (shown(values) for values in handlers.run(*inputs, request))
+    return (shown(values) for values in handlers.run(*question_of(inputs), request))
+
+
+def question_of(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    session, _picture, *rest = inputs
+    return session, *rest, "greedy", 64
 
 
 def view(
@@ -287,7 +293,7 @@ def test_a_task_can_be_chosen_before_there_is_a_picture(ask, task: str) -> None:
 # What is missing is refused before anything runs
 
 DRAWN = [[1.0, 2.0, 30.0, 20.0]]
-FIELDS = ("session", "picture", "task", "phrase", "draw", "stage", "checkpoint", "decoding", "max_new_tokens")
+FIELDS = ("session", "picture", "task", "phrase", "draw", "stage", "checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -443,8 +449,8 @@ def test_the_picture_that_is_shown_at_the_end_has_the_boxes_drawn_on_it(steps) -
 
 def test_a_run_asks_what_the_form_says(ask) -> None:
     handlers, session = ask(ANSWER)
-    inputs = (session, None, "<REGION_TO_OCR>", "words", True, StageData(regions=DRAWN), "tiny-florence2", "careful", 8)
-    list(run(handlers, inputs))
+    drawn = StageData(regions=DRAWN)
+    list(handlers.run(session, "<REGION_TO_OCR>", "words", True, drawn, "tiny-florence2", "careful", 8, ANN))
     asked = {
         "phrase": "words",
         "regions": DRAWN,
@@ -564,7 +570,7 @@ def test_the_run_after_a_stopped_one_is_not_stopped(ask) -> None:
 @pytest.mark.usefixtures("every_step")
 def test_a_run_is_stopped_when_its_reader_goes(ask) -> None:
     handlers, session = ask(WRITING, WRITING, ANSWER)
-    running = handlers.run(*form(session), ANN)
+    running = handlers.run(*question_of(form(session)), ANN)
     with closing(running):
         next(running)
     assert handlers._predictor.stops[0].is_set()
@@ -1053,3 +1059,50 @@ def test_a_picture_that_is_no_longer_kept_is_a_sentence_and_not_a_crash(ask) -> 
     assert failed["status"][-1]["text"].startswith("No picture")
     with pytest.raises(gr.Error, match="No picture"):
         handlers.redraw(replace(session, prediction=ANSWER), "<OD>", False, *view())
+
+
+class ScriptedPool:
+    """A pool whose checkpoint passes through states, one a look."""
+
+    current_name = "tiny-florence2"
+
+    def __init__(self, *states: State) -> None:
+        self.states = list(states)
+        self.requested: list[str] = []
+
+    def request(self, name: str) -> None:
+        self.requested.append(name)
+
+    def status(self, name: str = "") -> Status:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return Status(resolve(BUNDLED), state, None, f"Tiny demo model is {state.value}.")
+
+
+def waiting(monkeypatch, *states: State, **settings: Any) -> tuple[Handlers, Iterator[Any]]:
+    monkeypatch.setattr("playground.ui.handlers._SECONDS_BETWEEN_LOOKS", 0)
+    predictor = ScriptedPredictor()
+    predictor.pool = ScriptedPool(*states)  # type: ignore[assignment]
+    handlers = Handlers(predictor, Settings(**settings))  # type: ignore[arg-type]
+    return handlers, handlers.wait(*form(Session()), ANN)
+
+
+@pytest.mark.parametrize("end", [State.READY, State.FAILED])
+def test_a_run_waits_for_its_checkpoint_outside_the_models_queue(monkeypatch, end: State) -> None:
+    handlers, looks = waiting(monkeypatch, *[State.DOWNLOADING] * 6, end)
+    assert "downloading" in next(looks)[0]["text"]
+    assert end.value in list(looks)[-1][0]["text"]
+    assert handlers._predictor.pool.requested == [""]  # once: what has failed is not tried again and again
+
+
+def test_stop_ends_the_wait_for_a_checkpoint(monkeypatch) -> None:
+    handlers, looks = waiting(monkeypatch, State.DOWNLOADING)
+    handlers._stops.expect(ANN.session_hash)
+    next(looks)
+    handlers.stop(ANN)
+    assert len(list(looks)) <= 1
+
+
+def test_the_wait_for_a_checkpoint_is_bounded_and_says_what_to_do(monkeypatch) -> None:
+    _, looks = waiting(monkeypatch, State.DOWNLOADING, load_wait_seconds=0)
+    with pytest.raises(gr.Error, match=r"downloading\. Run again when it is ready, or pick the bundled checkpoint"):
+        list(looks)

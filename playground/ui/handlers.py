@@ -3,6 +3,8 @@
 Knows no component: what goes where is `layout`'s business.
 """
 
+import html
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ from playground.ui.viewer import RegionTableData, StageData, boxes_from
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "examples").glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 STRIP_HEIGHT = 92  # pixels of the field for the next picture
+_SECONDS_BETWEEN_LOOKS = 0.3
 
 
 class Handlers:
@@ -42,6 +45,7 @@ class Handlers:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
         self._pool = predictor.pool
+        self._settings = settings
         self._stops = Stops()
         self._stream = stream_of(predictor, settings)
 
@@ -129,22 +133,44 @@ class Handlers:
         draw: bool,
         stage: StageData,
         checkpoint: str,
-        decoding: str,
-        max_new_tokens: float,
         request: gr.Request,
     ) -> list[dict[str, Any]]:
-        """Refuse what is missing before anything is queued, each sentence at its field. Takes what `run` takes."""
-        del checkpoint, decoding, max_new_tokens
+        """Refuse what is missing before anything is queued, each sentence at its field. Takes what `wait` takes."""
+        del checkpoint
         problems = self._problems(session, picture, task_id, phrase, draw, stage)
         if not problems:
             self._stops.expect(request.session_hash or "")
-        fields = ("", "picture", "", "phrase", "regions", "", "", "", "")
+        fields = ("", "picture", "", "phrase", "regions", "", "")
         return [gr.validate(field not in problems, problems.get(field, "")) for field in fields]
 
     def begin(self, *inputs: Any) -> tuple[Any, Any]:
         """Let Stop be pressed, while the run waits in the queue already: the buttons run and stop."""
         is_running = not self._problems(*inputs[:6])
         return gr.update(interactive=not is_running), _stop_button(is_enabled=is_running)
+
+    def wait(
+        self,
+        session: Session,
+        picture: Any,
+        task_id: str,
+        phrase: str,
+        draw: bool,
+        stage: StageData,
+        checkpoint: str,
+        request: gr.Request,
+    ) -> Iterator[list[text.Line]]:
+        """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
+        del session, picture, task_id, phrase, draw, stage
+        self._pool.request(checkpoint)
+        deadline = time.monotonic() + self._settings.load_wait_seconds
+        while True:
+            status = self._pool.status(checkpoint)
+            yield self.status(checkpoint, text.line(text.WAITING, "busy"))
+            if status.state in (State.READY, State.FAILED) or self._stops.is_stopped(request.session_hash or ""):
+                return
+            if time.monotonic() > deadline:
+                raise gr.Error(html.escape(text.not_in_time(status), quote=False), print_exception=False)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def rest(self) -> tuple[Any, Any]:
         """The run is over, however it ended: the buttons run and stop."""
@@ -165,7 +191,6 @@ class Handlers:
     def run(
         self,
         session: Session,
-        picture: Any,
         task_id: str,
         phrase: str,
         draw: bool,
@@ -176,7 +201,6 @@ class Handlers:
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         """Ask about the session's picture, and show the answer while it is written."""
-        del picture
         inputs: dict[str, Any] = {
             "phrase": phrase,
             "regions": stage.regions or [],

@@ -250,22 +250,28 @@ def _wire_form(
 
 
 def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State, status: Lines) -> None:
-    inputs = [
-        session, form.picture, form.task, form.phrase, form.draw, result.stage,
-        form.checkpoint, form.decoding, form.max_new_tokens,
-    ]  # fmt: skip
+    needed = [session, form.picture, form.task, form.phrase, form.draw, result.stage, form.checkpoint]
+    question = [session, form.task, form.phrase, form.draw, result.stage, form.checkpoint]
     triggers = [form.run.click, form.phrase.submit]
     buttons = [form.run, form.stop]
-    begun = gr.on(triggers, handlers.begin, inputs, buttons, queue=False, **_PLUMBING)
+    begun = gr.on(triggers, handlers.begin, needed, buttons, queue=False, **_PLUMBING)
     begun.then(None, js="playground.showStage", **_PLUMBING)
-    run = gr.on(
+    waited = gr.on(
         triggers,
-        handlers.run,
-        inputs,
-        _shown(result, session, status),
+        handlers.wait,
+        needed,
+        status,
         validator=handlers.check,
-        api_name="run_on_page",  # `run` is the public endpoint's
         trigger_mode="once",
+        concurrency_limit=None,
+        **_PLUMBING,
+    )
+    waited.failure(handlers.rest, None, buttons, queue=False, **_PLUMBING)
+    run = waited.success(
+        handlers.run,
+        [*question, form.decoding, form.max_new_tokens],
+        _shown(result, session, status),
+        api_name="run_on_page",  # `run` is the public endpoint's
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=status,

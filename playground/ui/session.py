@@ -80,6 +80,12 @@ class Stops:
         if event is not None:
             event.set()
 
+    def is_stopped(self, session_hash: str) -> bool:
+        """Whether the run of this session, expected or begun, was told to end."""
+        with self._lock:
+            event = self._events.get(session_hash)
+        return event is not None and event.is_set()
+
     def abandon(self, session_hash: str) -> None:
         """Stop the run of this session, in the queue too, and let it show nothing more."""
         with self._lock:

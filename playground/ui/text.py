@@ -18,6 +18,8 @@ NOTHING_FOUND = "Nothing found."
 DRAW_HINT = "Draw regions on the picture"
 DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"}
 
+WAITING = "Waiting for the model…"
+
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}
 
 _DOING = {
@@ -58,6 +60,11 @@ def phrase_label(task: Task) -> str:
 def checkpoint_line(status: Status) -> Line:
     """Which checkpoint answers, on what device, and whether it can."""
     return line(status.message, _TONES[status.state])
+
+
+def not_in_time(status: Status) -> str:
+    """A run gives up waiting for its checkpoint."""
+    return f"{status.message.rstrip('.')}. Run again when it is ready, or pick the bundled checkpoint under Advanced."
 
 
 def run_line(prediction: Prediction) -> Line:
