@@ -63,7 +63,7 @@ class Result:
 
     @property
     def view(self) -> list[Any]:
-        """The controls that `handlers.read_view` reads."""
+        """The controls that `session.read_view` reads."""
         return [self.style, self.has_labels, self.opacity, self.min_score, self.labels, self.table]
 
 
