@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
-from playground.errors import PlaygroundError
+from playground.errors import PlaygroundError, SettingsInvalid
 from playground.settings import Settings
 
 
@@ -27,6 +28,8 @@ def read_settings(arguments: list[str], environ: dict[str, str]) -> Settings:
 
 def serve(settings: Settings) -> None:
     """Serve the page until interrupted; the checkpoint loads in the background."""
+    if settings.mcp and find_spec("mcp") is None:
+        raise SettingsInvalid("--mcp needs the package mcp. Install it: pip install -r requirements-extra.txt")
     # These are read when gradio and huggingface_hub are imported, hence the imports below.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

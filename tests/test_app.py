@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from gradio_client import Client, handle_file
 
-from app import read_settings
+from app import read_settings, serve
 from playground.errors import SettingsInvalid
 from playground.settings import Settings
 
@@ -260,3 +260,9 @@ def test_ctrl_c_ends_it(served: Served) -> None:
 def test_it_can_be_ended_while_it_loads(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         assert served.end(signal.SIGTERM) < ENDS_WITHIN
+
+
+def test_without_its_package_mcp_is_refused_with_the_command_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.find_spec", lambda name: None)
+    with pytest.raises(SettingsInvalid, match=r"pip install -r requirements-extra\.txt"):
+        serve(Settings(mcp=True))
