@@ -232,7 +232,7 @@ class Pool:
             self._check_open()
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise CheckpointUnavailable(_too_late_sentence(self.status(name), self._settings.load_wait_seconds))
+                raise CheckpointUnavailable(too_late_sentence(self.status(name), self._settings.load_wait_seconds))
             self._changed.wait(min(remaining, _POLL_SECONDS))
 
     def _wait_until_settled(self, entry: _Entry) -> None:
@@ -341,7 +341,8 @@ class Pool:
             self._changed.notify_all()
 
 
-def _too_late_sentence(status: Status, seconds: float) -> str:
+def too_late_sentence(status: Status, seconds: float) -> str:
+    """Return what is said to whoever has waited so long for a checkpoint."""
     title = status.checkpoint.title
     doing = f"downloading ({status.percent:.0f} %)" if status.percent is not None else "loading"
     instead = "" if status.checkpoint.name == BUNDLED else ", or choose the tiny demo model"

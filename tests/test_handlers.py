@@ -1086,12 +1086,18 @@ def waiting(monkeypatch, *states: State, **settings: Any) -> tuple[Handlers, Ite
     return handlers, handlers.wait(*form(Session()), ANN)
 
 
-@pytest.mark.parametrize("end", [State.READY, State.FAILED])
-def test_a_run_waits_for_its_checkpoint_outside_the_models_queue(monkeypatch, end: State) -> None:
-    handlers, looks = waiting(monkeypatch, *[State.DOWNLOADING] * 6, end)
+def test_a_run_waits_for_its_checkpoint_outside_the_models_queue(monkeypatch) -> None:
+    handlers, looks = waiting(monkeypatch, *[State.DOWNLOADING] * 6, State.READY)
     assert "downloading" in next(looks)[0]["text"]
-    assert end.value in list(looks)[-1][0]["text"]
-    assert handlers._predictor.pool.requested == [""]  # once: what has failed is not tried again and again
+    assert "ready" in list(looks)[-1][0]["text"]
+    assert handlers._predictor.pool.requested == [""]
+
+
+def test_a_checkpoint_that_fails_ends_the_wait_in_its_sentence_and_is_not_tried_again(monkeypatch) -> None:
+    handlers, looks = waiting(monkeypatch, *[State.DOWNLOADING] * 6, State.FAILED)
+    with pytest.raises(gr.Error, match="Tiny demo model is failed"):
+        list(looks)
+    assert handlers._predictor.pool.requested == [""]
 
 
 def test_stop_ends_the_wait_for_a_checkpoint(monkeypatch) -> None:
@@ -1104,5 +1110,5 @@ def test_stop_ends_the_wait_for_a_checkpoint(monkeypatch) -> None:
 
 def test_the_wait_for_a_checkpoint_is_bounded_and_says_what_to_do(monkeypatch) -> None:
     _, looks = waiting(monkeypatch, State.DOWNLOADING, load_wait_seconds=0)
-    with pytest.raises(gr.Error, match=r"downloading\. Run again when it is ready, or pick the bundled checkpoint"):
+    with pytest.raises(gr.Error, match=r"Tiny demo model is still loading after 0 seconds\. Try again later"):
         list(looks)

@@ -3,7 +3,6 @@
 Knows no component: what goes where is `layout`'s business.
 """
 
-import html
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -15,9 +14,9 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from playground import drawing
-from playground.errors import ExportRejected, InputRejected, PlaygroundError
+from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, PlaygroundError
 from playground.images import InputImage
-from playground.pool import State
+from playground.pool import State, too_late_sentence
 from playground.predictor import Predictor
 from playground.request import read_inputs
 from playground.results import Prediction, Stage
@@ -107,17 +106,17 @@ class Handlers:
     def choose_checkpoint(self, name: str) -> tuple[Any, ...]:
         """Begin loading in the background: status, banner, and the timer that follows it."""
         with errors_for_the_user():
-            self._pool.request(name or self._pool.current_name)
+            self._pool.request(name)
         return self.poll(name)
 
     def status(self, checkpoint: str = "", run: text.Line | None = None) -> list[text.Line]:
         """Which checkpoint answers, on what device, and what it is doing."""
-        lines = [text.checkpoint_line(self._pool.status(checkpoint or self._pool.current_name))]
+        lines = [text.checkpoint_line(self._pool.status(checkpoint))]
         return [*lines, run] if run else lines
 
     def poll(self, checkpoint: str) -> tuple[Any, ...]:
         """Status, banner, and whether to ask again soon."""
-        status = self._pool.status(checkpoint or self._pool.current_name)
+        status = self._pool.status(checkpoint)
         banner = [text.line(status.checkpoint.note, "warning")] if status.checkpoint.note else []
         is_settled = status.state in (State.READY, State.FAILED)
         return self.status(checkpoint), banner, gr.Timer(active=not is_settled)
@@ -132,11 +131,10 @@ class Handlers:
         phrase: str,
         draw: bool,
         stage: StageData,
-        checkpoint: str,
+        _checkpoint: str,
         request: gr.Request,
     ) -> list[dict[str, Any]]:
         """Refuse what is missing before anything is queued, each sentence at its field. Takes what `wait` takes."""
-        del checkpoint
         problems = self._problems(session, picture, task_id, phrase, draw, stage)
         if not problems:
             self._stops.expect(request.session_hash or "")
@@ -150,36 +148,37 @@ class Handlers:
 
     def wait(
         self,
-        session: Session,
-        picture: Any,
-        task_id: str,
-        phrase: str,
-        draw: bool,
-        stage: StageData,
+        _session: Session,
+        _picture: Any,
+        _task_id: str,
+        _phrase: str,
+        _draw: bool,
+        _stage: StageData,
         checkpoint: str,
         request: gr.Request,
     ) -> Iterator[list[text.Line]]:
         """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
-        del session, picture, task_id, phrase, draw, stage
         self._pool.request(checkpoint)
         deadline = time.monotonic() + self._settings.load_wait_seconds
-        while True:
-            status = self._pool.status(checkpoint)
-            yield self.status(checkpoint, text.line(text.WAITING, "busy"))
-            if status.state in (State.READY, State.FAILED) or self._stops.is_stopped(request.session_hash or ""):
-                return
-            if time.monotonic() > deadline:
-                raise gr.Error(html.escape(text.not_in_time(status), quote=False), print_exception=False)
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        with errors_for_the_user():
+            while not self._stops.is_stopped(request.session_hash or ""):
+                status = self._pool.status(checkpoint)
+                yield self.status(checkpoint, text.line(text.WAITING, "busy"))
+                if status.state is State.READY:
+                    return
+                if status.state is State.FAILED:
+                    raise CheckpointUnavailable(status.message)
+                if time.monotonic() > deadline:
+                    raise CheckpointUnavailable(too_late_sentence(status, self._settings.load_wait_seconds))
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def rest(self) -> tuple[Any, Any]:
         """The run is over, however it ended: the buttons run and stop."""
         return gr.update(interactive=True), _stop_button(is_enabled=False)
 
     def _problems(
-        self, session: Session, picture: Any, task_id: str, phrase: str, draw: bool, stage: StageData
+        self, session: Session, _picture: Any, task_id: str, phrase: str, _draw: bool, stage: StageData
     ) -> dict[str, str]:
-        del picture, draw
         if not session.path:
             return {"picture": text.NO_PICTURE}
         try:

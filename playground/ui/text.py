@@ -62,11 +62,6 @@ def checkpoint_line(status: Status) -> Line:
     return line(status.message, _TONES[status.state])
 
 
-def not_in_time(status: Status) -> str:
-    """A run gives up waiting for its checkpoint."""
-    return f"{status.message.rstrip('.')}. Run again when it is ready, or pick the bundled checkpoint under Advanced."
-
-
 def run_line(prediction: Prediction) -> Line:
     """What a run is doing, or how it ended."""
     count = len(prediction.regions)
