@@ -1095,8 +1095,11 @@ def test_a_run_waits_for_its_checkpoint_outside_the_models_queue(monkeypatch) ->
 
 def test_a_checkpoint_that_fails_ends_the_wait_in_its_sentence_and_is_not_tried_again(monkeypatch) -> None:
     handlers, looks = waiting(monkeypatch, *[State.DOWNLOADING] * 6, State.FAILED)
+    seen = [next(looks) for _ in range(4)]  # each looks twice: to decide, and to show
     with pytest.raises(gr.Error, match="Tiny demo model is failed"):
-        list(looks)
+        next(looks)
+    assert seen[0][-1]["text"] == text.WAITING
+    assert text.WAITING not in [line["text"] for line in seen[-1]]
     assert handlers._predictor.pool.requested == [""]
 
 

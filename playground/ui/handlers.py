@@ -163,13 +163,14 @@ class Handlers:
         with errors_for_the_user():
             while not self._stops.is_stopped(request.session_hash or ""):
                 status = self._pool.status(checkpoint)
+                if status.state is State.FAILED or time.monotonic() > deadline:
+                    yield self.status(checkpoint)
+                    is_late = status.state is not State.FAILED
+                    sentence = too_late_sentence(status, self._settings.load_wait_seconds)
+                    raise CheckpointUnavailable(sentence if is_late else status.message)
                 yield self.status(checkpoint, text.line(text.WAITING, "busy"))
                 if status.state is State.READY:
                     return
-                if status.state is State.FAILED:
-                    raise CheckpointUnavailable(status.message)
-                if time.monotonic() > deadline:
-                    raise CheckpointUnavailable(too_late_sentence(status, self._settings.load_wait_seconds))
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def rest(self) -> tuple[Any, Any]:
