@@ -119,8 +119,9 @@ class Pool:
         return self._current
 
     def names(self) -> list[tuple[str, str]]:
-        """Return the title and the name of every checkpoint that may be asked for."""
-        return [(entry.checkpoint.title, name) for name, entry in self._entries.items()]
+        """Return the title, with the size where it is known, and the name of every checkpoint that may be asked for."""
+        rows = [(entry.checkpoint, name) for name, entry in self._entries.items()]
+        return [(f"{row.title} ({row.parameters})" if row.parameters else row.title, name) for row, name in rows]
 
     def start(self) -> None:
         """Choose the first checkpoint and load it, in the background."""

@@ -189,6 +189,7 @@ def test_the_names_are_the_catalogue_and_what_the_settings_name(tmp_path: Path) 
             str(folder),
         ]  # fmt: skip
         assert pool.names()[-1] == ("my-tune", str(folder))
+        assert pool.names()[0] == ("Florence-2 base (0.23 B)", "florence-2-base")
         assert use(pool, str(folder)).name == str(folder)
 
 
