@@ -1,6 +1,7 @@
 """The whole page in a real browser, on the bundled checkpoint: what a visitor does, with mouse and with finger."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,16 @@ def region_of(label: str) -> tuple[tuple[float, float], tuple[float, float]]:
     return (x0 / width, y0 / height), (x1 / width, y1 / height)
 
 
+@pytest.fixture
+def at_reading_pace(predictor: Predictor) -> Iterator[None]:
+    """Let each token take as long as one of Florence-2-base does on a small machine: the demo is done in an instant."""
+    with predictor.pool.acquire() as engine:
+        hook = engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(0.06))
+        yield
+        hook.remove()
+
+
+@pytest.mark.usefixtures("at_reading_pace")
 def test_every_object_is_found_and_drawn_while_the_model_writes(page: Page) -> None:
     upload(page)
     page.evaluate(
