@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from playground.images import InputImage, read_image
-from playground.tiny.scenes import Scene, make_scene
+from tests.first_scenes import Scene, make_scene
 
 if TYPE_CHECKING:
     from playground.checkpoints import LoadedCheckpoint

@@ -15,7 +15,7 @@ from playground.engine import Engine, TensorCache, TokenReader
 from playground.errors import EngineFailed
 from playground.images import InputImage, read_image
 from playground.results import Decoding, Draft, Event, Finished, Progress, Stage, Token
-from playground.tiny.scenes import make_scene
+from tests.first_scenes import make_scene
 
 OD = "Locate the objects with category name in the image."
 CAPTION = "What does the image describe?"

@@ -36,12 +36,12 @@ from playground.request import read_request
 from playground.results import Prediction, Region, Stage, Timings
 from playground.settings import Settings
 from playground.tasks import TASKS
-from playground.tiny.scenes import Scene
 from playground.ui import streams, text
 from playground.ui.api import Api
 from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.session import Session, View, read_view
 from playground.ui.viewer import RegionTableData, StageData
+from tests.first_scenes import Scene
 
 ANN, BOB = gr.Request(session_hash="ann"), gr.Request(session_hash="bob")
 SKIP = gr.skip()

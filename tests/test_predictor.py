@@ -23,7 +23,7 @@ from playground.pool import WaitCancelled
 from playground.predictor import Predictor
 from playground.results import Box, Decoding, Draft, Event, Finished, Prediction, Progress, Region, Stage, Token
 from playground.tasks import TASK_TOKENS, TASKS, InputKind, Task, get_task
-from playground.tiny.scenes import Example, Scene, examples, make_scene
+from tests.first_scenes import Example, Scene, examples, make_scene
 
 OD, CAPTION, GROUNDING = "<OD>", "<CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
 CLASSES, EXPRESSIONS = "<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>"

@@ -1,45 +1,77 @@
-"""Drawn scenes: the same for everybody, true to what is drawn, and written in the format of COCO."""
+"""Drawn scenes: the same for everybody, true to what is drawn, as varied as promised, a data set in COCO's format."""
 
+import itertools
 import json
+import random
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 import supervision as sv
-from PIL import Image, ImageChops
+from PIL import Image, ImageDraw
 
-from playground.results import Region
-from playground.tasks import get_task
-from playground.tiny import scenes
-from playground.tiny.scenes import BACKGROUNDS, COLORS, DRAWINGS, KINDS, Scene, Thing, examples, make_scene
+from playground.results import Polygon
+from playground.tiny.answers import caption, detailed_caption, more_detailed_caption
+from playground.tiny.backgrounds import BACKGROUNDS
+from playground.tiny.composition import SIZES, compose
+from playground.tiny.dataset import main, statistics, write_dataset
+from playground.tiny.drawings import COLORS, KINDS
+from playground.tiny.painting import paint
+from playground.tiny.scenes import MAX_THINGS, SIGN, Scene, Thing, make_scene
 
-EXAMPLES = Path(__file__).parent.parent / "assets" / "examples"
-TRUTH: dict[str, Any] = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
+ROOT = Path(__file__).parent.parent
+SIDE = 512
 RESOLUTIONS = [
     pytest.param((512, 512), id="square"),
     pytest.param((300, 700), id="tall"),
     pytest.param((800, 350), id="wide"),
     pytest.param((61, 47), id="tiny"),
+    pytest.param((1, 1), id="one pixel"),
+    pytest.param((900, 20), id="a strip"),
 ]
 
 
-def thing(kind: str, color: str, xyxy: tuple[float, float, float, float]) -> Thing:
-    x_min, y_min, x_max, y_max = xyxy
-    triangle = ((x_min, y_max), ((x_min + x_max) / 2, y_min), (x_max, y_max))
-    return Thing(kind, color, Region(label=kind, xyxy=xyxy, polygons=(triangle,)))
+@cache
+def small_scenes() -> list[Scene]:
+    return [make_scene(seed, resolution_wh=(64, 64), supersampling=1) for seed in range(300)]
 
 
-RED_CAR = thing("car", "red", (10, 40, 60, 70))
-BLUE_CAR = thing("car", "blue", (40, 80, 80, 95))
-ORANGE_FISH = thing("fish", "orange", (20, 10, 50, 30))
-FISH_BETWEEN = thing("fish", "orange", (5, 60, 15, 70))
+def things_of(seeds: range) -> list[tuple[int, int, Thing]]:
+    """Return seed, index and thing of everything in scenes of SIDE x SIDE."""
+    return [(seed, i, thing) for seed in seeds for i, thing in enumerate(make_scene(seed, supersampling=1).things)]
 
 
-def scene_of(*things: Thing) -> Scene:
-    return Scene(seed=1, background="beach", things=things, image=Image.new("RGB", (100, 100)))
+def pixels_of(seed: int, index: int) -> npt.NDArray[np.bool_]:
+    """Return where a scene looks different without one of its things: what can be seen of that thing."""
+    composition = compose(random.Random(seed), (1.0, 1.0))
+    others = composition.placements[:index] + composition.placements[index + 1 :]
+    pictures = [
+        np.asarray(paint(random.Random(0), some, (SIDE, SIDE)))
+        for some in (composition, replace(composition, placements=others))
+    ]
+    return np.asarray((pictures[0] != pictures[1]).any(axis=2))
+
+
+def rasterize(polygons: tuple[Polygon, ...]) -> npt.NDArray[np.bool_]:
+    canvas = Image.new("1", (SIDE, SIDE))
+    for polygon in polygons:
+        ImageDraw.Draw(canvas).polygon([(x - 0.5, y - 0.5) for x, y in polygon], fill=1)
+    return np.asarray(canvas)
+
+
+def box_of(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.nonzero(mask)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+# The same for everybody
 
 
 def test_a_seed_gives_the_same_scene_every_time() -> None:
@@ -49,227 +81,264 @@ def test_a_seed_gives_the_same_scene_every_time() -> None:
 
 
 def test_seeds_differ() -> None:
-    assert len({make_scene(seed, resolution_wh=(32, 32)).image.tobytes() for seed in range(50)}) == 50
+    assert len({scene.image.tobytes() for scene in small_scenes()}) == 300
 
 
 def test_a_seed_has_the_composition_that_it_always_had() -> None:
-    scene = make_scene(4)
-    assert scene.background == "meadow"
-    assert [t.description for t in scene.things] == ["blue flower", "orange heart", "purple car", "pink umbrella"]
-
-
-@pytest.mark.parametrize("resolution_wh", RESOLUTIONS)
-def test_every_resolution_has_the_same_composition(resolution_wh: tuple[int, int]) -> None:
-    scale = np.array([*resolution_wh, *resolution_wh])
-    for seed in range(10):
-        reference, scene = make_scene(seed, resolution_wh=(1000, 1000)), make_scene(seed, resolution_wh=resolution_wh)
-        assert scene.resolution_wh == scene.image.size == resolution_wh
-        assert [t.description for t in scene.things] == [t.description for t in reference.things]
-        for there, here in zip(reference.things, scene.things, strict=True):
-            np.testing.assert_allclose(np.array(here.region.xyxy) / scale, np.array(there.region.xyxy) / 1000)
-
-
-@pytest.mark.parametrize("resolution_wh", RESOLUTIONS)
-def test_things_lie_inside_the_picture(resolution_wh: tuple[int, int]) -> None:
-    for seed in range(100):
-        for drawn in make_scene(seed, resolution_wh=resolution_wh).things:
-            x_min, y_min, x_max, y_max = drawn.region.xyxy
-            assert 0 <= x_min < x_max <= resolution_wh[0]
-            assert 0 <= y_min < y_max <= resolution_wh[1]
-
-
-@pytest.mark.parametrize("is_mirrored", [False, True], ids=["as drawn", "mirrored"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_box_of_a_kind_encloses_the_pixels_drawn(kind: str, is_mirrored: bool) -> None:
-    blank = Image.new("RGB", (600, 400), (1, 2, 3))
-    picture = blank.copy()
-    placement = scenes._Placement(kind, "red", COLORS["red"], (0.2, 0.1, 0.7, 0.9), is_mirrored)
-    scenes._paint_thing(picture, placement)
-    drawn = ImageChops.difference(picture, blank).getbbox()
-    assert drawn == pytest.approx(placement.to_thing((600, 400)).region.xyxy, abs=2)
-
-
-def test_the_box_in_a_whole_scene_encloses_the_pixels_drawn() -> None:
-    scene = make_scene(1)  # one pink car on a meadow, on the lower band
-    assert [t.description for t in scene.things] == ["pink car"]
-    pixels = np.asarray(scene.image).astype(int)
-    rows, columns = np.nonzero(np.abs(pixels - pixels[:, :1]).sum(axis=2) > 60)
-    drawn = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    assert drawn == pytest.approx(scene.things[0].region.xyxy, abs=2)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_outline_has_the_box_of_its_parts(kind: str) -> None:
-    parts = np.array([point for part in DRAWINGS[kind].parts for point in part.polygon])
-    outline = np.array(DRAWINGS[kind].outline)
-    np.testing.assert_allclose(outline.min(axis=0), parts.min(axis=0), atol=0.001)
-    np.testing.assert_allclose(outline.max(axis=0), parts.max(axis=0), atol=0.001)
-
-
-def test_scenes_vary_in_everything_that_there_is() -> None:
-    drawn = [make_scene(seed, resolution_wh=(16, 16)) for seed in range(300)]
-    assert {scene.background for scene in drawn} == set(BACKGROUNDS)
-    assert {t.kind for scene in drawn for t in scene.things} == set(KINDS)
-    assert {t.color for scene in drawn for t in scene.things} == set(COLORS)
-    assert {len(scene.things) for scene in drawn} == {1, 2, 3, 4, 5, 6}
-
-
-def test_max_things_is_obeyed() -> None:
-    assert max(len(make_scene(seed, resolution_wh=(16, 16), max_things=2).things) for seed in range(50)) == 2
+    scene = make_scene(0)
+    assert scene.background == "street"
+    assert [thing.description for thing in scene.things] == [
+        "small orange fish", "large white cup", "large purple bus", "black tree", "white sign", "large brown ball",
+        "small pink cat",
+    ]  # fmt: skip
+    bus, sign = scene.things[2], scene.things[4]
+    assert bus.region.xyxy == pytest.approx((261, 192, 472, 330), abs=0.5)
+    assert bus.hidden == pytest.approx(0.092, abs=0.001)
+    assert sign.writing is not None
+    assert sign.writing.label == "RENT"
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("resolution_wh", "factor"),
     [
-        pytest.param({"max_things": 0}, "max_things must be in 1..6, but got 0", id="no things"),
-        pytest.param({"max_things": 7}, "max_things must be in 1..6, but got 7", id="too many things"),
-        pytest.param({"resolution_wh": (0, 5)}, r"of at least 1, but got \(0, 5\)", id="no width"),
+        pytest.param((512, 512), 0.25, id="square, smaller"),
+        pytest.param((300, 200), 2.5, id="wide, larger"),
+        pytest.param((200, 500), 2.0, id="tall, larger"),
     ],
 )
-def test_impossible_scenes_are_refused(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        make_scene(1, **options)
-
-
-def test_each_learned_task_has_an_example() -> None:
-    scene = scene_of(RED_CAR, ORANGE_FISH)
-    expected = {
-        "<OD>", "<DENSE_REGION_CAPTION>", "<REGION_PROPOSAL>", "<CAPTION>", "<DETAILED_CAPTION>",
-        "<CAPTION_TO_PHRASE_GROUNDING>", "<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>",
-        "<REGION_TO_SEGMENTATION>", "<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>",
-    }
-    assert set(examples(scene)) == expected
-    assert [get_task(task_id).id for task_id in examples(scene)] == list(examples(scene))
-
-
-@pytest.mark.parametrize(
-    ("task_id", "labels", "things"),
-    [
-        pytest.param("<OD>", ["fish", "fish", "car", "car"],
-                     [ORANGE_FISH, FISH_BETWEEN, RED_CAR, BLUE_CAR], id="by kind, the highest first"),
-        pytest.param("<REGION_PROPOSAL>", ["", "", "", ""],
-                     [ORANGE_FISH, FISH_BETWEEN, RED_CAR, BLUE_CAR], id="without names"),
-        pytest.param("<DENSE_REGION_CAPTION>", ["orange fish", "orange fish", "red car", "blue car"],
-                     [ORANGE_FISH, FISH_BETWEEN, RED_CAR, BLUE_CAR], id="by description"),
-        pytest.param("<CAPTION_TO_PHRASE_GROUNDING>", ["two fish", "two fish", "two cars", "two cars"],
-                     [ORANGE_FISH, FISH_BETWEEN, RED_CAR, BLUE_CAR], id="by phrase"),
-        pytest.param("<OPEN_VOCABULARY_DETECTION>", ["car", "car"], [RED_CAR, BLUE_CAR], id="of one kind"),
-    ],
-)
-def test_boxes_are_grouped_by_label_from_the_top(task_id: str, labels: list[str], things: list[Thing]) -> None:
-    example = examples(scene_of(BLUE_CAR, FISH_BETWEEN, RED_CAR, ORANGE_FISH), about=BLUE_CAR)[task_id]
-    assert [region.label for region in example.regions] == labels
-    assert [region.xyxy for region in example.regions] == [thing.region.xyxy for thing in things]
-
-
-@pytest.mark.parametrize(
-    ("things", "caption", "detailed"),
-    [
-        pytest.param([RED_CAR], "A car on a beach.", "The image shows a red car on a beach.", id="one thing"),
-        pytest.param([RED_CAR, ORANGE_FISH], "A fish and a car on a beach.",
-                     "The image shows an orange fish and a red car on a beach.", id="two kinds"),
-        pytest.param([RED_CAR, ORANGE_FISH, BLUE_CAR, thing("box", "black", (0, 96, 9, 99)),
-                      thing("box", "black", (0, 97, 9, 99)), thing("umbrella", "pink", (0, 98, 9, 99))],
-                     "A fish, two cars, two boxes and an umbrella on a beach.",
-                     "The image shows an orange fish, a red car, a blue car, a black box, a black box and a pink "
-                     "umbrella on a beach.", id="plurals"),
-    ],
-)
-def test_captions(things: list[Thing], caption: str, detailed: str) -> None:
-    answers = examples(scene_of(*things))
-    assert answers["<CAPTION>"].text == answers["<CAPTION_TO_PHRASE_GROUNDING>"].prompt_input == caption
-    assert answers["<DETAILED_CAPTION>"].text == detailed
-    assert answers["<CAPTION>"].regions == ()
-
-
-@pytest.mark.parametrize("drawn", [RED_CAR, ORANGE_FISH], ids=["car", "fish"])
-def test_region_tasks_ask_with_the_box_and_answer_about_the_thing(drawn: Thing) -> None:
-    answers = examples(scene_of(RED_CAR, ORANGE_FISH), about=drawn)
-    for task_id in ("<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>", "<REGION_TO_SEGMENTATION>"):
-        assert answers[task_id].prompt_input == drawn.region.xyxy
-    assert answers["<REGION_TO_CATEGORY>"].text == drawn.kind
-    assert answers["<REGION_TO_DESCRIPTION>"].text == f"{drawn.color} {drawn.kind}"
-    assert answers["<REGION_TO_SEGMENTATION>"].regions[0].polygons == drawn.region.polygons
-
-
-def test_a_referring_expression_names_the_color_where_the_kind_is_not_enough() -> None:
-    answers = examples(scene_of(RED_CAR, BLUE_CAR), about=RED_CAR)
-    assert answers["<REFERRING_EXPRESSION_SEGMENTATION>"].prompt_input == "the red car"
-    assert answers["<REFERRING_EXPRESSION_SEGMENTATION>"].regions[0].polygons == RED_CAR.region.polygons
-
-
-def test_a_thing_that_no_words_single_out_has_no_referring_expression() -> None:
-    assert "<REFERRING_EXPRESSION_SEGMENTATION>" not in examples(scene_of(ORANGE_FISH, FISH_BETWEEN))
-
-
-def test_examples_of_a_scene_are_the_same_every_time() -> None:
-    scene = make_scene(12)
-    assert examples(scene) == examples(scene)
-
-
-@pytest.mark.parametrize("size", ["200x200", "160x240"])
-def test_the_command_writes_a_dataset_that_supervision_reads(tmp_path: Path, size: str) -> None:
-    assert scenes.main(["--out", str(tmp_path), "--count", "3", "--seed", "10", "--size", size]) == 0
-    dataset = sv.DetectionDataset.from_coco(str(tmp_path), str(tmp_path / "annotations.json"), force_masks=True)
-    assert len(dataset) == 3
-    resolution_wh = tuple(int(side) for side in size.split("x"))
-    for seed, (path, image, detections) in zip(range(10, 13), dataset, strict=True):
-        scene = make_scene(seed, resolution_wh=resolution_wh)
-        assert Path(path).name == f"scene_{seed:06d}.png"
-        np.testing.assert_array_equal(image[:, :, ::-1], np.asarray(scene.image))
-        assert [dataset.classes[i] for i in detections.class_id] == [t.kind for t in scene.things]
-        np.testing.assert_allclose(detections.xyxy, [t.region.xyxy for t in scene.things], atol=0.01)
-        assert detections.mask is not None
-        assert detections.mask.any(axis=(1, 2)).all()
-
-
-def test_the_annotated_area_is_that_of_the_outline(tmp_path: Path) -> None:
-    scenes.write_dataset(tmp_path, count=20, resolution_wh=(100, 200))
-    coco = json.loads((tmp_path / "annotations.json").read_text(encoding="utf-8"))
-    names = {category["id"]: category["name"] for category in coco["categories"]}
-    areas = [a for a in coco["annotations"] if names[a["category_id"]] == "box"]
-    assert areas
-    for annotation in areas:  # a box is a rectangle
-        assert annotation["area"] == pytest.approx(annotation["bbox"][2] * annotation["bbox"][3])
-
-
-@pytest.mark.parametrize(
-    ("count", "size", "sentence"),
-    [
-        pytest.param("1", "512", "'512' is not a size", id="one side"),
-        pytest.param("1", "axb", "'axb' is not a size", id="letters"),
-        pytest.param("1", "0x5", "'0x5' is not a size", id="no width"),
-        pytest.param("1", "1x2x3", "'1x2x3' is not a size", id="three sides"),
-        pytest.param("0", "64x64", "'0' is not a count", id="no scenes"),
-        pytest.param("few", "64x64", "'few' is not a count", id="a word for a count"),
-    ],
-)
-def test_an_impossible_option_is_refused(
-    count: str, size: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_pictures_of_the_same_proportions_have_the_same_composition(
+    resolution_wh: tuple[int, int], factor: float
 ) -> None:
-    with pytest.raises(SystemExit):
-        scenes.main(["--out", str(tmp_path), "--count", count, "--size", size])
-    assert sentence in capsys.readouterr().err
+    scaled_wh = (round(resolution_wh[0] * factor), round(resolution_wh[1] * factor))
+    for seed in range(30):
+        scene, scaled = make_scene(seed, resolution_wh=resolution_wh), make_scene(seed, resolution_wh=scaled_wh)
+        assert scaled.resolution_wh == scaled.image.size == scaled_wh
+        assert (scaled.background, len(scaled.things)) == (scene.background, len(scene.things))
+        for here, there in zip(scene.things, scaled.things, strict=True):
+            assert there.description == here.description
+            assert there.hidden == here.hidden
+            assert there.region.xyxy == pytest.approx([value * factor for value in here.region.xyxy], abs=1e-6)
+
+
+@pytest.mark.parametrize("resolution_wh", [(0, 5), (5, -1)], ids=["no width", "negative height"])
+def test_a_picture_without_pixels_is_refused(resolution_wh: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"resolution_wh must be a width and a height of at least 1, but got \("):
+        make_scene(1, resolution_wh=resolution_wh)
 
 
 def test_scenes_are_drawn_without_torch() -> None:
     code = "import playground.tiny.scenes, sys; assert not {'torch', 'transformers', 'supervision'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=EXAMPLES.parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_the_examples_are_the_pictures_of_the_truth() -> None:
-    assert sorted(path.name for path in EXAMPLES.iterdir()) == sorted([*TRUTH, "truth.json"])
-    assert len(TRUTH) == 8
+# True to what is drawn
 
 
-@pytest.mark.parametrize("name", TRUTH)
-def test_an_example_is_what_its_seed_draws(name: str) -> None:
-    truth = TRUTH[name]
-    scene = make_scene(truth["seed"], resolution_wh=tuple(truth["resolution_wh"]))
-    with Image.open(EXAMPLES / name) as picture:
-        assert ImageChops.difference(picture.convert("RGB"), scene.image).getbbox() is None
-    assert [(t["label"], t["color"]) for t in truth["things"]] == [(t.kind, t.color) for t in scene.things]
-    for stated, drawn in zip(truth["things"], scene.things, strict=True):
-        assert stated["xyxy"] == pytest.approx(drawn.region.xyxy, abs=0.01)
-    assert truth["caption"] == examples(scene)["<CAPTION>"].text
-    assert (EXAMPLES / name).stat().st_size < 400_000
+@pytest.mark.parametrize("resolution_wh", RESOLUTIONS)
+def test_things_and_their_words_lie_inside_the_picture(resolution_wh: tuple[int, int]) -> None:
+    for seed in range(60):
+        scene = make_scene(seed, resolution_wh=resolution_wh, supersampling=1)
+        assert scene.image.size == resolution_wh
+        for region in itertools.chain.from_iterable((thing.region, thing.writing) for thing in scene.things):
+            if region:
+                x_min, y_min, x_max, y_max = region.xyxy
+                assert 0 <= x_min < x_max <= resolution_wh[0]
+                assert 0 <= y_min < y_max <= resolution_wh[1]
+
+
+def test_the_box_and_the_outline_of_a_whole_thing_enclose_its_pixels() -> None:
+    whole = [(seed, index, thing) for seed, index, thing in things_of(range(25)) if not thing.hidden]
+    assert len(whole) > 60
+    for seed, index, thing in whole:
+        drawn, outline = pixels_of(seed, index), rasterize(thing.region.polygons)
+        assert box_of(drawn) == pytest.approx(thing.region.xyxy, abs=2.5), (seed, thing.description)
+        assert (drawn & outline).sum() > 0.87 * (drawn | outline).sum(), (seed, thing.description)
+
+
+def test_the_box_and_the_outline_of_a_hidden_thing_enclose_what_is_left_of_it() -> None:
+    hidden = [(seed, index, thing) for seed, index, thing in things_of(range(60)) if thing.hidden]
+    assert len(hidden) > 25
+    for seed, index, thing in hidden:
+        drawn, outline = pixels_of(seed, index), rasterize(thing.region.polygons)
+        assert (drawn & outline).sum() > 0.85 * (drawn | outline).sum(), (seed, thing.description)
+        left, top, right, bottom = (round(value) for value in thing.region.xyxy)
+        boxed = drawn[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
+        assert boxed.sum() > 0.97 * drawn.sum(), (seed, thing.description)  # scraps do not count
+        assert box_of(drawn & outline) == pytest.approx(thing.region.xyxy, abs=3), (seed, thing.description)
+
+
+def test_a_thing_that_is_hidden_has_a_smaller_outline_and_may_have_a_smaller_box() -> None:
+    num_smaller_boxes = 0
+    for seed, index, thing in things_of(range(60)):
+        placement = compose(random.Random(seed), (1.0, 1.0)).placements[index]
+        whole = rasterize((placement.outline(SIDE),)).sum()
+        seen = rasterize(thing.region.polygons).sum()
+        assert 0 <= thing.hidden <= 0.4
+        assert seen / whole == pytest.approx(1 - thing.hidden, abs=0.08), (seed, thing.description)
+        x_min, y_min, x_max, y_max = (value * SIDE for value in placement.extent())
+        num_smaller_boxes += thing.region.area < 0.95 * (x_max - x_min) * (y_max - y_min)
+    assert num_smaller_boxes > 5
+
+
+def test_a_quad_stands_where_the_word_is_printed() -> None:
+    signs = [(seed, index, thing) for seed, index, thing in things_of(range(60)) if thing.writing]
+    assert len(signs) > 10
+    for seed, index, thing in signs:
+        composition = compose(random.Random(seed), (1.0, 1.0))
+        placements = list(composition.placements)
+        placements[index] = replace(placements[index], word="")
+        blank = replace(composition, placements=tuple(placements))
+        pictures = [np.asarray(paint(random.Random(0), some, (SIDE, SIDE))) for some in (composition, blank)]
+        assert thing.writing is not None
+        assert thing.writing.xyxyxyxy is not None
+        rows, columns = np.nonzero((pictures[0] != pictures[1]).any(axis=2))
+        left_top, right_top, _, left_bottom = np.reshape(thing.writing.xyxyxyxy, (4, 2))
+        for along in (right_top - left_top, left_bottom - left_top):  # the text runs from side to side of its quad
+            place = (np.stack([columns, rows], axis=1) + 0.5 - left_top) @ along / (along @ along)
+            assert (place.min(), place.max()) == pytest.approx((0, 1), abs=0.06), (seed, thing.writing.label)
+            assert 0.3 < np.median(place) < 0.7, (seed, thing.writing.label)
+
+
+# As varied as promised
+
+
+def test_everything_occurs_that_there_is() -> None:
+    scenes = small_scenes()
+    things = [thing for scene in scenes for thing in scene.things]
+    assert {scene.background for scene in scenes} == set(BACKGROUNDS)
+    assert {len(scene.things) for scene in scenes} == set(range(MAX_THINGS + 1))
+    assert {thing.kind for thing in things} == set(KINDS)
+    assert {thing.color for thing in things} == set(COLORS)
+    assert {thing.size for thing in things} == set(SIZES)
+
+
+def test_signs_carry_words_and_numbers_upright_and_slanted() -> None:
+    things = [thing for scene in small_scenes() for thing in scene.things]
+    assert all((thing.writing is not None) == (thing.kind == SIGN) for thing in things)
+    writings = [thing.writing for thing in things if thing.writing]
+    words = [writing.label for writing in writings]
+    assert len(set(words)) > 60
+    assert any(word.isdecimal() for word in words)
+    assert any(word.isalpha() for word in words)
+    rises = [writing.xyxyxyxy[3] - writing.xyxyxyxy[1] for writing in writings if writing.xyxyxyxy]
+    assert any(rise == 0 for rise in rises)
+    assert any(rise > 1 for rise in rises)
+    assert any(rise < -1 for rise in rises)
+
+
+@pytest.mark.parametrize("first_seed", [0, 1_000_000], ids=["training", "evaluation"])
+def test_the_scenes_are_as_rich_as_promised(first_seed: int) -> None:
+    figures = statistics(400, first_seed, resolution_wh=(64, 64))
+    assert figures["things_per_scene"] >= 3.5
+    assert figures["median_side"] <= 1 / 4
+    assert figures["scenes_with_overlap"] >= 0.3
+    assert figures["scenes_with_words"] >= 0.2
+    assert 0.02 <= figures["scenes_without_things"] <= 0.15
+    assert figures["least_letter"] >= 1 / 16 - 1e-9  # but for rounding
+    assert [figures[name] for name in ("kinds", "colors", "sizes", "backgrounds")] == [32, 10, 3, 7]
+
+
+def test_statistics_count_what_is_there() -> None:
+    seeds = range(3, 8)
+    scenes = [make_scene(seed) for seed in seeds]
+    figures = statistics(5, 3)
+    assert figures["things_per_scene"] == sum(len(scene.things) for scene in scenes) / 5
+    assert figures["scenes_with_words"] == sum(any(t.kind == SIGN for t in scene.things) for scene in scenes) / 5
+    assert figures["kinds"] == len({thing.kind for scene in scenes for thing in scene.things})
+
+
+def test_scenes_without_things_have_no_sides_to_measure() -> None:
+    figures = statistics(1, 2)
+    assert figures["things_per_scene"] == 0
+    assert np.isnan([figures["median_side"], figures["least_letter"]]).all()
+
+
+# A data set
+
+
+@pytest.mark.parametrize("size", ["200x200", "160x240"])
+def test_the_command_writes_a_dataset_that_supervision_reads(tmp_path: Path, size: str) -> None:
+    assert main(["--out", str(tmp_path), "--count", "4", "--seed", "1", "--size", size]) == 0
+    dataset = sv.DetectionDataset.from_coco(str(tmp_path), str(tmp_path / "annotations.json"), force_masks=True)
+    assert dataset.classes == list(KINDS)
+    width, height = (int(side) for side in size.split("x"))
+    by_name: dict[str, Any] = {Path(path).name: (picture, detections) for path, picture, detections in dataset}
+    assert sorted(by_name) == ["scene_000001.png", "scene_000002.png", "scene_000003.png", "scene_000004.png"]
+    for seed in range(1, 5):
+        scene = make_scene(seed, resolution_wh=(width, height))
+        picture, detections = by_name[f"scene_{seed:06d}.png"]
+        np.testing.assert_array_equal(picture[:, :, ::-1], np.asarray(scene.image))
+        assert [dataset.classes[i] for i in detections.class_id] == [thing.kind for thing in scene.things]
+        masks = detections.mask if len(detections) else ()
+        for xyxy, mask, thing in zip(detections.xyxy, masks, scene.things, strict=True):
+            assert xyxy == pytest.approx(thing.region.xyxy, abs=0.01)
+            assert box_of(mask) == pytest.approx(thing.region.xyxy, abs=2)
+
+
+def test_the_dataset_says_more_than_coco_asks_for(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "new" / "folder", count=10, resolution_wh=(300, 200))
+    coco: dict[str, Any] = json.loads((tmp_path / "new" / "folder" / "annotations.json").read_text(encoding="utf-8"))
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    assert [annotation["id"] for annotation in coco["annotations"]] == list(range(1, len(coco["annotations"]) + 1))
+    for seed, image in enumerate(coco["images"]):
+        scene = make_scene(seed, resolution_wh=(300, 200))
+        assert (image["width"], image["height"], image["seed"]) == (300, 200, seed)
+        captions = (image["caption"], image["detailed_caption"], image["more_detailed_caption"])
+        assert captions == tuple(write(scene)[0] for write in (caption, detailed_caption, more_detailed_caption))
+        annotations = [annotation for annotation in coco["annotations"] if annotation["image_id"] == image["id"]]
+        for annotation, thing in zip(annotations, scene.things, strict=True):
+            assert names[annotation["category_id"]] == thing.kind
+            assert annotation["attributes"]["color"] == thing.color
+            assert annotation["attributes"]["size"] == thing.size
+            assert annotation.get("text") == (thing.writing and thing.writing.label)
+            assert len(annotation.get("quad", [])) == (8 if thing.writing else 0)
+
+
+def test_the_annotated_area_is_that_of_what_is_visible(tmp_path: Path) -> None:
+    write_dataset(tmp_path, count=10, first_seed=70, resolution_wh=(128, 128))
+    annotations = json.loads((tmp_path / "annotations.json").read_text(encoding="utf-8"))["annotations"]
+    assert any(len(annotation["segmentation"]) == 2 for annotation in annotations)  # the red cat of seed 74
+    for annotation in annotations:
+        outlines = [np.reshape(outline, (-1, 2)).astype(np.float32) for outline in annotation["segmentation"]]
+        assert annotation["area"] == pytest.approx(sum(map(cv2.contourArea, outlines)), rel=1e-4)
+        corners = np.concatenate(outlines)
+        extent = [*corners.min(axis=0), *(corners.max(axis=0) - corners.min(axis=0))]
+        assert annotation["bbox"] == pytest.approx(extent, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["--count", "1", "--size", "512"], "'512' is not a size", id="one side"),
+        pytest.param(["--count", "1", "--size", "axb"], "'axb' is not a size", id="letters"),
+        pytest.param(["--count", "1", "--size", "0x5"], "'0x5' is not a size", id="no width"),
+        pytest.param(["--count", "1", "--size", "1x2x3"], "'1x2x3' is not a size", id="three sides"),
+        pytest.param(["--count", "0"], "'0' is not a count", id="no scenes"),
+        pytest.param(["--count", "few"], "'few' is not a count", id="a word for a count"),
+        pytest.param([], "--out needs --count", id="no count"),
+        pytest.param(["--count", "1", "--stats"], "--stats: not allowed with argument --out", id="both"),
+    ],
+)
+def test_an_impossible_option_is_refused(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--out", str(tmp_path), *arguments])
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        main(["--out", str(tmp_path / "file"), "--count", "1"])
+    assert f"{tmp_path / 'file'} cannot be written: File exists." in capsys.readouterr().err
+
+
+def test_the_module_of_the_scenes_is_the_command() -> None:
+    command = [sys.executable, "-m", "playground.tiny.scenes", "--stats", "--count", "3", "--size", "64x64"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    figures = dict(line.split() for line in done.stdout.splitlines())
+    expected = statistics(3, resolution_wh=(64, 64))
+    assert {name: float(figure) for name, figure in figures.items()} == pytest.approx(expected, rel=0.001, nan_ok=True)
