@@ -1,0 +1,156 @@
+"""The training: resumable to the bit, made of the same scenes every time, and its checkpoint loads."""
+
+import itertools
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from playground import catalogue, checkpoints
+from playground.tiny import train
+from playground.tiny.drawings import COLORS, KINDS
+from playground.tiny.model import GRID, IMAGE_SIDE
+from playground.tiny.scenes import make_scene
+from playground.tiny.tokenizer import train_tokenizer
+from playground.tiny.train import Batches, Learner, Options, Trainer, ask, dense_target, learning_rate
+
+BUNDLED = Path(catalogue.resolve(catalogue.BUNDLED).source)
+OPTIONS = Options(seed=3, steps=20, batch_size=2, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return train_tokenizer()
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.learner.state_dict().items()}
+
+
+def run(trainer: Trainer, until: int) -> list[float]:
+    return [figures["loss"] for figures in trainer.run(until)]
+
+
+def test_twenty_steps_are_ten_steps_saved_and_ten_more(tokenizer: Any, tmp_path: Path) -> None:
+    straight = Trainer(OPTIONS, tokenizer)
+    losses = run(straight, 20)
+    halted = Trainer(OPTIONS, tokenizer)
+    first = run(halted, 10)
+    halted.save(tmp_path)
+    resumed = Trainer(OPTIONS, tokenizer)
+    resumed.restore(tmp_path)
+    assert resumed.step == 10
+    assert first + run(resumed, 20) == losses
+    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(straight).items())
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_a_training_learns(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "_WARM_UP", 5)
+    trainer = Trainer(Options(seed=1, steps=1000, batch_size=2, learning_rate=2e-3), tokenizer)
+    batch = Batches(trainer.options, tokenizer)[0]
+    losses = [trainer._take(batch)["loss"] for _ in range(30)]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_the_command_trains_continues_and_leaves_a_checkpoint_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_SAVE_SECONDS", 0)
+    arguments = ["--out", str(tmp_path), "--batch-size", "1", "--workers", "0", "--start", str(BUNDLED)]
+    train.main([*arguments, "--steps", "1"])
+    train.main([*arguments, "--steps", "2"])
+    before = train._read_recipe(BUNDLED)
+    recipe = json.loads((tmp_path / "RECIPE.json").read_text(encoding="utf-8"))
+    assert recipe["steps"] == before.get("steps", 0) + 2
+    assert recipe["scenes_seen"] == before.get("scenes_seen", 0) + 2
+    assert len(recipe["runs"]) == len(before.get("runs", [])) + 1
+    loaded = checkpoints.load(catalogue.resolve(str(tmp_path)), tmp_path, device="cpu")
+    assert loaded.model.num_parameters() < 6_000_000
+    assert os.path.getsize(tmp_path / "model.safetensors") <= 12_000_000
+
+
+def test_the_bundled_weights_are_small() -> None:
+    assert os.path.getsize(BUNDLED / "model.safetensors") <= 12_000_000
+
+
+def test_batches_are_the_same_every_time_and_differ(tokenizer: Any) -> None:
+    batches = Batches(OPTIONS, tokenizer)
+    first, again, second = batches[4], batches[4], batches[5]
+    assert first.pixels.shape == (2, 3, IMAGE_SIDE, IMAGE_SIDE)
+    assert torch.equal(first.pixels, again.pixels)
+    assert not torch.equal(first.pixels, second.pixels)
+    for one, other in zip(first.groups, again.groups, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_continued_training_sees_other_scenes(tokenizer: Any) -> None:
+    later = Options(3, 20, 2, 1e-3, scenes_seen=8)
+    assert torch.equal(Batches(OPTIONS, tokenizer)[4].pixels, Batches(later, tokenizer)[0].pixels)
+
+
+def test_training_never_draws_a_scene_of_the_evaluation(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(train, "make_scene", lambda seed, **options: drawn.append(seed) or make_scene(seed, **options))
+    Batches(Options(3, 20, 3, 1e-3, scenes_seen=999_998), tokenizer)[0]
+    assert drawn == [999_998, 999_999, 0]
+
+
+def test_every_question_fits_the_positions(tokenizer: Any) -> None:
+    for seed in range(60):
+        for texts in ask(random.Random(seed), make_scene(seed, resolution_wh=(64, 64), supersampling=1)):
+            assert all(len(tokenizer(text).input_ids) <= 300 for text in texts)
+
+
+def test_a_scene_with_a_word_is_asked_to_be_read() -> None:
+    for seed in range(40):
+        scene = make_scene(seed, resolution_wh=(64, 64), supersampling=1)
+        prompts = [prompt for prompt, _ in ask(random.Random(seed), scene)]
+        assert 1 <= len(prompts) <= 4
+        if any(thing.writing for thing in scene.things):
+            assert any("text" in prompt for prompt in prompts)
+
+
+def test_the_dense_target_names_what_is_at_the_middle_of_each_cell() -> None:
+    for seed in range(20):
+        scene = make_scene(seed, resolution_wh=(100, 100), supersampling=1)
+        target = dense_target(scene)
+        for row, column in itertools.product(range(GRID), repeat=2):
+            kind, color, left, top, right, bottom = target[row, column]
+            x, y = (column + 0.5) / GRID, (row + 0.5) / GRID
+            if kind == len(KINDS):
+                continue
+            box = (x - left, y - top, x + right, y + bottom)
+            there = [t for t in scene.things if np.allclose(np.array(t.region.xyxy) / 100, box, atol=1e-5)]
+            assert any(t.kind == KINDS[int(kind)] and t.color == [*COLORS][int(color)] for t in there)
+        assert (target[..., 0] < len(KINDS)).any() == bool(scene.things)
+
+
+def test_soft_targets_are_distributions_with_their_peak_in_place() -> None:
+    bins = train._soft_bins()
+    torch.testing.assert_close(bins.sum(1), torch.ones(1000))
+    assert torch.equal(bins.argmax(1), torch.arange(1000))
+
+
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [
+        pytest.param(0, 0.005, id="a short rise"),
+        pytest.param(199, 1.0, id="risen"),
+        pytest.param(6999, 1.0, id="the plateau"),
+        pytest.param(8500, 0.5, id="half of the fall"),
+        pytest.param(9999, 1 / 3000, id="the last step"),
+    ],
+)
+def test_the_learning_rate_rises_stays_and_falls(step: int, share: float) -> None:
+    assert learning_rate(step, Options(1, 10_000, 16, 2.0)) == pytest.approx(2 * share)
+
+
+def test_the_head_is_not_part_of_the_checkpoint(tokenizer: Any) -> None:
+    learner = Learner(tokenizer)
+    assert not any(name.startswith("head") for name in learner.model.state_dict())
