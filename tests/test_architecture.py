@@ -19,7 +19,18 @@ RANKS = {
     "playground.grammar": 5,
     "playground.images": 6,
     "playground.request": 7,
-    "playground.tiny.scenes": 7,
+    "playground.tiny.drawings": 4,
+    "playground.tiny.outlines": 4,
+    "playground.tiny.backgrounds": 5,
+    "playground.tiny.composition": 6,
+    "playground.tiny.painting": 7,
+    "playground.tiny.scenes": 8,
+    "playground.tiny.answers": 9,
+    "playground.tiny.augment": 9,
+    "playground.tiny.dataset": 10,
+    "playground.tiny.tokenizer": 10,
+    "playground.tiny.model": 11,
+    "playground.tiny.train": 12,
     "playground.catalogue": 8,
     "playground.hub": 9,
     "playground.checkpoints": 10,
@@ -31,6 +42,9 @@ RANKS = {
     "playground.export.common": 16,
     "playground.export.dataset": 17,
     "playground.export": 19,
+    "playground.tiny.metrics": 8,
+    "playground.tiny.figures": 13,
+    "playground.tiny.calibrate": 20,
     "playground.tiny.evaluate": 20,
     "playground.ui.text": 21,
     "playground.ui.viewer": 22,
@@ -48,7 +62,7 @@ WALLS = {
     "transformers": ("playground.checkpoints", "playground.engine", "playground.bench", "playground.tiny"),
     "huggingface_hub": ("playground.hub",),
     "gradio": ("playground.ui", "app"),
-    "supervision": ("playground.drawing", "playground.export", "playground.tiny.evaluate"),
+    "supervision": ("playground.drawing", "playground.export", "playground.tiny.metrics"),
     "spaces": ("app", "playground.ui.streams"),
 }
 
@@ -72,17 +86,21 @@ def rank(module: str) -> int:
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that a file names in an import, at its top or inside a function, but not for types only."""
+    """Every module that a file names in an import, at its top or inside a function.
+
+    Not what is imported for types only, and not what a module starts when it is run as a program: that stands on top
+    of everything, like `app.py`, and no import of the module reaches it.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
+    never_imported = {
         node
         for branch in ast.walk(tree)
-        if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) in ("TYPE_CHECKING", "__name__ == '__main__'")
         for node in ast.walk(branch)
     }
     names = set()
     for node in ast.walk(tree):
-        if node in typing_only:
+        if node in never_imported:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}

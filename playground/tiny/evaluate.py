@@ -1,182 +1,186 @@
-"""Measure the bundled checkpoint on held-out scenes: how well each formula for a region's score tells right from wrong.
+"""Measure a checkpoint on held-out scenes, asked as anybody asks it: through the predictor.
 
-    python -m playground.tiny.evaluate --count 150
+    python -m playground.tiny.evaluate --count 1000 --write
 
-Half of the scenes are blurred and noisy, so that there are wrong regions to tell apart. Prints a table: for two bounds
-of IoU the area under the ROC curve (how often a right region is scored above a wrong one), detection mAP@50 with the
-score as confidence, and how far the scores are from the share of right regions (expected calibration error, ten bins).
+Prints a table of figures beside the targets, how far scores can be trusted, and one line of JSON. `--write` puts the
+figures into RECIPE.json beside the weights.
 """
 
 import argparse
+import hashlib
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import prod
-from statistics import mean
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import supervision as sv
-from PIL import Image, ImageFilter
-from supervision.metrics import MeanAveragePrecision
+from PIL import Image
 
-from playground.engine import Engine
-from playground.grammar import Parser, region_score
-from playground.images import read_image
+from playground import catalogue
+from playground.errors import CheckpointUnavailable
 from playground.predictor import Predictor
-from playground.results import Region, Token
-from playground.tasks import get_task
-from playground.tiny.scenes import Scene, examples, make_scene
+from playground.results import Region
+from playground.tiny import figures
+from playground.tiny.answers import TASKS, Example, examples
+from playground.tiny.augment import jpeg
+from playground.tiny.figures import AS_DRAWN, AS_JPEG, IN_OTHER_PROPORTIONS, Answered, Figures
+from playground.tiny.metrics import Bin
+from playground.tiny.scenes import Scene, make_scene
+from playground.tiny.train import RECIPE, TRAINING_SEEDS
 
-FIRST_SEED = 1_000_000  # from here on seeds are for evaluation only
-TASKS = ("<OD>", "<DENSE_REGION_CAPTION>")
-_IOU_BOUNDS = (0.5, 0.9)
+FIRST_SEED = TRAINING_SEEDS  # from here on seeds are for evaluation only
 
-Formula = Callable[[Sequence[Token], Sequence[Token]], float | None]
+_MAX_NEW_TOKENS = 256  # three times the longest right answer: a checkpoint that babbles shall not take hours
+_AREA = 512 * 512  # of a picture in other proportions: as of one of default settings
 
-
-def _chances(tokens: Sequence[Token]) -> list[float]:
-    return [math.exp(token.logprob or 0.0) for token in tokens]
-
-
-def _masses(tokens: Sequence[Token]) -> list[float]:
-    return [token.bin_probability or 0.0 for token in tokens]
+# Asking
 
 
-def _geometric_mean(values: Sequence[float]) -> float:
-    return prod(values) ** (1 / len(values))
+def ask(predictor: Predictor, seed: int, tasks: Sequence[str] = TASKS) -> Iterator[Answered]:
+    """Ask about the scene of a seed: the tasks about it as it is drawn, detection in the other conditions too."""
+    scene = make_scene(seed)
+    yield from _ask(predictor, AS_DRAWN, scene, scene.image, tasks)
+    if "<OD>" in tasks:
+        yield from _ask(predictor, AS_JPEG, scene, saved(scene), ("<OD>",))
+        stretched = in_other_proportions(seed)
+        yield from _ask(predictor, IN_OTHER_PROPORTIONS, stretched, stretched.image, ("<OD>",))
 
 
-FORMULAS: dict[str, Formula] = {
-    "all tokens, geometric mean": lambda label, bins: _geometric_mean(_chances([*label, *bins])),
-    "label tokens, product": lambda label, _: prod(_chances(label)),
-    "label tokens, geometric mean": lambda label, _: _geometric_mean(_chances(label)),
-    "label product x location tokens, geometric mean": lambda label, bins: (
-        prod(_chances(label)) * _geometric_mean(_chances(bins))
-    ),
-    "location mass within 5 bins, mean": lambda _, bins: mean(_masses(bins)),
-    "label geometric mean x location mass, mean": region_score,
-    "label product x location mass, mean": lambda label, bins: prod(_chances(label)) * mean(_masses(bins)),
-    "label product x location mass, geometric mean": lambda label, bins: (
-        prod(_chances(label)) * _geometric_mean(_masses(bins))
-    ),
-    "label product x location mass, least": lambda label, bins: prod(_chances(label)) * min(_masses(bins)),
-}
+def saved(scene: Scene) -> Image.Image:
+    """Return the picture resized by 0.5 to 3, as likely to be halved as doubled, and saved as JPEG at quality 50."""
+    factor = 2 ** random.Random(f"size of {scene.seed}").uniform(-1, math.log2(3))
+    width, height = scene.resolution_wh
+    size = (round(width * factor), round(height * factor))
+    return jpeg(scene.image.resize(size, Image.Resampling.BICUBIC), 50)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The tokens of one answer about a scene, and what would have been right."""
-
-    task: str
-    tokens: tuple[Token, ...]
-    resolution_wh: tuple[int, int]
-    truth: tuple[Region, ...]
-
-    def regions(self, formula: Formula) -> tuple[Region, ...]:
-        """Return the regions of the answer, scored by a formula."""
-        parser = Parser(get_task(self.task).output_kind, self.resolution_wh, score=formula)
-        for token in self.tokens:
-            parser.feed(token)
-        return parser.finish().regions
+def in_other_proportions(seed: int) -> Scene:
+    """Return a scene from twice as high as wide to twice as wide as high."""
+    aspect = 2 ** random.Random(f"proportions of {seed}").uniform(-1, 1)
+    return make_scene(seed, resolution_wh=(round(math.sqrt(_AREA * aspect)), round(math.sqrt(_AREA / aspect))))
 
 
-def harm(scene: Scene, seed: int) -> Image.Image:
-    """Return the scene's picture blurred and with noise, by amounts of the seed."""
-    rng = np.random.default_rng(seed)
-    blurred = scene.image.filter(ImageFilter.GaussianBlur(float(rng.uniform(2, 9))))
-    noisy = np.asarray(blurred, dtype=np.float64) + rng.normal(0, float(rng.uniform(5, 50)), (*blurred.size[::-1], 3))
-    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+def _ask(
+    predictor: Predictor, condition: str, scene: Scene, picture: Image.Image, tasks: Sequence[str]
+) -> Iterator[Answered]:
+    image = predictor.read_image(picture)
+    for task, question in examples(scene).items():
+        if task in tasks:
+            prediction = predictor.predict(image, task, max_new_tokens=_MAX_NEW_TOKENS, **_inputs(question))
+            regions = prediction.regions
+            if image.resolution_wh != scene.resolution_wh:
+                regions = tuple(_rescale(region, image.resolution_wh, scene.resolution_wh) for region in regions)
+            seconds = (prediction.timings.total or 0.0) / 1000
+            yield Answered(scene.seed, condition, question, scene.resolution_wh, prediction.text, regions, seconds)
 
 
-def answer(engine: Engine, count: int) -> Iterator[Answered]:
-    """Ask about held-out scenes, every second one harmed."""
-    for seed in range(FIRST_SEED, FIRST_SEED + count):
-        scene = make_scene(seed)
-        image = read_image(harm(scene, seed) if seed % 2 else scene.image)
-        truth = examples(scene)
-        for task in TASKS:
-            events = engine.generate(image, get_task(task).prompt)
-            tokens = tuple(event for event in events if isinstance(event, Token))
-            yield Answered(task, tokens, scene.resolution_wh, truth[task].regions)
+def _inputs(question: Example) -> dict[str, Any]:
+    value = question.prompt_input
+    return {"regions": [value]} if isinstance(value, tuple) else {"phrase": value or ""}
 
 
-def right(regions: Sequence[Region], truth: Sequence[Region], iou_bound: float) -> npt.NDArray[np.bool_]:
-    """Which regions have the label and the place of a true one that no earlier region has taken."""
-    ious = sv.box_iou_batch(_boxes(regions), _boxes(truth))
-    free = set(range(len(truth)))
-    hits = np.zeros(len(regions), dtype=bool)
-    for index, region in enumerate(regions):
-        fitting = [j for j in free if truth[j].label == region.label and ious[index, j] >= iou_bound]
-        if fitting:
-            free.remove(max(fitting, key=lambda j: float(ious[index, j])))
-            hits[index] = True
-    return hits
+def _rescale(region: Region, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Region:
+    """Move a box to a picture of another size."""
+    x, y = to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]
+    x_min, y_min, x_max, y_max = region.xyxy
+    return Region(region.label, (x_min * x, y_min * y, x_max * x, y_max * y), region.score)
 
 
-def area_under_roc(scores: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_]) -> float:
-    """Return the chance that a right region is scored above a wrong one; ties count half (Mann and Whitney, 1947).
-
-    NaN where there are not both.
-    """
-    if hits.all() or not hits.any():
-        return math.nan
-    difference = scores[hits][:, None] - scores[~hits][None, :]
-    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+def measure(predictor: Predictor, count: int, tasks: Sequence[str] = TASKS) -> Figures:
+    """Ask about so many held-out scenes and return the figures by their names; see the module `figures`."""
+    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    return figures.compute([answered for seed in seeds for answered in ask(predictor, seed, tasks)])
 
 
-def calibration_error(scores: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_]) -> float:
-    """Return the mean distance of score and share of right regions over ten bins (Guo et al., 2017)."""
-    bins = np.minimum((scores * 10).astype(int), 9)
-    return float(sum(abs((scores - hits)[bins == b].sum()) for b in range(10)) / len(scores))
+# Reporting
 
 
-def _boxes(regions: Sequence[Region]) -> npt.NDArray[np.float64]:
-    return np.array([region.xyxy for region in regions], dtype=np.float64).reshape(-1, 4)
+def print_table(measured: Figures, bins: Sequence[Bin]) -> None:
+    """Print the figures beside their targets, and the reliability of the scores."""
+    print(f"{'metric':40} {'figure':>8}  target")
+    for name, figure in measured.items():
+        target = figures.TARGETS.get(name)
+        verdict = f"{target}  {'ok' if target.is_reached(figure) else 'short'}" if target else ""
+        print(f"{name:40} {figure:8.4f}  {verdict}".rstrip())
+    print(f"\n{'scores':12} {'regions':>8} {'mean score':>11} {'share right':>12}")
+    for one in bins:
+        span = f"{one.low:.1f} to {one.low + 0.1:.1f}"
+        print(f"{span:12} {one.count:8} {one.mean_score:11.3f} {one.share_right:12.3f}")
+    print()
 
 
-def _detections(regions: Sequence[Region], names: list[str]) -> sv.Detections:
-    return sv.Detections(
-        xyxy=_boxes(regions).astype(np.float32),
-        confidence=np.array([region.score or 0.0 for region in regions]),
-        class_id=np.array([names.index(region.label) for region in regions], dtype=int),
-    )
+def write_recipe(folder: Path, measured: Figures, count: int) -> None:
+    """Put the figures into the recipe of a checkpoint, beside what the training wrote there."""
+    file = folder / RECIPE
+    recipe = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    recipe |= {
+        "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        "evaluation": {
+            "scenes": count,
+            "first_seed": FIRST_SEED,
+            "versions": {name: version(name) for name in ("torch", "transformers", "supervision")},
+        },
+        "metrics": _rounded(measured),
+    }
+    file.write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
 
 
-def mean_average_precision(found: Sequence[Sequence[Region]], truths: Sequence[Sequence[Region]]) -> float:
-    """Return mAP@50 of the regions found in each picture, by supervision."""
-    names = sorted({region.label for regions in [*found, *truths] for region in regions})
-    metric = MeanAveragePrecision()
-    metric.update(*([_detections(regions, names) for regions in side] for side in (found, truths)))
-    return float(metric.compute().map50)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, ask, and print."""
+    parser = argparse.ArgumentParser(prog="python -m playground.tiny.evaluate", description="Measure a checkpoint.")
+    parser.add_argument("--count", type=int, default=1000, help="how many scenes")
+    parser.add_argument("--checkpoint", default=catalogue.BUNDLED, help="a name of the catalogue, or a folder")
+    parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS, metavar="TASK", help="only these tasks")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the line of JSON to a file too")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into the checkpoint's {RECIPE}")
+    chosen = parser.parse_args(arguments)
+    try:
+        checkpoint = catalogue.resolve(chosen.checkpoint)
+        _check(chosen, checkpoint)
+        predictor = Predictor.load(checkpoint.name, offline=True)
+    except (CheckpointUnavailable, ValueError) as error:
+        parser.error(str(error))
+    answers = _ask_with_progress(predictor, chosen.count, chosen.tasks)
+    measured, bins = figures.compute(answers), figures.reliability(answers)
+    print_table(measured, bins)
+    if chosen.write:
+        write_recipe(Path(checkpoint.source), measured, chosen.count)
+    report = {
+        "checkpoint": checkpoint.name,
+        "scenes": chosen.count,
+        "metrics": _rounded(measured),
+        "reliability": [_rounded(asdict(one)) for one in bins],
+    }
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(report))
 
 
-def compare(answers: Sequence[Answered]) -> None:
-    """Print how each formula does."""
-    truths = [a.truth for a in answers]
-    bounds = [f"AUC {bound:.2f}" for bound in _IOU_BOUNDS]
-    print(f"{'formula':50} {' '.join(f'{name:>9}' for name in [*bounds, 'mAP@50', 'ECE'])}")
-    for name, formula in FORMULAS.items():
-        found = [a.regions(formula) for a in answers]
-        scores = np.array([region.score for regions in found for region in regions], dtype=np.float64)
-        pairs = list(zip(found, truths, strict=True))
-        hits = [np.concatenate([right(*pair, bound) for pair in pairs]) for bound in _IOU_BOUNDS]
-        figures = [area_under_roc(scores, hit) for hit in hits]
-        figures += [mean_average_precision(found, truths), calibration_error(scores, hits[0])]
-        print(f"{name:50} {' '.join(f'{figure:9.3f}' for figure in figures)}")
-    shares = ", ".join(f"{hit.mean():.3f} at IoU {bound}" for hit, bound in zip(hits, _IOU_BOUNDS, strict=True))
-    print(f"{len(scores)} regions of {len(answers)} answers; right: {shares}")
+def _check(chosen: argparse.Namespace, checkpoint: catalogue.Checkpoint) -> None:
+    """Refuse what cannot be done, before hours have passed. Raises ValueError."""
+    if chosen.count < 1:
+        raise ValueError(f"--count must be at least 1, but got {chosen.count}.")
+    if chosen.write and set(chosen.tasks) != set(TASKS):
+        raise ValueError("--write needs the figures of all tasks; leave out --tasks.")
+    if chosen.write and not checkpoint.is_local:
+        raise ValueError(f"--write needs a checkpoint in a folder, but {checkpoint.name} is on the hub.")
 
 
-def main() -> None:
-    """Read the command line, ask, and print the table."""
-    parser = argparse.ArgumentParser(description="Compare formulas for a region's score on held-out scenes.")
-    parser.add_argument("--count", type=int, default=150, help="how many scenes")
-    parser.add_argument("--checkpoint", default="tiny-florence2")
-    arguments = parser.parse_args()
-    predictor = Predictor.load(arguments.checkpoint, offline=True)
-    with predictor.pool.acquire(arguments.checkpoint) as engine:
-        compare(list(answer(engine, arguments.count)))
+def _ask_with_progress(predictor: Predictor, count: int, tasks: Sequence[str]) -> list[Answered]:
+    answers: list[Answered] = []
+    for number in range(1, count + 1):
+        answers += ask(predictor, FIRST_SEED + number - 1, tasks)
+        if number % 50 == 0:
+            print(f"{number} of {count} scenes", file=sys.stderr, flush=True)
+    return answers
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 if __name__ == "__main__":

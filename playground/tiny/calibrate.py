@@ -1,0 +1,135 @@
+"""Compare formulas for a region's score: how well each tells right from wrong on held-out scenes.
+
+    python -m playground.tiny.calibrate --count 150
+
+Half of the scenes are blurred and noisy, so that there are wrong regions to tell apart. Prints a table: for two bounds
+of IoU the area under the ROC curve (how often a right region is scored above a wrong one), detection mAP@50 with the
+score as confidence, and how far the scores are from the share of right regions (expected calibration error, ten bins).
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from statistics import mean
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from playground import catalogue
+from playground.engine import Engine
+from playground.grammar import Parser, region_score
+from playground.images import read_image
+from playground.predictor import Predictor
+from playground.results import Region, Token
+from playground.tasks import get_task
+from playground.tiny.answers import examples
+from playground.tiny.metrics import area_under_roc, calibration_error, mean_average_precision, right
+from playground.tiny.scenes import Scene, make_scene
+from playground.tiny.train import TRAINING_SEEDS
+
+TASKS = ("<OD>", "<DENSE_REGION_CAPTION>")
+_IOU_BOUNDS = (0.5, 0.9)
+
+Formula = Callable[[Sequence[Token], Sequence[Token]], float | None]
+
+
+def _chances(tokens: Sequence[Token]) -> list[float]:
+    return [math.exp(token.logprob or 0.0) for token in tokens]
+
+
+def _masses(tokens: Sequence[Token]) -> list[float]:
+    return [token.bin_probability or 0.0 for token in tokens]
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return prod(values) ** (1 / len(values))
+
+
+FORMULAS: dict[str, Formula] = {
+    "all tokens, geometric mean": lambda label, bins: _geometric_mean(_chances([*label, *bins])),
+    "label tokens, product": lambda label, _: prod(_chances(label)),
+    "label tokens, geometric mean": lambda label, _: _geometric_mean(_chances(label)),
+    "label product x location tokens, geometric mean": lambda label, bins: (
+        prod(_chances(label)) * _geometric_mean(_chances(bins))
+    ),
+    "location mass within 5 bins, mean": lambda _, bins: mean(_masses(bins)),
+    "label geometric mean x location mass, mean": region_score,
+    "label product x location mass, mean": lambda label, bins: prod(_chances(label)) * mean(_masses(bins)),
+    "label product x location mass, geometric mean": lambda label, bins: (
+        prod(_chances(label)) * _geometric_mean(_masses(bins))
+    ),
+    "label product x location mass, least": lambda label, bins: prod(_chances(label)) * min(_masses(bins)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The tokens of one answer about a scene, and what would have been right."""
+
+    task: str
+    tokens: tuple[Token, ...]
+    resolution_wh: tuple[int, int]
+    truth: tuple[Region, ...]
+
+    def regions(self, formula: Formula) -> tuple[Region, ...]:
+        """Return the regions of the answer, scored by a formula."""
+        parser = Parser(get_task(self.task).output_kind, self.resolution_wh, score=formula)
+        for token in self.tokens:
+            parser.feed(token)
+        return parser.finish().regions
+
+
+def harm(scene: Scene, seed: int) -> Image.Image:
+    """Return the scene's picture blurred and with noise, by amounts of the seed."""
+    rng = np.random.default_rng(seed)
+    blurred = scene.image.filter(ImageFilter.GaussianBlur(float(rng.uniform(2, 9))))
+    noisy = np.asarray(blurred, dtype=np.float64) + rng.normal(0, float(rng.uniform(5, 50)), (*blurred.size[::-1], 3))
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def answer(engine: Engine, count: int) -> Iterator[Answered]:
+    """Ask about held-out scenes, every second one harmed."""
+    for seed in range(TRAINING_SEEDS, TRAINING_SEEDS + count):
+        scene = make_scene(seed)
+        image = read_image(harm(scene, seed) if seed % 2 else scene.image)
+        truth = examples(scene)
+        for task in TASKS:
+            events = engine.generate(image, get_task(task).prompt)
+            tokens = tuple(event for event in events if isinstance(event, Token))
+            yield Answered(task, tokens, scene.resolution_wh, truth[task].regions)
+
+
+def compare(answers: Sequence[Answered]) -> None:
+    """Print how each formula does."""
+    truths = [a.truth for a in answers]
+    bounds = [f"AUC {bound:.2f}" for bound in _IOU_BOUNDS]
+    print(f"{'formula':50} {' '.join(f'{name:>9}' for name in [*bounds, 'mAP@50', 'ECE'])}")
+    for name, formula in FORMULAS.items():
+        found = [a.regions(formula) for a in answers]
+        scores = np.array([region.score for regions in found for region in regions], dtype=np.float64)
+        pairs = list(zip(found, truths, strict=True))
+        hits = [np.concatenate([right(*pair, bound) for pair in pairs]) for bound in _IOU_BOUNDS]
+        figures = [area_under_roc(scores, hit) for hit in hits]
+        figures += [mean_average_precision(found, truths).at_50, calibration_error(scores, hits[0])]
+        print(f"{name:50} {' '.join(f'{figure:9.3f}' for figure in figures)}")
+    shares = ", ".join(f"{hit.mean():.3f} at IoU {bound}" for hit, bound in zip(hits, _IOU_BOUNDS, strict=True))
+    print(f"{len(scores)} regions of {len(answers)} answers; right: {shares}")
+
+
+def main() -> None:
+    """Read the command line, ask, and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m playground.tiny.calibrate", description="Compare formulas for a region's score."
+    )
+    parser.add_argument("--count", type=int, default=150, help="how many scenes")
+    parser.add_argument("--checkpoint", default=catalogue.BUNDLED, help="a name of the catalogue, or a folder")
+    arguments = parser.parse_args()
+    predictor = Predictor.load(arguments.checkpoint, offline=True)
+    with predictor.pool.acquire(arguments.checkpoint) as engine:
+        compare(list(answer(engine, arguments.count)))
+
+
+if __name__ == "__main__":
+    main()
