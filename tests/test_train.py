@@ -17,7 +17,17 @@ from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.model import GRID, IMAGE_SIDE
 from playground.tiny.scenes import make_scene
 from playground.tiny.tokenizer import train_tokenizer
-from playground.tiny.train import Batches, Learner, Options, Trainer, ask, dense_target, learning_rate
+from playground.tiny.train import (
+    LETTERS,
+    Batches,
+    Learner,
+    Options,
+    Trainer,
+    ask,
+    dense_target,
+    learning_rate,
+    letter_target,
+)
 
 BUNDLED = Path(catalogue.resolve(catalogue.BUNDLED).source)
 OPTIONS = Options(seed=3, steps=20, batch_size=2, learning_rate=1e-3)
@@ -89,6 +99,13 @@ def test_batches_are_the_same_every_time_and_differ(tokenizer: Any) -> None:
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+def test_the_first_steps_can_teach_to_see_only(tokenizer: Any) -> None:
+    trainer = Trainer(Options(3, 20, 2, 1e-3, dense_steps=1), tokenizer)
+    first, second = trainer.run(2)
+    assert first.keys() == {"dense"}
+    assert second.keys() == {"loss", "dense", "hit"}
+
+
 def test_a_continued_training_sees_other_scenes(tokenizer: Any) -> None:
     later = Options(3, 20, 2, 1e-3, scenes_seen=8)
     assert torch.equal(Batches(OPTIONS, tokenizer)[4].pixels, Batches(later, tokenizer)[0].pixels)
@@ -129,6 +146,22 @@ def test_the_dense_target_names_what_is_at_the_middle_of_each_cell() -> None:
             there = [t for t in scene.things if np.allclose(np.array(t.region.xyxy) / 100, box, atol=1e-5)]
             assert any(t.kind == KINDS[int(kind)] and t.color == [*COLORS][int(color)] for t in there)
         assert (target[..., 0] < len(KINDS)).any() == bool(scene.things)
+
+
+def test_the_letter_target_has_each_letter_where_it_is_printed() -> None:
+    read = 0
+    for seed in range(40):
+        scene = make_scene(seed, resolution_wh=(100, 100), supersampling=1)
+        target = letter_target(scene)
+        words = [thing.writing for thing in scene.things if thing.writing]
+        printed = {LETTERS[index] for *_, index in np.argwhere(target)}
+        assert printed == {letter for word in words for letter in word.label}
+        for word in words:
+            x_min, y_min, x_max, y_max = np.array(word.xyxy) / 100 * GRID
+            first = np.argwhere(target[..., LETTERS.index(word.label[0])])
+            assert any(y_min - 1 < row < y_max and x_min - 1 < column < (x_min + x_max) / 2 for row, column in first)
+            read += 1
+    assert read > 5
 
 
 def test_soft_targets_are_distributions_with_their_peak_in_place() -> None:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -207,9 +208,24 @@ def _reach(word: str) -> float:
 
 
 @cache
+def letter_middles(word: str) -> tuple[float, ...]:
+    """Return the middle of each letter, as a share of the word's width."""
+    font = _typeface()
+    ends = [font.getlength(word[:length]) for length in range(len(word) + 1)]
+    return tuple((start + end) / 2 / ends[-1] for start, end in pairwise(ends))
+
+
+def _typeface() -> ImageFont.FreeTypeFont:
+    """Return Pillow's own typeface, in which capitals have this share of the size."""
+    font = ImageFont.load_default(_LETTER / 0.72)
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow must be built with FreeType"
+    return font
+
+
+@cache
 def letters(word: str) -> Image.Image:
     """Return the word as a mask that its letters touch on all sides, the capitals about `_LETTER` pixels high."""
-    font = ImageFont.load_default(_LETTER / 0.72)  # the share of the capitals in the size of Pillow's own typeface
+    font = _typeface()
     weight = round(_LETTER / 24)
     left, top, right, bottom = font.getbbox(word, stroke_width=weight)
     mask = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))

@@ -11,6 +11,7 @@ import argparse
 import itertools
 import json
 import random
+import string
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
 from PIL import Image
@@ -28,6 +30,7 @@ from transformers import Florence2ForConditionalGeneration, PreTrainedTokenizerF
 from playground.locations import NUM_BINS, location_token
 from playground.tiny import augment
 from playground.tiny.answers import Example, examples
+from playground.tiny.composition import letter_middles
 from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.model import GRID, IMAGE_SIDE, MEAN, RESAMPLE, STD, WIDTH, build_model, export
 from playground.tiny.scenes import Scene, make_scene
@@ -35,6 +38,7 @@ from playground.tiny.tokenizer import MAX_POSITIONS, token_id, train_tokenizer
 
 TRAINING_SEEDS = 1_000_000  # the seeds below are for training, those from here on for evaluation only
 RECIPE = "RECIPE.json"
+LETTERS = string.ascii_uppercase + string.digits
 
 _STATE = "state.pt"
 _SAVE_SECONDS = 300
@@ -44,6 +48,8 @@ _DECAY = 0.3  # share of the steps, at the end, over which the learning rate fal
 _GROUPS = 3  # of questions of similar length, so that short answers are not padded to long ones
 _LOCATION_SIGMA = 2.5  # bins: the soft target of a location token
 _DENSE_WEIGHT = 0.5
+_LETTER_WEIGHT = 0.1  # of the dense loss
+_HEAD = (len(KINDS) + 1, len(COLORS), 4, len(LETTERS))  # what the dense head says of a cell
 
 # How often a task is asked, beside the detection that every scene is asked for.
 _TASK_WEIGHTS = {
@@ -64,6 +70,7 @@ class Options:
     batch_size: int
     learning_rate: float
     scenes_seen: int = 0
+    dense_steps: int = 0  # at the beginning, in which nothing is asked and only the dense head teaches to see
 
 
 class Questions(NamedTuple):
@@ -77,12 +84,13 @@ class Questions(NamedTuple):
 class Batch(NamedTuple):
     """Scenes and questions about them.
 
-    `pixels` are scenes x 3 x side x side bytes, `cells` scenes x grid x grid x 6: kind, color, and the distances from
-    the middle of the cell to the four sides of the box.
+    `pixels` are scenes x 3 x side x side bytes; `cells` and `letters` are what `dense_target` and `letter_target` say
+    of each scene.
     """
 
     pixels: torch.Tensor
     cells: torch.Tensor
+    letters: torch.Tensor
     groups: tuple[Questions, ...]
 
 
@@ -98,16 +106,19 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         first = self._options.scenes_seen + step * self._options.batch_size
-        pixels, cells, questions = [], [], []
+        pixels, cells, letters, questions = [], [], [], []
         for row in range(self._options.batch_size):
             rng = random.Random(f"{self._options.seed} {first + row}")
             scene = _draw(rng, (first + row) % TRAINING_SEEDS)
             side = (IMAGE_SIDE, IMAGE_SIDE)
             pixels.append(np.asarray(augment.harm(rng, scene.image).resize(side, Image.Resampling(RESAMPLE))))
             cells.append(dense_target(scene))
-            questions += [(row, *question) for question in ask(rng, scene)]
+            letters.append(letter_target(scene))
+            if step >= self._options.dense_steps:
+                questions += [(row, *question) for question in ask(rng, scene)]
         stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
-        return Batch(stacked, torch.from_numpy(np.stack(cells)), self._group(questions))
+        groups = self._group(questions) if questions else ()
+        return Batch(stacked, torch.from_numpy(np.stack(cells)), torch.from_numpy(np.stack(letters)), groups)
 
     def _group(self, questions: list[tuple[int, str, str]]) -> tuple[Questions, ...]:
         prompts = self._tokenizer([prompt for _, prompt, _ in questions]).input_ids
@@ -162,8 +173,23 @@ def _jitter(rng: random.Random, example: Example) -> Example:
     )
 
 
-def dense_target(scene: Scene) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
-    """Return for each cell the kind, the color and the distances to the box of the smallest thing at its middle."""
+def letter_target(scene: Scene) -> npt.NDArray[np.float32]:
+    """Return for each cell which letters and digits have their middle in it: grid x grid x `LETTERS`, 0 or 1."""
+    target = np.zeros((GRID, GRID, len(LETTERS)), np.float32)
+    for word in (thing.writing for thing in scene.things if thing.writing):
+        corners = np.reshape(word.xyxyxyxy or (), (4, 2)) / scene.resolution_wh
+        left, right = (corners[0] + corners[3]) / 2, (corners[1] + corners[2]) / 2
+        for letter, share in zip(word.label, letter_middles(word.label), strict=True):
+            column, row = ((left + share * (right - left)) * GRID).astype(int)
+            target[row, column, LETTERS.index(letter)] = 1
+    return target
+
+
+def dense_target(scene: Scene) -> npt.NDArray[np.float32]:
+    """Return for each cell what the smallest thing at its middle is: grid x grid x 6.
+
+    The kind, the color, and the distances from the middle to the four sides of the box as shares of the picture.
+    """
     width, height = scene.resolution_wh
     target = np.zeros((GRID, GRID, 6), np.float32)
     target[..., 0] = len(KINDS)
@@ -186,7 +212,8 @@ class Learner(torch.nn.Module):
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__()
         self.model = build_model(tokenizer)
-        self.head = torch.nn.Linear(WIDTH, len(KINDS) + 1 + len(COLORS) + 4)
+        self.head = torch.nn.Linear(WIDTH, sum(_HEAD))
+        torch.nn.init.constant_(self.head.bias[-len(LETTERS) :], -6)  # almost no cell has a given letter
         self._pad, self._start = tokenizer.pad_token_id, tokenizer.eos_token_id
         self._first = token_id(tokenizer, location_token(0))
         self.soft_bins: torch.Tensor
@@ -196,9 +223,11 @@ class Learner(torch.nn.Module):
         """Return the loss of the answers and of the dense head, and how often a text token is right."""
         pixels = (batch.pixels.float() / 255 - MEAN) / STD
         images = self.model.model.get_image_features(pixels).pooler_output
+        dense = self._dense_loss(images[:, 1:].float(), batch.cells.flatten(1, 2), batch.letters.flatten(1, 2))
+        if not batch.groups:
+            return {"dense": dense}
         parts = [self._answer_loss(images, group) for group in batch.groups]
         loss, weight, hits, texts = (torch.stack(values).sum() for values in zip(*parts, strict=True))
-        dense = self._dense_loss(images[:, 1:].float(), batch.cells.flatten(1, 2))
         return {"loss": loss / weight, "dense": dense, "hit": hits / texts}
 
     def _answer_loss(self, images: torch.Tensor, questions: Questions) -> tuple[torch.Tensor, ...]:
@@ -225,15 +254,17 @@ class Learner(torch.nn.Module):
         hits = (logits.argmax(-1) == targets)[~is_location].sum()
         return (losses * weight).sum(), weight.sum(), hits, (~is_location).sum()
 
-    def _dense_loss(self, images: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-        kinds, colors, sides = self.head(images).split([len(KINDS) + 1, len(COLORS), 4], -1)
+    def _dense_loss(self, images: torch.Tensor, cells: torch.Tensor, letters: torch.Tensor) -> torch.Tensor:
+        kinds, colors, sides, spelled = self.head(images).split(_HEAD, -1)
         kind, color = cells[..., 0].long(), cells[..., 1].long()
         is_thing = kind < len(KINDS)
         loss = functional.cross_entropy(kinds.flatten(0, 1), kind.flatten(), label_smoothing=0.02)
         if is_thing.any():
             loss = loss + functional.cross_entropy(colors[is_thing], color[is_thing])
             loss = loss + 4 * functional.l1_loss(sides[is_thing], cells[..., 2:][is_thing])
-        return loss
+        # A letter for a letter, since almost all cells have none.
+        reading = functional.binary_cross_entropy_with_logits(spelled, letters, reduction="sum")
+        return loss + _LETTER_WEIGHT * reading / (letters.sum() + 1)
 
 
 def _soft_bins() -> torch.Tensor:
@@ -305,7 +336,7 @@ class Trainer:
             group["lr"] = learning_rate(self.step, self.options)
         with torch.autocast(self.device, torch.bfloat16, enabled=_multiplies_bfloat16(self.device)):
             losses = self.learner(batch)
-        (losses["loss"] + _DENSE_WEIGHT * losses["dense"]).backward()
+        (losses.get("loss", 0) + _DENSE_WEIGHT * losses["dense"]).backward()
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
         self.optimizer.step()
         self.learner.zero_grad(set_to_none=True)
@@ -321,7 +352,7 @@ def _multiplies_bfloat16(device: str) -> bool:
 
 def _to_device(batch: Batch, device: str) -> Batch:
     groups = tuple(Questions(*(tensor.to(device) for tensor in group)) for group in batch.groups)
-    return Batch(batch.pixels.to(device), batch.cells.to(device), groups)
+    return Batch(batch.pixels.to(device), batch.cells.to(device), batch.letters.to(device), groups)
 
 
 def _write(trainer: Trainer, folder: Path, before: dict[str, Any]) -> None:
@@ -353,10 +384,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=16, help="scenes a step")
     parser.add_argument("--learning-rate", type=float, default=1.2e-3)
+    parser.add_argument("--dense-steps", type=int, default=0, help="steps at the beginning that only teach to see")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes beside the training")
     chosen = parser.parse_args(arguments)
     before = _read_recipe(chosen.start)
-    options = Options(chosen.seed, chosen.steps, chosen.batch_size, chosen.learning_rate, before.get("scenes_seen", 0))
+    seen = before.get("scenes_seen", 0)
+    options = Options(
+        chosen.seed, chosen.steps, chosen.batch_size, chosen.learning_rate, seen, dense_steps=chosen.dense_steps
+    )
     trainer = Trainer(options, _tokenizer(chosen.out, chosen.start), start=chosen.start)
     if (chosen.out / _STATE).is_file():
         trainer.restore(chosen.out)
