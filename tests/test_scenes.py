@@ -95,7 +95,7 @@ def test_a_seed_has_the_composition_that_it_always_had() -> None:
     assert bus.region.xyxy == pytest.approx((261, 192, 472, 330), abs=0.5)
     assert bus.hidden == pytest.approx(0.092, abs=0.001)
     assert sign.writing is not None
-    assert sign.writing.label == "RENT"
+    assert sign.writing.label == "RIVER"
 
 
 @pytest.mark.parametrize(
