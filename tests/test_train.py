@@ -12,22 +12,14 @@ import pytest
 import torch
 
 from playground import catalogue, checkpoints
-from playground.tiny import train
+from playground.tiny import batches, learner, train
+from playground.tiny.batches import LETTERS, Batches, Options, ask, dense_target, letter_target
 from playground.tiny.drawings import COLORS, KINDS
+from playground.tiny.learner import Learner
 from playground.tiny.model import GRID, IMAGE_SIDE
 from playground.tiny.scenes import make_scene
 from playground.tiny.tokenizer import train_tokenizer
-from playground.tiny.train import (
-    LETTERS,
-    Batches,
-    Learner,
-    Options,
-    Trainer,
-    ask,
-    dense_target,
-    learning_rate,
-    letter_target,
-)
+from playground.tiny.train import Trainer, learning_rate
 
 BUNDLED = Path(catalogue.resolve(catalogue.BUNDLED).source)
 OPTIONS = Options(seed=3, steps=20, batch_size=2, learning_rate=1e-3)
@@ -90,8 +82,8 @@ def test_the_bundled_weights_are_small() -> None:
 
 
 def test_batches_are_the_same_every_time_and_differ(tokenizer: Any) -> None:
-    batches = Batches(OPTIONS, tokenizer)
-    first, again, second = batches[4], batches[4], batches[5]
+    drawn = Batches(OPTIONS, tokenizer)
+    first, again, second = drawn[4], drawn[4], drawn[5]
     assert first.pixels.shape == (2, 3, IMAGE_SIDE, IMAGE_SIDE)
     assert torch.equal(first.pixels, again.pixels)
     assert not torch.equal(first.pixels, second.pixels)
@@ -113,7 +105,8 @@ def test_a_continued_training_sees_other_scenes(tokenizer: Any) -> None:
 
 def test_training_never_draws_a_scene_of_the_evaluation(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(train, "make_scene", lambda seed, **options: drawn.append(seed) or make_scene(seed, **options))
+    draw = lambda seed, **options: drawn.append(seed) or make_scene(seed, **options)  # noqa: E731
+    monkeypatch.setattr(batches, "make_scene", draw)
     Batches(Options(3, 20, 3, 1e-3, scenes_seen=999_998), tokenizer)[0]
     assert drawn == [999_998, 999_999, 0]
 
@@ -165,7 +158,7 @@ def test_the_letter_target_has_each_letter_where_it_is_printed() -> None:
 
 
 def test_soft_targets_are_distributions_with_their_peak_in_place() -> None:
-    bins = train._soft_bins()
+    bins = learner._soft_bins()
     torch.testing.assert_close(bins.sum(1), torch.ones(1000))
     assert torch.equal(bins.argmax(1), torch.arange(1000))
 
@@ -185,5 +178,4 @@ def test_the_learning_rate_rises_stays_and_falls(step: int, share: float) -> Non
 
 
 def test_the_head_is_not_part_of_the_checkpoint(tokenizer: Any) -> None:
-    learner = Learner(tokenizer)
-    assert not any(name.startswith("head") for name in learner.model.state_dict())
+    assert not any(name.startswith("head") for name in Learner(tokenizer).model.state_dict())
