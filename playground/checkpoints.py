@@ -79,10 +79,17 @@ def choose_placement(requested: str, *, num_parameters: int) -> Placement:
     # A small model is bound by the overhead of each call, not by its products.
     if num_parameters < 50_000_000:
         return Placement(device, "CPU", "float32", "a small model gains nothing from fewer bits")
-    features = torch.cpu.get_capabilities()
-    if features.get("avx512_bf16") or features.get("amx_bf16"):
+    if cpu_multiplies_bfloat16():
         return Placement(device, "CPU", "bfloat16", "this processor multiplies bfloat16 natively")
     return Placement(device, "CPU", "float32", "this processor does not multiply bfloat16 natively")
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Say whether this processor has instructions for it; without them it would crawl."""
+    import torch
+
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 # --- Loading

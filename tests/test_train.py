@@ -77,6 +77,22 @@ def test_the_command_trains_continues_and_leaves_a_checkpoint_that_loads(
     assert os.path.getsize(tmp_path / "model.safetensors") <= 12_000_000
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param(["--steps", "0"], "must be at least 1, but got 0 and 16", id="no steps"),
+        pytest.param(["--start", "nowhere"], "nowhere has no config.json", id="no checkpoint"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--out", str(tmp_path), *options])
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_bundled_weights_are_small() -> None:
     assert os.path.getsize(BUNDLED / "model.safetensors") <= 12_000_000
 

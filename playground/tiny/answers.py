@@ -8,10 +8,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from playground import grammar
+from playground import grammar, tasks
 from playground.results import Box, Region
 from playground.tasks import InputKind, OutputKind, get_task
 from playground.tiny.backgrounds import BACKGROUNDS
+from playground.tiny.composition import bounds
 from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.scenes import SIGN, Scene, Thing
 
@@ -20,12 +21,7 @@ PLURALS = {kind: f"{kind}s" for kind in KINDS} | {
 }  # fmt: skip
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
-TASKS = (
-    "<OD>", "<DENSE_REGION_CAPTION>", "<REGION_PROPOSAL>", "<OPEN_VOCABULARY_DETECTION>",
-    "<CAPTION_TO_PHRASE_GROUNDING>", "<REFERRING_EXPRESSION_SEGMENTATION>", "<CAPTION>", "<DETAILED_CAPTION>",
-    "<MORE_DETAILED_CAPTION>", "<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>",
-    "<REGION_TO_SEGMENTATION>", "<REGION_TO_OCR>",
-)  # fmt: skip
+TASKS = tuple(task.id for task in tasks.TASKS if task.id in tasks.TASK_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +149,8 @@ def _relation(some: Sequence[Thing], others: Sequence[Thing]) -> str:
 
 
 def _around(things: Sequence[Thing]) -> Box:
-    lefts, tops, rights, bottoms = zip(*(thing.region.xyxy for thing in things), strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
+    boxes = [thing.region.xyxy for thing in things]
+    return bounds([(box[side], box[side + 1]) for box in boxes for side in (0, 2)])
 
 
 # Questions with a text
@@ -164,12 +160,11 @@ def _find_classes(rng: random.Random, scene: Scene) -> Example:
     """Name one to three classes, some of which are not there; each is answered in the words in which it is asked."""
     names: dict[str, list[Thing]] = {}
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
-        thing = rng.choice(scene.things) if scene.things and rng.random() < 0.75 else None
-        kind, color = (thing.kind, thing.color) if thing else (rng.choice(KINDS), rng.choice(list(COLORS)))
+        kind, color = _choose_kind_and_color(rng, scene)
         has_color = rng.random() < 0.3
         name = kind if rng.random() < 0.75 else PLURALS[kind]
         name = f"{color} {name}" if has_color else name
-        found = [t for t in _from_left(scene) if t.kind == kind and (t.color == color or not has_color)]
+        found = _of(scene, kind, color if has_color else None)
         if not any(set(map(id, found)) & set(map(id, others)) for others in names.values()):
             names[name] = found
     regions = tuple(_boxed(thing, name) for name, things in names.items() for thing in things)
@@ -178,23 +173,19 @@ def _find_classes(rng: random.Random, scene: Scene) -> Example:
 
 def _ground(rng: random.Random, scene: Scene) -> Example:
     """Take a caption of the scene, or a phrase or two of which not all need to be there."""
-    text, phrases = rng.choice((caption, caption, detailed_caption, more_detailed_caption, _some_phrases))(scene)
+    say = rng.choice((caption, caption, detailed_caption, more_detailed_caption, None))
+    text, phrases = say(scene) if say else _some_phrases(rng, scene)
     regions = tuple(_boxed(thing, phrase) for phrase, things in phrases.items() for thing in things)
     return Example("<CAPTION_TO_PHRASE_GROUNDING>", text, regions)
 
 
-def _some_phrases(scene: Scene) -> tuple[str, Phrases]:
-    rng = random.Random(f"phrases of {scene.seed}")
+def _some_phrases(rng: random.Random, scene: Scene) -> tuple[str, Phrases]:
     phrases: Phrases = {}
     for _ in range(rng.randint(1, 2)):
-        thing = rng.choice(scene.things) if scene.things and rng.random() < 0.7 else None
-        kind, color = (thing.kind, thing.color) if thing else (rng.choice(KINDS), rng.choice(list(COLORS)))
-        if rng.random() < 0.5:
-            phrases[_with_article(kind)] = [t for t in _from_left(scene) if t.kind == kind]
-        else:
-            phrases[_with_article(f"{color} {kind}")] = [
-                t for t in _from_left(scene) if (t.kind, t.color) == (kind, color)
-            ]
+        kind, color = _choose_kind_and_color(rng, scene)
+        has_color = rng.random() < 0.5
+        phrase = _with_article(f"{color} {kind}" if has_color else kind)
+        phrases[phrase] = _of(scene, kind, color if has_color else None)
     return _sentence(_enumerate(list(phrases))) + rng.choice((".", "")), phrases
 
 
@@ -234,6 +225,19 @@ def _choose_thing(rng: random.Random, scene: Scene) -> Thing:
     """Choose a thing; a sign in half of the scenes that have one, since there is more to ask about it."""
     signs = [thing for thing in scene.things if thing.kind == SIGN]
     return rng.choice(signs if signs and rng.random() < 0.5 else scene.things)
+
+
+def _choose_kind_and_color(rng: random.Random, scene: Scene) -> tuple[str, str]:
+    """Choose those of a thing that is there, or in one case of four any."""
+    if scene.things and rng.random() < 0.75:
+        thing = rng.choice(scene.things)
+        return thing.kind, thing.color
+    return rng.choice(KINDS), rng.choice(list(COLORS))
+
+
+def _of(scene: Scene, kind: str, color: str | None) -> list[Thing]:
+    """Return the things of a kind, and of a color if one is given, from left to right."""
+    return [t for t in _from_left(scene) if t.kind == kind and color in (None, t.color)]
 
 
 def _from_left(scene: Scene) -> list[Thing]:

@@ -41,7 +41,7 @@ def on_page(rng: random.Random, scene: Scene) -> Scene:
     page = Image.new("RGB", (width, height), (paper,) * 3)
     draw, step = ImageDraw.Draw(page), max(3, height // 24)
     for y in range(step, height, 2 * step):
-        draw.rectangle((step, y, rng.uniform(0.5, 1) * width, y + step / 2), fill=(line,) * 3)
+        draw.rectangle((step, y, max(step, rng.uniform(0.5, 1) * width), y + step / 2), fill=(line,) * 3)
     page.paste(scene.image.resize(size, Image.Resampling.BILINEAR), (left, top))
     things = tuple(_moved(thing, (size[0] / width, size[1] / height), (left, top)) for thing in scene.things)
     return replace(scene, image=page, things=things)

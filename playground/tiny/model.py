@@ -29,7 +29,7 @@ RESAMPLE = 2  # bilinear, in Pillow's numbers
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> Florence2ForConditionalGeneration:
-    """Return a model with random weights, of 5.9 million parameters."""
+    """Return a model with random weights, of 5.8 million parameters."""
     vision = Florence2VisionConfig(
         depths=(1, 1, 3, 1), patch_stride=(4, 2, 2, 1), embed_dim=(32, 64, 128, WIDTH), num_heads=(2, 4, 4, 6),
         num_groups=(2, 4, 4, 6), window_size=GRID, projection_dim=WIDTH, drop_path_rate=0.0,

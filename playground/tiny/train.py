@@ -11,6 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import transformers
 from torch.utils.data import DataLoader
 from transformers import Florence2ForConditionalGeneration, PreTrainedTokenizerFast
 
+from playground.checkpoints import cpu_multiplies_bfloat16
 from playground.tiny.batches import Batch, Batches, Options, Questions
 from playground.tiny.learner import Learner
 from playground.tiny.model import export
@@ -104,10 +106,7 @@ class Trainer:
 
 
 def _multiplies_bfloat16(device: str) -> bool:
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    features = torch.cpu.get_capabilities()
-    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    return bool(torch.cuda.is_bf16_supported()) if device == "cuda" else cpu_multiplies_bfloat16()
 
 
 def _to_device(batch: Batch, device: str) -> Batch:
@@ -125,7 +124,7 @@ def _write(trainer: Trainer, folder: Path, before: dict[str, Any]) -> None:
         "hours": round(before.get("hours", 0) + trainer.seconds / 3600, 2),
         "device": trainer.device,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "runs": [*before.get("runs", []), {"steps": trainer.step, "learning_rate": trainer.options.learning_rate}],
+        "runs": [*before.get("runs", []), asdict(trainer.options)],
     }
     (folder / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
 
@@ -147,6 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dense-steps", type=int, default=0, help="steps at the beginning that only teach to see")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes beside the training")
     chosen = parser.parse_args(arguments)
+    if chosen.steps < 1 or chosen.batch_size < 1:
+        parser.error(f"--steps and --batch-size must be at least 1, but got {chosen.steps} and {chosen.batch_size}.")
+    if chosen.start and not (chosen.start / "config.json").is_file():
+        parser.error(f"--start must be the folder of a checkpoint, but {chosen.start} has no config.json.")
     before = _read_recipe(chosen.start)
     seen = before.get("scenes_seen", 0)
     options = Options(
