@@ -109,7 +109,8 @@ def test_the_commands_of_the_tiny_model_take_these_options(command: str) -> None
     module, *arguments = command.split()
     ask_for_help = [sys.executable, "-m", module, "--help"]
     shown = subprocess.run(ask_for_help, check=True, capture_output=True, text=True, cwd=ROOT)
-    assert {argument for argument in arguments if argument.startswith("--")} <= set(re.findall(r"--[a-z-]+", shown.stdout))
+    accepted = set(re.findall(r"--[a-z-]+", shown.stdout))
+    assert {argument for argument in arguments if argument.startswith("--")} <= accepted
 
 
 # What is in the repository
