@@ -24,6 +24,11 @@ class Placement:
     dtype: str  # "float32", "bfloat16" or "float16"
     reason: str
 
+    @property
+    def reads_eight_bits(self) -> bool:
+        """Whether the decoder reads its weights as 8-bit integers: a token is bound by the memory."""
+        return self.device == "cpu" and self.dtype == "bfloat16"
+
     def __str__(self) -> str:
         return f"{self.device_title}, {self.dtype} ({self.reason})"
 

@@ -21,6 +21,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from playground.checkpoints import LoadedCheckpoint
 from playground.errors import EngineFailed
+from playground.florence2.choice import ChoiceRules
+from playground.florence2.forward import Forward
 from playground.images import InputImage
 from playground.results import Decoding, Draft, Event, Finished, Progress, Stage, Token
 
@@ -100,6 +102,7 @@ class Engine:
         self.loaded = loaded
         self.image_encodings = 0
         self._model = loaded.model
+        self._forward = Forward(loaded.model, eight_bits=loaded.placement.reads_eight_bits)
         self._tokenizer = loaded.tokenizer
         self._pieces = loaded.tokenizer.convert_ids_to_tokens(range(len(loaded.tokenizer)))
         # Not all tokenizers mark the task tokens as special; a fine-tune's added words are none.
@@ -214,24 +217,34 @@ class Engine:
             return features, 0.0
         started = time.perf_counter()
         pixel_values = self.loaded.image_processor(images=run.image.pixels, return_tensors="pt")["pixel_values"]
-        # Not only before each block: the first one alone is a quarter of the tower.
-        with _checking(list(self._model.model.vision_tower.modules()), run):
-            output = self._model.get_image_features(pixel_values.to(self._model.device))
+        features = self._forward.encode_images(pixel_values.to(self._model.device), run.raise_if_stopped)
         self.image_encodings += 1
-        self._image_features.put(run.image.digest, output.pooler_output)
-        return output.pooler_output, _milliseconds_since(started)
+        self._image_features.put(run.image.digest, features)
+        return features, _milliseconds_since(started)
 
     def _encode_prompt(self, run: "_Run", features: torch.Tensor) -> torch.Tensor:
         prompt_ids = self._tokenizer(run.prompt, add_special_tokens=False)["input_ids"]
         ids = [self._text_config.bos_token_id, *prompt_ids, self._text_config.eos_token_id]
         embeddings = self._model.get_input_embeddings()(torch.tensor([ids], device=features.device))
-        encoder = self._model.get_encoder()
         inputs = torch.cat([features.to(embeddings.dtype), embeddings], dim=1)
-        with _checking(list(encoder.layers), run):
-            hidden_states: torch.Tensor = encoder(inputs_embeds=inputs).last_hidden_state
-        return hidden_states
+        return self._forward.encode_prompts(inputs, None, run.raise_if_stopped)
 
     def _decode_greedily(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
+        rules = ChoiceRules.of(self._generation_config(1, num_new_tokens))
+        if rules is None:
+            return self._decode_by_generate(run, hidden_states, num_new_tokens)
+        cache, reader, ids = self._forward.decoder.start(hidden_states), self._reader(), [rules.start]
+        for _ in range(num_new_tokens):
+            if run.is_stopped:
+                break
+            logits = self._forward.decoder.step(cache, torch.tensor(ids[-1:], device=hidden_states.device))[0]
+            ids.append(rules.choose(logits))
+            run.events.put(reader.read(ids[-1], *_measure(logits, ids[-1], self.loaded.location_ids)))
+            if ids[-1] in rules.ends:
+                break
+        return self._finished(run, ids[1:])
+
+    def _decode_by_generate(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
         watcher = _GreedyWatcher(self._reader(), self.loaded.location_ids, run.events.put)
         hook = self._model.lm_head.register_forward_hook(watcher.see_raw_logits)
         try:
@@ -316,24 +329,6 @@ class _Run:
     def raise_if_stopped(self) -> None:
         if self.is_stopped:
             raise _StoppedError
-
-
-class _checking:  # noqa: N801  # a context manager reads as a verb
-    """While inside, each of the layers first asks whether the run was stopped."""
-
-    def __init__(self, layers: Sequence[torch.nn.Module], run: _Run) -> None:
-        self._layers = layers
-        self._run = run
-
-    def __enter__(self) -> None:
-        self._hooks = [layer.register_forward_pre_hook(self._check) for layer in self._layers]
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-    def _check(self, *_: object) -> None:
-        self._run.raise_if_stopped()
 
 
 class _StopCriterion(StoppingCriteria):

@@ -36,6 +36,11 @@ RANKS = {
     "playground.catalogue": 8,
     "playground.hub": 9,
     "playground.checkpoints": 10,
+    "playground.florence2.choice": 1,
+    "playground.florence2.products": 1,
+    "playground.florence2.vision": 2,
+    "playground.florence2.language": 2,
+    "playground.florence2.forward": 3,
     "playground.engine": 11,
     "playground.pool": 12,
     "playground.predictor": 13,
@@ -59,9 +64,12 @@ RANKS = {
     "playground.ui.layout": 25,
     "app": 26,
 }
+MODEL = (
+    "playground.checkpoints", "playground.florence2", "playground.engine", "playground.bench", "playground.tiny",
+)  # fmt: skip
 WALLS = {
-    "torch": ("playground.checkpoints", "playground.engine", "playground.bench", "playground.tiny"),
-    "transformers": ("playground.checkpoints", "playground.engine", "playground.bench", "playground.tiny"),
+    "torch": MODEL,
+    "transformers": MODEL,
     "huggingface_hub": ("playground.hub",),
     "gradio": ("playground.ui", "app"),
     "supervision": ("playground.drawing", "playground.export", "playground.tiny.metrics"),
@@ -82,7 +90,7 @@ def rank(module: str) -> int:
         return RANKS[module]
     if module.startswith("playground.export."):
         return 18  # one file a format; the table of formats in __init__ stands on top of them
-    if module in ("playground.tiny", "playground.ui"):
+    if module in ("playground.florence2", "playground.tiny", "playground.ui"):
         return 0
     raise AssertionError(f"{module} has no rank: give it one here")
 

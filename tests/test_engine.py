@@ -280,7 +280,7 @@ def test_a_key_that_is_put_again_is_counted_once() -> None:
 
 def test_a_second_prompt_makes_no_call_of_the_vision_tower(engine: Engine, image: InputImage) -> None:
     calls = Counter()
-    with before(engine.loaded.model.model.vision_tower, calls):
+    with before(engine.loaded.model.model.vision_tower.convs[0].conv, calls):
         ask(engine, image, OD)
         ask(engine, image, CAPTION)
     assert calls.calls == engine.image_encodings == 1
@@ -324,12 +324,12 @@ def test_stop_ends_a_beam_search_with_what_it_has(engine: Engine, image: InputIm
 @pytest.mark.parametrize("part", ["vision tower", "language encoder"])
 def test_stop_while_encoding_ends_within_a_block(engine: Engine, image: InputImage, part: str) -> None:
     model = engine.loaded.model
-    blocks = {
-        "vision tower": [block for stage in model.model.vision_tower.blocks for block in stage],
-        "language encoder": list(model.get_encoder().layers),
+    first, last = {
+        "vision tower": [model.model.vision_tower.blocks[stage][0].spatial_block.norm1 for stage in (0, -1)],
+        "language encoder": [model.get_encoder().layers[layer].self_attn_layer_norm for layer in (0, -1)],
     }[part]
     stop, later_block = threading.Event(), Counter()
-    with before(blocks[0], stop.set), before(blocks[-1], later_block):
+    with before(first, stop.set), before(last, later_block):
         events = ask(engine, image, stop=stop)
     assert later_block.calls == 0
     assert ids_of(events) == []
@@ -445,7 +445,8 @@ def test_memory_that_does_not_suffice_is_a_sentence_and_the_next_run_works(
     ],
 )
 def test_any_other_exception_is_a_bug_and_stays_itself(engine: Engine, image: InputImage, error: Exception) -> None:
-    with before(engine.loaded.model.model.vision_tower, _raiser(error)), pytest.raises(type(error)) as caught:
+    conv = engine.loaded.model.model.vision_tower.convs[0].conv
+    with before(conv, _raiser(error)), pytest.raises(type(error)) as caught:
         ask(engine, image)
     assert caught.value is error
     assert tokens_of(ask(engine, image))
@@ -455,7 +456,7 @@ def test_any_other_exception_is_a_bug_and_stays_itself(engine: Engine, image: In
 @pytest.mark.parametrize("decoding", BOTH_DECODINGS)
 def test_a_run_that_fails_leaves_no_hook_on_the_model(engine: Engine, image: InputImage, decoding: Decoding) -> None:
     model = engine.loaded.model
-    for module in (model.model.vision_tower.convs[1], model.get_encoder().layers[1], model.lm_head):
+    for module in (model.model.vision_tower.convs[1].conv, model.get_encoder().layers[1].fc2, model.lm_head):
         with before(module, _raiser(KeyError("a bug"))), pytest.raises(KeyError):
             ask(engine, image, OD, decoding)
     assert [module for module in model.modules() if module._forward_hooks or module._forward_pre_hooks] == []

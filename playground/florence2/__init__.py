@@ -1,0 +1,1 @@
+"""Florence-2's forward pass for inference: the weights of transformers' model, and fewer steps between them."""

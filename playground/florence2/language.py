@@ -1,0 +1,154 @@
+"""The language model of a loaded checkpoint: BART (Lewis et al., 2019), its encoder and its decoder a token at a time.
+
+Computes what transformers' own forward computes, without its work around each step. Knows weights and ids; nothing of
+pictures, prompts or events.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from playground.florence2.products import Make, activated, full, packed
+
+_FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
+
+Check = Callable[[], None]
+
+
+class _EncoderLayer:
+    """The products and norms of one layer."""
+
+    def __init__(self, module: Any, *, pack: bool) -> None:
+        attention, make = module.self_attn, packed if pack else full
+        self.attend = make(_join(attention.q_proj, attention.k_proj, attention.v_proj))
+        self.out = make(attention.out_proj)
+        self.attention_norm = module.self_attn_layer_norm
+        self.widen = activated(module.fc1, module.activation_fn, pack=pack)
+        self.narrow = make(module.fc2)
+        self.norm = module.final_layer_norm
+
+
+class Encoder:
+    """The encoder of a `Florence2ForConditionalGeneration`. `pack`: bfloat16, with weights in oneDNN's order."""
+
+    def __init__(self, model: Any, *, pack: bool) -> None:
+        encoder = model.model.language_model.encoder
+        self._positions = encoder.embed_positions
+        self._norm = encoder.layernorm_embedding
+        self._layers = [_EncoderLayer(layer, pack=pack) for layer in encoder.layers]
+        self._heads = model.config.text_config.encoder_attention_heads
+
+    def __call__(
+        self, inputs: torch.Tensor, mask: torch.Tensor | None = None, check: Check = lambda: None
+    ) -> torch.Tensor:
+        """Return the hidden states, batch x positions x width, of inputs of the same shape.
+
+        `mask` (batch x positions, bool) is False at padding. `check` is called before each layer; what it raises ends
+        the pass.
+        """
+        batch, positions, _ = inputs.shape
+        mask = None if mask is None else mask[:, None, None]
+        rows = self._norm(inputs + self._positions(inputs[:, :, -1]))  # which takes of these only their shape
+        for layer in self._layers:
+            check()
+            queries, keys, values = layer.attend(rows).view(batch, positions, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+            read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+            rows = layer.attention_norm(rows + layer.out(read.transpose(1, 2).reshape(rows.shape)))
+            rows = layer.norm(rows + layer.narrow(layer.widen(rows)))
+        return rows
+
+
+class Cache:
+    """The keys and values of some answers while they are written: those of the prompt, and those of each token."""
+
+    def __init__(self, prompts: list[tuple[torch.Tensor, torch.Tensor]], mask: torch.Tensor | None) -> None:
+        self.prompts = prompts  # of each layer: batch x heads x positions x head width
+        self.mask = mask
+        self.length = 0
+        keys, _ = prompts[0]
+        batch, heads, _, width = keys.shape
+        self._tokens = keys.new_empty(len(prompts), 2, batch, heads, _FIRST_CAPACITY, width)
+
+    def add(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep the keys and values of one more token, batch x heads x head width; return those of all tokens."""
+        if self.length == self._tokens.shape[4]:
+            self._tokens = torch.cat([self._tokens, torch.empty_like(self._tokens)], 4)
+        kept = self._tokens[layer]
+        kept[0, :, :, self.length], kept[1, :, :, self.length] = keys, values
+        return kept[0, :, :, : self.length + 1], kept[1, :, :, : self.length + 1]
+
+
+class _DecoderLayer:
+    """The products and norms of one layer."""
+
+    def __init__(self, module: Any, make: Make, dtype: torch.dtype) -> None:
+        own, cross = module.self_attn, module.encoder_attn
+        self.own = make(_join(own.q_proj, own.k_proj, own.v_proj))
+        self.own_out = make(own.out_proj)
+        self.own_norm = _in_format(module.self_attn_layer_norm, dtype)
+        self.prompt = _join(cross.k_proj, cross.v_proj)  # once an answer, for hundreds of rows
+        self.cross = make(cross.q_proj)
+        self.cross_out = make(cross.out_proj)
+        self.cross_norm = _in_format(module.encoder_attn_layer_norm, dtype)
+        self.widen, self.narrow = make(module.fc1), make(module.fc2)
+        self.activation = module.activation_fn
+        self.norm = _in_format(module.final_layer_norm, dtype)
+
+
+def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
+    """Return one product instead of several with the same rows."""
+    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    joined = torch.nn.Linear(*weight.shape[::-1], device="meta")
+    joined.weight, joined.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
+    return joined
+
+
+def _in_format(norm: torch.nn.LayerNorm, dtype: torch.dtype) -> torch.nn.LayerNorm:
+    return norm if norm.weight.dtype is dtype else copy.deepcopy(norm).to(dtype)
+
+
+class Decoder:
+    """The decoder of a `Florence2ForConditionalGeneration`, its products made by `make` and its rows of `dtype`."""
+
+    def __init__(self, model: Any, make: Make, dtype: torch.dtype) -> None:
+        decoder = model.model.language_model.decoder
+        self._dtype = dtype
+        self._embed = decoder.embed_tokens
+        self._positions = decoder.embed_positions
+        self._norm = _in_format(decoder.layernorm_embedding, dtype)
+        self._layers = [_DecoderLayer(layer, make, dtype) for layer in decoder.layers]
+        self._heads = model.config.text_config.decoder_attention_heads
+        self._output = make(model.lm_head)
+
+    def start(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None) -> Cache:
+        """Return the cache of new answers to prompts of batch x positions x width.
+
+        `mask` (batch x positions, bool) is False at the padding of shorter prompts.
+        """
+        batch, positions, _ = hidden_states.shape
+        prompts = []
+        for layer in self._layers:
+            both = layer.prompt(hidden_states).view(batch, positions, 2, self._heads, -1)
+            keys, values = both.permute(2, 0, 3, 1, 4).to(self._dtype).contiguous()
+            prompts.append((keys, values))
+        return Cache(prompts, None if mask is None else mask[:, None, None])
+
+    def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
+        """Take the last token of each answer, of shape (batch,); return the logits of the next, batch x vocabulary."""
+        batch = len(ids)
+        positions = torch.tensor([cache.length], device=ids.device)
+        places = self._positions(ids[:, None], position_ids=positions)[0]
+        rows = self._norm(self._embed(ids).to(self._dtype) + places)
+        for index, layer in enumerate(self._layers):
+            queries, keys, values = layer.own(rows).view(batch, 3, self._heads, -1).unbind(1)
+            seen = functional.scaled_dot_product_attention(queries[:, :, None], *cache.add(index, keys, values))
+            rows = layer.own_norm(rows + layer.own_out(seen.reshape(batch, -1)))
+            queries = layer.cross(rows).view(batch, self._heads, 1, -1)
+            read = functional.scaled_dot_product_attention(queries, *cache.prompts[index], attn_mask=cache.mask)
+            rows = layer.cross_norm(rows + layer.cross_out(read.reshape(batch, -1)))
+            rows = layer.norm(rows + layer.narrow(layer.activation(layer.widen(rows))))
+        cache.length += 1
+        return self._output(rows)

@@ -1,0 +1,192 @@
+"""The passes beside transformers' own: pictures, prompts, tokens, and how the next token is chosen."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from transformers import GenerationConfig
+from transformers.activations import ACT2FN
+from transformers.generation import LogitsProcessorList, NoRepeatNGramLogitsProcessor
+
+from playground.checkpoints import LoadedCheckpoint
+from playground.florence2.choice import ChoiceRules
+from playground.florence2.forward import Forward
+from playground.florence2.language import Decoder
+from playground.florence2.products import activated, full, int8, packed
+
+IDS = [0, 300, 311, 322, 333, 344, 7, 1]
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
+def model(loaded: LoadedCheckpoint) -> Any:
+    return loaded.model
+
+
+def ignore() -> None:
+    """Never ends a pass."""
+
+
+def hidden_states(model: Any, batch: int, positions: int) -> torch.Tensor:
+    return torch.randn(batch, positions, model.config.text_config.d_model)
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found.float() - expected.float()).norm() / expected.float().norm())
+
+
+# --- Pictures
+
+
+@pytest.mark.parametrize(
+    "side_hw",
+    [
+        pytest.param((160, 160), id="windows that fit"),
+        pytest.param((136, 176), id="windows beyond the edges"),
+    ],
+)
+def test_the_features_are_those_of_transformers(model: Any, side_hw: tuple[int, int]) -> None:
+    pictures = torch.randn(2, 3, *side_hw)
+    expected = model.get_image_features(pictures).pooler_output
+    torch.testing.assert_close(Forward(model, eight_bits=False).encode_images(pictures, ignore), expected)
+
+
+def test_a_pass_may_be_ended_before_any_step(model: Any) -> None:
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    Forward(model, eight_bits=False).encode_images(torch.randn(1, 3, 160, 160), count)
+    num_blocks = 2 * sum(model.config.vision_config.depths)
+    assert calls > 3 * num_blocks
+
+
+# --- Prompts
+
+
+def test_the_hidden_states_are_those_of_transformers(model: Any) -> None:
+    inputs = hidden_states(model, 2, 30)
+    expected = model.get_encoder()(inputs_embeds=inputs).last_hidden_state
+    torch.testing.assert_close(Forward(model, eight_bits=False).encode_prompts(inputs, None, ignore), expected)
+
+
+def test_padding_changes_no_prompt(model: Any) -> None:
+    forward = Forward(model, eight_bits=False)
+    inputs = hidden_states(model, 2, 30)
+    mask = torch.ones(2, 30, dtype=torch.bool)
+    mask[1, 20:] = False
+    both = forward.encode_prompts(inputs, mask, ignore)
+    torch.testing.assert_close(both[:1], forward.encode_prompts(inputs[:1], None, ignore))
+    torch.testing.assert_close(both[1:, :20], forward.encode_prompts(inputs[1:, :20], None, ignore))
+
+
+# --- Tokens
+
+
+def logits_of(decoder: Decoder, states: torch.Tensor, ids: list[int], mask: torch.Tensor | None = None) -> torch.Tensor:
+    """The logits after each of the ids, the same for all answers of a batch: batch x ids x vocabulary."""
+    cache = decoder.start(states, mask)
+    return torch.stack([decoder.step(cache, torch.full((len(states),), token_id)) for token_id in ids], 1)
+
+
+def test_a_token_after_another_gives_the_logits_of_all_at_once(model: Any) -> None:
+    states = hidden_states(model, 2, 30)
+    num_tokens = model.config.text_config.max_position_embeddings
+    ids = (IDS * num_tokens)[:num_tokens]  # as many as there are positions: the cache grows more than once
+    found = logits_of(Decoder(model, full, torch.float32), states, ids)
+    decoder = model.model.language_model.decoder
+    expected = model.lm_head(decoder(torch.tensor([ids, ids]), encoder_hidden_states=states).last_hidden_state)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(model: Any) -> None:
+    decoder, states = Decoder(model, full, torch.float32), hidden_states(model, 2, 30)
+    mask = torch.ones(2, 30, dtype=torch.bool)
+    mask[1, 20:] = False
+    both = logits_of(decoder, states, IDS, mask)
+    torch.testing.assert_close(both[:1], logits_of(decoder, states[:1], IDS))
+    torch.testing.assert_close(both[1:], logits_of(decoder, states[1:, :20], IDS))
+
+
+# --- Products
+
+
+def test_packed_products_are_those_of_the_layer() -> None:
+    layer = torch.nn.Linear(96, 160).bfloat16()
+    rows = torch.randn(70, 96).bfloat16()
+    assert relative_error(packed(layer)(rows), layer(rows)) < 1e-3
+    gelu = ACT2FN["gelu"]
+    assert relative_error(activated(layer, gelu, pack=True)(rows), gelu(layer(rows))) < 5e-3
+    assert torch.equal(activated(layer, torch.relu, pack=False)(rows), torch.relu(layer(rows)))
+    assert relative_error(activated(layer, torch.relu, pack=True)(rows), torch.relu(layer(rows))) < 1e-3
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_weights_of_eight_bits_are_off_by_less_than_a_hundredth(has_bias: bool) -> None:
+    layer = torch.nn.Linear(768, 320, bias=has_bias)
+    rows = torch.randn(3, 768)
+    assert relative_error(int8(layer)(rows), layer(rows)) < 0.012
+    layer.weight.data[7] = 0  # an output that is always 0 has no largest weight to round to
+    assert int8(layer)(rows)[:, 7].tolist() == pytest.approx([float(layer(rows)[0, 7])] * 3, abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="this processor has no bfloat16")
+def test_fewer_bits_keep_the_answer(model: Any) -> None:
+    exact = Forward(model, eight_bits=False)
+    less = Forward(copy.deepcopy(model).bfloat16(), eight_bits=True)
+    pictures = torch.randn(1, 3, 160, 160)
+    features, states = exact.encode_images(pictures, ignore), hidden_states(model, 1, 40)
+    assert relative_error(less.encode_images(pictures, ignore), features) < 0.03
+    found = less.encode_prompts(states.bfloat16(), None, ignore)
+    assert relative_error(found, exact.encode_prompts(states, None, ignore)) < 0.03
+    found = logits_of(less.decoder, states.bfloat16(), IDS)
+    assert relative_error(found, logits_of(exact.decoder, states, IDS)) < 0.03
+
+
+# --- The choice
+
+
+def config(**rules: Any) -> GenerationConfig:
+    return GenerationConfig(decoder_start_token_id=2, eos_token_id=2, pad_token_id=1, **rules)
+
+
+@pytest.mark.parametrize("ngram_size", [0, 1, 2, 3])
+def test_an_ngram_is_never_repeated(ngram_size: int) -> None:
+    rules = ChoiceRules.of(config(no_repeat_ngram_size=ngram_size))
+    assert rules is not None
+    theirs = LogitsProcessorList([NoRepeatNGramLogitsProcessor(ngram_size)] if ngram_size else [])
+    ids = [2]
+    for _ in range(8):
+        logits = torch.randn(9) + torch.tensor([0.0, 0, 0, 0, 0, 5, 5, 0, 0])  # two tokens that want to come back
+        expected = int(theirs(torch.tensor([ids]), logits[None].clone()).argmax())
+        ids.append(rules.choose(logits))
+        assert ids[-1] == expected
+
+
+def test_the_first_token_may_be_forced() -> None:
+    rules = ChoiceRules.of(config(forced_bos_token_id=4))
+    assert rules is not None
+    assert [rules.choose(torch.arange(9.0)) for _ in range(2)] == [4, 8]
+
+
+def test_an_answer_may_have_several_ends() -> None:
+    rules = ChoiceRules.of(GenerationConfig(decoder_start_token_id=0, eos_token_id=[2, 3]))
+    assert rules is not None
+    assert (rules.start, rules.ends) == (0, {2, 3})
+
+
+@pytest.mark.parametrize(
+    "rule", [{"suppress_tokens": [5]}, {"repetition_penalty": 1.2}, {"min_new_tokens": 3}, {"bad_words_ids": [[4]]}]
+)
+def test_other_rules_are_left_to_generate(rule: dict[str, Any]) -> None:
+    assert ChoiceRules.of(config(**rule)) is None
