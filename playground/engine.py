@@ -1,4 +1,4 @@
-"""Turn a picture and a prompt into a stream of tokens, for one loaded checkpoint.
+"""Turn a picture and prompts into a stream of tokens, for one loaded checkpoint.
 
 Knows preprocessing, the two caches, the model's lock, stopping, greedy and beam search. Knows nothing of tasks,
 regions or the web page: what the tokens mean is `grammar`'s business.
@@ -28,6 +28,7 @@ from playground.results import Decoding, Draft, Event, Finished, Progress, Stage
 
 # A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
 BIN_TOLERANCE = 5
+_MAX_PROMPTS = 8  # of a run: each takes memory for its keys and values, and a token of each takes its time
 _ROWS_PER_PRODUCT = 64  # of the output projection, when a whole answer is scored: 64 x 51328 float32 are 13 MB
 
 
@@ -68,7 +69,8 @@ class TokenReader:
     `pieces` is the vocabulary by id, in the byte-level alphabet of BART's tokenizer.
     """
 
-    def __init__(self, pieces: Sequence[str], special_ids: frozenset[int]) -> None:
+    def __init__(self, pieces: Sequence[str], special_ids: frozenset[int], answer: int = 0) -> None:
+        self._answer = answer
         self._pieces = pieces
         self._special_ids = special_ids
         self._byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
@@ -83,7 +85,7 @@ class TokenReader:
             text = piece
         else:
             text = self._decoder.decode(self._bytes(piece))
-        return Token(token_id, text, logprob, bin_probability, is_special)
+        return Token(token_id, text, logprob, bin_probability, is_special, self._answer)
 
     def _bytes(self, piece: str) -> bytes:
         if all(letter in self._byte_of for letter in piece):
@@ -131,6 +133,11 @@ class Engine:
         return int(self._text_config.max_position_embeddings)
 
     @property
+    def max_prompts(self) -> int:
+        """How many prompts about a picture are answered in one run."""
+        return _MAX_PROMPTS
+
+    @property
     def cache_bytes(self) -> tuple[int, int]:
         """Bytes held by the image features and by the encoder hidden states."""
         return self._image_features.num_bytes, self._encoder_hidden_states.num_bytes
@@ -150,24 +157,30 @@ class Engine:
             torch.cuda.empty_cache()
 
     def generate(
-        self, image: InputImage, prompt: str, decoding: Decoding = Decoding(), *, stop: threading.Event | None = None
+        self,
+        image: InputImage,
+        prompts: Sequence[str],
+        decoding: Decoding = Decoding(),
+        *,
+        stop: threading.Event | None = None,
     ) -> Generator[Event, None, None]:
-        """Yield the events of one answer; the last is `Finished`.
+        """Yield the events of one answer to each prompt; the last of each is `Finished`. At most `max_prompts`.
 
-        Setting `stop` ends the run within one decoding step, or one block of the vision tower, with what is there.
-        Closing the generator does the same and does not wait, so that a reader that stalls never holds the model.
+        Greedy answers are written at the same time, others one after another. Setting `stop` ends the run within one
+        decoding step, or one block of the vision tower, with what is there. Closing the generator does the same and
+        does not wait, so that a reader that stalls never holds the model.
         Raises EngineFailed when memory does not suffice.
         """
-        run = _Run(image, prompt, decoding, stop or threading.Event())
+        run = _Run(image, prompts, decoding, stop or threading.Event())
         threading.Thread(target=self._work, args=(run,), name="engine-run", daemon=True).start()
+        num_open = len(prompts)
         try:
-            while True:
+            while num_open:
                 event = run.events.get()
                 if isinstance(event, BaseException):
                     raise event
+                num_open -= isinstance(event, Finished)
                 yield event
-                if isinstance(event, Finished):
-                    return
         finally:
             run.abandoned.set()
 
@@ -177,39 +190,46 @@ class Engine:
                 run.raise_if_stopped()
             try:
                 with torch.inference_mode():
-                    run.events.put(self._answer(run))
+                    self._answer(run)
             finally:
                 self._lock.release()
         except _StoppedError:
-            run.events.put(Finished(is_truncated=False, is_stopped=True))
+            for answer in range(len(run.prompts)):
+                run.events.put(Finished(is_truncated=False, is_stopped=True, answer=answer))
         except BaseException as error:  # whatever it is, the reader must not wait for ever
             run.events.put(_explain(error))
 
-    def _answer(self, run: "_Run") -> Finished:
+    def _answer(self, run: "_Run") -> None:
         if self._model is None:
             raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
-        hidden_states = self._encode(run)
+        states = self._encode(run)
         run.raise_if_stopped()
         num_new_tokens = max(1, min(run.decoding.max_new_tokens, self.max_answer_tokens))
-        if run.decoding.num_beams == 1:
-            return self._decode_greedily(run, hidden_states, num_new_tokens)
-        return self._search_beams(run, hidden_states, num_new_tokens)
+        config = self._generation_config(run.decoding.num_beams, num_new_tokens)
+        if run.decoding.num_beams == 1 and (rules := ChoiceRules.of(config)):
+            self._decode_greedily(run, states, rules, num_new_tokens)
+            return
+        search = self._decode_by_generate if run.decoding.num_beams == 1 else self._search_beams
+        for answer, hidden_states in enumerate(states):
+            ids = [] if run.is_stopped else search(run, answer, hidden_states, config)
+            run.events.put(self._finished(run, ids, answer))
 
-    def _encode(self, run: "_Run") -> torch.Tensor:
-        """Return the encoder hidden states of picture and prompt, of shape (1, positions, width)."""
-        key = (run.image.digest, run.prompt)
-        hidden_states = self._encoder_hidden_states.get(key)
-        if hidden_states is not None:
-            run.events.put(Progress(Stage.WRITING, 0.0, 0.0))
-            return hidden_states
-        run.events.put(Progress(Stage.ENCODING_IMAGE))
-        features, image_ms = self._encode_image(run)
-        run.events.put(Progress(Stage.ENCODING_PROMPT, image_ms))
-        started = time.perf_counter()
-        hidden_states = self._encode_prompt(run, features)
-        self._encoder_hidden_states.put(key, hidden_states)
-        run.events.put(Progress(Stage.WRITING, image_ms, _milliseconds_since(started)))
-        return hidden_states
+    def _encode(self, run: "_Run") -> list[torch.Tensor]:
+        """Return the encoder hidden states of the picture and each prompt, of shape (1, positions, width)."""
+        known = {prompt: self._encoder_hidden_states.get((run.image.digest, prompt)) for prompt in run.prompts}
+        missing = [prompt for prompt, hidden_states in known.items() if hidden_states is None]
+        image_ms = prompt_ms = 0.0
+        if missing:
+            run.events.put(Progress(Stage.ENCODING_IMAGE))
+            features, image_ms = self._encode_image(run)
+            run.events.put(Progress(Stage.ENCODING_PROMPT, image_ms))
+            started = time.perf_counter()
+            for prompt, hidden_states in zip(missing, self._encode_prompts(run, features, missing), strict=True):
+                self._encoder_hidden_states.put((run.image.digest, prompt), hidden_states)
+                known[prompt] = hidden_states
+            prompt_ms = _milliseconds_since(started)
+        run.events.put(Progress(Stage.WRITING, image_ms, prompt_ms))
+        return [hidden_states for prompt in run.prompts if (hidden_states := known[prompt]) is not None]
 
     def _encode_image(self, run: "_Run") -> tuple[torch.Tensor, float]:
         features = self._image_features.get(run.image.digest)
@@ -222,57 +242,69 @@ class Engine:
         self._image_features.put(run.image.digest, features)
         return features, _milliseconds_since(started)
 
-    def _encode_prompt(self, run: "_Run", features: torch.Tensor) -> torch.Tensor:
-        prompt_ids = self._tokenizer(run.prompt, add_special_tokens=False)["input_ids"]
-        ids = [self._text_config.bos_token_id, *prompt_ids, self._text_config.eos_token_id]
-        embeddings = self._model.get_input_embeddings()(torch.tensor([ids], device=features.device))
-        inputs = torch.cat([features.to(embeddings.dtype), embeddings], dim=1)
-        return self._forward.encode_prompts(inputs, None, run.raise_if_stopped)
+    def _encode_prompts(self, run: "_Run", features: torch.Tensor, prompts: Sequence[str]) -> list[torch.Tensor]:
+        embed, config, rows = self._model.get_input_embeddings(), self._text_config, []
+        for prompt in prompts:
+            prompt_ids = self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            ids = torch.tensor([config.bos_token_id, *prompt_ids, config.eos_token_id], device=features.device)
+            embeddings = embed(ids)
+            rows.append(torch.cat([features[0].to(embeddings.dtype), embeddings]))
+        inputs, mask = _stack(rows)
+        hidden_states = self._forward.encode_prompts(inputs, mask, run.raise_if_stopped)
+        return [states[None, : len(row)].clone() for states, row in zip(hidden_states, rows, strict=True)]
 
-    def _decode_greedily(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
-        rules = ChoiceRules.of(self._generation_config(1, num_new_tokens))
-        if rules is None:
-            return self._decode_by_generate(run, hidden_states, num_new_tokens)
-        cache, reader, ids = self._forward.decoder.start(hidden_states), self._reader(), [rules.start]
+    def _decode_greedily(
+        self, run: "_Run", states: Sequence[torch.Tensor], rules: ChoiceRules, num_new_tokens: int
+    ) -> None:
+        inputs, mask = _stack([hidden_states[0] for hidden_states in states])
+        cache = self._forward.decoder.start(inputs, mask)
+        writers = [_Writer(answer, self._reader(answer), copy.deepcopy(rules)) for answer in range(len(states))]
+        open_writers = writers
         for _ in range(num_new_tokens):
-            if run.is_stopped:
+            if run.is_stopped or not open_writers:
                 break
-            logits = self._forward.decoder.step(cache, torch.tensor(ids[-1:], device=hidden_states.device))[0]
-            ids.append(rules.choose(logits))
-            run.events.put(reader.read(ids[-1], *_measure(logits, ids[-1], self.loaded.location_ids)))
-            if ids[-1] in rules.ends:
-                break
-        return self._finished(run, ids[1:])
+            last = torch.tensor([writer.ids[-1] for writer in writers], device=inputs.device)
+            logits = self._forward.decoder.step(cache, last)
+            for writer in open_writers:
+                run.events.put(writer.write(logits[writer.answer], self.loaded.location_ids))
+                if writer.is_done:
+                    run.events.put(self._finished(run, writer.ids[1:], writer.answer))
+            open_writers = [writer for writer in open_writers if not writer.is_done]
+        for writer in open_writers:
+            run.events.put(self._finished(run, writer.ids[1:], writer.answer))
 
-    def _decode_by_generate(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
-        watcher = _GreedyWatcher(self._reader(), self.loaded.location_ids, run.events.put)
+    def _decode_by_generate(
+        self, run: "_Run", answer: int, hidden_states: torch.Tensor, config: GenerationConfig
+    ) -> list[int]:
+        watcher = _GreedyWatcher(self._reader(answer), self.loaded.location_ids, run.events.put)
         hook = self._model.lm_head.register_forward_hook(watcher.see_raw_logits)
         try:
-            ids = self._generate(run, hidden_states, num_new_tokens, watcher)
+            return self._generate(run, hidden_states, config, watcher)
         finally:
             hook.remove()
-        return self._finished(run, ids)
 
-    def _search_beams(self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int) -> Finished:
-        watcher = _BeamWatcher(self._reader, run.events.put)
-        ids = self._generate(run, hidden_states, num_new_tokens, watcher)
-        reader = self._reader()
+    def _search_beams(
+        self, run: "_Run", answer: int, hidden_states: torch.Tensor, config: GenerationConfig
+    ) -> list[int]:
+        watcher = _BeamWatcher(lambda: self._reader(answer), run.events.put, answer)
+        ids = self._generate(run, hidden_states, config, watcher)
+        reader = self._reader(answer)
         if run.is_stopped:  # scoring a long answer takes seconds, and Stop has promised one
             for token_id in ids:
                 run.events.put(reader.read(token_id))
-            return self._finished(run, ids)
+            return ids
         for token_id, logits in zip(ids, self._teacher_forced_logits(hidden_states, ids), strict=True):
             run.events.put(reader.read(token_id, *_measure(logits, token_id, self.loaded.location_ids)))
-        return self._finished(run, ids)
+        return ids
 
     def _generate(
-        self, run: "_Run", hidden_states: torch.Tensor, num_new_tokens: int, watcher: LogitsProcessor
+        self, run: "_Run", hidden_states: torch.Tensor, config: GenerationConfig, watcher: LogitsProcessor
     ) -> list[int]:
         """Return the ids of the answer, without the decoder's start token."""
         sequences = self._model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden_states),
             attention_mask=torch.ones(hidden_states.shape[:2], dtype=torch.long, device=hidden_states.device),
-            generation_config=self._generation_config(run.decoding.num_beams, num_new_tokens),
+            generation_config=config,
             logits_processor=[watcher],
             stopping_criteria=[_StopCriterion(run)],
         )
@@ -302,21 +334,21 @@ class Engine:
         for rows in states.split(_ROWS_PER_PRODUCT):
             yield from self._model.lm_head(rows)
 
-    def _reader(self) -> TokenReader:
-        return TokenReader(self._pieces, self._special_ids)
+    def _reader(self, answer: int) -> TokenReader:
+        return TokenReader(self._pieces, self._special_ids, answer)
 
-    def _finished(self, run: "_Run", ids: list[int]) -> Finished:
+    def _finished(self, run: "_Run", ids: list[int], answer: int) -> Finished:
         is_complete = bool(ids) and ids[-1] == self._text_config.eos_token_id
         is_stopped = run.is_stopped and not is_complete
-        return Finished(is_truncated=not is_complete and not is_stopped, is_stopped=is_stopped)
+        return Finished(is_truncated=not is_complete and not is_stopped, is_stopped=is_stopped, answer=answer)
 
 
 class _Run:
-    """What one answer needs to know: its question, where its events go, and whether anybody still wants it."""
+    """What some answers need to know: their questions, where events go, and whether anybody still wants them."""
 
-    def __init__(self, image: InputImage, prompt: str, decoding: Decoding, stop: threading.Event) -> None:
+    def __init__(self, image: InputImage, prompts: Sequence[str], decoding: Decoding, stop: threading.Event) -> None:
         self.image = image
-        self.prompt = prompt
+        self.prompts = prompts
         self.decoding = decoding
         self.events: SimpleQueue[Event | BaseException] = SimpleQueue()
         self.abandoned = threading.Event()
@@ -329,6 +361,24 @@ class _Run:
     def raise_if_stopped(self) -> None:
         if self.is_stopped:
             raise _StoppedError
+
+
+class _Writer:
+    """One answer while it is written."""
+
+    def __init__(self, answer: int, reader: TokenReader, rules: ChoiceRules) -> None:
+        self.answer = answer
+        self.ids = [rules.start]
+        self.is_done = False
+        self._reader = reader
+        self._rules = rules
+
+    def write(self, logits: torch.Tensor, location_ids: range) -> Token:
+        """Choose the next token, given its logits of shape (vocabulary,)."""
+        token_id = self._rules.choose(logits)
+        self.ids.append(token_id)
+        self.is_done = token_id in self._rules.ends
+        return self._reader.read(token_id, *_measure(logits, token_id, location_ids))
 
 
 class _StopCriterion(StoppingCriteria):
@@ -363,14 +413,23 @@ class _GreedyWatcher(LogitsProcessor):
 class _BeamWatcher(LogitsProcessor):
     """Changes nothing; reports the leading beam of each step."""
 
-    def __init__(self, make_reader: Callable[[], TokenReader], report: Callable[[Draft], None]) -> None:
+    def __init__(self, make_reader: Callable[[], TokenReader], report: Callable[[Draft], None], answer: int) -> None:
         self._make_reader = make_reader
         self._report = report
+        self._answer = answer
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         reader = self._make_reader()
-        self._report(Draft(tuple(reader.read(token_id) for token_id in input_ids[0, 1:].tolist())))
+        self._report(Draft(tuple(reader.read(token_id) for token_id in input_ids[0, 1:].tolist()), self._answer))
         return scores
+
+
+def _stack(rows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return positions x width rows as a batch, and the mask that is False where a shorter one is padded, if any is."""
+    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+    stacked = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+    mask = torch.arange(stacked.shape[1], device=lengths.device) < lengths[:, None]
+    return stacked, None if mask.all() else mask
 
 
 def _measure(logits: torch.Tensor, token_id: int, location_ids: range) -> tuple[float, float | None]:

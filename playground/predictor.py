@@ -9,6 +9,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from playground import grammar
@@ -96,7 +97,7 @@ class Predictor:
 
 
 class _Answering:
-    """One run: asks the prompts of a task one after another and gathers the answers into predictions."""
+    """One run: asks the prompts of a task and gathers the answers into predictions."""
 
     def __init__(self, request: Request, engine: "Engine", stop: threading.Event, started: float) -> None:
         self._request = request
@@ -112,13 +113,14 @@ class _Answering:
         self._is_truncated = False
 
     def run(self) -> Generator[Prediction, None, None]:
-        for ask in self._asks():
-            yield from self._run_one(ask)
-            if self._stage is Stage.STOPPED:
-                break
+        asks = self._asks()
+        # Prompts about the same picture are answered together.
+        size = 1 if self._request.task.on_crop else self._engine.max_prompts
+        while self._stage is not Stage.STOPPED and (some := list(islice(asks, size))):
+            yield from self._run_some(some)
         if self._request.task.then is not None and self._stage is not Stage.STOPPED and self._texts[0]:
             follow_up = self._phrase_ask(get_task(self._request.task.then), grammar.neutralize(self._texts[0]))
-            yield from self._run_one(follow_up)
+            yield from self._run_some([follow_up])
         yield self._final()
 
     def _asks(self) -> Iterator[_Ask]:
@@ -162,18 +164,20 @@ class _Answering:
             self._notice("The text was longer than the model can take; only its beginning was used.")
         return task.prompt.replace("{input}", text)
 
-    def _run_one(self, ask: _Ask) -> Generator[Prediction, None, None]:
-        part = _Part(ask, self._request.image.resolution_wh)
-        events = self._engine.generate(ask.image, ask.prompt, self._request.decoding, stop=self._stop)
+    def _run_some(self, asks: Sequence[_Ask]) -> Generator[Prediction, None, None]:
+        parts = [_Part(ask, self._request.image.resolution_wh) for ask in asks]
+        prompts = [ask.prompt for ask in asks]
+        events = self._engine.generate(asks[0].image, prompts, self._request.decoding, stop=self._stop)
         try:
             for event in events:
-                self._take(part, event)
-                yield self._prediction(part)
+                self._take(parts, event)
+                yield self._prediction(parts)
         finally:
             events.close()
-        self._keep(part)
+        for part in parts:
+            self._keep(part)
 
-    def _take(self, part: "_Part", event: Event) -> None:
+    def _take(self, parts: "Sequence[_Part]", event: Event) -> None:
         now = (time.perf_counter() - self._started) * 1000
         if isinstance(event, Progress):
             self._stage = event.stage
@@ -182,6 +186,7 @@ class _Answering:
             self._is_truncated |= event.is_truncated
             self._stage = Stage.STOPPED if event.is_stopped else self._stage
         else:
+            part = parts[event.answer]
             part.take(event)
             if self._timings.first_token is None and part.raw_text:
                 self._timings = replace(self._timings, first_token=now)
@@ -207,13 +212,11 @@ class _Answering:
         if sentence not in self._notices:
             self._notices.append(sentence)
 
-    def _prediction(self, part: "_Part | None" = None) -> Prediction:
-        """What is known now: the answers so far and the one being written."""
-        texts, raw_texts, regions = list(self._texts), list(self._raw_texts), list(self._regions)
-        if part is not None:
-            texts.append(part.text)
-            raw_texts.append(part.raw_text)
-            regions += part.regions
+    def _prediction(self, parts: "Sequence[_Part]" = ()) -> Prediction:
+        """What is known now: the answers so far and those being written."""
+        texts = [*self._texts, *(part.text for part in parts)]
+        raw_texts = [*self._raw_texts, *(part.raw_text for part in parts)]
+        regions = [*self._regions, *(region for part in parts for region in part.regions)]
         return Prediction(
             task=self._request.task.id,
             checkpoint=self._engine.loaded.checkpoint.name,
@@ -222,7 +225,7 @@ class _Answering:
             regions=tuple(regions),
             raw_text="\n".join(raw_texts),
             stage=self._stage,
-            is_draft=part is not None and part.is_draft,
+            is_draft=any(part.is_draft for part in parts),
             is_truncated=self._is_truncated,
             notices=tuple(self._notices),
             timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),

@@ -38,6 +38,7 @@ class Token:
     `text` is empty while a letter that spans several tokens is incomplete. `logprob` comes from the raw logits.
     `bin_probability` is, for a location token, the probability mass within a few bins of the chosen one. Only a
     special token can be a location or a separator: the same characters spelled out by ordinary tokens are text.
+    `answer` is the index of the prompt that is answered, here and in the other events.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Token:
     logprob: float | None = None
     bin_probability: float | None = None
     is_special: bool = False
+    answer: int = 0
 
 
 class Stage(Enum):
@@ -72,14 +74,16 @@ class Draft:
     """The leading beam of a beam search, whole. The final answer need not begin with it."""
 
     tokens: tuple[Token, ...]
+    answer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of every run. Truncated: the token budget ended before the answer did."""
+    """The last event of every answer. Truncated: the token budget ended before the answer did."""
 
     is_truncated: bool
     is_stopped: bool
+    answer: int = 0
 
 
 Event = Progress | Token | Draft | Finished

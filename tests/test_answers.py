@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -81,7 +81,8 @@ def boxes(things: list[Thing]) -> list[Box]:
 class Listener:
     """An engine, and the pool that has it: remembers the prompt and says nothing."""
 
-    max_prompt_tokens, max_answer_tokens, current_name = 445, 1024, "florence-2-base"
+    max_prompt_tokens, max_answer_tokens, max_prompts = 445, 1024, 8
+    current_name = "florence-2-base"
 
     def __init__(self) -> None:
         self.loaded = SimpleNamespace(
@@ -97,10 +98,10 @@ class Listener:
         return len(text.split())
 
     def generate(
-        self, _image: Any, prompt: str, _decoding: Any, *, stop: threading.Event
+        self, _image: Any, prompts: Sequence[str], _decoding: Any, *, stop: threading.Event
     ) -> Generator[Event, None, None]:
-        self.prompts.append(prompt)
-        yield Finished(is_truncated=False, is_stopped=False)
+        self.prompts += prompts
+        yield from (Finished(is_truncated=False, is_stopped=False, answer=answer) for answer in range(len(prompts)))
 
 
 def form_of(example: Example) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def ask(
     *,
     stop: threading.Event | None = None,
 ) -> list[Event]:
-    return list(engine.generate(image, prompt, decoding, stop=stop))
+    return list(engine.generate(image, [prompt], decoding, stop=stop))
 
 
 def tokens_of(events: Sequence[Event]) -> list[Token]:
@@ -297,6 +298,46 @@ def test_both_caches_stay_within_their_bytes(loaded: LoadedCheckpoint, engine: E
     assert small.image_encodings == 3
 
 
+# --- Several prompts about a picture
+
+REGION = "What does the region <loc_{}><loc_{}><loc_{}><loc_{}> describe?"
+PROMPTS = [OD, CAPTION, REGION.format(100, 100, 400, 400), REGION.format(500, 200, 900, 800), OD]
+
+
+@pytest.mark.parametrize("decoding", BOTH_DECODINGS)
+def test_prompts_in_one_run_are_answered_as_each_alone(
+    engine: Engine, loaded: LoadedCheckpoint, image: InputImage, decoding: Decoding
+) -> None:
+    alone = [tokens_of(ask(engine, image, prompt, decoding)) for prompt in PROMPTS]
+    fresh = Engine(loaded, image_cache_bytes=8_000_000, prompt_cache_bytes=0)
+    events = list(fresh.generate(image, PROMPTS, decoding))
+    assert fresh.image_encodings == 1
+    for answer, expected in enumerate(alone):
+        found = [token for token in tokens_of(events) if token.answer == answer]
+        assert [token.id for token in found] == [token.id for token in expected]
+        assert [token.logprob for token in found] == pytest.approx([token.logprob for token in expected], abs=1e-3)
+    assert sorted(event.answer for event in events if isinstance(event, Finished)) == [0, 1, 2, 3, 4]
+
+
+def test_greedy_answers_are_written_at_the_same_time(engine: Engine, image: InputImage) -> None:
+    steps = Counter()
+    with before(engine.loaded.model.lm_head, steps):
+        events = list(engine.generate(image, PROMPTS))
+    lengths = [sum(token.answer == answer for token in tokens_of(events)) for answer in range(len(PROMPTS))]
+    assert steps.calls == max(lengths)
+    (first, second), *_ = [(event.answer, later.answer) for event, later in pairwise(tokens_of(events))]
+    assert (first, second) == (0, 1)
+
+
+def test_stop_ends_all_answers(engine: Engine, image: InputImage) -> None:
+    stop = threading.Event()
+    with before(engine.loaded.model.lm_head, Counter(at=3, act=stop.set)):
+        events = list(engine.generate(image, PROMPTS, stop=stop))
+    assert [sum(token.answer == answer for token in tokens_of(events)) for answer in range(len(PROMPTS))] == [3] * 5
+    ends = [event for event in events if isinstance(event, Finished)]
+    assert {(event.is_stopped, event.answer) for event in ends} == {(True, answer) for answer in range(5)}
+
+
 # --- Stopping
 
 
@@ -349,7 +390,7 @@ def test_stop_ends_the_wait_for_the_model(engine: Engine, image: InputImage) -> 
     go_on, stop = threading.Event(), threading.Event()
     ask(engine, image, CAPTION)
     with before(engine.loaded.model.lm_head, Counter(at=1, act=lambda: go_on.wait(PATIENCE))):
-        busy = engine.generate(image, CAPTION)
+        busy = engine.generate(image, [CAPTION])
         next(busy)
         threading.Timer(0.05, stop.set).start()
         assert ask(engine, image, stop=stop) == [Finished(is_truncated=False, is_stopped=True)]
@@ -369,7 +410,7 @@ def test_closing_the_generator_returns_at_once_and_ends_the_work_within_a_step(
 
     steps = Counter(at=5, act=hold)
     with before(engine.loaded.model.lm_head, steps):
-        events = engine.generate(image, OD, Decoding(max_new_tokens=200))
+        events = engine.generate(image, [OD], Decoding(max_new_tokens=200))
         next(events)
         assert has_token.wait(PATIENCE)
         worker = next(thread for thread in threading.enumerate() if thread.name == "engine-run")
@@ -383,7 +424,7 @@ def test_closing_the_generator_returns_at_once_and_ends_the_work_within_a_step(
 
 @pytest.mark.usefixtures("endless")
 def test_a_reader_that_stalls_does_not_hold_the_model(engine: Engine, image: InputImage) -> None:
-    stalled = engine.generate(image, OD, Decoding(max_new_tokens=20))
+    stalled = engine.generate(image, [OD], Decoding(max_new_tokens=20))
     next(stalled)
     assert len(tokens_of(ask(engine, image, CAPTION, Decoding(max_new_tokens=5)))) == 5
     assert len(ids_of(list(stalled))) == 20
@@ -532,8 +573,10 @@ def test_an_id_beyond_the_vocabulary_is_no_text(read: Read) -> None:
 
 
 @contextmanager
-def open_run(engine: Engine, *question: Any, stop: threading.Event) -> Iterator[Generator[Event, None, None]]:
-    events = engine.generate(*question, stop=stop)
+def open_run(
+    engine: Engine, image: InputImage, prompt: str, decoding: Decoding, *, stop: threading.Event
+) -> Iterator[Generator[Event, None, None]]:
+    events = engine.generate(image, [prompt], decoding, stop=stop)
     try:
         yield events
     finally:

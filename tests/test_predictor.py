@@ -46,7 +46,7 @@ def inputs_of(task: Task) -> dict[str, Any]:
 class FakeEngine:
     """Says the given answers, one a prompt; remembers what it was asked. `broken` is raised after the first token."""
 
-    max_prompt_tokens, max_answer_tokens = 445, 1024
+    max_prompt_tokens, max_answer_tokens, max_prompts = 445, 1024, 1
 
     def __init__(self, *answers: str, banned: Sequence[str] = (), broken: Exception | None = None) -> None:
         self.loaded = SimpleNamespace(
@@ -60,21 +60,25 @@ class FakeEngine:
         return len(text.split())
 
     def generate(
-        self, image: InputImage, prompt: str, decoding: Decoding, *, stop: threading.Event
+        self, image: InputImage, prompts: Sequence[str], decoding: Decoding, *, stop: threading.Event
     ) -> Generator[Event, None, None]:
-        self.asked.append((image, prompt, decoding))
         yield Progress(Stage.WRITING, 3.0, 2.0)
-        tokens = [Token(t.id, t.text, -0.5, None, t.is_special) for t in grammar.tokenize(next(self._answers))]
+        for answer, prompt in enumerate(prompts):
+            self.asked.append((image, prompt, decoding))
+            yield from self._say(next(self._answers), answer, decoding, stop)
+
+    def _say(self, text: str, answer: int, decoding: Decoding, stop: threading.Event) -> Generator[Event, None, None]:
+        tokens = [Token(t.id, t.text, -0.5, None, t.is_special, answer) for t in grammar.tokenize(text)]
         if decoding.num_beams > 1:
-            yield from (Draft(tuple(tokens[:length])) for length in range(len(tokens)))
+            yield from (Draft(tuple(tokens[:length]), answer) for length in range(len(tokens)))
         for token in tokens:
             if stop.is_set():
-                yield Finished(is_truncated=False, is_stopped=True)
+                yield Finished(is_truncated=False, is_stopped=True, answer=answer)
                 return
             yield token
             if self._broken is not None:
                 raise self._broken
-        yield Finished(is_truncated=not tokens, is_stopped=False)
+        yield Finished(is_truncated=not tokens, is_stopped=False, answer=answer)
 
 
 class OneEngine:
@@ -232,6 +236,21 @@ def test_the_times_of_several_prompts_are_added() -> None:
 # --- Several prompts in one run
 
 
+def test_answers_that_are_written_together_are_shown_as_they_grow() -> None:
+    class Together(FakeEngine):
+        max_prompts = 8
+
+        def generate(self, *_: Any, **__: Any) -> Generator[Event, None, None]:
+            yield Progress(Stage.WRITING, 3.0, 2.0)
+            for text, answer in (("a", 1), ("car", 0), (" tree", 1)):
+                yield Token(5, text, -0.5, None, is_special=False, answer=answer)
+            yield from (Finished(is_truncated=False, is_stopped=False, answer=answer) for answer in (1, 0))
+
+    predictor = predictor_with(Together())
+    texts = [p.text for p in predictor.run(make_scene(4).image, CATEGORY, regions=[LEFT_HALF, RIGHT_HALF])]
+    assert list(dict.fromkeys(texts)) == ["", "1. \n2. ", "1. \n2. a", "1. car\n2. a", "1. car\n2. a tree"]
+
+
 def test_two_regions_give_two_answers_in_their_order(predictor: Predictor, scene: Scene) -> None:
     truths = {region.label: region for region in examples(scene)[OD].regions}
     umbrella, car = truths["umbrella"], truths["car"]
@@ -345,7 +364,7 @@ class Asked(Exception):
 @contextmanager
 def only_asking(engine: Engine) -> Iterator[None]:
     def tell(_module: object, inputs: tuple[torch.Tensor, ...]) -> None:
-        raise Asked(inputs[0][0].tolist())
+        raise Asked(inputs[0].tolist())
 
     hook = engine.loaded.model.get_input_embeddings().register_forward_pre_hook(tell)
     try:

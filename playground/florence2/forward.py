@@ -26,7 +26,7 @@ class Forward:
     def __init__(self, model: Any, *, eight_bits: bool) -> None:
         self._model = model
         is_cpu = model.device.type == "cpu"
-        pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()
+        pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self._tower = VisionTower(model.model.vision_tower, pack=pack) if is_cpu else None
         self._encoder = Encoder(model, pack=pack)
         self.decoder = Decoder(model, int8, torch.float32) if eight_bits else Decoder(model, full, model.dtype)
@@ -36,8 +36,9 @@ class Forward:
         if self._tower is None:
             with _checking(list(self._model.model.vision_tower.modules()), check):
                 features: torch.Tensor = self._model.get_image_features(pixel_values).pooler_output
-            return features
-        return self._model.model.multi_modal_projector(self._tower(pixel_values, check))
+        else:
+            features = self._model.model.multi_modal_projector(self._tower(pixel_values, check))
+        return features
 
     def encode_prompts(self, inputs: torch.Tensor, mask: torch.Tensor | None, check: Check) -> torch.Tensor:
         """Return the hidden states of features and embedded prompts; see `Encoder`."""

@@ -51,7 +51,8 @@ class Encoder:
         """
         batch, positions, _ = inputs.shape
         mask = None if mask is None else mask[:, None, None]
-        rows = self._norm(inputs + self._positions(inputs[:, :, -1]))  # which takes of these only their shape
+        places = self._positions(inputs[:, :, -1])  # which takes of these only their shape
+        rows: torch.Tensor = self._norm(inputs + places)
         for layer in self._layers:
             check()
             queries, keys, values = layer.attend(rows).view(batch, positions, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
@@ -101,7 +102,7 @@ class _DecoderLayer:
 def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
     """Return one product instead of several with the same rows."""
     weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
-    joined = torch.nn.Linear(*weight.shape[::-1], device="meta")
+    joined = torch.nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     joined.weight, joined.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
     return joined
 

@@ -23,7 +23,7 @@ class _Mlp:
         self._num_rows = max(1, _MLP_NUMBERS // module.fc1.out_features)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self._narrow(self._widen(some)) for some in rows.split(self._num_rows)])
+        return torch.cat([self._narrow(self._widen(some)) for some in torch.split(rows, self._num_rows)])
 
 
 class _Attention:

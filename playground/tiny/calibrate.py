@@ -96,7 +96,7 @@ def answer(engine: Engine, count: int) -> Iterator[Answered]:
         image = read_image(harm(scene, seed) if seed % 2 else scene.image)
         truth = examples(scene)
         for task in TASKS:
-            events = engine.generate(image, get_task(task).prompt)
+            events = engine.generate(image, [get_task(task).prompt])
             tokens = tuple(event for event in events if isinstance(event, Token))
             yield Answered(task, tokens, scene.resolution_wh, truth[task].regions)
 
