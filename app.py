@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from playground.errors import PlaygroundError, SettingsInvalid
-from playground.settings import Settings
+from playground.settings import PRECISIONS, Settings
 
 
 def read_settings(arguments: list[str], environ: dict[str, str]) -> Settings:
@@ -19,6 +19,8 @@ def read_settings(arguments: list[str], environ: dict[str, str]) -> Settings:
                         help="florence-2-base, florence-2-base-ft, florence-2-large, florence-2-large-ft, "
                              "tiny-florence2, a hub id of a fine-tune, or a folder")  # fmt: skip
     parser.add_argument("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--precision", default=settings.precision, choices=PRECISIONS, help="of the numbers; auto is "
+                        "the fastest that keeps the answers")
     parser.add_argument("--host", default=settings.host, help="address to listen on, such as 0.0.0.0")
     parser.add_argument("--port", default=settings.port, type=int, help="port to listen on; 7860 or the next free one")
     parser.add_argument("--offline", default=settings.offline, action="store_true", help="contact nobody")

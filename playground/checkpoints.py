@@ -5,7 +5,7 @@ transformers: the page is served before they are.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,11 @@ class Placement:
     device_title: str  # "CPU", "GPU (NVIDIA L4)"
     dtype: str  # "float32", "bfloat16" or "float16"
     reason: str
-
-    @property
-    def reads_eight_bits(self) -> bool:
-        """Whether the decoder reads its weights as 8-bit integers: a token is bound by the memory."""
-        return self.device == "cpu" and self.dtype == "bfloat16"
+    eight_bits: bool = False  # the weights that are read for each token; a token is bound by the memory
 
     def __str__(self) -> str:
-        return f"{self.device_title}, {self.dtype} ({self.reason})"
+        weights = ", 8-bit weights for the text" if self.eight_bits else ""
+        return f"{self.device_title}, {self.dtype}{weights} ({self.reason})"
 
 
 @dataclass(frozen=True)
@@ -71,22 +68,42 @@ def choose_device(requested: str) -> str:
     return requested
 
 
-def choose_placement(requested: str, *, num_parameters: int) -> Placement:
-    """Choose the device and the number format of a model of this size. Raises SettingsInvalid as `choose_device`."""
+def choose_placement(requested: str, *, num_parameters: int, precision: str = "auto") -> Placement:
+    """Choose the device and the number format of a model of this size; `precision` is one of settings.PRECISIONS.
+
+    Raises SettingsInvalid as `choose_device` does, and for a precision that the device does not have.
+    """
     import torch
 
     device = choose_device(requested)
     if device.startswith("cuda"):
         title = f"GPU ({torch.cuda.get_device_name(device)})"
-        return Placement(device, title, "float16", "the format of the published weights")
-    if device == "mps":
-        return Placement(device, "GPU (Apple)", "float32", "the safe format on this chip")
+        chosen = Placement(device, title, "float16", "the format of the published weights")
+        formats = ("float32", "bfloat16", "float16")
+    elif device == "mps":
+        chosen = Placement(device, "GPU (Apple)", "float32", "the safe format on this chip")
+        formats = ("float32", "float16")
+    else:
+        chosen = _choose_for_cpu(num_parameters)
+        formats = ("float32", "bfloat16", "int8")
+    if precision == "auto":
+        return chosen
+    if precision not in formats:
+        raise SettingsInvalid(
+            f"The precision {precision!r} is not for the {chosen.device_title}. Give --precision auto, or one of "
+            f"{', '.join(formats)}."
+        )
+    dtype = "bfloat16" if precision == "int8" else precision
+    return replace(chosen, dtype=dtype, eight_bits=precision == "int8", reason="as asked for")
+
+
+def _choose_for_cpu(num_parameters: int) -> Placement:
     # A small model is bound by the overhead of each call, not by its products.
     if num_parameters < 50_000_000:
-        return Placement(device, "CPU", "float32", "a small model gains nothing from fewer bits")
+        return Placement("cpu", "CPU", "float32", "a small model gains nothing from fewer bits")
     if cpu_multiplies_bfloat16():
-        return Placement(device, "CPU", "bfloat16", "this processor multiplies bfloat16 natively")
-    return Placement(device, "CPU", "float32", "this processor does not multiply bfloat16 natively")
+        return Placement("cpu", "CPU", "bfloat16", "this processor multiplies bfloat16 natively", eight_bits=True)
+    return Placement("cpu", "CPU", "float32", "this processor does not multiply bfloat16 natively")
 
 
 def cpu_multiplies_bfloat16() -> bool:
@@ -100,26 +117,28 @@ def cpu_multiplies_bfloat16() -> bool:
 # --- Loading
 
 
-def load(checkpoint: Checkpoint, folder: Path, *, device: str = "auto") -> LoadedCheckpoint:
+def load(
+    checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precision: str = "auto"
+) -> LoadedCheckpoint:
     """Load the files of `folder` as `checkpoint`. Runs no code of the checkpoint and touches no network.
 
-    Raises CheckpointUnavailable for anything that would make the answers wrong, SettingsInvalid for the device.
+    Raises CheckpointUnavailable for anything that would make the answers wrong, SettingsInvalid as `choose_placement`.
     """
     check_folder(checkpoint, folder)
     try:
-        return _load(checkpoint, folder, device)
+        return _load(checkpoint, folder, device, precision)
     except PlaygroundError:
         raise
     except Exception as error:
         raise CheckpointUnavailable(_explain(error, checkpoint, folder)) from error
 
 
-def _load(checkpoint: Checkpoint, folder: Path, device: str) -> LoadedCheckpoint:
+def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
     import torch
     from transformers import Florence2ForConditionalGeneration, Florence2Processor
     from transformers.utils import logging
 
-    placement = choose_placement(device, num_parameters=_count_parameters(folder))
+    placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
     # The pictures are resized by Pillow, as in Microsoft's samples, whether or not torchvision is installed.
     processor: Any = Florence2Processor.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False, backend="pil"

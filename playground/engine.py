@@ -100,11 +100,19 @@ class Engine:
     the picture's digest and the prompt are key enough: checkpoint, revision and dtype never change within it.
     """
 
-    def __init__(self, loaded: LoadedCheckpoint, *, image_cache_bytes: int, prompt_cache_bytes: int) -> None:
+    def __init__(
+        self,
+        loaded: LoadedCheckpoint,
+        *,
+        image_cache_bytes: int,
+        prompt_cache_bytes: int,
+        rules: type[ChoiceRules] = ChoiceRules,
+    ) -> None:
         self.loaded = loaded
+        self._rules = rules
         self.image_encodings = 0
         self._model = loaded.model
-        self._forward = Forward(loaded.model, eight_bits=loaded.placement.reads_eight_bits)
+        self._forward = Forward(loaded.model, eight_bits=loaded.placement.eight_bits)
         self._tokenizer = loaded.tokenizer
         self._pieces = loaded.tokenizer.convert_ids_to_tokens(range(len(loaded.tokenizer)))
         # Not all tokenizers mark the task tokens as special; a fine-tune's added words are none.
@@ -206,7 +214,7 @@ class Engine:
         run.raise_if_stopped()
         num_new_tokens = max(1, min(run.decoding.max_new_tokens, self.max_answer_tokens))
         config = self._generation_config(run.decoding.num_beams, num_new_tokens)
-        if run.decoding.num_beams == 1 and (rules := ChoiceRules.of(config)):
+        if run.decoding.num_beams == 1 and (rules := self._rules.of(config)):
             self._decode_greedily(run, states, rules, num_new_tokens)
             return
         search = self._decode_by_generate if run.decoding.num_beams == 1 else self._search_beams

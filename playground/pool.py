@@ -303,7 +303,8 @@ class Pool:
         title = entry.checkpoint.title
         self._make_room(entry)
         self._set(entry, State.LOADING, f"Loading {title}.")
-        loaded = self._steps.load(entry.checkpoint, folder, device=self._settings.device)
+        settings = self._settings
+        loaded = self._steps.load(entry.checkpoint, folder, device=settings.device, precision=settings.precision)
         engine = self._make_engine(loaded)
         message = f"{title} · {loaded.placement}{'. ' if loaded.notice else ''}{loaded.notice}"
         with self._changed:

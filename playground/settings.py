@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from playground.errors import SettingsInvalid
 
 PREFIX = "PLAYGROUND_"
+PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")  # int8: bfloat16, and 8-bit weights for the text
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 
@@ -17,6 +18,7 @@ class Settings:
 
     checkpoint: str = ""  # catalogue name, hub id or folder; empty: chosen at the start
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
+    precision: str = "auto"  # one of PRECISIONS
     host: str = ""  # empty: gradio's own default, which GRADIO_SERVER_NAME sets
     port: int = 0  # 0: gradio's own default, which GRADIO_SERVER_PORT sets
     offline: bool = False  # contact nobody

@@ -59,7 +59,7 @@ class World:
         self.local.add(checkpoint.name)
         return Path(checkpoint.name)
 
-    def load(self, checkpoint: Checkpoint, _folder: Path, *, device: str) -> LoadedCheckpoint:
+    def load(self, checkpoint: Checkpoint, _folder: Path, *, device: str, **_: Any) -> LoadedCheckpoint:
         self.loads.append(checkpoint.name)
         self._pass(checkpoint.name)
         placement = Placement(device, "GPU (Test)", "float32", "because the test says so")

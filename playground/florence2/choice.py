@@ -39,17 +39,24 @@ class ChoiceRules:
     def __post_init__(self) -> None:
         self._take(self.start)
 
+    @property
+    def length(self) -> int:
+        """How many tokens there are so far, with the one that every answer starts with."""
+        return len(self._ids)
+
     def choose(self, logits: torch.Tensor) -> int:
         """Return the next token, given its logits of shape (vocabulary,), which stay as they are."""
-        banned = self._followers.get(self._before(), [])
-        if self.forced_first is not None and len(self._ids) == 1:
-            token_id = self.forced_first
-        elif banned:
-            token_id = int(logits.index_fill(0, torch.tensor(banned, device=logits.device), -torch.inf).argmax())
-        else:
-            token_id = int(logits.argmax())
+        token_id = self.best(logits)
         self._take(token_id)
         return token_id
+
+    def best(self, logits: torch.Tensor) -> int:
+        """Return the most probable token that the rules allow."""
+        if self.forced_first is not None and self.length == 1:
+            return self.forced_first
+        if banned := self._followers.get(self._before()):
+            logits = logits.index_fill(0, torch.tensor(banned, device=logits.device), -torch.inf)
+        return int(logits.argmax())
 
     def _take(self, token_id: int) -> None:
         if 0 < self.ngram_size <= len(self._ids) + 1:

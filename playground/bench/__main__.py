@@ -1,0 +1,206 @@
+"""Measure the playground beside the plain transformers pipeline, in one run.
+
+    python -m playground.bench
+
+Prints how long each takes for what, the ratios, how near the machine's own limit ours is, and one line of JSON.
+`--check` instead prints whether the chosen precision keeps the answers, and `--concurrency N` drives the live app.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playground import catalogue, hub
+from playground.bench.paths import FIRST_TASK, SECOND_TASK, Ours, Plain, Times, Worker
+from playground.errors import CheckpointUnavailable, PlaygroundError
+from playground.settings import PRECISIONS
+
+_CHECK_SCENES = 200
+_QUESTIONS_PER_USER = 5
+
+# What is printed, in the order of an answer.
+_ROWS = {
+    "encode_image": "encode picture, ms", "encode_prompt": "encode prompt, ms", "first_token": "first token, ms",
+    "first_region": "first region, ms", "per_token": "per token, ms", "total": "first task, ms",
+    "second_total": "second task, same picture, ms",
+}  # fmt: skip
+_GREEDY, _CAREFUL = 1, 3  # beams
+
+
+@dataclass
+class Column:
+    """The times of one way to an answer, round by round."""
+
+    title: str
+    num_beams: int
+    worker: Worker
+    rounds: list[Times] = field(default_factory=list)
+
+    def ask(self, seed: int, task: str) -> None:
+        """Ask the first task and another one about the same picture, and keep the times."""
+        first = self.worker.ask(seed, task, self.num_beams)
+        second = self.worker.ask(seed, SECOND_TASK, self.num_beams)
+        self.rounds.append(first | {"second_total": second["total"]})
+
+    def median(self, name: str) -> float:
+        return statistics.median(times[name] for times in self.rounds)
+
+    def cell(self, name: str) -> str:
+        values = [times[name] for times in self.rounds]
+        return f"{self.median(name):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+    def medians(self) -> dict[str, float]:
+        return {name: round(self.median(name), 2) for name in _ROWS}
+
+
+def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, Any]:
+    """Let both paths answer in turn, print the table, and return what was measured."""
+    ours, plain = Worker(Ours, folder, precision), Worker(Plain, folder)
+    columns = [
+        Column("ours", _GREEDY, ours), Column("plain", _CAREFUL, plain), Column("plain, greedy", _GREEDY, plain),
+    ]  # fmt: skip
+    for seed in range(rounds + 1):  # the first one warms up
+        for column in columns:
+            column.ask(seed, task)
+        _progress(f"round {seed} of {rounds}")
+    for column in columns:
+        del column.rounds[0]
+    starts = {"ours": ours.ready_ms, "plain": plain.ready_ms}
+    peaks = {"ours": ours.close(), "plain": plain.close()}
+    measured = {
+        "placement": ours.placement,
+        "rounds": rounds,
+        **{column.title: column.medians() for column in columns},
+        "start_to_ready_ms": {name: round(value) for name, value in starts.items()},
+        "peak_memory_mb": {name: round(value / 1e6) for name, value in peaks.items()},
+        "ratios": _ratios(*columns, peak_memory=peaks["ours"] / peaks["plain"]),
+    }
+    _print_table(columns, measured)
+    return measured
+
+
+def _ratios(ours: Column, plain: Column, greedy: Column, *, peak_memory: float) -> dict[str, float]:
+    ratios = {
+        "first_task": plain.median("total") / ours.median("total"),
+        "second_task": plain.median("second_total") / ours.median("second_total"),
+        "first_region": plain.median("total") / ours.median("first_region"),
+        "greedy_first_task": greedy.median("total") / ours.median("total"),
+        "decode_ms_per_token": greedy.median("per_token") / ours.median("per_token"),
+        "peak_memory": peak_memory,
+    }
+    return {name: round(value, 2) for name, value in ratios.items()}
+
+
+def _print_table(columns: Sequence[Column], measured: dict[str, Any]) -> None:
+    print(f"{'median (least to most)':32}" + "".join(f"{column.title:>28}" for column in columns))
+    for name, title in _ROWS.items():
+        print(f"{title:32}" + "".join(f"{column.cell(name):>28}" for column in columns))
+    for title in ("start_to_ready_ms", "peak_memory_mb"):
+        print(f"{title.replace('_', ' '):32}" + "".join(f"{measured[title][name]:>28}" for name in ("ours", "plain")))
+    print(f"\nours: {measured['placement']}")
+    for name, value in measured["ratios"].items():
+        print(f"{name:32}{value:8.2f}")
+
+
+def share_of_limit(folder: Path, measured: dict[str, Any]) -> dict[str, float]:
+    """Print what the machine could do at best, and return how much of it our path reaches."""
+    import torch
+    from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
+
+    from playground.bench import limits
+
+    with torch.device("meta"):
+        model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(folder))
+    images: Any = Florence2Processor.from_pretrained(folder).image_processor
+    format_, eight_bits = measured["placement"].split(", ")[1].split(" ")[0], "8-bit" in measured["placement"]
+    dtype = getattr(torch, format_)
+    device = "cuda" if "GPU" in measured["placement"] else "cpu"
+    best = limits.measure(dtype, device)
+    flops = limits.vision_flops(model, images.size["height"])
+    size = 1 if eight_bits else dtype.itemsize
+    read = limits.token_bytes(model, size, images.image_seq_length, 4 if eight_bits else dtype.itemsize)
+    floors = {"vision": 1000 * flops / best.flops, "decoding": 1000 * read / best.bandwidth}
+    print(f"\nproducts {best.flops / 1e9:.0f} GFLOP/s, memory {best.bandwidth / 1e9:.1f} GB/s: at best "
+          f"{floors['vision']:.0f} ms a picture ({flops / 1e9:.0f} GFLOP), "
+          f"{floors['decoding']:.2f} ms a token ({read / 1e6:.0f} MB)")  # fmt: skip
+    ours = measured["ours"]
+    return {
+        "vision": round(floors["vision"] / ours["encode_image"], 3),
+        "decoding": round(floors["decoding"] / ours["per_token"], 3),
+    }
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _check(precision: str) -> bool:
+    from playground.bench import check
+
+    kept = check.loss_of_map(precision, _CHECK_SCENES) | check.agreement(precision)
+    for name, value in kept.items():
+        print(f"{name:32}{value:10.4f}")
+    passes = (
+        kept["loss of mAP"] <= check.MAX_LOSS_OF_MAP
+        and kept["same first choice"] >= check.MIN_AGREEMENT
+        and kept["relative logit error"] <= check.MAX_LOGIT_ERROR
+    )
+    print(f"{precision} {'keeps' if passes else 'does not keep'} the answers.")
+    print(json.dumps({"precision": precision, "passes": passes, **kept}))
+    return passes
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(prog="python -m playground.bench", description="Measure how fast it answers.")
+    parser.add_argument("--checkpoint", metavar="NAME | FOLDER", default="",
+                        help="the weights; without it, a Florence-2-base of the true size with random ones")  # fmt: skip
+    parser.add_argument("--task", default=FIRST_TASK, help="the first task about each picture")
+    parser.add_argument("--against", choices=("plain",), default="plain", help="the transformers pipeline")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of our path")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the line of JSON to a file too")
+    parser.add_argument("--check", action="store_true", help="only print whether a precision keeps the answers")
+    parser.add_argument("--concurrency", type=int, metavar="N", help="only drive the live app with so many users")
+    chosen = parser.parse_args(arguments)
+    if chosen.rounds < 1 or (chosen.concurrency is not None and chosen.concurrency < 1):
+        parser.error("--rounds and --concurrency must be at least 1.")
+    try:
+        folder = _folder(chosen.checkpoint)
+        if chosen.check:
+            sys.exit(0 if _check("int8" if chosen.precision == "auto" else chosen.precision) else 1)
+        if chosen.concurrency:
+            from playground.bench import users
+
+            report: dict[str, Any] = {"users": chosen.concurrency}
+            report |= users.drive(str(folder), chosen.concurrency, _QUESTIONS_PER_USER)
+        else:
+            report = compare(folder, chosen.task, chosen.rounds, chosen.precision)
+            report["limit_share"] = share_of_limit(folder, report)
+    except PlaygroundError as error:
+        parser.error(str(error))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(report))
+
+
+def _folder(name: str) -> Path:
+    """Return the folder of a checkpoint that is on this machine. Raises CheckpointUnavailable."""
+    if not name:
+        from playground.bench.skeleton import skeleton
+
+        return skeleton()
+    checkpoint = catalogue.resolve(name)
+    folder = hub.find_local(checkpoint)
+    if folder is None:
+        raise CheckpointUnavailable(hub.how_to_get(checkpoint))
+    return folder
+
+
+if __name__ == "__main__":
+    main()

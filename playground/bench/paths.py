@@ -1,0 +1,225 @@
+"""The two ways to an answer that are compared, each in a process of its own.
+
+Both are made to write the same published answer, token for token, so that neither says more than the other.
+"""
+
+import multiprocessing
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FIRST_TASK, SECOND_TASK = "<REGION_PROPOSAL>", "<OD>"
+
+# What Florence-2-base finds in australia.jpg of huggingface.co/datasets/huggingface/documentation-images, with three
+# beams: ten boxes, as recorded in transformers' integration tests of Florence-2.
+RESOLUTION_WH = (1300, 876)
+ANSWER_BINS = (
+    0, 0, 998, 711, 0, 0, 419, 673, 0, 64, 364, 672, 764, 0, 998, 665, 525, 545, 921, 763, 163, 133, 365, 423, 0, 65,
+    71, 658, 955, 148, 998, 661, 806, 675, 890, 759, 567, 678, 646, 761,
+)  # fmt: skip
+
+Times = dict[str, float]  # milliseconds, by what took them
+
+
+def picture(seed: int) -> Image.Image:
+    """Return a picture that no path has seen: its content does not matter to the time."""
+    noise = np.random.default_rng(seed).integers(0, 256, (*RESOLUTION_WH[::-1], 3), np.uint8)
+    return Image.fromarray(noise)
+
+
+class Plain:
+    """Microsoft's sample code: float32 on a CPU, float16 on a GPU, `generate`, everything anew for every question."""
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        from transformers import Florence2ForConditionalGeneration, Florence2Processor
+
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.float16 if self._device == "cuda" else torch.float32
+        self._processor: Any = Florence2Processor.from_pretrained(folder)
+        model: Any = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+        self._model = model.to(self._device).eval()
+        self._answer = answer_ids(self._processor.tokenizer)
+
+    def ask(self, image: Image.Image, task: str, num_beams: int) -> Times:
+        """Answer a question; returns the times."""
+        import torch
+        from transformers import LogitsProcessor, LogitsProcessorList
+
+        answer, watch = self._answer, _Watch()
+
+        class Forced(LogitsProcessor):
+            def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+                watch.mark("first_token")
+                forced = torch.full_like(scores, -1e4)
+                forced[:, answer[input_ids.shape[1] - 1]] = 0
+                return forced
+
+        with watch.over(self._model.model.vision_tower, "encode_image"), \
+             watch.over(self._model.get_encoder(), "encode_prompt"), torch.inference_mode():  # fmt: skip
+            inputs = self._processor(text=task, images=image, return_tensors="pt").to(self._device, self._model.dtype)
+            ids = self._model.generate(
+                input_ids=inputs["input_ids"], pixel_values=inputs["pixel_values"], max_new_tokens=len(answer),
+                num_beams=num_beams, logits_processor=LogitsProcessorList([Forced()]),
+            )  # fmt: skip
+            text = self._processor.batch_decode(ids, skip_special_tokens=False)[0]
+            self._processor.post_process_generation(text, task=task, image_size=image.size)
+        watch.mark("total")
+        times = watch.times | {"first_region": watch.times["total"]}
+        return times | {"per_token": (times["total"] - times["first_token"]) / (len(answer) - 1)}
+
+
+class _Watch:
+    """Times since the beginning, and how long modules took."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.times: Times = {}
+
+    def mark(self, name: str) -> None:
+        self.times.setdefault(name, (time.perf_counter() - self._began) * 1000)
+
+    @contextmanager
+    def over(self, module: Any, name: str) -> Iterator[None]:
+        began = 0.0
+
+        def begin(*_: object) -> None:
+            nonlocal began
+            began = time.perf_counter()
+
+        def end(*_: object) -> None:
+            self.times[name] = (time.perf_counter() - began) * 1000
+
+        hooks = [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+class Ours:
+    """The playground's predictor, as the page asks it."""
+
+    def __init__(self, folder: Path, precision: str = "auto") -> None:
+        from playground import catalogue, checkpoints
+        from playground.engine import Engine
+        from playground.florence2.choice import ChoiceRules
+        from playground.predictor import Predictor
+        from playground.settings import Settings
+
+        megabyte, settings = 1_000_000, Settings()
+        loaded = checkpoints.load(catalogue.resolve(str(folder)), folder, precision=precision)
+        answer = answer_ids(loaded.tokenizer)
+
+        class Recorded(ChoiceRules):
+            def best(self, logits: Any) -> int:
+                super().best(logits)  # for its time
+                return answer[self.length - 1]
+
+        engine = Engine(
+            loaded,
+            image_cache_bytes=settings.image_cache_megabytes * megabyte,
+            prompt_cache_bytes=settings.prompt_cache_megabytes * megabyte,
+            rules=Recorded,
+        )
+        self._predictor = Predictor(OneEngine(engine))  # type: ignore[arg-type]
+        self._num_tokens = len(answer)
+        self.placement = str(loaded.placement)
+
+    def ask(self, image: Image.Image, task: str, num_beams: int) -> Times:
+        """Answer a question; returns the times."""
+        decoding = "greedy" if num_beams == 1 else "careful"
+        began = time.perf_counter()
+        prediction = self._predictor.predict(image, task, decoding=decoding)
+        total = (time.perf_counter() - began) * 1000
+        said = {name: value for name, value in vars_of(prediction.timings).items() if value is not None}
+        per_token = (said["total"] - said["first_token"]) / (self._num_tokens - 1)
+        return said | {"total": total, "per_token": per_token}
+
+
+def vars_of(timings: Any) -> dict[str, float | None]:
+    """Return the fields of a dataclass with slots."""
+    return {name: getattr(timings, name) for name in timings.__slots__}
+
+
+class OneEngine:
+    """A pool of one engine that is there already."""
+
+    current_name = ""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def acquire(self, _name: str, *, cancelled: Callable[[], bool]) -> Iterator[Any]:  # noqa: ARG002
+        yield self._engine
+
+
+def answer_ids(tokenizer: Any) -> list[int]:
+    """Return the tokens of the answer, after the one that every answer starts with."""
+    text = "<s>" + "".join(f"<loc_{bin_}>" for bin_ in ANSWER_BINS) + "</s>"
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+# --- Processes
+
+
+class Worker:
+    """A path in a process of its own; `ready_ms` is how long it took from nothing until it could answer."""
+
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        began = time.perf_counter()
+        self._process = context.Process(target=_work, args=(theirs, make, arguments), daemon=True)
+        self._process.start()
+        self.placement: str = self._receive()
+        self.ready_ms = (time.perf_counter() - began) * 1000
+
+    def ask(self, seed: int, task: str, num_beams: int) -> Times:
+        """Have a question about the picture of a seed answered."""
+        self._pipe.send((seed, task, num_beams))
+        times: Times = self._receive()
+        return times
+
+    def close(self) -> int:
+        """End the process; returns the most memory that it held, in bytes."""
+        self._pipe.send(None)
+        peak: int = self._receive()
+        self._process.join()
+        return peak
+
+    def _receive(self) -> Any:
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            raise RuntimeError("A process of the benchmark has ended; what it said stands above.") from None
+
+
+def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    path = make(*arguments)
+    pipe.send(getattr(path, "placement", "plain transformers"))
+    while (question := pipe.recv()) is not None:
+        seed, *rest = question
+        pipe.send(path.ask(picture(seed), *rest))
+    pipe.send(peak_memory())
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process held in memory so far."""
+    if sys.platform == "linux":  # getrusage would count what the parent held when it started this process
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

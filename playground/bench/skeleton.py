@@ -1,0 +1,107 @@
+"""A Florence-2-base of the true size with random weights: for measuring time and memory where the real one is not.
+
+Its shapes, its token ids and its rules of generation are the published ones, so that a step costs what it costs there.
+Its vocabulary is not, beyond the words of the prompts: what it says is noise anyhow.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    BartConfig,
+    CLIPImageProcessorPil,
+    Florence2Config,
+    Florence2ForConditionalGeneration,
+    Florence2Processor,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
+
+from playground.locations import NUM_BINS, location_token
+from playground.tasks import TASK_TOKENS, get_task
+
+# The numbers below: config.json, generation_config.json, preprocessor_config.json and tokenizer.json of
+# huggingface.co/florence-community/Florence-2-base.
+_VOCABULARY, _MASK, _IMAGE, _ROWS = 50_264, 50_264, 51_289, 51_328
+_SIDE, _IMAGE_TOKENS, _POSITIONS = 768, 577, 1024
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_BEFORE_LOCATIONS = ("<od>", "</od>", "<ocr>", "</ocr>")
+_AFTER_LOCATIONS = (
+    "<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>", "<seg>", "</seg>",
+    "<sep>", "<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>", "<proposal>",
+    "</proposal>", "<poly>", "</poly>", "<and>", "<image>",
+)  # fmt: skip
+_POST_PROCESSING = (
+    "pure_text", "description_with_bboxes", "description_with_polygons", "polygons", "bboxes",
+    "description_with_bboxes_or_polygons",
+)  # fmt: skip
+
+
+def skeleton() -> Path:
+    """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds)."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "florence-2-playground" / "skeleton-base"
+    if not (folder / "processor_config.json").is_file():
+        _write(folder)
+    return folder
+
+
+def _write(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    text = BartConfig(
+        vocab_size=_ROWS, d_model=768, encoder_layers=6, decoder_layers=6, encoder_attention_heads=12,
+        decoder_attention_heads=12, encoder_ffn_dim=3072, decoder_ffn_dim=3072, max_position_embeddings=_POSITIONS,
+        bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+    )  # fmt: skip
+    vision = Florence2VisionConfig(projection_dim=768)  # its other defaults are those of the base model
+    config = Florence2Config(text_config=text.to_dict(), vision_config=vision.to_dict(), image_token_id=_IMAGE)
+    model = Florence2ForConditionalGeneration(config).half()  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2, forced_bos_token_id=0,
+        forced_eos_token_id=2, num_beams=3, no_repeat_ngram_size=3, early_stopping=True,
+    )  # fmt: skip
+    model.save_pretrained(folder)
+    size = {"height": _SIDE, "width": _SIDE}
+    images = CLIPImageProcessorPil(
+        size=size, crop_size=size, do_center_crop=False, resample=3, image_mean=_MEAN, image_std=_STD
+    )
+    images.image_seq_length = _IMAGE_TOKENS  # type: ignore[attr-defined]
+    kinds = {"ocr": {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0},
+             "phrase_grounding": {"banned_grounding_tokens": []}, **{kind: {} for kind in _POST_PROCESSING}}  # fmt: skip
+    Florence2Processor(images, _tokenizer(), post_processor_config=kinds).save_pretrained(folder)
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    """Return a byte-level tokenizer whose special tokens have the published ids and that knows the prompts' words."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *letters])}
+    merges = []
+    for start, letter in _prefixes():
+        if start + letter not in vocabulary:
+            vocabulary[start + letter] = len(vocabulary)
+            merges.append((start, letter))
+    for index in range(len(vocabulary), _VOCABULARY):
+        vocabulary[f"filler {index}"] = index
+    vocabulary["<mask>"] = _MASK
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    locations = [location_token(bin_) for bin_ in range(NUM_BINS)]
+    own = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS]
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in own])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_max_length=_POSITIONS, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>",
+        extra_special_tokens={"image_token": "<image>"},
+    )  # fmt: skip
+
+
+def _prefixes() -> list[tuple[str, str]]:
+    """Return how each word of the prompts grows letter by letter: all but its last letter, and that."""
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
+    words = [word for task in sorted(TASK_TOKENS) for word, _ in split(get_task(task).prompt)]
+    return [(word[:length], word[length]) for word in words for length in range(1, len(word))]
