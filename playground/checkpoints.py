@@ -79,13 +79,13 @@ def choose_placement(requested: str, *, num_parameters: int, precision: str = "a
     if device.startswith("cuda"):
         title = f"GPU ({torch.cuda.get_device_name(device)})"
         chosen = Placement(device, title, "float16", "the format of the published weights")
-        formats = ("float32", "bfloat16", "float16")
+        formats = ["float32", "bfloat16", "float16"]
     elif device == "mps":
         chosen = Placement(device, "GPU (Apple)", "float32", "the safe format on this chip")
-        formats = ("float32", "float16")
+        formats = ["float32", "float16"]
     else:
         chosen = _choose_for_cpu(num_parameters)
-        formats = ("float32", "bfloat16", "int8")
+        formats = ["float32", "bfloat16", "int8"]
     if precision == "auto":
         return chosen
     if precision not in formats:

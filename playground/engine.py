@@ -232,9 +232,9 @@ class Engine:
             features, image_ms = self._encode_image(run)
             run.events.put(Progress(Stage.ENCODING_PROMPT, image_ms))
             started = time.perf_counter()
-            for prompt, hidden_states in zip(missing, self._encode_prompts(run, features, missing), strict=True):
-                self._encoder_hidden_states.put((run.image.digest, prompt), hidden_states)
-                known[prompt] = hidden_states
+            for prompt, new in zip(missing, self._encode_prompts(run, features, missing), strict=True):
+                self._encoder_hidden_states.put((run.image.digest, prompt), new)
+                known[prompt] = new
             prompt_ms = _milliseconds_since(started)
         run.events.put(Progress(Stage.WRITING, image_ms, prompt_ms))
         return [hidden_states for prompt in run.prompts if (hidden_states := known[prompt]) is not None]

@@ -72,9 +72,12 @@ runpy.run_path("app.py", run_name="__main__")
     [
         pytest.param([], {}, Settings(), id="nothing said"),
         pytest.param(
-            ["--checkpoint", "a/b", "--device", "cpu", "--host", "0.0.0.0", "--port", "8000", "--offline", "--mcp"],
+            [
+                *("--checkpoint", "a/b", "--device", "cpu", "--precision", "int8"),
+                *("--host", "0.0.0.0", "--port", "8000", "--offline", "--mcp"),
+            ],
             {},
-            Settings(checkpoint="a/b", device="cpu", host="0.0.0.0", port=8000, offline=True, mcp=True),
+            Settings("a/b", "cpu", "int8", "0.0.0.0", 8000, offline=True, mcp=True),
             id="every option",
         ),
         pytest.param(

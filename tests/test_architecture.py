@@ -53,6 +53,12 @@ RANKS = {
     "playground.tiny.figures": 13,
     "playground.tiny.calibrate": 20,
     "playground.tiny.evaluate": 20,
+    "playground.bench.paths": 14,
+    "playground.bench.skeleton": 14,
+    "playground.bench.limits": 14,
+    "playground.bench.users": 15,
+    "playground.bench.check": 21,
+    "playground.bench.__main__": 22,
     "playground.ui.text": 21,
     "playground.ui.viewer": 22,
     "playground.ui.picture": 22,
@@ -90,7 +96,7 @@ def rank(module: str) -> int:
         return RANKS[module]
     if module.startswith("playground.export."):
         return 18  # one file a format; the table of formats in __init__ stands on top of them
-    if module in ("playground.florence2", "playground.tiny", "playground.ui"):
+    if module in ("playground.bench", "playground.florence2", "playground.tiny", "playground.ui"):
         return 0
     raise AssertionError(f"{module} has no rank: give it one here")
 

@@ -33,6 +33,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(device: str) 
 
 
 SMALL, LARGE = 5_800_000, 231_000_000
+EIGHT_BITS = "8-bit weights for the text"
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,9 @@ SMALL, LARGE = 5_800_000, 231_000_000
         pytest.param("cpu", {"avx512_bf16": True}, SMALL, "float32",
                      "CPU, float32 (a small model gains nothing from fewer bits)", id="small model"),
         pytest.param("cpu", {"avx512_bf16": True}, LARGE, "bfloat16",
-                     "CPU, bfloat16 (this processor multiplies bfloat16 natively)", id="AVX-512"),
+                     f"CPU, bfloat16, {EIGHT_BITS} (this processor multiplies bfloat16 natively)", id="AVX-512"),
         pytest.param("cpu", {"avx512_bf16": False, "amx_bf16": True}, LARGE, "bfloat16",
-                     "CPU, bfloat16 (this processor multiplies bfloat16 natively)", id="AMX"),
+                     f"CPU, bfloat16, {EIGHT_BITS} (this processor multiplies bfloat16 natively)", id="AMX"),
         pytest.param("cpu", {"avx2": True}, LARGE, "float32",
                      "CPU, float32 (this processor does not multiply bfloat16 natively)", id="older processor"),
         pytest.param("cuda:1", {}, SMALL, "float16",
@@ -62,6 +63,39 @@ def test_a_placement_says_where_and_in_which_format_and_why(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
     placement = checkpoints.choose_placement(device, num_parameters=num_parameters)
     assert (placement.device, placement.dtype, str(placement)) == (device, dtype, told)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "told"),
+    [
+        pytest.param("cpu", "int8", f"CPU, bfloat16, {EIGHT_BITS} (as asked for)", id="8 bits"),
+        pytest.param("cpu", "float32", "CPU, float32 (as asked for)", id="exact"),
+        pytest.param("cuda:1", "bfloat16", "GPU (NVIDIA L4), bfloat16 (as asked for)", id="GPU"),
+    ],
+)
+def test_a_precision_that_is_asked_for_is_taken(
+    monkeypatch: pytest.MonkeyPatch, device: str, precision: str, told: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(checkpoints, "choose_device", lambda requested: requested)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA L4")
+    assert str(checkpoints.choose_placement(device, num_parameters=SMALL, precision=precision)) == told
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "sentence"),
+    [
+        pytest.param("cpu", "float16", "'float16' is not for the CPU.*one of float32, bfloat16, int8", id="CPU"),
+        pytest.param("mps", "int8", r"'int8' is not for the GPU \(Apple\).*one of float32, float16", id="Apple"),
+    ],
+)
+def test_a_precision_that_the_device_does_not_have_is_refused(
+    monkeypatch: pytest.MonkeyPatch, device: str, precision: str, sentence: str
+) -> None:
+    monkeypatch.setattr(checkpoints, "choose_device", lambda requested: requested)
+    with pytest.raises(SettingsInvalid, match=sentence):
+        checkpoints.choose_placement(device, num_parameters=LARGE, precision=precision)
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,8 @@ def test_the_options_are_those_of_the_command_line(capsys) -> None:
     assert {option for cell in first_cells() for option in re.findall(r"--[a-z-]+", cell)} == accepted
 
 
-@pytest.mark.parametrize("command", re.findall(r"-m (playground\.tiny\..*)", README))
-def test_the_commands_of_the_tiny_model_take_these_options(command: str) -> None:
+@pytest.mark.parametrize("command", re.findall(r"-m (playground\..*)", README))
+def test_the_commands_take_these_options(command: str) -> None:
     module, *arguments = command.split()
     ask_for_help = [sys.executable, "-m", module, "--help"]
     shown = subprocess.run(ask_for_help, check=True, capture_output=True, text=True, cwd=ROOT)

@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(prog="python -m playground.bench", description="Measure how fast it answers.")
     parser.add_argument("--checkpoint", metavar="NAME | FOLDER", default="",
-                        help="the weights; without it, a Florence-2-base of the true size with random ones")  # fmt: skip
+                        help="without it, a Florence-2-base of the true size with random weights")  # fmt: skip
     parser.add_argument("--task", default=FIRST_TASK, help="the first task about each picture")
     parser.add_argument("--against", choices=("plain",), default="plain", help="the transformers pipeline")
     parser.add_argument("--rounds", type=int, default=5)

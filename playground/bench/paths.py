@@ -4,8 +4,6 @@ Both are made to write the same published answer, token for token, so that neith
 """
 
 import multiprocessing
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -217,8 +215,9 @@ def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]
 
 def peak_memory() -> int:
     """Return the most bytes that this process held in memory so far."""
-    if sys.platform == "linux":  # getrusage would count what the parent held when it started this process
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    status = Path("/proc/self/status")  # of Linux, where getrusage counts what the parent held when it started this
+    if status.is_file():
+        lines = status.read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     import resource
 

@@ -4,8 +4,8 @@ Its shapes, its token ids and its rules of generation are the published ones, so
 Its vocabulary is not, beyond the words of the prompts: what it says is noise anyhow.
 """
 
-import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
@@ -23,6 +23,8 @@ from transformers.models.florence2.configuration_florence2 import Florence2Visio
 from playground.locations import NUM_BINS, location_token
 from playground.tasks import TASK_TOKENS, get_task
 
+_FOLDER = Path.home() / ".cache" / "florence-2-playground" / "skeleton-base"
+
 # The numbers below: config.json, generation_config.json, preprocessor_config.json and tokenizer.json of
 # huggingface.co/florence-community/Florence-2-base.
 _VOCABULARY, _MASK, _IMAGE, _ROWS = 50_264, 50_264, 51_289, 51_328
@@ -34,7 +36,7 @@ _AFTER_LOCATIONS = (
     "<sep>", "<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>", "<proposal>",
     "</proposal>", "<poly>", "</poly>", "<and>", "<image>",
 )  # fmt: skip
-_POST_PROCESSING = (
+_KINDS = (
     "pure_text", "description_with_bboxes", "description_with_polygons", "polygons", "bboxes",
     "description_with_bboxes_or_polygons",
 )  # fmt: skip
@@ -42,10 +44,9 @@ _POST_PROCESSING = (
 
 def skeleton() -> Path:
     """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds)."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "florence-2-playground" / "skeleton-base"
-    if not (folder / "processor_config.json").is_file():
-        _write(folder)
-    return folder
+    if not (_FOLDER / "processor_config.json").is_file():
+        _write(_FOLDER)
+    return _FOLDER
 
 
 def _write(folder: Path) -> None:
@@ -69,8 +70,9 @@ def _write(folder: Path) -> None:
         size=size, crop_size=size, do_center_crop=False, resample=3, image_mean=_MEAN, image_std=_STD
     )
     images.image_seq_length = _IMAGE_TOKENS  # type: ignore[attr-defined]
-    kinds = {"ocr": {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0},
-             "phrase_grounding": {"banned_grounding_tokens": []}, **{kind: {} for kind in _POST_PROCESSING}}  # fmt: skip
+    kinds: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
+    kinds["phrase_grounding"] = {"banned_grounding_tokens": []}
+    kinds["ocr"] = {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0}
     Florence2Processor(images, _tokenizer(), post_processor_config=kinds).save_pretrained(folder)
 
 
@@ -93,7 +95,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     locations = [location_token(bin_) for bin_ in range(NUM_BINS)]
     own = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in own])
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, model_max_length=_POSITIONS, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
         unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>",
         extra_special_tokens={"image_token": "<image>"},
