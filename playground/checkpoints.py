@@ -135,7 +135,8 @@ def load(
 
 def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
     import torch
-    from transformers import Florence2ForConditionalGeneration, Florence2Processor
+    from safetensors import safe_open
+    from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor, GenerationConfig
     from transformers.utils import logging
 
     placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
@@ -145,18 +146,21 @@ def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> 
     )
     location_ids = _location_ids(processor.tokenizer, checkpoint)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # Read tensor by tensor: mapped into memory, the file would be held whole beside the weights that are made of it.
+    files = [safe_open(path, framework="pt", backend="pread") for path in weight_files(folder)]
     from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
     model, report = from_pretrained(
-        folder,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
+        None,
+        config=Florence2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+        state_dict={key: file.get_slice(key) for file in files for key in file.keys()},  # noqa: SIM118
         dtype=getattr(torch, placement.dtype),
         attn_implementation="sdpa",
         ignore_mismatched_sizes=True,  # they are refused below, with a sentence
         output_loading_info=True,
     )
     _check_weights(report, checkpoint)
+    if (folder / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     revision = resolved_revision(checkpoint, folder)
     return LoadedCheckpoint(
         checkpoint=checkpoint,

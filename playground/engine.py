@@ -23,6 +23,7 @@ from playground.checkpoints import LoadedCheckpoint
 from playground.errors import EngineFailed
 from playground.florence2.choice import ChoiceRules
 from playground.florence2.forward import Forward
+from playground.florence2.vision import pixel_values
 from playground.images import InputImage
 from playground.results import Decoding, Draft, Event, Finished, Progress, Stage, Token
 
@@ -244,8 +245,8 @@ class Engine:
         if features is not None:
             return features, 0.0
         started = time.perf_counter()
-        pixel_values = self.loaded.image_processor(images=run.image.pixels, return_tensors="pt")["pixel_values"]
-        features = self._forward.encode_images(pixel_values.to(self._model.device), run.raise_if_stopped)
+        pixels = pixel_values(run.image.pixels, self.loaded.image_processor).to(self._model.device)
+        features = self._forward.encode_images(pixels, run.raise_if_stopped)
         self.image_encodings += 1
         self._image_features.put(run.image.digest, features)
         return features, _milliseconds_since(started)

@@ -4,8 +4,10 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import GenerationConfig
 from transformers.activations import ACT2FN
 from transformers.generation import LogitsProcessorList, NoRepeatNGramLogitsProcessor
@@ -15,6 +17,7 @@ from playground.florence2.choice import ChoiceRules
 from playground.florence2.forward import Forward
 from playground.florence2.language import Decoder
 from playground.florence2.products import activated, full, int8, packed
+from playground.florence2.vision import pixel_values
 
 IDS = [0, 300, 311, 322, 333, 344, 7, 1]
 
@@ -57,6 +60,18 @@ def test_the_features_are_those_of_transformers(model: Any, side_hw: tuple[int, 
     pictures = torch.randn(2, 3, *side_hw)
     expected = model.get_image_features(pictures).pooler_output
     torch.testing.assert_close(Forward(model, eight_bits=False).encode_images(pictures, ignore), expected)
+
+
+@pytest.mark.parametrize("resolution_wh", [(640, 480), (3, 5), (1000, 100)])
+def test_the_pixels_are_those_of_the_processor(loaded: LoadedCheckpoint, resolution_wh: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (*resolution_wh[::-1], 3), np.uint8)
+    picture, processor = Image.fromarray(noise), loaded.image_processor
+    expected = processor(images=picture, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(pixel_values(picture, processor), expected, rtol=0, atol=1e-5)
+    cropping = copy.deepcopy(processor)
+    cropping.do_center_crop = True
+    cropping.crop_size = {"height": 100, "width": 100}
+    assert pixel_values(picture, cropping).shape == (1, 3, 100, 100)
 
 
 def test_a_pass_may_be_ended_before_any_step(model: Any) -> None:
@@ -124,11 +139,12 @@ def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(model: Any) -> None:
 def test_packed_products_are_those_of_the_layer() -> None:
     layer = torch.nn.Linear(96, 160).bfloat16()
     rows = torch.randn(70, 96).bfloat16()
-    assert relative_error(packed(layer)(rows), layer(rows)) < 1e-3
-    gelu = ACT2FN["gelu"]
-    assert relative_error(activated(layer, gelu, pack=True)(rows), gelu(layer(rows))) < 5e-3
-    assert torch.equal(activated(layer, torch.relu, pack=False)(rows), torch.relu(layer(rows)))
-    assert relative_error(activated(layer, torch.relu, pack=True)(rows), torch.relu(layer(rows))) < 1e-3
+    gelu, expected = ACT2FN["gelu"], layer(rows)
+    assert torch.equal(activated(layer, torch.relu, pack=False)(rows), torch.relu(expected))
+    assert relative_error(packed(copy.deepcopy(layer))(rows), expected) < 1e-3
+    assert relative_error(activated(copy.deepcopy(layer), torch.relu, pack=True)(rows), torch.relu(expected)) < 1e-3
+    assert relative_error(activated(layer, gelu, pack=True)(rows), gelu(expected)) < 5e-3
+    assert layer.weight is None  # not held twice
 
 
 @pytest.mark.parametrize("has_bias", [True, False])

@@ -6,6 +6,7 @@ Both are made to write the same published answer, token for token, so that neith
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -205,7 +206,9 @@ class Worker:
 
 
 def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    path = make(*arguments)
+    # In a thread that ends, as the page loads a model: OpenMP wakes its threads more slowly while another one has some.
+    with ThreadPoolExecutor(1) as loader:
+        path = loader.submit(make, *arguments).result()
     pipe.send(getattr(path, "placement", "plain transformers"))
     while (question := pipe.recv()) is not None:
         seed, *rest = question

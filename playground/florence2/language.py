@@ -24,6 +24,9 @@ class _EncoderLayer:
     def __init__(self, module: Any, *, pack: bool) -> None:
         attention, make = module.self_attn, packed if pack else full
         self.attend = make(_join(attention.q_proj, attention.k_proj, attention.v_proj))
+        if pack:  # the joined product has them
+            for part in (attention.q_proj, attention.k_proj, attention.v_proj):
+                part.register_parameter("weight", None)
         self.out = make(attention.out_proj)
         self.attention_norm = module.self_attn_layer_norm
         self.widen = activated(module.fc1, module.activation_fn, pack=pack)

@@ -11,6 +11,7 @@ from transformers.activations import GELUActivation
 Product = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Product]
 
+_ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
 
 
@@ -20,7 +21,10 @@ def full(linear: torch.nn.Linear) -> Product:
 
 
 def packed(linear: torch.nn.Linear) -> Product:
-    """Return the product of bfloat16 on a CPU, with weights in oneDNN's own order, else made anew in each call."""
+    """Return the product of bfloat16 on a CPU, with weights in oneDNN's own order, else made anew in each call.
+
+    The layer gives its weights up, so that they are not held twice: from then on only the product can be called.
+    """
     return _packed(linear, "none")
 
 
@@ -35,6 +39,7 @@ def activated(linear: torch.nn.Linear, activation: Callable[[torch.Tensor], torc
 def _packed(linear: torch.nn.Linear, after: str) -> Product:
     operations = torch.ops.mkldnn
     weight, bias = operations._reorder_linear_weight(linear.weight.detach(), _ROWS_HINT), linear.bias
+    linear.register_parameter("weight", None)
     return lambda rows: operations._linear_pointwise(rows, weight, bias, after, [], "none")  # "none": the exact GELU
 
 
@@ -43,10 +48,12 @@ def int8(linear: torch.nn.Linear) -> Product:
 
     Only the weights are rounded, to 1/127 of the largest of their output. It is for a few rows; they are bfloat16.
     """
-    weight = linear.weight.detach().float()
-    scales = weight.abs().amax(1).clamp(min=1e-12) / 127
-    rounded = (weight / scales[:, None]).round().to(torch.int8)
-    scales, bias = scales.bfloat16(), linear.bias
+    weight, bias = linear.weight.detach(), linear.bias
+    scales = weight.abs().amax(1).float().clamp(min=1e-12) / 127
+    rounded = torch.empty_like(weight, dtype=torch.int8)
+    for into, rows, divisors in zip(*(all_.split(_ROWS_AT_ONCE) for all_ in (rounded, weight, scales)), strict=True):
+        into.copy_((rows.float() / divisors[:, None]).round())
+    scales = scales.bfloat16()
 
     def product(rows: torch.Tensor) -> torch.Tensor:
         products = torch._weight_int8pack_mm(rows.bfloat16(), rounded, scales).to(rows.dtype)

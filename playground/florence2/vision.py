@@ -1,12 +1,14 @@
-"""The vision tower of a loaded model on a CPU: DaViT (Ding et al., 2022) on rows of channels from end to end.
+"""Pictures to tensors, and the vision tower of a loaded model on a CPU: DaViT (Ding et al., 2022).
 
-Computes what transformers' own forward computes, with a third of its copies. Knows weights and tensors only.
+Computes what transformers' own classes compute, with a third of the copies. Knows weights and tensors only.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch.nn import functional
 
 from playground.florence2.products import activated, full, packed
@@ -14,6 +16,18 @@ from playground.florence2.products import activated, full, packed
 _MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
 
 Check = Callable[[], None]
+
+
+def pixel_values(picture: Image.Image, processor: Any) -> torch.Tensor:
+    """Return an RGB picture, resized and normalized as an image processor says: 1 x 3 x height x width."""
+    steps = (processor.do_resize, processor.do_rescale, processor.do_normalize, not processor.do_center_crop)
+    if not all(steps) or processor.size.get("height") is None:
+        made: torch.Tensor = processor(images=picture, return_tensors="pt")["pixel_values"]
+        return made
+    size = (processor.size["width"], processor.size["height"])
+    resized = torch.from_numpy(np.array(picture.resize(size, Image.Resampling(processor.resample))))
+    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    return (resized * (processor.rescale_factor / std) - mean / std).permute(2, 0, 1)[None]
 
 
 class _Mlp:
