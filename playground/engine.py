@@ -9,7 +9,7 @@ import copy
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
@@ -21,7 +21,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from playground.checkpoints import LoadedCheckpoint
 from playground.errors import EngineFailed
-from playground.florence2.choice import ChoiceRules
+from playground.florence2.choice import BeamSearch, ChoiceRules
 from playground.florence2.forward import Forward
 from playground.florence2.vision import pixel_values
 from playground.images import InputImage
@@ -30,7 +30,6 @@ from playground.results import Decoding, Draft, Event, Finished, Progress, Stage
 # A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
 BIN_TOLERANCE = 5
 _MAX_PROMPTS = 8  # of a run: each takes memory for its keys and values, and a token of each takes its time
-_ROWS_PER_PRODUCT = 64  # of the output projection, when a whole answer is scored: 64 x 51328 float32 are 13 MB
 
 
 class _StoppedError(Exception):
@@ -113,7 +112,8 @@ class Engine:
         self._rules = rules
         self.image_encodings = 0
         self._model = loaded.model
-        self._forward = Forward(loaded.model, eight_bits=loaded.placement.eight_bits)
+        is_covered = rules.of(loaded.model.generation_config) is not None
+        self._forward = Forward(loaded.model, eight_bits=loaded.placement.eight_bits, take_decoder=is_covered)
         self._tokenizer = loaded.tokenizer
         self._pieces = loaded.tokenizer.convert_ids_to_tokens(range(len(loaded.tokenizer)))
         # Not all tokenizers mark the task tokens as special; a fine-tune's added words are none.
@@ -213,14 +213,17 @@ class Engine:
             raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
         states = self._encode(run)
         run.raise_if_stopped()
-        num_new_tokens = max(1, min(run.decoding.max_new_tokens, self.max_answer_tokens))
-        config = self._generation_config(run.decoding.num_beams, num_new_tokens)
-        if run.decoding.num_beams == 1 and (rules := self._rules.of(config)):
-            self._decode_greedily(run, states, rules, num_new_tokens)
+        config = self._generation_config(run.decoding.num_beams, self._num_new_tokens(run))
+        rules = self._rules.of(config)
+        if rules is not None and config.num_beams == 1:
+            self._decode_greedily(run, states, rules)
             return
-        search = self._decode_by_generate if run.decoding.num_beams == 1 else self._search_beams
         for answer, hidden_states in enumerate(states):
-            ids = [] if run.is_stopped else search(run, answer, hidden_states, config)
+            ids: list[int] = []
+            if not run.is_stopped and rules is not None:
+                ids = self._search_beams(run, answer, hidden_states, BeamSearch(rules, config, self._measure))
+            elif not run.is_stopped:
+                ids = self._leave_to_generate(run, answer, hidden_states, config)
             run.events.put(self._finished(run, ids, answer))
 
     def _encode(self, run: "_Run") -> list[torch.Tensor]:
@@ -262,54 +265,47 @@ class Engine:
         hidden_states = self._forward.encode_prompts(inputs, mask, run.raise_if_stopped)
         return [states[None, : len(row)].clone() for states, row in zip(hidden_states, rows, strict=True)]
 
-    def _decode_greedily(
-        self, run: "_Run", states: Sequence[torch.Tensor], rules: ChoiceRules, num_new_tokens: int
-    ) -> None:
+    def _decode_greedily(self, run: "_Run", states: Sequence[torch.Tensor], rules: ChoiceRules) -> None:
         inputs, mask = _stack([hidden_states[0] for hidden_states in states])
         cache = self._forward.decoder.start(inputs, mask)
-        writers = [_Writer(answer, self._reader(answer), copy.deepcopy(rules)) for answer in range(len(states))]
-        open_writers = writers
-        for _ in range(num_new_tokens):
-            if run.is_stopped or not open_writers:
+        readers = [self._reader(answer) for answer in range(len(states))]
+        written = [[rules.start] for _ in states]
+        unfinished = list(range(len(states)))
+        for _ in range(self._num_new_tokens(run)):
+            if run.is_stopped or not unfinished:
                 break
-            last = torch.tensor([writer.ids[-1] for writer in writers], device=inputs.device)
-            logits = self._forward.decoder.step(cache, last)
-            for writer in open_writers:
-                run.events.put(writer.write(logits[writer.answer], self.loaded.location_ids))
-                if writer.is_done:
-                    run.events.put(self._finished(run, writer.ids[1:], writer.answer))
-            open_writers = [writer for writer in open_writers if not writer.is_done]
-        for writer in open_writers:
-            run.events.put(self._finished(run, writer.ids[1:], writer.answer))
+            logits = self._forward.decoder.step(cache, torch.tensor([ids[-1] for ids in written], device=inputs.device))
+            for answer in unfinished:
+                token_id = rules.choose(written[answer], logits[answer])
+                written[answer].append(token_id)
+                run.events.put(readers[answer].read(token_id, *self._measure(logits[answer], token_id)))
+                if token_id in rules.ends:
+                    run.events.put(self._finished(run, written[answer][1:], answer))
+            unfinished = [answer for answer in unfinished if written[answer][-1] not in rules.ends]
+        for answer in unfinished:
+            run.events.put(self._finished(run, written[answer][1:], answer))
 
-    def _decode_by_generate(
-        self, run: "_Run", answer: int, hidden_states: torch.Tensor, config: GenerationConfig
-    ) -> list[int]:
-        watcher = _GreedyWatcher(self._reader(answer), self.loaded.location_ids, run.events.put)
-        hook = self._model.lm_head.register_forward_hook(watcher.see_raw_logits)
-        try:
-            return self._generate(run, hidden_states, config, watcher)
-        finally:
-            hook.remove()
-
-    def _search_beams(
-        self, run: "_Run", answer: int, hidden_states: torch.Tensor, config: GenerationConfig
-    ) -> list[int]:
-        watcher = _BeamWatcher(lambda: self._reader(answer), run.events.put, answer)
-        ids = self._generate(run, hidden_states, config, watcher)
-        reader = self._reader(answer)
-        if run.is_stopped:  # scoring a long answer takes seconds, and Stop has promised one
-            for token_id in ids:
-                run.events.put(reader.read(token_id))
-            return ids
-        for token_id, logits in zip(ids, self._teacher_forced_logits(hidden_states, ids), strict=True):
-            run.events.put(reader.read(token_id, *_measure(logits, token_id, self.loaded.location_ids)))
+    def _search_beams(self, run: "_Run", answer: int, hidden_states: torch.Tensor, search: BeamSearch) -> list[int]:
+        decoder, num_new_tokens = self._forward.decoder, self._num_new_tokens(run)
+        cache = decoder.start(hidden_states, num_beams=len(search.running))
+        for step in range(num_new_tokens):
+            run.events.put(self._draft(answer, search.running[0].ids[1:]))
+            last = torch.tensor([beam.ids[-1] for beam in search.running], device=hidden_states.device)
+            logits = decoder.step(cache, last)
+            is_last = run.is_stopped or step == num_new_tokens - 1
+            cache.reorder(search.advance(logits, is_last=is_last))
+            if is_last or search.is_done:
+                break
+        reader, ids = self._reader(answer), list(search.best.ids[1:])
+        for token_id, measured in zip(ids, search.best.measures, strict=True):
+            run.events.put(reader.read(token_id, *measured))
         return ids
 
-    def _generate(
-        self, run: "_Run", hidden_states: torch.Tensor, config: GenerationConfig, watcher: LogitsProcessor
+    def _leave_to_generate(
+        self, run: "_Run", answer: int, hidden_states: torch.Tensor, config: GenerationConfig
     ) -> list[int]:
-        """Return the ids of the answer, without the decoder's start token."""
+        """Answer by rules that are not covered here: drafts, and at the end the tokens, measured once more."""
+        watcher = _Watcher(lambda ids: run.events.put(self._draft(answer, ids)))
         sequences = self._model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden_states),
             attention_mask=torch.ones(hidden_states.shape[:2], dtype=torch.long, device=hidden_states.device),
@@ -317,10 +313,24 @@ class Engine:
             logits_processor=[watcher],
             stopping_criteria=[_StopCriterion(run)],
         )
-        ids: list[int] = sequences[0, 1:].tolist()
+        start, *ids = sequences[0].tolist()
         while ids and ids[-1] == self._text_config.pad_token_id:
             ids.pop()
+        reader, cache = self._reader(answer), self._forward.decoder.start(hidden_states)
+        for last, token_id in zip([start, *ids], ids, strict=False):
+            measured: tuple[float | None, float | None] = (None, None)
+            if not run.is_stopped:  # measuring a long answer takes seconds, and Stop has promised one
+                logits = self._forward.decoder.step(cache, torch.tensor([last], device=hidden_states.device))
+                measured = self._measure(logits[0], token_id)
+            run.events.put(reader.read(token_id, *measured))
         return ids
+
+    def _draft(self, answer: int, ids: Sequence[int]) -> Draft:
+        reader = self._reader(answer)
+        return Draft(tuple(reader.read(token_id) for token_id in ids), answer)
+
+    def _num_new_tokens(self, run: "_Run") -> int:
+        return max(1, min(run.decoding.max_new_tokens, self.max_answer_tokens))
 
     def _generation_config(self, num_beams: int, num_new_tokens: int) -> GenerationConfig:
         """The checkpoint's own rules, but for how to search and where to end."""
@@ -333,15 +343,14 @@ class Engine:
         config.max_new_tokens = num_new_tokens
         return config
 
-    def _teacher_forced_logits(self, hidden_states: torch.Tensor, ids: Sequence[int]) -> Iterator[torch.Tensor]:
-        """Yield the raw logits, of shape (vocabulary,), with which each token of a finished answer was chosen."""
-        if not ids:
-            return
-        inputs = torch.tensor([[self._text_config.decoder_start_token_id, *ids[:-1]]], device=hidden_states.device)
-        decoder = self._model.model.language_model.decoder
-        states = decoder(input_ids=inputs, encoder_hidden_states=hidden_states, use_cache=False).last_hidden_state[0]
-        for rows in states.split(_ROWS_PER_PRODUCT):
-            yield from self._model.lm_head(rows)
+    def _measure(self, logits: torch.Tensor, token_id: int) -> tuple[float, float | None]:
+        """Return the log-probability of a token and, for a location, the mass within BIN_TOLERANCE bins of it."""
+        logprobs, locations = logits.float().log_softmax(-1), self.loaded.location_ids
+        if token_id not in locations:
+            return float(logprobs[token_id]), None
+        first = max(locations.start, token_id - BIN_TOLERANCE)
+        last = min(locations.stop, token_id + BIN_TOLERANCE + 1)
+        return float(logprobs[token_id]), min(1.0, float(logprobs[first:last].exp().sum()))
 
     def _reader(self, answer: int) -> TokenReader:
         return TokenReader(self._pieces, self._special_ids, answer)
@@ -372,24 +381,6 @@ class _Run:
             raise _StoppedError
 
 
-class _Writer:
-    """One answer while it is written."""
-
-    def __init__(self, answer: int, reader: TokenReader, rules: ChoiceRules) -> None:
-        self.answer = answer
-        self.ids = [rules.start]
-        self.is_done = False
-        self._reader = reader
-        self._rules = rules
-
-    def write(self, logits: torch.Tensor, location_ids: range) -> Token:
-        """Choose the next token, given its logits of shape (vocabulary,)."""
-        token_id = self._rules.choose(logits)
-        self.ids.append(token_id)
-        self.is_done = token_id in self._rules.ends
-        return self._reader.read(token_id, *_measure(logits, token_id, location_ids))
-
-
 class _StopCriterion(StoppingCriteria):
     def __init__(self, run: _Run) -> None:
         self._run = run
@@ -398,38 +389,14 @@ class _StopCriterion(StoppingCriteria):
         return torch.full((len(input_ids),), self._run.is_stopped, dtype=torch.bool, device=input_ids.device)
 
 
-class _GreedyWatcher(LogitsProcessor):
-    """Changes nothing; as the last processor it sees what is chosen, and reports it with its raw probability.
+class _Watcher(LogitsProcessor):
+    """Changes nothing; reports the ids of the leading beam of each step."""
 
-    The raw logits come from a hook on the output projection: the checkpoint's own rules have bent the scores.
-    """
-
-    def __init__(self, reader: TokenReader, location_ids: range, report: Callable[[Token], None]) -> None:
-        self._reader = reader
-        self._location_ids = location_ids
+    def __init__(self, report: Callable[[Sequence[int]], None]) -> None:
         self._report = report
-        self._raw_logits = torch.empty(0)
-
-    def see_raw_logits(self, _module: object, _inputs: object, logits: torch.Tensor) -> None:
-        self._raw_logits = logits[0, -1]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        token_id = int(scores[0].argmax())
-        self._report(self._reader.read(token_id, *_measure(self._raw_logits, token_id, self._location_ids)))
-        return scores
-
-
-class _BeamWatcher(LogitsProcessor):
-    """Changes nothing; reports the leading beam of each step."""
-
-    def __init__(self, make_reader: Callable[[], TokenReader], report: Callable[[Draft], None], answer: int) -> None:
-        self._make_reader = make_reader
-        self._report = report
-        self._answer = answer
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        reader = self._make_reader()
-        self._report(Draft(tuple(reader.read(token_id) for token_id in input_ids[0, 1:].tolist()), self._answer))
+        self._report(input_ids[0, 1:].tolist())
         return scores
 
 
@@ -439,16 +406,6 @@ def _stack(rows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | N
     stacked = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
     mask = torch.arange(stacked.shape[1], device=lengths.device) < lengths[:, None]
     return stacked, None if mask.all() else mask
-
-
-def _measure(logits: torch.Tensor, token_id: int, location_ids: range) -> tuple[float, float | None]:
-    """Return the log-probability of a token and, for a location, the mass within BIN_TOLERANCE bins of it."""
-    logprobs = logits.float().log_softmax(-1)
-    if token_id not in location_ids:
-        return float(logprobs[token_id]), None
-    first = max(location_ids.start, token_id - BIN_TOLERANCE)
-    last = min(location_ids.stop, token_id + BIN_TOLERANCE + 1)
-    return float(logprobs[token_id]), min(1.0, float(logprobs[first:last].exp().sum()))
 
 
 def _milliseconds_since(started: float) -> float:

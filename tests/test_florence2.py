@@ -11,9 +11,10 @@ from PIL import Image
 from transformers import GenerationConfig
 from transformers.activations import ACT2FN
 from transformers.generation import LogitsProcessorList, NoRepeatNGramLogitsProcessor
+from transformers.modeling_outputs import BaseModelOutput
 
 from playground.checkpoints import LoadedCheckpoint
-from playground.florence2.choice import ChoiceRules
+from playground.florence2.choice import BeamSearch, ChoiceRules
 from playground.florence2.forward import Forward
 from playground.florence2.language import Decoder
 from playground.florence2.products import activated, full, int8, packed
@@ -173,7 +174,7 @@ def test_fewer_bits_keep_the_answer(model: Any) -> None:
 
 
 def config(**rules: Any) -> GenerationConfig:
-    return GenerationConfig(decoder_start_token_id=2, eos_token_id=2, pad_token_id=1, **rules)
+    return GenerationConfig(**{"decoder_start_token_id": 2, "eos_token_id": 2, "pad_token_id": 1, **rules})
 
 
 @pytest.mark.parametrize("ngram_size", [0, 1, 2, 3])
@@ -185,14 +186,14 @@ def test_an_ngram_is_never_repeated(ngram_size: int) -> None:
     for _ in range(8):
         logits = torch.randn(9) + torch.tensor([0.0, 0, 0, 0, 0, 5, 5, 0, 0])  # two tokens that want to come back
         expected = int(theirs(torch.tensor([ids]), logits[None].clone()).argmax())
-        ids.append(rules.choose(logits))
+        ids.append(rules.choose(ids, logits))
         assert ids[-1] == expected
 
 
 def test_the_first_token_may_be_forced() -> None:
     rules = ChoiceRules.of(config(forced_bos_token_id=4))
     assert rules is not None
-    assert [rules.choose(torch.arange(9.0)) for _ in range(2)] == [4, 8]
+    assert [rules.choose(ids, torch.arange(9.0)) for ids in ([2], [2, 4])] == [4, 8]
 
 
 def test_an_answer_may_have_several_ends() -> None:
@@ -202,7 +203,48 @@ def test_an_answer_may_have_several_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", [{"suppress_tokens": [5]}, {"repetition_penalty": 1.2}, {"min_new_tokens": 3}, {"bad_words_ids": [[4]]}]
+    "rule", [
+        {"suppress_tokens": [5]}, {"repetition_penalty": 1.2}, {"min_new_tokens": 3}, {"bad_words_ids": [[4]]},
+        {"num_beams": 3, "early_stopping": "never"},
+    ],
 )
 def test_other_rules_are_left_to_generate(rule: dict[str, Any]) -> None:
     assert ChoiceRules.of(config(**rule)) is None
+
+
+# --- The search with beams
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param({"num_beams": 3, "early_stopping": True}, id="the first three to end"),
+        pytest.param({"num_beams": 3, "early_stopping": False}, id="as long as there is hope"),
+        pytest.param({"num_beams": 2, "early_stopping": False, "length_penalty": 2.0}, id="long answers"),
+        pytest.param({"num_beams": 4, "early_stopping": True, "length_penalty": -1.0}, id="short answers"),
+        pytest.param({"num_beams": 3, "early_stopping": True, "no_repeat_ngram_size": 2}, id="no pair twice"),
+        pytest.param({"num_beams": 3, "early_stopping": True, "forced_bos_token_id": 0}, id="a first token"),
+        pytest.param({"num_beams": 3, "early_stopping": True, "eos_token_id": [2, 300]}, id="two ends"),
+    ],
+)
+@pytest.mark.parametrize("max_new_tokens", [5, 40])
+def test_a_search_finds_what_generate_finds(model: Any, rules: dict[str, Any], max_new_tokens: int) -> None:
+    decoder = Decoder(model, full, torch.float32)
+    settings = config(**rules, max_new_tokens=max_new_tokens)
+    for _ in range(4):
+        states = hidden_states(model, 1, 30)
+        outputs = BaseModelOutput(last_hidden_state=states)
+        mask = torch.ones(1, 30, dtype=torch.long)
+        expected = model.generate(encoder_outputs=outputs, attention_mask=mask, generation_config=settings)[0].tolist()
+        chosen = ChoiceRules.of(settings)
+        assert chosen is not None
+        search = BeamSearch(chosen, settings, lambda _logits, token_id: (float(token_id), None))
+        cache = decoder.start(states, num_beams=len(search.running))
+        for step in range(max_new_tokens):
+            logits = decoder.step(cache, torch.tensor([beam.ids[-1] for beam in search.running]))
+            cache.reorder(search.advance(logits, is_last=step == max_new_tokens - 1))
+            if search.is_done:
+                break
+        assert list(search.best.ids) == expected[: len(search.best.ids)]
+        assert set(expected[len(search.best.ids) :]) <= {1}  # padding
+        assert [token_id for token_id, _ in search.best.measures] == list(search.best.ids[1:])

@@ -5,7 +5,7 @@ Both are made to write the same published answer, token for token, so that neith
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -120,9 +120,9 @@ class Ours:
         answer = answer_ids(loaded.tokenizer)
 
         class Recorded(ChoiceRules):
-            def best(self, logits: Any) -> int:
-                super().best(logits)  # for its time
-                return answer[self.length - 1]
+            def choose(self, ids: Sequence[int], logits: Any) -> int:
+                super().choose(ids, logits)  # for its time
+                return answer[len(ids) - 1]
 
         engine = Engine(
             loaded,

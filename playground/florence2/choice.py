@@ -1,68 +1,133 @@
-"""The rules by which the next token of an answer is chosen, in greedy search."""
+"""How the next token of an answer is chosen: the rules of a generation config, greedy and beam search.
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+Does what transformers' `generate` does, for the rules that Florence-2's checkpoints come with.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import GenerationConfig
 
-# What a generation config may say for `ChoiceRules` to do the same; the rest is left to `generate`. The second half
-# speaks of sampling, of beams, or of lengths that the engine sets itself.
+# What a generation config may say for `ChoiceRules` to do the same; the rest is left to `generate`. The last line
+# speaks of sampling, or of lengths that the engine sets itself.
 _COVERED = {
     "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id",
-    "no_repeat_ngram_size", "use_cache", "transformers_version", "_from_model_config",
-    "num_beams", "early_stopping", "length_penalty", "do_sample", "temperature", "top_k", "top_p", "max_length",
-    "max_new_tokens",
+    "no_repeat_ngram_size", "num_beams", "early_stopping", "length_penalty", "use_cache", "transformers_version",
+    "_from_model_config", "do_sample", "temperature", "top_k", "top_p", "max_length", "max_new_tokens",
 }  # fmt: skip
 
+_NO_CHANCE = -1e9  # the score of the beams that are copies of the first one, as in `generate`
 
-@dataclass
+
+@dataclass(frozen=True, slots=True)
 class ChoiceRules:
-    """How the next token of one answer is chosen: the most probable, but for what a generation config forbids."""
+    """What a generation config allows. An answer is a sequence of ids from `start` to one of `ends`."""
 
     start: int
     ends: frozenset[int]
     forced_first: int | None = None
-    ngram_size: int = 0
-    _ids: list[int] = field(default_factory=list)
-    _followers: defaultdict[tuple[int, ...], list[int]] = field(default_factory=lambda: defaultdict(list))
+    ngram_size: int = 0  # an n-gram of this size is never repeated; 0: it may be
 
     @classmethod
     def of(cls, config: GenerationConfig) -> "ChoiceRules | None":
-        """Return the rules of a new answer, or None where the config asks for more than is covered here."""
-        if not config.to_diff_dict().keys() <= _COVERED:
+        """Return the rules of a config, or None where it asks for more than is covered here."""
+        if not config.to_diff_dict().keys() <= _COVERED or config.early_stopping == "never":
             return None
         ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
         ngram_size = config.no_repeat_ngram_size or 0
         return cls(int(config.decoder_start_token_id), frozenset(ends), config.forced_bos_token_id, ngram_size)
 
-    def __post_init__(self) -> None:
-        self._take(self.start)
+    def choose(self, ids: Sequence[int], logits: torch.Tensor) -> int:
+        """Return the most probable next token that is allowed, given its logits of shape (vocabulary,)."""
+        return int(self.allowed(ids, logits).argmax())
+
+    def allowed(self, ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores of the next token with -inf for what is not allowed, and 0 for what is forced."""
+        if self.forced_first is not None and len(ids) == 1:
+            return torch.full_like(scores, -torch.inf).index_fill(0, _index([self.forced_first], scores), 0)
+        banned = self._banned(ids)
+        return scores.index_fill(0, _index(banned, scores), -torch.inf) if banned else scores
+
+    def _banned(self, ids: Sequence[int]) -> list[int]:
+        """Return what followed before on the last tokens."""
+        before = self.ngram_size - 1
+        if before < 0:
+            return []
+        last = list(ids[len(ids) - before :])
+        return [ids[at] for at in range(before, len(ids)) if list(ids[at - before : at]) == last]
+
+
+def _index(ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(ids, device=scores.device)
+
+
+Measure = Callable[[torch.Tensor, int], tuple[float, float | None]]  # logits and a token's id to what is told of it
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """An answer so far, with its start token. Its score is the sum of the log-probabilities that the rules left."""
+
+    ids: tuple[int, ...]
+    score: float
+    measures: tuple[tuple[float, float | None], ...] = ()  # of each token after the first
+
+    def rank(self, length_penalty: float) -> float:
+        """The score by which answers of different lengths are compared."""
+        return float(self.score / (len(self.ids) - 1) ** length_penalty)
+
+
+class BeamSearch:
+    """The search for the most probable answer among some that are followed at the same time."""
+
+    def __init__(self, rules: ChoiceRules, config: GenerationConfig, measure: Measure) -> None:
+        self._rules = rules
+        self._num_beams = int(config.num_beams)
+        self._length_penalty = 1.0 if config.length_penalty is None else float(config.length_penalty)
+        self._ends_early = config.early_stopping is True
+        self._measure = measure
+        copy = Beam((rules.start,), _NO_CHANCE)
+        self.running = [Beam((rules.start,), 0.0), *[copy] * (self._num_beams - 1)]  # the most probable first
+        self._ended: list[Beam] = []
 
     @property
-    def length(self) -> int:
-        """How many tokens there are so far, with the one that every answer starts with."""
-        return len(self._ids)
+    def best(self) -> Beam:
+        """The best of the answers that have ended."""
+        return self._ended[0]
 
-    def choose(self, logits: torch.Tensor) -> int:
-        """Return the next token, given its logits of shape (vocabulary,), which stay as they are."""
-        token_id = self.best(logits)
-        self._take(token_id)
-        return token_id
+    @property
+    def is_done(self) -> bool:
+        """Whether no better answer is to be expected."""
+        if len(self._ended) < self._num_beams:
+            return False
+        return self._ends_early or self._rank(self.running[0]) <= self._rank(self._ended[-1])
 
-    def best(self, logits: torch.Tensor) -> int:
-        """Return the most probable token that the rules allow."""
-        if self.forced_first is not None and self.length == 1:
-            return self.forced_first
-        if banned := self._followers.get(self._before()):
-            logits = logits.index_fill(0, torch.tensor(banned, device=logits.device), -torch.inf)
-        return int(logits.argmax())
+    def advance(self, logits: torch.Tensor, *, is_last: bool) -> list[int]:
+        """Let the beams grow by a token, given the logits of each, beams x vocabulary.
 
-    def _take(self, token_id: int) -> None:
-        if 0 < self.ngram_size <= len(self._ids) + 1:
-            self._followers[self._before()].append(token_id)
-        self._ids.append(token_id)
+        Returns for each beam the index of the one that it has grown from. After the last step all answers have ended.
+        """
+        beams = self.running
+        logprobs = logits.float().log_softmax(-1)
+        scores = [self._rules.allowed(beam.ids, row) + beam.score for beam, row in zip(beams, logprobs, strict=True)]
+        num_candidates = max(2, 1 + len(self._rules.ends)) * self._num_beams  # so that enough of them go on
+        best, at = torch.cat(scores).topk(num_candidates)
+        candidates = [
+            (score, *divmod(index, logits.shape[1])) for score, index in zip(best.tolist(), at.tolist(), strict=True)
+        ]
 
-    def _before(self) -> tuple[int, ...]:
-        """The tokens that the next one makes an n-gram with."""
-        return tuple(self._ids[max(0, len(self._ids) - self.ngram_size + 1) :])
+        def grown(score: float, parent: int, token_id: int) -> Beam:
+            beam, measured = beams[parent], self._measure(logits[parent], token_id)
+            return Beam((*beam.ids, token_id), score, (*beam.measures, measured))
+
+        ending = [c for c in candidates[: self._num_beams] if is_last or c[2] in self._rules.ends]
+        going_on = [c for c in candidates if c[2] not in self._rules.ends][: self._num_beams]
+        # Sorting keeps the order of equals, as the first one found is the one to keep.
+        ended = sorted([*self._ended, *(grown(*c) for c in ending)], key=self._rank, reverse=True)
+        self._ended = ended[: self._num_beams]
+        self.running = [grown(*c) for c in going_on]
+        return [parent for _, parent, _ in going_on]
+
+    def _rank(self, beam: Beam) -> float:
+        return beam.rank(self._length_penalty)

@@ -19,17 +19,22 @@ Check = Callable[[], None]
 class Forward:
     """The passes of a `Florence2ForConditionalGeneration` that was loaded for inference.
 
-    `eight_bits` lets the decoder read its weights as 8-bit integers, for bfloat16 on a CPU. `check` is called again
-    and again during a pass, and what it raises ends it.
+    `eight_bits` lets the decoder read its weights as 8-bit integers, for bfloat16 on a CPU. Weights that are prepared
+    anew are taken from the model, the decoder's only with `take_decoder`: after that its `generate` cannot be called.
+    `check` is called again and again during a pass, and what it raises ends it.
     """
 
-    def __init__(self, model: Any, *, eight_bits: bool) -> None:
+    def __init__(self, model: Any, *, eight_bits: bool, take_decoder: bool = False) -> None:
         self._model = model
         is_cpu = model.device.type == "cpu"
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self._tower = VisionTower(model.model.vision_tower, pack=pack) if is_cpu else None
         self._encoder = Encoder(model, pack=pack)
         self.decoder = Decoder(model, int8, torch.float32) if eight_bits else Decoder(model, full, model.dtype)
+        if eight_bits and take_decoder:
+            for module in model.model.language_model.decoder.layers.modules():
+                if isinstance(module, torch.nn.Linear):
+                    module.register_parameter("weight", None)
 
     def encode_images(self, pixel_values: torch.Tensor, check: Check) -> torch.Tensor:
         """Return the features, batch x positions x width, of pictures as the image processor makes them."""

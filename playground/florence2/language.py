@@ -5,7 +5,7 @@ pictures, prompts or events.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -84,6 +84,12 @@ class Cache:
         kept[0, :, :, self.length], kept[1, :, :, self.length] = keys, values
         return kept[0, :, :, : self.length + 1], kept[1, :, :, : self.length + 1]
 
+    def reorder(self, parents: Sequence[int]) -> None:
+        """Let each answer go on from the tokens of another one; all of them are about the same prompt."""
+        if list(parents) != list(range(len(parents))):
+            used = self._tokens[:, :, parents, :, : self.length]
+            self._tokens[:, :, :, :, : self.length] = used
+
 
 class _DecoderLayer:
     """The products and norms of one layer."""
@@ -127,8 +133,8 @@ class Decoder:
         self._heads = model.config.text_config.decoder_attention_heads
         self._output = make(model.lm_head)
 
-    def start(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None) -> Cache:
-        """Return the cache of new answers to prompts of batch x positions x width.
+    def start(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1) -> Cache:
+        """Return the cache of new answers to prompts of batch x positions x width, or of the beams of a single one.
 
         `mask` (batch x positions, bool) is False at the padding of shorter prompts.
         """
@@ -137,7 +143,7 @@ class Decoder:
         for layer in self._layers:
             both = layer.prompt(hidden_states).view(batch, positions, 2, self._heads, -1)
             keys, values = both.permute(2, 0, 3, 1, 4).to(self._dtype).contiguous()
-            prompts.append((keys, values))
+            prompts.append((keys.expand(num_beams * batch, -1, -1, -1), values.expand(num_beams * batch, -1, -1, -1)))
         return Cache(prompts, None if mask is None else mask[:, None, None])
 
     def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
