@@ -12,5 +12,10 @@
       const stop = find("#stop");
       if (isPhone() && stop && !stop.disabled) find("#status").scrollIntoView({ behavior: "smooth" });
     },
+
+    // A new scene is nowhere else on the page: scroll as far as needed, unless a refused seed is to be read.
+    showScene: () => {
+      if (isPhone() && !find("#problem .line")) find("#stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
+    },
   };
 };

@@ -4,8 +4,9 @@
 const MAX_TAGS = 25; // with more boxes a label shows on hover only
 
 const root = element.firstElementChild;
-const [frame, picture, shapes, tags, litShape, litTag] =
-  ["frame", "picture", "shapes", "tags", "lit-shape", "lit-tag"].map((name) => root.querySelector(`.stage-${name}`));
+const [frame, picture, shapes, tags, truth, truthTags, litShape, litTag, reveal] =
+  ["frame", "picture", "shapes", "tags", "truth", "truth-tags", "lit-shape", "lit-tag", "reveal"].map((name) =>
+    root.querySelector(`.stage-${name}`));
 
 let value = {};
 let pictureKey = ""; // regions and hidden boxes belong to this picture
@@ -37,6 +38,7 @@ function receive() {
   if (value.hidden || !isSame) hidden = new Set(value.hidden);
   showPicture(hasPicture);
   showBoxes(hasPicture ? value.boxes : []);
+  showTruth((hasPicture && value.truth) || { text: "", boxes: [] });
   const regions = value.regions || (isSame ? null : []);
   regionLayer.take([value.w, value.h], hasPicture && value.draw, regions);
 }
@@ -46,7 +48,7 @@ function showPicture(hasPicture) {
   root.classList.toggle("is-busy", Boolean(value.busy));
   frame.setAttribute("aria-busy", Boolean(value.busy));
   root.style.setProperty("--ratio", hasPicture ? value.w / value.h : 1.6);
-  for (const svg of [shapes, litShape]) svg.setAttribute("viewBox", `0 0 ${value.w || 1} ${value.h || 1}`);
+  for (const svg of [shapes, litShape, truth]) svg.setAttribute("viewBox", `0 0 ${value.w || 1} ${value.h || 1}`);
   picture.hidden = !hasPicture;
   picture.alt = value.alt || "Your picture";
   showSource(hasPicture ? (value.annotated || value.image).url : "", Boolean(hasPicture && value.annotated));
@@ -91,10 +93,12 @@ function put(index, entry) {
 function shapeOf(box) {
   const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
   shape.setAttribute("class", "stage-shape");
-  shape.setAttribute("d", outlinesOf(box).map((points) => `M${points.join("L")}Z`).join(""));
+  shape.setAttribute("d", pathOf(box));
   shape.style.color = box.color;
   return shape;
 }
+
+const pathOf = (box) => outlinesOf(box).map((points) => `M${points.join("L")}Z`).join("");
 
 function outlinesOf({ xyxy: [x0, y0, x1, y1], quad, polygons }) {
   if (polygons?.length) return polygons;
@@ -123,6 +127,16 @@ function isLight(color) {
     .map((start) => parseInt(color.slice(start, start + 2), 16) / 255)
     .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
+}
+
+// ---- what is right: shown while the user keeps it open
+
+function showTruth({ text, boxes }) {
+  reveal.hidden = !text;
+  reveal.querySelector("p").textContent = text;
+  for (const path of truth.children) path.setAttribute("d", boxes.map(pathOf).join("")); // dashes, and their edge
+  const atTheFoot = ({ xyxy: [x0, , , y1], ...box }) => ({ ...box, xyxy: [x0, y1] }); // the answer's label is above
+  truthTags.replaceChildren(...boxes.map((box) => tagOf(atTheFoot(box))));
 }
 
 // ---- lighting and hiding

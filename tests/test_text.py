@@ -8,6 +8,7 @@ from playground.catalogue import CATALOGUE
 from playground.pool import State, Status
 from playground.results import Prediction, Region, Stage, Timings
 from playground.tasks import InputKind, get_task
+from playground.tiny.answers import Example
 from playground.ui import text
 
 CAR = Region("car", (0, 0, 9, 9), 0.5)
@@ -163,6 +164,24 @@ def test_a_notice_that_the_page_tells_already_is_left_out() -> None:
 )
 def test_the_result_in_words(task: str, said: str, regions: tuple[Region, ...], alt: str) -> None:
     assert text.alt_text(answer(task, text=said, regions=regions)) == alt
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        pytest.param(Example("<CAPTION>", text="A car."), "A car.", id="text"),
+        pytest.param(Example("<OCR>"), "Nothing.", id="nothing is written"),
+        pytest.param(Example("<OD>", regions=(CAR, TREE, CAR)), "2 × car, tree", id="regions"),
+        pytest.param(Example("<REGION_PROPOSAL>", regions=(NAMELESS,)), "1 region", id="a region without a name"),
+        pytest.param(Example("<OD>"), "Nothing.", id="nothing is there"),
+        pytest.param(
+            Example("<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>", regions=(CAR,), text="A car."), "A car.",
+            id="a caption with its things",
+        ),
+    ],
+)  # fmt: skip
+def test_the_truth_is_put_in_the_words_of_an_answer(truth: Example, said: str) -> None:
+    assert text.truth(truth) == said
 
 
 def test_labels_are_offered_with_their_counts() -> None:

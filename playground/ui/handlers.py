@@ -22,11 +22,12 @@ from playground.request import read_inputs
 from playground.results import Prediction, Stage
 from playground.settings import Settings
 from playground.tasks import InputKind, get_task
-from playground.ui import text
+from playground.tiny.scenes import Scene
+from playground.ui import scene, text
 from playground.ui.files import save_bytes, save_export, save_jpeg
 from playground.ui.session import Session, Stops, View, read_view
 from playground.ui.streams import errors_for_the_user, paced, stream_of
-from playground.ui.viewer import RegionTableData, StageData, boxes_from
+from playground.ui.viewer import RegionTableData, StageData, boxes_from, truth_from
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "examples").glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
@@ -55,20 +56,40 @@ class Handlers:
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
         """
-        nothing = [gr.skip() for _ in Shown.names()]
         if source is None:
-            return gr.skip(), gr.skip(), *nothing
+            return gr.skip(), gr.skip(), *Shown.nothing()
         try:
             image = self._predictor.read_image(source)
         except PlaygroundError as error:
-            return None, [text.line(str(error), "error")], *nothing
-        self._stops.abandon(request.session_hash or "")
-        strip = gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
-        return strip, [], *self._before_answer(_remember(source, image), task_id).values()
+            return None, [text.line(str(error), "error")], *Shown.nothing()
+        return self._take(_remember(source, image), task_id, request)
 
     def take_example(self, index: int, task_id: str, request: gr.Request) -> tuple[Any, ...]:
         """Show one of the pictures that come with the playground."""
         return self.take_picture(str(EXAMPLES[index]), task_id, request)
+
+    def take_new_scene(self, task_id: str, request: gr.Request) -> tuple[Any, ...]:
+        """Draw a scene that nobody chose, and show it like any picture: seed, picture, problem, `Shown`."""
+        return self._take_scene(scene.draw_any(), task_id, request)
+
+    def take_scene(self, seed: float | None, task_id: str, request: gr.Request) -> tuple[Any, ...]:
+        """Draw the scene of a seed, as `take_new_scene` does. A bad seed is a sentence, and nothing else changes."""
+        try:
+            drawn = scene.draw(scene.read_seed(seed))
+        except InputRejected as error:
+            return gr.skip(), gr.skip(), [text.line(str(error), "error")], *Shown.nothing()
+        return self._take_scene(drawn, task_id, request)
+
+    def _take_scene(self, drawn: Scene, task_id: str, request: gr.Request) -> tuple[Any, ...]:
+        path = scene.save(drawn)
+        session = replace(_remember(path, self._predictor.read_image(path)), seed=drawn.seed)
+        return drawn.seed, *self._take(session, task_id, request)
+
+    def _take(self, session: Session, task_id: str, request: gr.Request) -> tuple[Any, ...]:
+        """Begin with a new picture; the run about the one before is abandoned."""
+        self._stops.abandon(request.session_hash or "")
+        strip = gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
+        return strip, [], *self._before_answer(session, task_id).values()
 
     def _before_answer(self, session: Session, task_id: str) -> "Shown":
         return Shown(
@@ -215,6 +236,9 @@ class Handlers:
                 for prediction in paced(self._stream(session.path, task_id, stop=ending, **inputs)):
                     if ending.is_abandoned:
                         return
+                    if prediction.is_final:
+                        truth = scene.truth_about(session.seed, prediction, inputs["phrase"], inputs["regions"])
+                        session = replace(session, prediction=prediction, truth=truth)
                     show = self._answer if prediction.is_final else self._partial_answer
                     shown = show(session, prediction, is_drawing=is_drawing)
                     yield shown.values()
@@ -245,7 +269,6 @@ class Handlers:
         )
 
     def _answer(self, session: Session, prediction: Prediction, *, is_drawing: bool) -> "Shown":
-        session = replace(session, prediction=prediction)
         styles = [(style.title, style.id) for style in drawing.styles_for(prediction)]
         chosen = list(drawing.default_styles(prediction))
         labels = text.label_choices(prediction)
@@ -289,8 +312,14 @@ class Handlers:
         boxes = boxes_from(prediction, drawing.color_of)
         listed = [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
         annotated = self._annotated(session, prediction.keep(view.shows), view.look)
+        truth = truth_from(text.truth(session.truth), session.truth.regions) if session.truth else None
         stage = self._stage(
-            session, is_drawing=is_drawing, boxes=listed, annotated=annotated, alt=text.alt_text(prediction)
+            session,
+            is_drawing=is_drawing,
+            boxes=listed,
+            annotated=annotated,
+            alt=text.alt_text(prediction),
+            truth=truth,
         )
         return stage, RegionTableData(boxes=listed, empty=text.table_empty(prediction))
 
@@ -334,6 +363,11 @@ class Shown:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         return tuple(entry.name for entry in fields(cls))
+
+    @classmethod
+    def nothing(cls) -> tuple[Any, ...]:
+        """Everything stays as it is."""
+        return tuple(gr.skip() for _ in cls.names())
 
     def values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.names())

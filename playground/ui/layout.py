@@ -30,6 +30,8 @@ class Form:
     picture: Picture
     problem: Lines
     examples: gr.Dataset
+    new_scene: gr.Button
+    seed: gr.Number
     task: gr.Dropdown
     phrase: gr.Textbox
     draw: gr.Checkbox
@@ -88,6 +90,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         _wire_result(handlers, form, result, session)
         _add_api(Api(predictor, settings), settings)
         app.load(handlers.poll, form.checkpoint, [status, banner, timer], queue=False, **_PLUMBING)
+        app.load(None, None, form.seed, js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
         app.unload(handlers.stop)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     return app
@@ -114,6 +117,7 @@ def _form(predictor: Predictor) -> Form:
             samples_per_page=20,
             elem_id="examples",
         ),
+        **_scene(),
         task=gr.Dropdown(
             label="What do you want to know?",
             choices=[(task.title, task.id) for task in TASKS],
@@ -126,6 +130,16 @@ def _form(predictor: Predictor) -> Form:
         **_buttons(),
         **_advanced(predictor),
     )
+
+
+def _scene() -> dict[str, Any]:
+    with gr.Row(elem_id="scene"):
+        return {
+            "new_scene": gr.Button(text.NEW_SCENE, min_width=170, scale=5, elem_id="new-scene"),
+            "seed": gr.Number(
+                label="Seed", placeholder="type one", interactive=True, min_width=120, scale=4, elem_id="seed"
+            ),
+        }
 
 
 def _buttons() -> dict[str, Any]:
@@ -239,6 +253,12 @@ def _wire_form(
     taken = [form.picture, form.problem, *shown]
     form.picture.input(handlers.take_picture, [form.picture, form.task], taken, queue=False, **_PLUMBING)
     form.examples.click(handlers.take_example, [form.examples, form.task], taken, queue=False, **_PLUMBING)
+    drawn = [form.seed, *taken]
+    for scene in (
+        form.new_scene.click(handlers.take_new_scene, form.task, drawn, queue=False, **_PLUMBING),
+        form.seed.submit(handlers.take_scene, [form.seed, form.task], drawn, queue=False, **_PLUMBING),
+    ):
+        scene.then(None, js="playground.showScene", **_PLUMBING)
     form.task.change(
         handlers.choose_task, [form.task, session], [form.phrase, form.draw, result.stage], queue=False, **_PLUMBING
     )

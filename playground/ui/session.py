@@ -11,17 +11,23 @@ from pathlib import Path
 
 from playground import drawing
 from playground.results import Prediction, Region
+from playground.tiny.answers import Example
 from playground.ui.viewer import RegionTableData
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the server remembers of one tab: paths in Gradio's cache and the last answer, never pixels."""
+    """What the server remembers of one tab: paths in Gradio's cache and the last answer, never pixels.
+
+    `seed` is that of a drawn scene, and `truth` what was right to answer about it, where that is known.
+    """
 
     path: str = ""
     display_path: str = ""
     resolution_wh: tuple[int, int] = (0, 0)
     prediction: Prediction | None = None
+    seed: int | None = None
+    truth: Example | None = None
 
     @property
     def name(self) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from playground.grammar import tokenize
+from playground.grammar import summarize, tokenize
 from playground.pool import State, Status
 from playground.request import DECODINGS
 from playground.results import Prediction, Stage, Timings
 from playground.tasks import InputKind, OutputKind, Task, get_task
+from playground.tiny.answers import Example
 
 TITLE = "Florence-2 Playground"
 LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
@@ -15,6 +16,8 @@ NO_PICTURE = "Add a picture first: drop one here, or pick a drawn scene."
 ANSWER_EMPTY = "What the model says appears here."
 TABLE_EMPTY = "What the model finds is listed here."
 NOTHING_FOUND = "Nothing found."
+NOTHING_THERE = "Nothing."
+NEW_SCENE = "Draw me a new scene"
 DRAW_HINT = "Draw regions on the picture"
 DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"}
 
@@ -128,6 +131,12 @@ def table_empty(prediction: Prediction) -> str:
     if prediction.regions:
         return "Every region is filtered out."
     return NOTHING_FOUND if is_nothing_found(prediction) else TABLE_EMPTY
+
+
+def truth(example: Example) -> str:
+    """What is right to answer, in the words in which the answer is shown."""
+    is_text = get_task(example.task).output_kind.is_text
+    return (example.text if is_text else summarize(example.regions)) or NOTHING_THERE
 
 
 def label_choices(prediction: Prediction) -> list[tuple[str, str]]:

@@ -17,6 +17,14 @@ from pydantic import Field
 from playground.results import Prediction, Region
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
+_TRUTH_COLOR = "#ffffff"
+
+
+class TruthData(GradioModel):
+    """What is right to answer: in words, and in boxes as on the stage."""
+
+    text: str = ""
+    boxes: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class StageData(GradioModel):
@@ -25,6 +33,7 @@ class StageData(GradioModel):
     `boxes` come from `boxes_from`. With `annotated`, a picture that shows them already, they light up on hover only.
     `regions` (xyxy) and `hidden` (ids of boxes) belong to the user: None leaves them as they are on the page while the
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them.
+    With `truth`, the page offers to show what is right.
     """
 
     image: FileData | None = None
@@ -35,6 +44,7 @@ class StageData(GradioModel):
     boxes: list[dict[str, Any]] = Field(default_factory=list)
     hidden: list[int] | None = None
     regions: list[list[float]] | None = None
+    truth: TruthData | None = None
     draw: bool = False
     busy: bool = False
 
@@ -54,6 +64,11 @@ def boxes_from(prediction: Prediction, color_of: Callable[[str], str]) -> list[d
     A box's `id` is its place in the prediction. It survives filtering: leave boxes out of the list as you like.
     """
     return [_box(index, region, color_of(region.label)) for index, region in enumerate(prediction.regions)]
+
+
+def truth_from(words: str, regions: Iterable[Region]) -> TruthData:
+    """Return what is right for the stage, where all of it is drawn alike."""
+    return TruthData(text=words, boxes=[_box(index, region, _TRUTH_COLOR) for index, region in enumerate(regions)])
 
 
 def _box(index: int, region: Region, color: str) -> dict[str, Any]:
