@@ -147,7 +147,8 @@ def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> 
     location_ids = _location_ids(processor.tokenizer, checkpoint)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # Read tensor by tensor: mapped into memory, the file would be held whole beside the weights that are made of it.
-    files = [safe_open(path, framework="pt", backend="pread") for path in weight_files(folder)]
+    open_file: Any = safe_open
+    files = [open_file(path, framework="pt", backend="pread") for path in weight_files(folder)]
     from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
     model, report = from_pretrained(
         None,

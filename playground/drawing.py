@@ -32,9 +32,9 @@ PALETTE = (
 )  # fmt: skip
 _COLORS = sv.ColorPalette.from_hex(list(PALETTE))
 
-# With this salt the fifteen things of the bundled checkpoint's scenes get fifteen colors, and eighteen
-# usual labels of photographs (person, car, tree, window, ...) get fifteen; a salt at random leaves ten or eleven.
-_SALT = "137765"
+# With this salt 16 of the 496 pairs of the 32 things of the drawn scenes share a color, where 14 must and a salt at
+# random leaves 28; and eighteen usual labels of photographs (person, car, tree, window, ...) get fifteen colors.
+_SALT = "6044"
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,7 +313,8 @@ class Engine:
             logits_processor=[watcher],
             stopping_criteria=[_StopCriterion(run)],
         )
-        start, *ids = sequences[0].tolist()
+        ids: list[int] = sequences[0].tolist()
+        start = ids.pop(0)
         while ids and ids[-1] == self._text_config.pad_token_id:
             ids.pop()
         reader, cache = self._reader(answer), self._forward.decoder.start(hidden_states)

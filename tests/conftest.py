@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from playground.images import InputImage, read_image
-from tests.first_scenes import Scene, make_scene
+from playground.tiny.answers import examples
+from playground.tiny.scenes import Scene, make_scene
 
 if TYPE_CHECKING:
     from playground.checkpoints import LoadedCheckpoint
@@ -27,8 +28,13 @@ _SKELETON_MAKER = Path(__file__).resolve().parents[2] / "shared" / "tools" / "ma
 
 @pytest.fixture(scope="session")
 def scene() -> Scene:
-    """A purple car, a pink umbrella, an orange heart and a blue flower in a meadow."""
-    return make_scene(4)
+    """A kite, a star, a tree and a car in a meadow: a scene that was not among those of the training."""
+    return make_scene(1_047_252)
+
+
+@pytest.fixture(scope="session")
+def caption(scene: Scene) -> str:
+    return examples(scene)["<CAPTION>"].text
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from playground.results import Region, Token
-from playground.tiny.calibrate import FORMULAS, Answered, answer, compare, harm
+from playground.tiny.calibrate import FORMULAS, Answered, answer, compare, harm, main
 from playground.tiny.evaluate import FIRST_SEED
 from playground.tiny.scenes import make_scene
 
@@ -95,3 +95,16 @@ def test_the_bundled_checkpoint_is_asked_about_held_out_scenes_and_the_table_has
         assert 0 <= error <= 1
         assert all(math.isnan(area) or 0 <= area <= 1 for area in areas)  # NaN: all are right, or none
     assert " regions of 4 answers; right: " in summary
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["--count", "0"], "--count must be at least 1", id="no scenes"),
+        pytest.param(["--checkpoint", "florence-2-large"], "is not on this machine", id="no checkpoint"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(arguments, sentence, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert sentence in capsys.readouterr().err

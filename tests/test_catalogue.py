@@ -28,9 +28,9 @@ def test_the_bundled_checkpoint_carries_its_own_facts() -> None:
     assert "photograph" in tiny.note
     assert "--checkpoint florence-2-base" in tiny.note
     assert tiny.known_tasks is not None
-    assert len(tiny.known_tasks) == 12
+    assert len(tiny.known_tasks) == 18
     assert tiny.known_tasks < {task.id for task in TASKS}
-    assert "<OCR>" not in tiny.known_tasks
+    assert "<CUSTOM>" not in tiny.known_tasks
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,9 @@ def test_auto_takes_the_fastest_device(
 def test_the_bundled_checkpoint_loads() -> None:
     checkpoint = resolve(BUNDLED)
     loaded = checkpoints.load(checkpoint, TINY, device="cpu")
-    assert loaded.location_ids == range(537, 1537)
-    assert loaded.tokenizer.convert_ids_to_tokens(537 + 999) == "<loc_999>"
-    assert loaded.image_processor.image_seq_length == 65
+    assert loaded.location_ids == range(750, 1750)
+    assert loaded.tokenizer.convert_ids_to_tokens(750 + 999) == "<loc_999>"
+    assert loaded.image_processor.image_seq_length == 101
     assert (loaded.resolved_revision, loaded.notice, loaded.banned_phrases) == (None, "", frozenset())
     assert not loaded.model.training
     assert {str(parameter.dtype) for parameter in loaded.model.parameters()} == {"torch.float32"}

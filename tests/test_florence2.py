@@ -130,8 +130,8 @@ def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(model: Any) -> None:
     mask = torch.ones(2, 30, dtype=torch.bool)
     mask[1, 20:] = False
     both = logits_of(decoder, states, IDS, mask)
-    torch.testing.assert_close(both[:1], logits_of(decoder, states[:1], IDS))
-    torch.testing.assert_close(both[1:], logits_of(decoder, states[1:, :20], IDS))
+    torch.testing.assert_close(both[:1], logits_of(decoder, states[:1], IDS), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(both[1:], logits_of(decoder, states[1:, :20], IDS), rtol=1e-4, atol=1e-4)
 
 
 # --- Products

@@ -97,7 +97,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # which would ask the real hub
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    served = shutil.copytree(TINY, tmp_path / "served", ignore=shutil.ignore_patterns("playground.json", "*.md"))
+    unserved = shutil.ignore_patterns("playground.json", "RECIPE.json", "*.md")
+    served = shutil.copytree(TINY, tmp_path / "served", ignore=unserved)
     server = FakeHub(Path(served))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server
@@ -126,8 +127,8 @@ def test_a_download_brings_the_wanted_files_and_tells_its_progress(hub: FakeHub,
     folder = find_local(checkpoint, cache_dir=tmp_path)
     assert folder is not None
     assert sorted(path.name for path in folder.iterdir()) == [
-        "config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json",
-        "processor_config.json", "tokenizer.json", "tokenizer_config.json",
+        "config.json", "generation_config.json", "model.safetensors", "processor_config.json", "tokenizer.json",
+        "tokenizer_config.json",
     ]  # fmt: skip
     assert resolved_revision(checkpoint, folder) == SHA
     assert revision_notice(checkpoint, SHA) == ""

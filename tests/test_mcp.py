@@ -17,7 +17,7 @@ mcp = pytest.importorskip("mcp", reason="The package mcp is not installed; it is
 streamable_http = pytest.importorskip("mcp.client.streamable_http")
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
-HEART = [60, 91, 436, 428]  # in sky.png, with an umbrella and a balloon
+UMBRELLA = [477, 516, 770, 814]  # in beach.png, with a rocket and a ball
 
 
 class Tools:
@@ -55,8 +55,8 @@ def tools(predictor: Predictor, tmp_path_factory) -> Iterator[Tools]:
 
 
 @pytest.fixture(scope="module")
-def sky() -> str:
-    return "data:image/png;base64," + base64.b64encode((EXAMPLES / "sky.png").read_bytes()).decode()
+def beach() -> str:
+    return "data:image/png;base64," + base64.b64encode((EXAMPLES / "beach.png").read_bytes()).decode()
 
 
 def test_there_are_two_tools(tools):
@@ -76,21 +76,21 @@ def test_tasks_are_listed_as_json(tools):
     assert json.loads(text)[0]["id"] == "<OD>"
 
 
-def test_an_answer_is_json_with_boxes(tools, sky):
-    is_refused, text = tools.call("ask_florence2", image=sky)
+def test_an_answer_is_json_with_boxes(tools, beach):
+    is_refused, text = tools.call("ask_florence2", image=beach)
     assert not is_refused
     prediction = json.loads(text)
     assert prediction["is_final"]
     assert prediction["resolution_wh"] == [900, 900]
-    assert sorted(region["label"] for region in prediction["regions"]) == ["balloon", "heart", "umbrella"]
-    (heart,) = (region["xyxy"] for region in prediction["regions"] if region["label"] == "heart")
-    assert heart == pytest.approx(HEART, abs=30)
+    assert sorted(region["label"] for region in prediction["regions"]) == ["ball", "rocket", "umbrella"]
+    (umbrella,) = (region["xyxy"] for region in prediction["regions"] if region["label"] == "umbrella")
+    assert umbrella == pytest.approx(UMBRELLA, abs=30)
 
 
-def test_a_region_is_asked_about(tools, sky):
-    is_refused, text = tools.call("ask_florence2", image=sky, task="<REGION_TO_CATEGORY>", regions=[HEART])
+def test_a_region_is_asked_about(tools, beach):
+    is_refused, text = tools.call("ask_florence2", image=beach, task="<REGION_TO_CATEGORY>", regions=[UMBRELLA])
     assert not is_refused
-    assert json.loads(text)["text"] == "heart"
+    assert json.loads(text)["text"] == "umbrella"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_region_is_asked_about(tools, sky):
         pytest.param({"image": "/etc/passwd"}, "Invalid file data format", id="a file of the server"),
     ],
 )
-def test_a_refusal_is_a_sentence(tools, sky, arguments, sentence):
-    is_refused, text = tools.call("ask_florence2", **{"image": sky, **arguments})
+def test_a_refusal_is_a_sentence(tools, beach, arguments, sentence):
+    is_refused, text = tools.call("ask_florence2", **{"image": beach, **arguments})
     assert is_refused
     assert text.startswith(sentence)

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import supervision as sv
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from playground.results import Polygon
-from playground.tiny.answers import caption, detailed_caption, more_detailed_caption
+from playground.tiny.answers import caption, detailed_caption, examples, more_detailed_caption
 from playground.tiny.backgrounds import BACKGROUNDS
 from playground.tiny.composition import SIZES, compose
 from playground.tiny.dataset import main, statistics, write_dataset
@@ -27,6 +27,9 @@ from playground.tiny.painting import paint
 from playground.tiny.scenes import MAX_THINGS, SIGN, Scene, Thing, make_scene
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "assets" / "examples"
+TRUTH = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
+TRAINING_SEEDS = 1_000_000  # all below
 SIDE = 512
 RESOLUTIONS = [
     pytest.param((512, 512), id="square"),
@@ -342,3 +345,28 @@ def test_the_module_of_the_scenes_is_the_command() -> None:
     figures = dict(line.split() for line in done.stdout.splitlines())
     expected = statistics(3, resolution_wh=(64, 64))
     assert {name: float(figure) for name, figure in figures.items()} == pytest.approx(expected, rel=0.001, nan_ok=True)
+
+
+# The pictures that come with the playground
+
+
+def test_the_examples_are_the_pictures_of_the_truth() -> None:
+    assert sorted(path.name for path in EXAMPLES.iterdir()) == sorted([*TRUTH, "truth.json"])
+    sizes = [truth["resolution_wh"] for truth in TRUTH.values()]
+    assert any(max(size) >= 2000 for size in sizes)
+    assert any(width >= 2 * height for width, height in sizes)
+    assert any(height > 1.7 * width for width, height in sizes)
+
+
+@pytest.mark.parametrize("name", TRUTH)
+def test_an_example_is_what_its_seed_draws(name: str) -> None:
+    truth = TRUTH[name]
+    assert truth["seed"] >= TRAINING_SEEDS
+    scene = make_scene(truth["seed"], resolution_wh=tuple(truth["resolution_wh"]))
+    with Image.open(EXAMPLES / name) as picture:
+        assert ImageChops.difference(picture.convert("RGB"), scene.image).getbbox() is None
+    assert [(t["label"], t["color"]) for t in truth["things"]] == [(t.kind, t.color) for t in scene.things]
+    for stated, drawn in zip(truth["things"], scene.things, strict=True):
+        assert stated["xyxy"] == pytest.approx(drawn.region.xyxy, abs=0.01)
+    assert truth["caption"] == examples(scene)["<CAPTION>"].text
+    assert (EXAMPLES / name).stat().st_size < 400_000

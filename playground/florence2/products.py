@@ -51,8 +51,9 @@ def int8(linear: torch.nn.Linear) -> Product:
     weight, bias = linear.weight.detach(), linear.bias
     scales = weight.abs().amax(1).float().clamp(min=1e-12) / 127
     rounded = torch.empty_like(weight, dtype=torch.int8)
-    for into, rows, divisors in zip(*(all_.split(_ROWS_AT_ONCE) for all_ in (rounded, weight, scales)), strict=True):
-        into.copy_((rows.float() / divisors[:, None]).round())
+    for first in range(0, len(weight), _ROWS_AT_ONCE):
+        some = slice(first, first + _ROWS_AT_ONCE)
+        rounded[some] = (weight[some].float() / scales[some, None]).round()
     scales = scales.bfloat16()
 
     def product(rows: torch.Tensor) -> torch.Tensor:

@@ -22,12 +22,13 @@ def pixel_values(picture: Image.Image, processor: Any) -> torch.Tensor:
     """Return an RGB picture, resized and normalized as an image processor says: 1 x 3 x height x width."""
     steps = (processor.do_resize, processor.do_rescale, processor.do_normalize, not processor.do_center_crop)
     if not all(steps) or processor.size.get("height") is None:
-        made: torch.Tensor = processor(images=picture, return_tensors="pt")["pixel_values"]
-        return made
+        values: torch.Tensor = processor(images=picture, return_tensors="pt")["pixel_values"]
+        return values
     size = (processor.size["width"], processor.size["height"])
     resized = torch.from_numpy(np.array(picture.resize(size, Image.Resampling(processor.resample))))
     mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
-    return (resized * (processor.rescale_factor / std) - mean / std).permute(2, 0, 1)[None]
+    values = resized * (processor.rescale_factor / std) - mean / std
+    return values.permute(2, 0, 1)[None]
 
 
 class _Mlp:

@@ -19,6 +19,7 @@ from PIL import Image, ImageFilter
 
 from playground import catalogue
 from playground.engine import Engine
+from playground.errors import CheckpointUnavailable
 from playground.grammar import Parser, region_score
 from playground.images import read_image
 from playground.predictor import Predictor
@@ -118,17 +119,22 @@ def compare(answers: Sequence[Answered]) -> None:
     print(f"{len(scores)} regions of {len(answers)} answers; right: {shares}")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, ask, and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m playground.tiny.calibrate", description="Compare formulas for a region's score."
     )
     parser.add_argument("--count", type=int, default=150, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalogue.BUNDLED, help="a name of the catalogue, or a folder")
-    arguments = parser.parse_args()
-    predictor = Predictor.load(arguments.checkpoint, offline=True)
-    with predictor.pool.acquire(arguments.checkpoint) as engine:
-        compare(list(answer(engine, arguments.count)))
+    chosen = parser.parse_args(arguments)
+    if chosen.count < 1:
+        parser.error(f"--count must be at least 1, but got {chosen.count}.")
+    try:
+        predictor = Predictor.load(chosen.checkpoint, offline=True)
+    except CheckpointUnavailable as error:
+        parser.error(str(error))
+    with predictor.pool.acquire(chosen.checkpoint) as engine:
+        compare(list(answer(engine, chosen.count)))
 
 
 if __name__ == "__main__":

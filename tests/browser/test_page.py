@@ -160,9 +160,9 @@ def test_regions_are_drawn_with_the_mouse_and_named(page: Page) -> None:
     upload(page)
     choose(page, "Name a region")
     drag(page, *region_of("car"))
-    drag(page, *region_of("balloon"))
+    drag(page, *region_of("tree"))
     run(page)
-    expect(page.locator("#answer textarea")).to_have_value("1. car\n2. balloon")
+    expect(page.locator("#answer textarea")).to_have_value("1. car\n2. tree")
 
 
 def test_a_region_is_drawn_with_the_finger_on_a_phone(phone: Page) -> None:
@@ -268,9 +268,10 @@ def test_a_bad_file_is_one_sentence_and_the_page_goes_on(page: Page, tmp_path: P
 
 def test_a_task_that_the_demo_has_not_learnt_says_so(page: Page) -> None:
     upload(page)
-    choose(page, "Read the text")
+    choose(page, "A prompt of my own (for fine-tunes)")
+    page.fill("#phrase textarea", "<DocVQA> What is the date?")
     run(page)
-    expect(page.locator("#notes")).to_contain_text("has not learnt “Read the text”")
+    expect(page.locator("#notes")).to_contain_text("has not learnt “A prompt of my own (for fine-tunes)”")
 
 
 def test_dark_mode_and_phone_width_hold_without_sideways_scrolling(browser: Browser, address: str) -> None:
