@@ -1,6 +1,6 @@
 """Turn a picture and prompts into a stream of tokens, for one loaded checkpoint.
 
-Knows preprocessing, the two caches, the model's lock, stopping, greedy and beam search. Knows nothing of tasks,
+Knows the two caches, the model's lock, stopping, and when which pass of `florence2` is due. Knows nothing of tasks,
 regions or the web page: what the tokens mean is `grammar`'s business.
 """
 
@@ -112,6 +112,9 @@ class Engine:
         self._rules = rules
         self.image_encodings = 0
         self._model = loaded.model
+        # It would put an end under an answer that the budget has cut. `generate` takes what a configuration leaves
+        # open from the model's own, so that the rule must go there.
+        loaded.model.generation_config.forced_eos_token_id = None
         is_covered = rules.of(loaded.model.generation_config) is not None
         self._forward = Forward(loaded.model, eight_bits=loaded.placement.eight_bits, take_decoder=is_covered)
         self._tokenizer = loaded.tokenizer
@@ -126,9 +129,6 @@ class Engine:
         self._encoder_hidden_states = TensorCache(prompt_cache_bytes)
         self._lock = threading.Lock()
         self._text_config = loaded.model.config.text_config
-        # It would put an end under an answer that the budget has cut. `generate` takes what a configuration leaves
-        # open from the model's own, so that the rule must go there.
-        loaded.model.generation_config.forced_eos_token_id = None
         self._num_image_tokens = int(loaded.image_processor.image_seq_length)
 
     @property

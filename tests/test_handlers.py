@@ -36,8 +36,7 @@ from playground.request import read_request
 from playground.results import Prediction, Region, Stage, Timings
 from playground.settings import Settings
 from playground.tasks import TASKS
-from playground.tiny.batches import TRAINING_SEEDS
-from playground.tiny.scenes import Scene
+from playground.tiny.scenes import TRAINING_SEEDS, Scene
 from playground.ui import scene as drawn_scenes
 from playground.ui import streams, text
 from playground.ui.api import Api

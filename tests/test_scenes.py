@@ -24,12 +24,11 @@ from playground.tiny.composition import SIZES, compose
 from playground.tiny.dataset import main, statistics, write_dataset
 from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.painting import paint
-from playground.tiny.scenes import MAX_THINGS, SIGN, Scene, Thing, make_scene
+from playground.tiny.scenes import MAX_THINGS, SIGN, TRAINING_SEEDS, Scene, Thing, make_scene
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
 TRUTH = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
-TRAINING_SEEDS = 1_000_000  # all below
 SIDE = 512
 RESOLUTIONS = [
     pytest.param((512, 512), id="square"),

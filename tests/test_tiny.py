@@ -11,8 +11,8 @@ from playground import catalogue, checkpoints
 from playground.predictor import Predictor
 from playground.tiny import figures
 from playground.tiny.answers import TASKS
-from playground.tiny.batches import TRAINING_SEEDS
 from playground.tiny.evaluate import measure
+from playground.tiny.scenes import TRAINING_SEEDS
 
 FOLDER = Path(catalogue.resolve(catalogue.BUNDLED).source)
 RECIPE = json.loads((FOLDER / "RECIPE.json").read_text(encoding="utf-8"))

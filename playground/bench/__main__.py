@@ -17,8 +17,10 @@ from typing import Any
 
 from playground import catalogue, hub
 from playground.bench.paths import FIRST_TASK, SECOND_TASK, Ours, Plain, Times, Worker
+from playground.checkpoints import Placement
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.settings import PRECISIONS
+from playground.tasks import TASK_TOKENS, TASKS, InputKind
 
 _CHECK_SCENES = 200
 _QUESTIONS_PER_USER = 5
@@ -30,6 +32,7 @@ _ROWS = {
     "second_total": "second task, same picture, ms",
 }  # fmt: skip
 _GREEDY, _CAREFUL = 1, 3  # beams
+_TASKS = [task.id for task in TASKS if task.id in TASK_TOKENS and task.input_kind is InputKind.NONE]
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Column:
 
 
 def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, Any]:
-    """Let both paths answer in turn, print the table, and return what was measured."""
+    """Let both paths answer in turn, print the tables, and return what was measured."""
     ours, plain = Worker(Ours, folder, precision), Worker(Plain, folder)
     columns = [
         Column("ours", _GREEDY, ours), Column("plain", _CAREFUL, plain), Column("plain, greedy", _GREEDY, plain),
@@ -73,7 +76,7 @@ def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, A
     starts = {"ours": ours.ready_ms, "plain": plain.ready_ms}
     peaks = {"ours": ours.close(), "plain": plain.close()}
     measured = {
-        "placement": ours.placement,
+        "placement": str(ours.placement),
         "rounds": rounds,
         **{column.title: column.medians() for column in columns},
         "start_to_ready_ms": {name: round(value) for name, value in starts.items()},
@@ -81,7 +84,8 @@ def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, A
         "ratios": _ratios(*columns, peak_memory=peaks["ours"] / peaks["plain"]),
     }
     _print_table(columns, measured)
-    return measured
+    assert ours.placement is not None
+    return measured | {"limit_share": share_of_limit(folder, ours.placement, columns[0])}
 
 
 def _ratios(ours: Column, plain: Column, greedy: Column, *, peak_memory: float) -> dict[str, float]:
@@ -107,7 +111,7 @@ def _print_table(columns: Sequence[Column], measured: dict[str, Any]) -> None:
         print(f"{name:32}{value:8.2f}")
 
 
-def share_of_limit(folder: Path, measured: dict[str, Any]) -> dict[str, float]:
+def share_of_limit(folder: Path, placement: Placement, ours: Column) -> dict[str, float]:
     """Print what the machine could do at best, and return how much of it our path reaches."""
     import torch
     from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
@@ -117,21 +121,18 @@ def share_of_limit(folder: Path, measured: dict[str, Any]) -> dict[str, float]:
     with torch.device("meta"):
         model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(folder))
     images: Any = Florence2Processor.from_pretrained(folder).image_processor
-    format_, eight_bits = measured["placement"].split(", ")[1].split(" ")[0], "8-bit" in measured["placement"]
-    dtype = getattr(torch, format_)
-    device = "cuda" if "GPU" in measured["placement"] else "cpu"
-    best = limits.measure(dtype, device)
+    dtype = getattr(torch, placement.dtype)
+    best = limits.measure(dtype, placement.device)
     flops = limits.vision_flops(model, images.size["height"])
-    size = 1 if eight_bits else dtype.itemsize
-    read = limits.token_bytes(model, size, images.image_seq_length, 4 if eight_bits else dtype.itemsize)
+    sizes = (1, torch.float32.itemsize) if placement.eight_bits else (dtype.itemsize, dtype.itemsize)
+    read = limits.token_bytes(model, images.image_seq_length, *sizes)
     floors = {"vision": 1000 * flops / best.flops, "decoding": 1000 * read / best.bandwidth}
     print(f"\nproducts {best.flops / 1e9:.0f} GFLOP/s, memory {best.bandwidth / 1e9:.1f} GB/s: at best "
           f"{floors['vision']:.0f} ms a picture ({flops / 1e9:.0f} GFLOP), "
           f"{floors['decoding']:.2f} ms a token ({read / 1e6:.0f} MB)")  # fmt: skip
-    ours = measured["ours"]
     return {
-        "vision": round(floors["vision"] / ours["encode_image"], 3),
-        "decoding": round(floors["decoding"] / ours["per_token"], 3),
+        "vision": round(floors["vision"] / ours.median("encode_image"), 3),
+        "decoding": round(floors["decoding"] / ours.median("per_token"), 3),
     }
 
 
@@ -160,7 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m playground.bench", description="Measure how fast it answers.")
     parser.add_argument("--checkpoint", metavar="NAME | FOLDER", default="",
                         help="without it, a Florence-2-base of the true size with random weights")  # fmt: skip
-    parser.add_argument("--task", default=FIRST_TASK, help="the first task about each picture")
+    parser.add_argument("--task", default=FIRST_TASK, choices=_TASKS, help="the first task about each picture",
+                        metavar="TASK")  # fmt: skip
     parser.add_argument("--against", choices=("plain",), default="plain", help="the transformers pipeline")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of our path")
@@ -181,7 +183,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             report |= users.drive(str(folder), chosen.concurrency, _QUESTIONS_PER_USER)
         else:
             report = compare(folder, chosen.task, chosen.rounds, chosen.precision)
-            report["limit_share"] = share_of_limit(folder, report)
     except PlaygroundError as error:
         parser.error(str(error))
     if chosen.json:

@@ -55,7 +55,7 @@ def vision_flops(model: Any, side: int) -> int:
     return int(counter.get_total_flops())
 
 
-def token_bytes(model: Any, bytes_per_weight: int, prompt_positions: int, bytes_per_key: int) -> int:
+def token_bytes(model: Any, prompt_positions: int, bytes_per_weight: int, bytes_per_key: int) -> int:
     """Count the bytes that must be read for a token: the decoder's weights, and the keys and values of the prompt.
 
     The keys and values of the answer itself are left out; they are a hundredth.

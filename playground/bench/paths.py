@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from playground.checkpoints import Placement
 
 FIRST_TASK, SECOND_TASK = "<REGION_PROPOSAL>", "<OD>"
 
@@ -132,7 +135,7 @@ class Ours:
         )
         self._predictor = Predictor(OneEngine(engine))  # type: ignore[arg-type]
         self._num_tokens = len(answer)
-        self.placement = str(loaded.placement)
+        self.placement = loaded.placement
 
     def ask(self, image: Image.Image, task: str, num_beams: int) -> Times:
         """Answer a question; returns the times."""
@@ -140,14 +143,9 @@ class Ours:
         began = time.perf_counter()
         prediction = self._predictor.predict(image, task, decoding=decoding)
         total = (time.perf_counter() - began) * 1000
-        said = {name: value for name, value in vars_of(prediction.timings).items() if value is not None}
+        said = {name: value for name, value in asdict(prediction.timings).items() if value is not None}
         per_token = (said["total"] - said["first_token"]) / (self._num_tokens - 1)
         return said | {"total": total, "per_token": per_token}
-
-
-def vars_of(timings: Any) -> dict[str, float | None]:
-    """Return the fields of a dataclass with slots."""
-    return {name: getattr(timings, name) for name in timings.__slots__}
 
 
 class OneEngine:
@@ -182,7 +180,7 @@ class Worker:
         began = time.perf_counter()
         self._process = context.Process(target=_work, args=(theirs, make, arguments), daemon=True)
         self._process.start()
-        self.placement: str = self._receive()
+        self.placement: Placement | None = self._receive()  # None: of the plain path
         self.ready_ms = (time.perf_counter() - began) * 1000
 
     def ask(self, seed: int, task: str, num_beams: int) -> Times:
@@ -209,7 +207,7 @@ def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]
     # In a thread that ends, as the page loads a model: OpenMP wakes its threads more slowly while another one has some.
     with ThreadPoolExecutor(1) as loader:
         path = loader.submit(make, *arguments).result()
-    pipe.send(getattr(path, "placement", "plain transformers"))
+    pipe.send(getattr(path, "placement", None))
     while (question := pipe.recv()) is not None:
         seed, *rest = question
         pipe.send(path.ask(picture(seed), *rest))

@@ -5,16 +5,13 @@ Its vocabulary is not, beyond the words of the prompts: what it says is noise an
 """
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     BartConfig,
-    CLIPImageProcessorPil,
     Florence2Config,
     Florence2ForConditionalGeneration,
-    Florence2Processor,
     GenerationConfig,
     PreTrainedTokenizerFast,
 )
@@ -22,6 +19,7 @@ from transformers.models.florence2.configuration_florence2 import Florence2Visio
 
 from playground.locations import NUM_BINS, location_token
 from playground.tasks import TASK_TOKENS, get_task
+from playground.tiny.model import write_processor
 
 _FOLDER = Path.home() / ".cache" / "florence-2-playground" / "skeleton-base"
 
@@ -36,11 +34,6 @@ _AFTER_LOCATIONS = (
     "<sep>", "<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>", "<proposal>",
     "</proposal>", "<poly>", "</poly>", "<and>", "<image>",
 )  # fmt: skip
-_KINDS = (
-    "pure_text", "description_with_bboxes", "description_with_polygons", "polygons", "bboxes",
-    "description_with_bboxes_or_polygons",
-)  # fmt: skip
-
 
 def skeleton() -> Path:
     """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds)."""
@@ -65,15 +58,8 @@ def _write(folder: Path) -> None:
         forced_eos_token_id=2, num_beams=3, no_repeat_ngram_size=3, early_stopping=True,
     )  # fmt: skip
     model.save_pretrained(folder)
-    size = {"height": _SIDE, "width": _SIDE}
-    images = CLIPImageProcessorPil(
-        size=size, crop_size=size, do_center_crop=False, resample=3, image_mean=_MEAN, image_std=_STD
-    )
-    images.image_seq_length = _IMAGE_TOKENS  # type: ignore[attr-defined]
-    kinds: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
-    kinds["phrase_grounding"] = {"banned_grounding_tokens": []}
-    kinds["ocr"] = {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0}
-    Florence2Processor(images, _tokenizer(), post_processor_config=kinds).save_pretrained(folder)
+    preprocessing = {"resample": 3, "image_mean": _MEAN, "image_std": _STD}  # 3: bicubic
+    write_processor(folder, _tokenizer(), _SIDE, _IMAGE_TOKENS, **preprocessing)
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

@@ -3,17 +3,16 @@
 On a CPU the passes are this package's own; on a GPU the vision tower is transformers', whose calls cost little there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from playground.florence2 import Check
 from playground.florence2.language import Decoder, Encoder
 from playground.florence2.products import full, int8
 from playground.florence2.vision import VisionTower
-
-Check = Callable[[], None]
 
 
 class Forward:

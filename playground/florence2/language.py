@@ -5,17 +5,16 @@ pictures, prompts or events.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from playground.florence2 import Check
 from playground.florence2.products import Make, activated, full, packed
 
 _FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
-
-Check = Callable[[], None]
 
 
 class _EncoderLayer:

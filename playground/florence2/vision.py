@@ -3,7 +3,6 @@
 Computes what transformers' own classes compute, with a third of the copies. Knows weights and tensors only.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,10 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from playground.florence2.products import activated, full, packed
+from playground.florence2 import Check
+from playground.florence2.products import Product, activated, full, packed
 
 _MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
-
-Check = Callable[[], None]
 
 
 def pixel_values(picture: Image.Image, processor: Any) -> torch.Tensor:
@@ -48,9 +46,6 @@ class _Attention:
         make = packed if pack else full
         self.qkv = make(module.qkv)
         self.out = make(module.proj)
-
-    def __call__(self, grid: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
 
 
 class _WindowAttention(_Attention):
@@ -93,7 +88,7 @@ class _ChannelAttention(_Attention):
 class _Block:
     """Two mixings of neighboring pixels, each followed by a step on normalized rows; every step is added."""
 
-    def __init__(self, module: Any, attention: _Attention, *, pack: bool) -> None:
+    def __init__(self, module: Any, attention: Product, *, pack: bool) -> None:
         self._mixings = (module.conv1, module.conv2)
         self._norms = (module.norm1, module.norm2)
         self._attention = attention
@@ -110,7 +105,7 @@ class _Block:
 
 
 class VisionTower:
-    """The vision tower of a model. `pack` keeps the weights of its products in oneDNN's order too, for bfloat16."""
+    """The vision tower of a model. `pack`: bfloat16, with the weights in oneDNN's order; the model gives them up."""
 
     def __init__(self, tower: Any, *, pack: bool) -> None:
         self._dtype = tower.convs[0].conv.weight.dtype

@@ -18,22 +18,21 @@ from playground.tiny.answers import Example, examples
 from playground.tiny.composition import letter_middles
 from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.model import GRID, IMAGE_SIDE, RESAMPLE
-from playground.tiny.scenes import Scene, make_scene
+from playground.tiny.scenes import TRAINING_SEEDS, Scene, make_scene
 from playground.tiny.tokenizer import MAX_POSITIONS
 
-TRAINING_SEEDS = 1_000_000  # the seeds below are for training, those from here on for evaluation only
 LETTERS = string.ascii_uppercase + string.digits
 
 _GROUPS = 3  # of questions of similar length, so that short answers are not padded to long ones
 
-# How often a task is asked, beside the detection that every scene is asked for.
+# How often a task is asked, beside the detection that most scenes are asked for.
 _TASK_WEIGHTS = {
-    "<REGION_PROPOSAL>": 0.5, "<OPEN_VOCABULARY_DETECTION>": 1.0, "<CAPTION_TO_PHRASE_GROUNDING>": 1.0,
-    "<REFERRING_EXPRESSION_SEGMENTATION>": 1.6, "<CAPTION>": 1.5, "<DETAILED_CAPTION>": 1.0,
-    "<MORE_DETAILED_CAPTION>": 1.0, "<REGION_TO_CATEGORY>": 0.8, "<REGION_TO_DESCRIPTION>": 1.0,
-    "<REGION_TO_SEGMENTATION>": 1.6, "<OCR>": 0.15, "<OCR_WITH_REGION>": 0.15, "<REGION_TO_OCR>": 0.15,
+    "<REGION_PROPOSAL>": 0.3, "<OPEN_VOCABULARY_DETECTION>": 2.5, "<CAPTION_TO_PHRASE_GROUNDING>": 2.0,
+    "<REFERRING_EXPRESSION_SEGMENTATION>": 3.0, "<CAPTION>": 2.0, "<DETAILED_CAPTION>": 0.8,
+    "<MORE_DETAILED_CAPTION>": 0.8, "<REGION_TO_CATEGORY>": 0.3, "<REGION_TO_DESCRIPTION>": 0.4,
+    "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
 }  # fmt: skip
-_READING = ("<OCR>", "<OCR_WITH_REGION>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>")
+_READING = ("<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +122,14 @@ def _draw(rng: random.Random, seed: int) -> Scene:
 
 
 def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
-    """Choose what is asked about a scene: detection, two other tasks, and reading where there is a word."""
+    """Choose what is asked about a scene: mostly detection, three other tasks, and reading where there is a word."""
     by_task = examples(scene, rng=rng)
     weights = {task: weight for task, weight in _TASK_WEIGHTS.items() if task in by_task}
-    chosen = {rng.choice(("<OD>", "<DENSE_REGION_CAPTION>")), *rng.choices(list(weights), list(weights.values()), k=2)}
+    chosen = set(rng.choices(list(weights), list(weights.values()), k=3))
+    if rng.random() < 0.7:
+        chosen.add(rng.choice(("<OD>", "<DENSE_REGION_CAPTION>")))
     if any(thing.writing for thing in scene.things):
-        chosen.add(rng.choice(_READING))
+        chosen |= set(rng.sample(_READING, 2))
     wh = scene.resolution_wh
     return [(_jitter(rng, by_task[task]).prompt(wh), by_task[task].answer(wh)) for task in sorted(chosen)]
 

@@ -26,9 +26,8 @@ from playground.predictor import Predictor
 from playground.results import Region, Token
 from playground.tasks import get_task
 from playground.tiny.answers import examples
-from playground.tiny.batches import TRAINING_SEEDS
 from playground.tiny.metrics import area_under_roc, calibration_error, mean_average_precision, right
-from playground.tiny.scenes import Scene, make_scene
+from playground.tiny.scenes import TRAINING_SEEDS, Scene, make_scene
 
 TASKS = ("<OD>", "<DENSE_REGION_CAPTION>")
 _IOU_BOUNDS = (0.5, 0.9)

@@ -27,10 +27,9 @@ from playground.results import Region
 from playground.tiny import figures
 from playground.tiny.answers import TASKS, Example, examples
 from playground.tiny.augment import jpeg
-from playground.tiny.batches import TRAINING_SEEDS
 from playground.tiny.figures import AS_DRAWN, AS_JPEG, IN_OTHER_PROPORTIONS, Answered, Figures
 from playground.tiny.metrics import Bin
-from playground.tiny.scenes import Scene, make_scene
+from playground.tiny.scenes import TRAINING_SEEDS, Scene, make_scene
 from playground.tiny.train import RECIPE
 
 FIRST_SEED = TRAINING_SEEDS  # from here on seeds are for evaluation only

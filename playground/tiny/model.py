@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -75,11 +76,17 @@ def export(model: Florence2ForConditionalGeneration, tokenizer: PreTrainedTokeni
         decoder_start_token_id=tokenizer.eos_token_id, max_new_tokens=MAX_POSITIONS - 2,
     )  # fmt: skip
     half.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
-    size = {"height": IMAGE_SIDE, "width": IMAGE_SIDE}
-    images = CLIPImageProcessorPil(
-        size=size, crop_size=size, do_center_crop=False, resample=RESAMPLE, image_mean=[MEAN] * 3, image_std=[STD] * 3,
-    )  # fmt: skip
-    images.image_seq_length = NUM_IMAGE_TOKENS  # type: ignore[attr-defined]
+    mean, std = (MEAN,) * 3, (STD,) * 3
+    write_processor(folder, tokenizer, IMAGE_SIDE, NUM_IMAGE_TOKENS, resample=RESAMPLE, image_mean=mean, image_std=std)
+
+
+def write_processor(
+    folder: Path, tokenizer: PreTrainedTokenizerFast, image_side: int, num_image_tokens: int, **preprocessing: Any
+) -> None:
+    """Write the processor of a checkpoint for square pictures; `preprocessing` is what CLIPImageProcessor takes."""
+    size = {"height": image_side, "width": image_side}
+    images = CLIPImageProcessorPil(size=size, crop_size=size, do_center_crop=False, **preprocessing)
+    images.image_seq_length = num_image_tokens  # type: ignore[attr-defined]
     Florence2Processor(images, tokenizer, post_processor_config=_POST_PROCESSING).save_pretrained(folder)
 
 

@@ -16,7 +16,9 @@ from playground.results import Quad, Region
 from playground.tiny.composition import MAX_THINGS, SIGN, Placement, Visible, bounds, compose
 from playground.tiny.painting import paint
 
-__all__ = ["MAX_THINGS", "SIGN", "Scene", "Thing", "make_scene"]
+__all__ = ["MAX_THINGS", "SIGN", "TRAINING_SEEDS", "Scene", "Thing", "make_scene"]
+
+TRAINING_SEEDS = 1_000_000  # the seeds below are for training; nothing is ever learnt from the others
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from playground.catalogue import BUNDLED
 from playground.errors import InputRejected
 from playground.results import Prediction
 from playground.tiny.answers import Example
-from playground.tiny.scenes import Scene, make_scene
+from playground.tiny.scenes import TRAINING_SEEDS, Scene, make_scene
 from playground.tiny.truth import truth_of
 from playground.ui.files import save_bytes
 
 MAX_SEED = 999_999_999
 _SIDE = 768  # pixels
-_RANDOM_SEEDS = range(1_000_000, 10_000_000)  # the bundled checkpoint has learnt from those below
+_RANDOM_SEEDS = range(TRAINING_SEEDS, 10 * TRAINING_SEEDS)  # the bundled checkpoint has learnt from those below
 
 
 def read_seed(given: float | None) -> int:
