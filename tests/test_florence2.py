@@ -17,7 +17,7 @@ from playground.checkpoints import LoadedCheckpoint
 from playground.florence2.choice import BeamSearch, ChoiceRules
 from playground.florence2.forward import Forward
 from playground.florence2.language import Decoder
-from playground.florence2.products import activated, full, int8, packed
+from playground.florence2.products import activated, attend, full, int8, packed
 from playground.florence2.vision import pixel_values
 
 IDS = [0, 300, 311, 322, 333, 344, 7, 1]
@@ -155,6 +155,31 @@ def test_weights_of_eight_bits_are_off_by_less_than_a_hundredth(has_bias: bool) 
     assert relative_error(int8(layer)(rows), layer(rows)) < 0.012
     layer.weight.data[7] = 0  # an output that is always 0 has no largest weight to round to
     assert int8(layer)(rows)[:, 7].tolist() == pytest.approx([float(layer(rows)[0, 7])] * 3, abs=1e-3)
+
+
+def test_many_outputs_are_off_by_no_more_than_their_weights() -> None:
+    layer = torch.nn.Linear(96, 20_000, bias=False)
+    rounded = copy.deepcopy(layer)
+    scales = layer.weight.abs().amax(1, keepdim=True) / 127
+    rounded.weight = torch.nn.Parameter((layer.weight / scales).round() * scales)
+    rows = torch.randn(3, 96) * torch.tensor([[1.0], [30.0], [0.0]])
+    # In bfloat16 the rows alone would be off by 0.002, which is what a processor without such integers has.
+    bound = 1e-3 if torch.cpu.get_capabilities().get("avx512_vnni") else 5e-3
+    assert relative_error(int8(layer)(rows)[0], rounded(rows)[0]) < bound
+    assert relative_error(int8(layer)(rows)[1], rounded(rows)[1]) < bound
+    assert not int8(layer)(torch.zeros(1, 96)).any()
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_attention_in_bfloat16_is_attention(batch: int) -> None:
+    queries, keys, values = torch.randn(3, batch, 4, 400, 32)
+    mask = torch.ones(batch, 1, 1, 400, dtype=torch.bool)
+    mask[-1, ..., 300:] = False
+    for given in (None, mask):
+        exact = attend(queries, keys, values, given)
+        less = attend(queries.bfloat16(), keys.bfloat16(), values.bfloat16(), given)
+        assert less.shape == (batch, 400, 128)
+        assert relative_error(less, exact) < 0.01
 
 
 @pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="this processor has no bfloat16")

@@ -11,7 +11,7 @@ import torch
 
 from playground.florence2 import Check
 from playground.florence2.language import Decoder, Encoder
-from playground.florence2.products import full, int8
+from playground.florence2.products import full, int8, return_memory
 from playground.florence2.vision import VisionTower
 
 
@@ -29,11 +29,11 @@ class Forward:
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self._tower = VisionTower(model.model.vision_tower, pack=pack) if is_cpu else None
         self._encoder = Encoder(model, pack=pack)
-        self.decoder = Decoder(model, int8, torch.float32) if eight_bits else Decoder(model, full, model.dtype)
-        if eight_bits and take_decoder:
-            for module in model.model.language_model.decoder.layers.modules():
-                if isinstance(module, torch.nn.Linear):
-                    module.register_parameter("weight", None)
+        if eight_bits:
+            self.decoder = Decoder(model, int8, torch.float32, take=take_decoder)
+        else:
+            self.decoder = Decoder(model, full, model.dtype)
+        return_memory()
 
     def encode_images(self, pixel_values: torch.Tensor, check: Check) -> torch.Tensor:
         """Return the features, batch x positions x width, of pictures as the image processor makes them."""

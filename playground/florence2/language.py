@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from playground.florence2 import Check
-from playground.florence2.products import Make, activated, full, packed
+from playground.florence2.products import Make, activated, attend, full, packed, return_memory
 
 _FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
 
@@ -23,14 +23,13 @@ class _EncoderLayer:
     def __init__(self, module: Any, *, pack: bool) -> None:
         attention, make = module.self_attn, packed if pack else full
         self.attend = make(_join(attention.q_proj, attention.k_proj, attention.v_proj))
-        if pack:  # the joined product has them
-            for part in (attention.q_proj, attention.k_proj, attention.v_proj):
-                part.register_parameter("weight", None)
         self.out = make(attention.out_proj)
         self.attention_norm = module.self_attn_layer_norm
         self.widen = activated(module.fc1, module.activation_fn, pack=pack)
         self.narrow = make(module.fc2)
         self.norm = module.final_layer_norm
+        if pack:
+            _take_weights(module)
 
 
 class Encoder:
@@ -58,8 +57,7 @@ class Encoder:
         for layer in self._layers:
             check()
             queries, keys, values = layer.attend(rows).view(batch, positions, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-            read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-            rows = layer.attention_norm(rows + layer.out(read.transpose(1, 2).reshape(rows.shape)))
+            rows = layer.attention_norm(rows + layer.out(attend(queries, keys, values, mask)))
             rows = layer.norm(rows + layer.narrow(layer.widen(rows)))
         return rows
 
@@ -93,7 +91,7 @@ class Cache:
 class _DecoderLayer:
     """The products and norms of one layer."""
 
-    def __init__(self, module: Any, make: Make, dtype: torch.dtype) -> None:
+    def __init__(self, module: Any, make: Make, dtype: torch.dtype, *, take: bool) -> None:
         own, cross = module.self_attn, module.encoder_attn
         self.own = make(_join(own.q_proj, own.k_proj, own.v_proj))
         self.own_out = make(own.out_proj)
@@ -105,6 +103,16 @@ class _DecoderLayer:
         self.widen, self.narrow = make(module.fc1), make(module.fc2)
         self.activation = module.activation_fn
         self.norm = _in_format(module.final_layer_norm, dtype)
+        if take:
+            _take_weights(module)
+
+
+def _take_weights(module: torch.nn.Module) -> None:
+    """Let a module give up the weights of its products, which were prepared anew."""
+    for part in module.modules():
+        if isinstance(part, torch.nn.Linear):
+            part.register_parameter("weight", None)
+    return_memory()
 
 
 def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
@@ -120,15 +128,18 @@ def _in_format(norm: torch.nn.LayerNorm, dtype: torch.dtype) -> torch.nn.LayerNo
 
 
 class Decoder:
-    """The decoder of a `Florence2ForConditionalGeneration`, its products made by `make` and its rows of `dtype`."""
+    """The decoder of a `Florence2ForConditionalGeneration`, its products made by `make` and its rows of `dtype`.
 
-    def __init__(self, model: Any, make: Make, dtype: torch.dtype) -> None:
+    With `take` the model gives up the weights of its decoder, so that they are not held twice.
+    """
+
+    def __init__(self, model: Any, make: Make, dtype: torch.dtype, *, take: bool = False) -> None:
         decoder = model.model.language_model.decoder
         self._dtype = dtype
         self._embed = decoder.embed_tokens
         self._positions = decoder.embed_positions
         self._norm = _in_format(decoder.layernorm_embedding, dtype)
-        self._layers = [_DecoderLayer(layer, make, dtype) for layer in decoder.layers]
+        self._layers = [_DecoderLayer(layer, make, dtype, take=take) for layer in decoder.layers]
         self._heads = model.config.text_config.decoder_attention_heads
         self._output = make(model.lm_head)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.nn import functional
 
 from playground.florence2 import Check
-from playground.florence2.products import Product, activated, full, packed
+from playground.florence2.products import Product, activated, attend, full, packed, return_memory
 
 _MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
 
@@ -66,8 +66,7 @@ class _WindowAttention(_Attention):
         windows = grid.view(batch, height // side, side, width // side, side, channels).transpose(2, 3)
         rows = self.qkv(windows.reshape(-1, side * side, channels))
         queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(queries, keys, values).transpose(1, 2)
-        return self.out(seen.reshape(*rows.shape[:2], channels)).view(windows.shape).transpose(2, 3).reshape(grid.shape)
+        return self.out(attend(queries, keys, values)).view(windows.shape).transpose(2, 3).reshape(grid.shape)
 
 
 class _ChannelAttention(_Attention):
@@ -129,6 +128,7 @@ class VisionTower:
 
 def _blocks(pair: Any, *, pack: bool) -> list[_Block]:
     spatial, channel = pair.spatial_block, pair.channel_block
+    return_memory()
     return [
         _Block(spatial, _WindowAttention(spatial.window_attn, pack=pack), pack=pack),
         _Block(channel, _ChannelAttention(channel.channel_attn, pack=pack), pack=pack),
