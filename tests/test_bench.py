@@ -28,6 +28,8 @@ def test_both_paths_answer_in_turn_and_the_last_line_is_json(
         times = report[column]
         assert 0 < times["encode_image"] < times["first_token"] < times["total"]
         assert times["first_token"] < times["first_region"] <= times["total"]
+    early, late = report["token_ms_at_the_start_and_end_of_1024"]
+    assert 0 < late < 3 * early
     assert report["ours"]["second_total"] < report["ours"]["total"]
 
 
