@@ -46,8 +46,8 @@ class Column:
 
     def ask(self, seed: int, task: str) -> None:
         """Ask the first task and another one about the same picture, and keep the times."""
-        first = self.worker.ask(seed, task, self.num_beams)
-        second = self.worker.ask(seed, SECOND_TASK, self.num_beams)
+        first = self.worker.call("ask", seed, task, self.num_beams)
+        second = self.worker.call("ask", seed, SECOND_TASK, self.num_beams)
         self.rounds.append(first | {"second_total": second["total"]})
 
     def median(self, name: str) -> float:
@@ -73,6 +73,7 @@ def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, A
         _progress(f"round {seed} of {rounds}")
     for column in columns:
         del column.rounds[0]
+    early, late = ours.call("token_times", 0)
     starts = {"ours": ours.ready_ms, "plain": plain.ready_ms}
     peaks = {"ours": ours.close(), "plain": plain.close()}
     measured = {
@@ -81,6 +82,7 @@ def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, A
         **{column.title: column.medians() for column in columns},
         "start_to_ready_ms": {name: round(value) for name, value in starts.items()},
         "peak_memory_mb": {name: round(value / 1e6) for name, value in peaks.items()},
+        "token_ms_at_the_start_and_end_of_1024": [round(early, 2), round(late, 2)],
         "ratios": _ratios(*columns, peak_memory=peaks["ours"] / peaks["plain"]),
     }
     _print_table(columns, measured)
@@ -106,6 +108,8 @@ def _print_table(columns: Sequence[Column], measured: dict[str, Any]) -> None:
         print(f"{title:32}" + "".join(f"{column.cell(name):>28}" for column in columns))
     for title in ("start_to_ready_ms", "peak_memory_mb"):
         print(f"{title.replace('_', ' '):32}" + "".join(f"{measured[title][name]:>28}" for name in ("ours", "plain")))
+    print("a token of ours at the beginning and at the end of 1024: "
+          "{:.1f} and {:.1f} ms".format(*measured["token_ms_at_the_start_and_end_of_1024"]))  # fmt: skip
     print(f"\nours: {measured['placement']}")
     for name, value in measured["ratios"].items():
         print(f"{name:32}{value:8.2f}")

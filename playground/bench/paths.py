@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import numpy as np
 from PIL import Image
 
 from playground.checkpoints import Placement
+from playground.results import Decoding
 
+_SOME_STEPS = 64  # at the beginning and at the end of a long answer
 FIRST_TASK, SECOND_TASK = "<REGION_PROPOSAL>", "<OD>"
 
 # What Florence-2-base finds in australia.jpg of huggingface.co/datasets/huggingface/documentation-images, with three
@@ -120,12 +123,14 @@ class Ours:
 
         megabyte, settings = 1_000_000, Settings()
         loaded = checkpoints.load(catalogue.resolve(str(folder)), folder, precision=precision)
-        answer = answer_ids(loaded.tokenizer)
+        self._answer = answer_ids(loaded.tokenizer)
+        self._next_answer = self._answer
+        path = self
 
         class Recorded(ChoiceRules):
             def choose(self, ids: Sequence[int], logits: Any) -> int:
                 super().choose(ids, logits)  # for its time
-                return answer[len(ids) - 1]
+                return path._next_answer[len(ids) - 1]
 
         engine = Engine(
             loaded,
@@ -134,7 +139,6 @@ class Ours:
             rules=Recorded,
         )
         self._predictor = Predictor(OneEngine(engine))  # type: ignore[arg-type]
-        self._num_tokens = len(answer)
         self.placement = loaded.placement
 
     def ask(self, image: Image.Image, task: str, num_beams: int) -> Times:
@@ -144,8 +148,18 @@ class Ours:
         prediction = self._predictor.predict(image, task, decoding=decoding)
         total = (time.perf_counter() - began) * 1000
         said = {name: value for name, value in asdict(prediction.timings).items() if value is not None}
-        per_token = (said["total"] - said["first_token"]) / (self._num_tokens - 1)
+        per_token = (said["total"] - said["first_token"]) / (len(self._answer) - 1)
         return said | {"total": total, "per_token": per_token}
+
+    def token_times(self, image: Image.Image) -> tuple[float, float]:
+        """Return the ms of a token at the beginning and at the end of the longest answer that there can be."""
+        start, *boxes, _ = self._answer
+        most = Decoding().max_new_tokens
+        self._next_answer = [start, *islice(cycle(boxes), most - 1)]
+        times = [time.perf_counter() for _ in self._predictor.run(image, FIRST_TASK)]
+        self._next_answer = self._answer
+        steps = 1000 * np.diff(times[-most:])
+        return float(np.median(steps[:_SOME_STEPS])), float(np.median(steps[-_SOME_STEPS:]))
 
 
 class OneEngine:
@@ -183,11 +197,10 @@ class Worker:
         self.placement: Placement | None = self._receive()  # None: of the plain path
         self.ready_ms = (time.perf_counter() - began) * 1000
 
-    def ask(self, seed: int, task: str, num_beams: int) -> Times:
-        """Have a question about the picture of a seed answered."""
-        self._pipe.send((seed, task, num_beams))
-        times: Times = self._receive()
-        return times
+    def call(self, method: str, seed: int, *arguments: Any) -> Any:
+        """Call a method of the path with the picture of a seed."""
+        self._pipe.send((method, seed, *arguments))
+        return self._receive()
 
     def close(self) -> int:
         """End the process; returns the most memory that it held, in bytes."""
@@ -209,8 +222,8 @@ def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]
         path = loader.submit(make, *arguments).result()
     pipe.send(getattr(path, "placement", None))
     while (question := pipe.recv()) is not None:
-        seed, *rest = question
-        pipe.send(path.ask(picture(seed), *rest))
+        method, seed, *rest = question
+        pipe.send(getattr(path, method)(picture(seed), *rest))
     pipe.send(peak_memory())
 
 
