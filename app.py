@@ -11,8 +11,8 @@ from playground.errors import PlaygroundError, SettingsInvalid
 from playground.settings import PRECISIONS, Settings
 
 
-def read_settings(arguments: list[str], environ: dict[str, str]) -> Settings:
-    """Return the settings of the environment, with the arguments of the command line over them."""
+def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, Settings]:
+    """Return whether only to check, and the settings: the environment's, with the command line's over them."""
     settings = Settings.from_env(environ)
     parser = argparse.ArgumentParser(description="Florence-2 Playground: ask Florence-2 about a picture.")
     parser.add_argument("--checkpoint", default=settings.checkpoint, metavar="NAME | HUB_ID | FOLDER",
@@ -25,7 +25,9 @@ def read_settings(arguments: list[str], environ: dict[str, str]) -> Settings:
     parser.add_argument("--port", default=settings.port, type=int, help="port to listen on; 7860 or the next free one")
     parser.add_argument("--offline", default=settings.offline, action="store_true", help="contact nobody")
     parser.add_argument("--mcp", default=settings.mcp, action="store_true", help="serve the tools as an MCP server too")
-    return replace(settings, **vars(parser.parse_args(arguments)))
+    parser.add_argument("--check", action="store_true", help="look whether all is well, say what is found, and end")
+    chosen = vars(parser.parse_args(arguments))
+    return chosen.pop("check"), replace(settings, **chosen)
 
 
 def serve(settings: Settings) -> None:
@@ -59,10 +61,26 @@ def serve(settings: Settings) -> None:
     build_app(Predictor(pool, limits), settings).launch(**launch_options(settings))
 
 
+def check(settings: Settings) -> bool:
+    """Print what works on this machine and what does not; returns whether all is well."""
+    if settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    from playground.doctor import examine
+
+    verdicts = []
+    for finding in examine(settings):
+        print(finding, flush=True)
+        verdicts.append(finding.is_good)
+    return False not in verdicts
+
+
 def main() -> None:
     """Read the command line and serve; what a user can mend is one sentence, not a traceback."""
     try:
-        serve(read_settings(sys.argv[1:], dict(os.environ)))
+        is_check, settings = read_command(sys.argv[1:], dict(os.environ))
+        if is_check:
+            sys.exit(0 if check(settings) else 1)
+        serve(settings)
     except PlaygroundError as error:
         sys.exit(str(error))
 

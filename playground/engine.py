@@ -4,10 +4,12 @@ Knows the two caches, the model's lock, stopping, and when which pass of `floren
 regions or the web page: what the tokens mean is `grammar`'s business.
 """
 
+import atexit
 import codecs
 import copy
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -30,6 +32,8 @@ from playground.results import Decoding, Draft, Event, Finished, Progress, Stage
 # A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
 BIN_TOLERANCE = 5
 _MAX_PROMPTS = 8  # of a run: each takes memory for its keys and values, and a token of each takes its time
+
+_LAST_STEP_SECONDS = 5  # of a run that is in a step while the program ends
 
 
 class _StoppedError(Exception):
@@ -181,7 +185,9 @@ class Engine:
         Raises EngineFailed when memory does not suffice.
         """
         run = _Run(image, prompts, decoding, stop or threading.Event())
-        threading.Thread(target=self._work, args=(run,), name="engine-run", daemon=True).start()
+        worker = threading.Thread(target=self._work, args=(run,), name="engine-run", daemon=True)
+        _running[worker] = run
+        worker.start()
         num_open = len(prompts)
         try:
             while num_open:
@@ -380,6 +386,17 @@ class _Run:
     def raise_if_stopped(self) -> None:
         if self.is_stopped:
             raise _StoppedError
+
+
+_running: "weakref.WeakKeyDictionary[threading.Thread, _Run]" = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def _end_runs() -> None:
+    """A program that ends while a thread is inside PyTorch is aborted: end what still runs, within one step."""
+    for worker, run in list(_running.items()):
+        run.abandoned.set()
+        worker.join(_LAST_STEP_SECONDS)
 
 
 class _StopCriterion(StoppingCriteria):

@@ -51,6 +51,14 @@ def find_local(checkpoint: Checkpoint, *, cache_dir: Path | None = None) -> Path
     return None
 
 
+def find_picture(dataset: str, name: str, *, offline: bool) -> Path:
+    """Return a picture of a public data set, fetched unless it is on this machine. Raises CheckpointUnavailable."""
+    try:
+        return Path(hf_hub_download(dataset, name, repo_type="dataset", local_files_only=offline))
+    except Exception as error:
+        raise CheckpointUnavailable(f"{name} of {dataset} could not be fetched ({first_line(error)}).") from error
+
+
 def resolved_revision(checkpoint: Checkpoint, folder: Path) -> str | None:
     """Return the commit that a folder of the hub's cache is of; None for any other folder."""
     return folder.name if not checkpoint.is_local and _COMMIT.fullmatch(folder.name) else None

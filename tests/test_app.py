@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from gradio_client import Client, handle_file
 
-from app import read_settings, serve
+from app import read_command, serve
 from playground.errors import SettingsInvalid
 from playground.settings import Settings
 
@@ -97,7 +97,7 @@ runpy.run_path("app.py", run_name="__main__")
     ],
 )
 def test_settings_are_read(arguments: list[str], environ: dict[str, str], expected: Settings) -> None:
-    assert read_settings(arguments, environ) == expected
+    assert read_command(arguments, environ) == (False, expected)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_settings_are_read(arguments: list[str], environ: dict[str, str], expect
 )
 def test_arguments_that_cannot_be_used_are_refused(arguments: list[str], capsys) -> None:
     with pytest.raises(SystemExit) as caught:
-        read_settings(arguments, {})
+        read_command(arguments, {})
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
 
 
 def test_a_variable_that_cannot_be_used_is_named() -> None:
     with pytest.raises(SettingsInvalid, match="PLAYGROUND_PORT"):
-        read_settings([], {"PLAYGROUND_PORT": "many"})
+        read_command([], {"PLAYGROUND_PORT": "many"})
 
 
 # The process

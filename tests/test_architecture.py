@@ -54,6 +54,7 @@ RANKS = {
     "playground.tiny.figures": 13,
     "playground.tiny.calibrate": 20,
     "playground.tiny.evaluate": 20,
+    "playground.doctor": 20,
     "playground.bench.paths": 14,
     "playground.bench.skeleton": 14,
     "playground.bench.limits": 14,

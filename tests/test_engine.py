@@ -1,11 +1,14 @@
 """The engine beside transformers' `generate`, its caches, stopping, taking turns, what it says of each token."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from playground.images import InputImage, read_image
 from playground.results import Decoding, Draft, Event, Finished, Progress, Stage, Token
 from playground.tiny.scenes import make_scene
 
+ROOT = Path(__file__).resolve().parents[1]
 OD = "Locate the objects with category name in the image."
 CAPTION = "What does the image describe?"
 GREEDY, BEAMS = Decoding(num_beams=1), Decoding(num_beams=3)
@@ -621,3 +625,19 @@ def _seconds_to_end(events: Iterator[Event], stop: threading.Event) -> float:
     assert isinstance(last, Finished)
     assert last.is_stopped
     return time.perf_counter() - started
+
+
+# --- The end of the program
+
+
+@pytest.mark.parametrize("leave", ["pass", "break"], ids=["a whole answer", "an answer that nobody reads on"])
+def test_a_program_that_has_asked_ends_well(leave: str) -> None:
+    asked = (
+        "from playground import Predictor\n"
+        "predictor = Predictor.load('tiny-florence2')\n"
+        "for prediction in predictor.run('assets/examples/desert-large.png', '<OD>'):\n"
+        f"    if prediction.regions: {leave}\n"
+    )
+    command = [sys.executable, "-c", asked]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

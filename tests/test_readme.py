@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app import read_settings
+from app import read_command
 from playground.catalogue import CATALOGUE, default_name
 from playground.pool import Pool
 from playground.predictor import Predictor
@@ -99,7 +99,7 @@ def test_continuous_integration_runs_the_test_command_of_the_readme_and_nothing_
 
 def test_the_options_are_those_of_the_command_line(capsys) -> None:
     with pytest.raises(SystemExit):
-        read_settings(["--help"], {})
+        read_command(["--help"], {})
     accepted = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
     assert {option for cell in first_cells() for option in re.findall(r"--[a-z-]+", cell)} == accepted
 

@@ -20,6 +20,7 @@ from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SECONDS_BETWEEN_POLLS = 0.5
+_SECONDS_BETWEEN_DELETIONS = 60  # of files that are older than the settings allow
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # shared by all that run the model
 
 
@@ -73,8 +74,9 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     """Return the page and the API over a predictor; nothing is started."""
     handlers = Handlers(predictor, settings)
     keep = settings.keep_files_seconds
+    delete_cache = (min(keep, _SECONDS_BETWEEN_DELETIONS), keep)  # how often, and from what age
     app: gr.Blocks
-    with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(keep, keep)) as app:
+    with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=delete_cache) as app:
         session = gr.State(Session())
         timer = gr.Timer(_SECONDS_BETWEEN_POLLS)
         gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")

@@ -1,0 +1,182 @@
+"""What works on this machine and what does not, line by line: the first thing to ask of anybody who reports a bug.
+
+The real model is held against answers that its makers' port is tested with (transformers' integration tests of
+Florence-2), so that a person with a network can see that it answers here as it does elsewhere.
+"""
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from playground import grammar, hub
+from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, resolve, weight_files
+from playground.errors import PlaygroundError
+from playground.pool import Pool, State
+from playground.predictor import Predictor
+from playground.results import Box, Prediction
+from playground.settings import Settings
+
+_ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_PACKAGES = ("gradio", "torch", "transformers", "pillow", "supervision", "numpy")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MIN_OVERLAP = 0.75  # of a published box and ours: both are rounded, and sums differ between processors
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `is_good` is None for what could not be looked at, which is no fault."""
+
+    about: str
+    said: str
+    is_good: bool | None = True
+
+    def __str__(self) -> str:
+        mark = {True: "ok", False: "FAILED", None: "-"}[self.is_good]
+        return f"{mark:7} {self.about:30} {self.said}"
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield what is found, as it is found: versions, files, device, a run of the bundled checkpoint, the real model."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    yield Finding("versions", f"Python {platform.python_version()} on {platform.platform()}; {versions}")
+    local = [(row, folder) for row in _checkpoints(settings) if (folder := hub.find_local(row))]
+    for checkpoint, folder in local:
+        yield _integrity(checkpoint, folder)
+    names = {checkpoint.name for checkpoint, _ in local}
+    named = resolve(settings.checkpoint).name if settings.checkpoint else BUNDLED
+    if named in names:
+        yield _placement(settings, named)
+    yield from _drawn_scenes(settings)
+    yield from _published_answers(settings, names)
+
+
+def _checkpoints(settings: Settings) -> list[Checkpoint]:
+    named = [resolve(settings.checkpoint)] if settings.checkpoint else []
+    return list({checkpoint.name: checkpoint for checkpoint in [*named, *CATALOGUE]}.values())
+
+
+# --- Files
+
+
+def _integrity(checkpoint: Checkpoint, folder: Path) -> Finding:
+    about = f"files of {checkpoint.name}"
+    known = [(path, expected) for path in weight_files(folder) if (expected := _expected_sha256(path))]
+    if not known:
+        return Finding(about, f"nothing to hold the weights in {folder} against", None)
+    for path, expected in known:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            return Finding(about, f"{path.name} has changed: SHA-256 {found[:12]}, not {expected[:12]}", is_good=False)
+    return Finding(about, f"as published, SHA-256 {known[0][1][:12]}")
+
+
+def _expected_sha256(path: Path) -> str:
+    """Return what the file should hash to: the hub's cache names a file by that, a recipe of ours says it."""
+    if _SHA256.fullmatch(path.resolve().name):
+        return path.resolve().name
+    recipe = path.parent / "RECIPE.json"
+    return str(json.loads(recipe.read_text(encoding="utf-8")).get("sha256", "")) if recipe.is_file() else ""
+
+
+# --- Answers
+
+
+def _placement(settings: Settings, name: str) -> Finding:
+    return _tried(f"{name} loads", lambda: _loaded(settings, name).pool.status(name).message)
+
+
+def _drawn_scenes(settings: Settings) -> Iterator[Finding]:
+    """Ask the bundled checkpoint for all things of an example, of which every one is known."""
+    folder = _ASSETS / "examples"
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["meadow.png"]
+
+    def count() -> str:
+        prediction = _loaded(settings, BUNDLED).predict(folder / "meadow.png", "<OD>")
+        things = [(str(thing["label"]), tuple(thing["xyxy"])) for thing in truth["things"]]
+        found = _num_found(things, prediction)
+        if found < len(things) or found < len(prediction.regions):
+            raise _DiffersError(f"found {found} of {len(things)} things, in {len(prediction.regions)} regions")
+        return f"found all {found} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
+
+    yield _tried("a run", count)
+
+
+def _published_answers(settings: Settings, names: set[str]) -> Iterator[Finding]:
+    """Ask the real model, in float32 and with three beams as its makers do, what is known to be its answer."""
+    published = _published()
+    name = published["checkpoint"]
+    if name not in names:
+        yield Finding("published answers", hub.how_to_get(resolve(name)), None)
+        return
+    exact = replace(settings, precision="float32")
+    predictor: Predictor | None = None
+    for row in published["answers"]:
+        about = f"published {row['task']}"
+        try:
+            picture = hub.find_picture(published["dataset"], row["picture"], offline=settings.offline)
+        except PlaygroundError as error:
+            yield Finding(about, str(error), None)
+            continue
+        predictor = predictor or _loaded(exact, name)
+        yield _tried(about, partial(_compare, row, predictor, picture))
+
+
+def _published() -> dict[str, Any]:
+    return dict(json.loads((_ASSETS / "published-answers.json").read_text(encoding="utf-8")))
+
+
+def _compare(row: dict[str, Any], predictor: Predictor, picture: Path) -> str:
+    prediction = predictor.predict(picture, row["task"], decoding="careful")
+    if list(prediction.resolution_wh) != row["resolution_wh"]:
+        raise _DiffersError(f"the picture has {prediction.resolution_wh} pixels; it is another one")
+    expected = grammar.parse(row["text"], row["task"], prediction.resolution_wh)
+    if not expected.regions:
+        if prediction.text != expected.text:
+            raise _DiffersError(f"said {prediction.text!r}, not {expected.text!r}")
+        return f"said what is published: {expected.text!r}"
+    found = _num_found([(region.label, region.xyxy) for region in expected.regions], prediction)
+    if found < len(expected.regions) or len(prediction.regions) > found:
+        said = f"{len(prediction.regions)} regions, {found} of the {len(expected.regions)} published ones among them"
+        raise _DiffersError(said)
+    return f"found the {found} published regions and no other"
+
+
+def _num_found(things: list[tuple[str, Any]], prediction: Prediction) -> int:
+    """Count the things that a region has the label of and lies at."""
+    regions = [(region.label, region.xyxy) for region in prediction.regions]
+    return sum(any(label == name and _iou(box, xyxy) > _MIN_OVERLAP for name, xyxy in regions) for label, box in things)
+
+
+def _iou(box: Box, other: Box) -> float:
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    both = max(0.0, width) * max(0.0, height)
+    areas = sum((x_max - x_min) * (y_max - y_min) for x_min, y_min, x_max, y_max in (box, other))
+    return both / max(areas - both, 1e-9)
+
+
+class _DiffersError(Exception):
+    """An answer is not the known one."""
+
+
+def _loaded(settings: Settings, name: str) -> Predictor:
+    pool = Pool(replace(settings, checkpoint=name))
+    status = pool.wait(name)
+    if status.state is not State.READY:
+        raise _DiffersError(status.message)
+    return Predictor(pool)
+
+
+def _tried(about: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(about, look())
+    except (PlaygroundError, _DiffersError) as error:
+        return Finding(about, str(error), is_good=False)

@@ -1,0 +1,110 @@
+"""What `--check` says of a machine, of files that have changed, and of answers that are not the known ones."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import check
+from playground import doctor, grammar, hub
+from playground.catalogue import BUNDLED, resolve
+from playground.errors import CheckpointUnavailable
+from playground.predictor import Predictor
+from playground.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURE = ROOT / "assets" / "examples" / "meadow.png"
+OFFLINE = Settings(offline=True)
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    """A copy of the bundled checkpoint, of whose weights a byte is another one."""
+    folder = Path(shutil.copytree(resolve(BUNDLED).source, tmp_path / "changed"))
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1000] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    return folder
+
+
+def test_all_is_well_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "find_local", lambda row: Path(row.source) if row.is_local else None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert check(OFFLINE)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "ok", "-"]
+    assert "transformers" in lines[0]
+    assert "SHA-256" in lines[1]
+    assert "CPU, float32" in lines[2]
+    assert "found all 4 things" in lines[3]
+    assert "hf download florence-community/Florence-2-base" in lines[4]
+
+
+def test_changed_weights_are_told(changed: Path) -> None:
+    findings = list(doctor.examine(Settings(offline=True, checkpoint=str(changed))))
+    (told,) = [finding for finding in findings if finding.is_good is False]
+    assert told.about == f"files of {changed}"
+    assert "model.safetensors has changed" in told.said
+
+
+def test_weights_without_a_known_sum_are_no_fault(changed: Path) -> None:
+    (changed / "RECIPE.json").unlink()
+    findings = list(doctor.examine(Settings(offline=True, checkpoint=str(changed))))
+    assert not [finding for finding in findings if finding.is_good is False]
+    assert "nothing to hold" in next(finding.said for finding in findings if finding.about == f"files of {changed}")
+
+
+def answers(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> list[doctor.Finding]:
+    """Compare with an answer of the bundled checkpoint as if it were the published one, with some of it changed."""
+    prediction = predictor.predict(PICTURE, "<OD>", decoding="careful")
+    known = {
+        "picture": "meadow.png",
+        "resolution_wh": [720, 720],
+        "task": "<OD>",
+        "text": grammar.render(prediction.regions, "<OD>", prediction.resolution_wh),
+    }
+    published = {"checkpoint": BUNDLED, "dataset": "any/pictures", "answers": [known | changes]}
+    monkeypatch.setattr(doctor, "_published", lambda: published)
+    monkeypatch.setattr(hub, "find_picture", lambda *_, **__: PICTURE)
+    return [finding for finding in doctor.examine(OFFLINE) if finding.about.startswith("published")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_good", "said"),
+    [
+        pytest.param({}, True, "found the 4 published regions and no other", id="the same"),
+        pytest.param({"text": "car<loc_1><loc_1><loc_9><loc_9>"}, False, "0 of the 1 published", id="other regions"),
+        pytest.param({"resolution_wh": [1, 1]}, False, "it is another one", id="another picture"),
+        pytest.param({"task": "<CAPTION>", "text": "A cow."}, False, "not 'A cow.'", id="another caption"),
+    ],
+)
+def test_answers_are_held_against_the_published_ones(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], is_good: bool, said: str
+) -> None:
+    (finding,) = answers(predictor, monkeypatch, changes)
+    assert finding.is_good is is_good
+    assert said in finding.said
+
+
+def test_a_picture_that_cannot_be_had_is_no_fault(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(predictor, monkeypatch, {})
+
+    def fail(*_: Any, **__: Any) -> Path:
+        raise CheckpointUnavailable("meadow.png of any/pictures could not be fetched (no network).")
+
+    monkeypatch.setattr(hub, "find_picture", fail)
+    *_, finding = doctor.examine(OFFLINE)
+    assert (finding.is_good, "no network" in finding.said) == (None, True)
+
+
+def test_a_picture_is_not_fetched_offline() -> None:
+    with pytest.raises(CheckpointUnavailable, match="could not be fetched"):
+        hub.find_picture("huggingface/documentation-images", "transformers/tasks/car.jpg", offline=True)
+
+
+def test_the_published_answers_are_answers() -> None:
+    published = doctor._published()
+    resolve(published["checkpoint"])
+    numbers = [len(grammar.parse(row["text"], row["task"], (640, 480)).regions) for row in published["answers"]]
+    assert numbers == [4, 10, 0, 0]
