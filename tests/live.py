@@ -59,25 +59,33 @@ class Http:
         event, content = (line.partition(": ")[2] for line in last.splitlines())
         return event, json.loads(content)
 
-    def functions_taking(self, kind: str) -> list[dict[str, Any]]:
-        """Return what Gradio tells of each function, private ones too, that has an input of a kind."""
+    def functions(self) -> list[dict[str, Any]]:
+        """Return what Gradio tells of each function that has inputs, private ones too."""
         config = self._http.get(f"{self.url}/config").json()
         components = {component["id"]: component for component in config["components"]}
         described = []
         for dependency in config["dependencies"]:
             inputs = [components[id_] for id_ in dependency["inputs"]]
-            if any(component["type"] == kind for component in inputs):
+            if inputs and dependency["backend_fn"]:
                 described.append({"id": dependency["id"], "name": dependency["api_name"], "inputs": inputs})
         return described
+
+    def functions_taking(self, kind: str) -> list[dict[str, Any]]:
+        """Return the functions that have an input of a kind."""
+        return [row for row in self.functions() if any(part["type"] == kind for part in row["inputs"])]
 
     def forge(self, function: dict[str, Any], kind: str, value: Any) -> tuple[bool, Any]:
         """Call a function of the page as the page does, with a value of one's own; returns success and the output."""
         data = [value if c["type"] == kind else c["props"].get("value") for c in function["inputs"]]
+        return self.join(function, data)
+
+    def join(self, function: dict[str, Any], data: Any) -> tuple[bool, Any]:
+        """Call a function of the page with any data at all; returns success, and the output or what is wrong."""
         session = uuid.uuid4().hex
-        body = {"data": data, "fn_index": function["id"], "session_hash": session}
-        asked = self.post("/queue/join", body)
+        body = json.dumps({"data": data, "fn_index": function["id"], "session_hash": session})  # lets NaN pass
+        asked = self._http.post("/queue/join", content=body, headers={"Content-Type": "application/json"})
         if asked.is_error:
-            return False, asked.json()
+            return False, {"status": asked.status_code, "text": asked.text}
         with self._http.stream("GET", "/queue/data", params={"session_hash": session}) as events:
             for line in events.iter_lines():
                 message = json.loads(line.removeprefix("data: ") or "{}")

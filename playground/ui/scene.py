@@ -22,7 +22,7 @@ _RANDOM_SEEDS = range(TRAINING_SEEDS, 10 * TRAINING_SEEDS)  # the bundled checkp
 
 def read_seed(given: float | None) -> int:
     """Return the seed that was typed. Raises InputRejected."""
-    if given is None or not 0 <= given <= MAX_SEED or given % 1:
+    if not isinstance(given, int | float) or not 0 <= given <= MAX_SEED or given % 1:
         came = "the field is empty" if given is None else f"got {given!s:.20}"
         raise InputRejected(f"A seed must be a whole number from 0 to {MAX_SEED:,}, but {came}.", field="seed")
     return int(given)
