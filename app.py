@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -76,6 +77,8 @@ def check(settings: Settings) -> bool:
 
 def main() -> None:
     """Read the command line and serve; what a user can mend is one sentence, not a traceback."""
+    # A host ends a program so: let it end as Ctrl+C does, which ends the runs and closes what is open.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         is_check, settings = read_command(sys.argv[1:], dict(os.environ))
         if is_check:
@@ -83,6 +86,8 @@ def main() -> None:
         serve(settings)
     except PlaygroundError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -260,6 +260,21 @@ def test_ctrl_c_ends_it(served: Served) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
+def test_it_can_be_ended_while_it_answers(tmp_path: Path, number: signal.Signals) -> None:
+    with serving(tmp_path) as served:
+        client = Client(served.url, verbose=False)
+        picture = handle_file(str(EXAMPLES / "desert-large.png"))
+        jobs = [client.submit(picture, task, decoding="careful", api_name="/run") for task in ("<OD>", "<CAPTION>")]
+        while not any(job.outputs() for job in jobs):
+            time.sleep(0.01)
+        assert served.end(number) < ENDS_WITHIN
+        said = served.process.stdout.read()
+        assert "Traceback" not in said
+        assert "terminate called" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
 def test_it_can_be_ended_while_it_loads(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         assert served.end(signal.SIGTERM) < ENDS_WITHIN
