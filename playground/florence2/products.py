@@ -1,6 +1,7 @@
-"""Products with the weights of a linear layer, prepared once in the way that is fastest for a processor and a use.
+"""The products of a model, each done in the way that is fastest for a processor and a use.
 
-Each maker takes a layer and returns what to call with rows, of shape (..., inputs), for rows of shape (..., outputs).
+A maker takes a linear layer, prepares its weights once, and returns what to call with rows, of shape (..., inputs), for
+rows of shape (..., outputs).
 """
 
 import ctypes
@@ -15,7 +16,7 @@ from transformers.activations import GELUActivation
 Product = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Product]
 
-_MANY_OUTPUTS = 16384
+_MANY_OUTPUTS = 16384  # a layer with so many gains from the processor's integers; the others lose by the call
 _WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB
 _ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
@@ -49,34 +50,7 @@ def _packed(linear: torch.nn.Linear, after: str) -> Product:
     return lambda rows: operations._linear_pointwise(rows, weight, bias, after, [], "none")  # "none": the exact GELU
 
 
-def attend(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return what attention reads, batch x positions x (heads * width), all three batch x heads x positions x width.
-
-    `mask` is False where nothing is to be read. In bfloat16 on a CPU by products of oneDNN, which take two thirds of
-    the time of PyTorch's own attention, some of the batch at once, so that the weights stay near the processor.
-    """
-    if queries.dtype is not torch.bfloat16 or queries.device.type != "cpu":
-        seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        return seen.transpose(1, 2).flatten(2)
-    batch, num_heads, positions, width = queries.shape
-    some = max(1, _WEIGHTS_AT_ONCE // (num_heads * positions**2))
-    read = []
-    for first in range(0, batch, some):
-        rows = slice(first, first + some)
-        weights = queries[rows] * width**-0.5 @ keys[rows].transpose(2, 3)
-        if mask is not None:
-            weights = weights.masked_fill(~mask[rows], -torch.inf)
-        read.append((weights.softmax(-1) @ values[rows]).transpose(1, 2).flatten(2))
-    return torch.cat(read) if len(read) > 1 else read[0]
-
-
-def return_memory() -> None:
-    """Give what was freed back to the system. Where weights are prepared one after another, glibc would keep 0.4 GB."""
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # other C libraries have no such call, nor the need for it
-            ctypes.CDLL(None).malloc_trim(0)
+# --- Weights of 8 bits
 
 
 def int8(linear: torch.nn.Linear) -> Product:
@@ -129,3 +103,39 @@ def _of_integers(weight: torch.Tensor, scales: torch.Tensor) -> Product:
         return sums.to(rows.dtype)
 
     return product
+
+
+# --- Attention
+
+
+def attend(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return what attention reads, batch x positions x (heads * width), all three batch x heads x positions x width.
+
+    `mask` is False where nothing is to be read. In bfloat16 on a CPU by products of oneDNN, which take two thirds of
+    the time of PyTorch's own attention, some of the batch at once, so that the weights stay near the processor.
+    """
+    if queries.dtype is not torch.bfloat16 or queries.device.type != "cpu":
+        seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        return seen.transpose(1, 2).flatten(2)
+    batch, num_heads, positions, width = queries.shape
+    some = max(1, _WEIGHTS_AT_ONCE // (num_heads * positions**2))
+    read = []
+    for first in range(0, batch, some):
+        rows = slice(first, first + some)
+        weights = queries[rows] * width**-0.5 @ keys[rows].transpose(2, 3)
+        if mask is not None:
+            weights = weights.masked_fill(~mask[rows], -torch.inf)
+        read.append((weights.softmax(-1) @ values[rows]).transpose(1, 2).flatten(2))
+    return torch.cat(read) if len(read) > 1 else read[0]
+
+
+# --- Memory
+
+
+def return_memory() -> None:
+    """Give what was freed back to the system. Where weights are prepared one after another, glibc would keep 0.4 GB."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # other C libraries have no such call, nor the need for it
+            ctypes.CDLL(None).malloc_trim(0)
