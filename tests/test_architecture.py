@@ -66,6 +66,7 @@ RANKS = {
     "playground.ui.picture": 22,
     "playground.ui.files": 22,
     "playground.ui.streams": 22,
+    "playground.ui.places": 22,
     "playground.ui.session": 23,
     "playground.ui.scene": 23,
     "playground.ui.api": 24,

@@ -15,13 +15,14 @@ from playground.ui import text
 from playground.ui.api import Api
 from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.picture import Picture
+from playground.ui.places import MODEL, limit_places
 from playground.ui.session import Session
 from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SECONDS_BETWEEN_POLLS = 0.5
 _SECONDS_BETWEEN_DELETIONS = 60  # of files that are older than the settings allow
-_MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # shared by all that run the model
+_MODEL: dict[str, Any] = {"concurrency_id": MODEL, "concurrency_limit": 1}  # shared by all that run the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         app.load(None, None, form.seed, js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
         app.unload(handlers.stop)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
+    limit_places(app, settings)
     return app
 
 
