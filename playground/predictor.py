@@ -290,7 +290,7 @@ class _Part:
     def regions(self) -> list[Region]:
         """The regions of the answer; text about a region is shown where it was asked."""
         regions = [
-            region if region.label else replace(region, label=self._ask.label)
+            region if region.label or not self._ask.label else replace(region, label=self._ask.label)
             for region in self._parser.regions
             if region.label.lower() not in self._ask.banned
         ]

@@ -73,9 +73,11 @@ def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, A
         _progress(f"round {seed} of {rounds}")
     for column in columns:
         del column.rounds[0]
-    early, late = ours.call("token_times", 0)
     starts = {"ours": ours.ready_ms, "plain": plain.ready_ms}
-    peaks = {"ours": ours.close(), "plain": plain.close()}
+    peaks = {"ours": ours.peak_memory(), "plain": plain.peak_memory()}
+    early, late = ours.call("token_times", 0)  # after the others: plain is not asked for so long an answer
+    ours.close()
+    plain.close()
     measured = {
         "placement": str(ours.placement),
         "rounds": rounds,

@@ -202,12 +202,16 @@ class Worker:
         self._pipe.send((method, seed, *arguments))
         return self._receive()
 
-    def close(self) -> int:
-        """End the process; returns the most memory that it held, in bytes."""
-        self._pipe.send(None)
+    def peak_memory(self) -> int:
+        """Return the most memory that the process has held, in bytes."""
+        self._pipe.send("peak")
         peak: int = self._receive()
-        self._process.join()
         return peak
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.send(None)
+        self._process.join()
 
     def _receive(self) -> Any:
         try:
@@ -222,9 +226,11 @@ def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]
         path = loader.submit(make, *arguments).result()
     pipe.send(getattr(path, "placement", None))
     while (question := pipe.recv()) is not None:
-        method, seed, *rest = question
-        pipe.send(getattr(path, method)(picture(seed), *rest))
-    pipe.send(peak_memory())
+        if question == "peak":
+            pipe.send(peak_memory())
+        else:
+            method, seed, *rest = question
+            pipe.send(getattr(path, method)(picture(seed), *rest))
 
 
 def peak_memory() -> int:

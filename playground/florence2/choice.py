@@ -55,7 +55,10 @@ class ChoiceRules:
         if before < 0:
             return []
         last = list(ids[len(ids) - before :])
-        return [ids[at] for at in range(before, len(ids)) if list(ids[at - before : at]) == last]
+        ends: Sequence[int] = range(before, len(ids))
+        if last:  # mostly the token before is another one, which is seen without a copy
+            ends = [at for at in ends if ids[at - 1] == last[-1]]
+        return [ids[at] for at in ends if list(ids[at - before : at]) == last]
 
 
 def _index(ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ Product = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Product]
 
 _MANY_OUTPUTS = 16384  # a layer with so many gains from the processor's integers; the others lose by the call
-_WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB
+WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB
 _ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
 
@@ -120,7 +120,7 @@ def attend(
         seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         return seen.transpose(1, 2).flatten(2)
     batch, num_heads, positions, width = queries.shape
-    some = max(1, _WEIGHTS_AT_ONCE // (num_heads * positions**2))
+    some = max(1, WEIGHTS_AT_ONCE // (num_heads * positions**2))
     read = []
     for first in range(0, batch, some):
         rows = slice(first, first + some)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.nn import functional
 
 from playground.florence2 import Check
-from playground.florence2.products import Product, activated, attend, full, packed, return_memory
+from playground.florence2.products import WEIGHTS_AT_ONCE, Product, activated, attend, full, packed, return_memory
 
 _MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
 
@@ -52,6 +52,7 @@ class _WindowAttention(_Attention):
     def __init__(self, module: Any, *, pack: bool) -> None:
         super().__init__(module, pack=pack)
         self._side, self._num_heads = module.window_size, module.num_heads
+        self._num_windows = max(1, WEIGHTS_AT_ONCE // (self._num_heads * self._side**4))
 
     def __call__(self, grid: torch.Tensor) -> torch.Tensor:
         _, height, width, _ = grid.shape
@@ -64,9 +65,14 @@ class _WindowAttention(_Attention):
         batch, height, width, channels = grid.shape
         side = self._side
         windows = grid.view(batch, height // side, side, width // side, side, channels).transpose(2, 3)
-        rows = self.qkv(windows.reshape(-1, side * side, channels))
-        queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
-        return self.out(attend(queries, keys, values)).view(windows.shape).transpose(2, 3).reshape(grid.shape)
+        rows = windows.reshape(-1, side * side, channels)
+        # Some windows at once, so that what is between the products stays near the processor.
+        seen = torch.cat([self._attend_rows(some) for some in torch.split(rows, self._num_windows)])
+        return seen.view(windows.shape).transpose(2, 3).reshape(grid.shape)
+
+    def _attend_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        queries, keys, values = self.qkv(rows).view(*rows.shape[:2], 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
+        return self.out(attend(queries, keys, values))
 
 
 class _ChannelAttention(_Attention):
