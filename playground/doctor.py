@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -20,8 +20,9 @@ from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, resolve, weight
 from playground.errors import PlaygroundError
 from playground.pool import Pool, State
 from playground.predictor import Predictor
-from playground.results import Box, Prediction
+from playground.results import Prediction, Region
 from playground.settings import Settings
+from playground.tiny.metrics import right
 
 _ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _PACKAGES = ("gradio", "torch", "transformers", "pillow", "supervision", "numpy")
@@ -100,11 +101,9 @@ def _drawn_scenes(settings: Settings) -> Iterator[Finding]:
 
     def count() -> str:
         prediction = _loaded(settings, BUNDLED).predict(folder / "meadow.png", "<OD>")
-        things = [(str(thing["label"]), tuple(thing["xyxy"])) for thing in truth["things"]]
-        found = _num_found(things, prediction)
-        if found < len(things) or found < len(prediction.regions):
-            raise _DiffersError(f"found {found} of {len(things)} things, in {len(prediction.regions)} regions")
-        return f"found all {found} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
+        things = [Region(thing["label"], tuple(thing["xyxy"])) for thing in truth["things"]]
+        _check_regions(things, prediction)
+        return f"found all {len(things)} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
 
     yield _tried("a run", count)
 
@@ -142,25 +141,16 @@ def _compare(row: dict[str, Any], predictor: Predictor, picture: Path) -> str:
         if prediction.text != expected.text:
             raise _DiffersError(f"said {prediction.text!r}, not {expected.text!r}")
         return f"said what is published: {expected.text!r}"
-    found = _num_found([(region.label, region.xyxy) for region in expected.regions], prediction)
-    if found < len(expected.regions) or len(prediction.regions) > found:
-        said = f"{len(prediction.regions)} regions, {found} of the {len(expected.regions)} published ones among them"
+    _check_regions(expected.regions, prediction)
+    return f"found the {len(expected.regions)} published regions and no other"
+
+
+def _check_regions(expected: Sequence[Region], prediction: Prediction) -> None:
+    """Refuse an answer that lacks one of the regions or has another one."""
+    found = int(right(prediction.regions, expected, _MIN_OVERLAP).sum())
+    if not found == len(expected) == len(prediction.regions):
+        said = f"{len(prediction.regions)} regions, {found} of the {len(expected)} known ones among them"
         raise _DiffersError(said)
-    return f"found the {found} published regions and no other"
-
-
-def _num_found(things: list[tuple[str, Any]], prediction: Prediction) -> int:
-    """Count the things that a region has the label of and lies at."""
-    regions = [(region.label, region.xyxy) for region in prediction.regions]
-    return sum(any(label == name and _iou(box, xyxy) > _MIN_OVERLAP for name, xyxy in regions) for label, box in things)
-
-
-def _iou(box: Box, other: Box) -> float:
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    both = max(0.0, width) * max(0.0, height)
-    areas = sum((x_max - x_min) * (y_max - y_min) for x_min, y_min, x_max, y_max in (box, other))
-    return both / max(areas - both, 1e-9)
 
 
 class _DiffersError(Exception):

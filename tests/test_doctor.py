@@ -74,7 +74,7 @@ def answers(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, changes: dict
     ("changes", "is_good", "said"),
     [
         pytest.param({}, True, "found the 4 published regions and no other", id="the same"),
-        pytest.param({"text": "car<loc_1><loc_1><loc_9><loc_9>"}, False, "0 of the 1 published", id="other regions"),
+        pytest.param({"text": "car<loc_1><loc_1><loc_9><loc_9>"}, False, "0 of the 1 known ones", id="other regions"),
         pytest.param({"resolution_wh": [1, 1]}, False, "it is another one", id="another picture"),
         pytest.param({"task": "<CAPTION>", "text": "A cow."}, False, "not 'A cow.'", id="another caption"),
     ],
