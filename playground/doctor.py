@@ -8,16 +8,16 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from playground import grammar, hub
 from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, resolve, weight_files
-from playground.errors import PlaygroundError
+from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.pool import Pool, State
 from playground.predictor import Predictor
 from playground.results import Prediction, Region
@@ -44,18 +44,15 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield what is found, as it is found: versions, files, device, a run of the bundled checkpoint, the real model."""
+    """Yield what is found, as it is found: versions, files, what would answer here, a known answer, the real model."""
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     yield Finding("versions", f"Python {platform.python_version()} on {platform.platform()}; {versions}")
-    local = [(row, folder) for row in _checkpoints(settings) if (folder := hub.find_local(row))]
-    for checkpoint, folder in local:
-        yield _integrity(checkpoint, folder)
-    names = {checkpoint.name for checkpoint, _ in local}
-    named = resolve(settings.checkpoint).name if settings.checkpoint else BUNDLED
-    if named in names:
-        yield _placement(settings, named)
-    yield from _drawn_scenes(settings)
-    yield from _published_answers(settings, names)
+    local = {row.name: folder for row in _checkpoints(settings) if (folder := hub.find_local(row))}
+    for name, folder in local.items():
+        yield _tried(f"files of {name}", partial(_check_files, folder))
+    yield _tried("the checkpoint loads", partial(_load_chosen, settings))
+    yield _tried("a run", partial(_ask_bundled, settings))
+    yield from _published_answers(settings, local)
 
 
 def _checkpoints(settings: Settings) -> list[Checkpoint]:
@@ -66,17 +63,16 @@ def _checkpoints(settings: Settings) -> list[Checkpoint]:
 # --- Files
 
 
-def _integrity(checkpoint: Checkpoint, folder: Path) -> Finding:
-    about = f"files of {checkpoint.name}"
+def _check_files(folder: Path) -> str:
     known = [(path, expected) for path in weight_files(folder) if (expected := _expected_sha256(path))]
     if not known:
-        return Finding(about, f"nothing to hold the weights in {folder} against", None)
+        raise _NotKnownError(f"nothing to hold the weights in {folder} against")
     for path, expected in known:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected:
-            return Finding(about, f"{path.name} has changed: SHA-256 {found[:12]}, not {expected[:12]}", is_good=False)
-    return Finding(about, f"as published, SHA-256 {known[0][1][:12]}")
+            raise _DiffersError(f"{path.name} has changed: SHA-256 {found[:12]}, not {expected[:12]}")
+    return f"as published, SHA-256 {known[0][1][:12]}"
 
 
 def _expected_sha256(path: Path) -> str:
@@ -90,50 +86,51 @@ def _expected_sha256(path: Path) -> str:
 # --- Answers
 
 
-def _placement(settings: Settings, name: str) -> Finding:
-    return _tried(f"{name} loads", lambda: _loaded(settings, name).pool.status(name).message)
+def _load_chosen(settings: Settings) -> str:
+    """Load what the page would answer with, but for a download."""
+    if settings.checkpoint and not hub.find_local(resolve(settings.checkpoint)):
+        raise _NotKnownError(_absent_sentence(settings.checkpoint))
+    pool = _loaded(replace(settings, offline=True)).pool
+    return pool.status().message
 
 
-def _drawn_scenes(settings: Settings) -> Iterator[Finding]:
+def _ask_bundled(settings: Settings) -> str:
     """Ask the bundled checkpoint for all things of an example, of which every one is known."""
     folder = _ASSETS / "examples"
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["meadow.png"]
-
-    def count() -> str:
-        prediction = _loaded(settings, BUNDLED).predict(folder / "meadow.png", "<OD>")
-        things = [Region(thing["label"], tuple(thing["xyxy"])) for thing in truth["things"]]
-        _check_regions(things, prediction)
-        return f"found all {len(things)} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
-
-    yield _tried("a run", count)
+    prediction = _loaded(replace(settings, checkpoint=BUNDLED)).predict(folder / "meadow.png", "<OD>")
+    things = [Region(thing["label"], tuple(thing["xyxy"])) for thing in truth["things"]]
+    _check_regions(things, prediction)
+    return f"found all {len(things)} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
 
 
-def _published_answers(settings: Settings, names: set[str]) -> Iterator[Finding]:
+def _published_answers(settings: Settings, local: Collection[str]) -> Iterator[Finding]:
     """Ask the real model, in float32 and with three beams as its makers do, what is known to be its answer."""
     published = _published()
     name = published["checkpoint"]
-    if name not in names:
-        yield Finding("published answers", hub.how_to_get(resolve(name)), None)
+    if name not in local:
+        yield Finding("published answers", _absent_sentence(name), None)
         return
-    exact = replace(settings, precision="float32")
-    predictor: Predictor | None = None
+    load = cache(partial(_loaded, replace(settings, checkpoint=name, precision="float32")))
     for row in published["answers"]:
-        about = f"published {row['task']}"
-        try:
-            picture = hub.find_picture(published["dataset"], row["picture"], offline=settings.offline)
-        except PlaygroundError as error:
-            yield Finding(about, str(error), None)
-            continue
-        predictor = predictor or _loaded(exact, name)
-        yield _tried(about, partial(_compare, row, predictor, picture))
+        find = partial(hub.find_picture, published["dataset"], row["picture"], offline=settings.offline)
+        yield _tried(f"published {row['task']}", partial(_compare, row, load, find))
 
 
 def _published() -> dict[str, Any]:
     return dict(json.loads((_ASSETS / "published-answers.json").read_text(encoding="utf-8")))
 
 
-def _compare(row: dict[str, Any], predictor: Predictor, picture: Path) -> str:
-    prediction = predictor.predict(picture, row["task"], decoding="careful")
+def _absent_sentence(name: str) -> str:
+    return f"{name} is not on this machine; `{hub.download_command(resolve(name))}` fetches it"
+
+
+def _compare(row: dict[str, Any], load: Callable[[], Predictor], find_picture: Callable[[], Path]) -> str:
+    try:
+        picture = find_picture()
+    except CheckpointUnavailable as error:
+        raise _NotKnownError(str(error)) from error
+    prediction = load().predict(picture, row["task"], decoding="careful")
     if list(prediction.resolution_wh) != row["resolution_wh"]:
         raise _DiffersError(f"the picture has {prediction.resolution_wh} pixels; it is another one")
     expected = grammar.parse(row["text"], row["task"], prediction.resolution_wh)
@@ -154,12 +151,16 @@ def _check_regions(expected: Sequence[Region], prediction: Prediction) -> None:
 
 
 class _DiffersError(Exception):
-    """An answer is not the known one."""
+    """Something is not as it is known to be."""
 
 
-def _loaded(settings: Settings, name: str) -> Predictor:
-    pool = Pool(replace(settings, checkpoint=name))
-    status = pool.wait(name)
+class _NotKnownError(Exception):
+    """Something could not be looked at."""
+
+
+def _loaded(settings: Settings) -> Predictor:
+    pool = Pool(settings)
+    status = pool.wait()
     if status.state is not State.READY:
         raise _DiffersError(status.message)
     return Predictor(pool)
@@ -168,5 +169,7 @@ def _loaded(settings: Settings, name: str) -> Predictor:
 def _tried(about: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(about, look())
-    except (PlaygroundError, _DiffersError) as error:
+    except _NotKnownError as error:
+        return Finding(about, str(error), None)
+    except (PlaygroundError, _DiffersError, OSError, ValueError) as error:
         return Finding(about, str(error), is_good=False)

@@ -77,11 +77,16 @@ def revision_notice(checkpoint: Checkpoint, resolved: str | None) -> str:
 
 def how_to_get(checkpoint: Checkpoint) -> str:
     """Return the sentence that says how to bring a checkpoint of the hub to this machine."""
-    revision = f" --revision {checkpoint.revision}" if checkpoint.revision else ""
     return (
         f"{checkpoint.title} is not on this machine, and the playground is offline. Start it once without --offline, "
-        f"run `hf download {checkpoint.source}{revision}`, {_INSTEAD}."
+        f"run `{download_command(checkpoint)}`, {_INSTEAD}."
     )
+
+
+def download_command(checkpoint: Checkpoint) -> str:
+    """Return the command of the hub's client that brings a checkpoint to this machine."""
+    revision = f" --revision {checkpoint.revision}" if checkpoint.revision else ""
+    return f"hf download {checkpoint.source}{revision}"
 
 
 def _revisions(checkpoint: Checkpoint) -> tuple[str, ...]:

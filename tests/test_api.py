@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -444,6 +445,16 @@ def test_an_upload_over_the_limit_is_refused(http):
     answer = http.upload("a.png", bytes(20 * 1024 * 1024 + 1))
     assert answer.status_code == 413
     assert answer.text == "File size exceeded maximum allowed size of 20971520 bytes."
+
+
+def test_files_are_deleted_when_their_time_is_over(predictor, tmp_path):
+    with running(predictor, Settings(checkpoint="tiny-florence2", offline=True, keep_files_seconds=1), tmp_path) as url:
+        uploaded = Path(Http(url).upload("a.png", b"not one of the examples, which stay").json()[0])
+        assert uploaded.is_file()
+        deadline = time.monotonic() + 15
+        while uploaded.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 # Kinds of pictures

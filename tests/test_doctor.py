@@ -87,6 +87,21 @@ def test_answers_are_held_against_the_published_ones(
     assert said in finding.said
 
 
+def test_what_does_not_load_is_told(changed: Path) -> None:
+    (changed / "model.safetensors").write_bytes(b"cut short")
+    findings = {row.about: row for row in doctor.examine(Settings(offline=True, checkpoint=str(changed)))}
+    assert findings["the checkpoint loads"].is_good is False
+    assert "damaged or cut short" in findings["the checkpoint loads"].said
+    assert findings["a run"].is_good
+
+
+def test_what_is_not_here_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "find_local", lambda row: Path(row.source) if row.is_local else None)
+    findings = {row.about: row for row in doctor.examine(Settings(offline=True, checkpoint="florence-2-large"))}
+    assert findings["the checkpoint loads"].is_good is None
+    assert "`hf download florence-community/Florence-2-large` fetches it" in findings["the checkpoint loads"].said
+
+
 def test_a_picture_that_cannot_be_had_is_no_fault(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(predictor, monkeypatch, {})
 

@@ -35,6 +35,7 @@ _AFTER_LOCATIONS = (
     "</proposal>", "<poly>", "</poly>", "<and>", "<image>",
 )  # fmt: skip
 
+
 def skeleton() -> Path:
     """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds)."""
     if not (_FOLDER / "processor_config.json").is_file():
