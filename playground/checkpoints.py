@@ -4,7 +4,10 @@ Knows transformers. Knows nothing of pictures, prompts or who else is loaded. Im
 transformers: the page is served before they are.
 """
 
+import hashlib
+import json
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from playground.catalogue import Checkpoint, check_folder, weight_files
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.hub import first_line, resolved_revision, revision_notice
 from playground.locations import NUM_BINS, location_token
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ def load(
     """
     check_folder(checkpoint, folder)
     try:
+        check_digests(checkpoint, folder)
         return _load(checkpoint, folder, device, precision)
     except PlaygroundError:
         raise
@@ -197,18 +203,44 @@ def _check_weights(report: dict[str, Any], checkpoint: Checkpoint) -> None:
         )
 
 
+def check_digests(checkpoint: Checkpoint, folder: Path) -> str:
+    """Hash the weights, and return the first SHA-256; empty where nobody says what it must be.
+
+    The hub's cache names a file by it, and a recipe of ours says it. Raises CheckpointUnavailable for another one.
+    """
+    known = [(path, expected) for path in weight_files(folder) if (expected := _expected_sha256(path))]
+    for path, expected in known:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            what = f"{path.name} has the SHA-256 {found[:12]}, not {expected[:12]}"
+            raise CheckpointUnavailable(_damaged_sentence(checkpoint, folder, what))
+    return known[0][1] if known else ""
+
+
+def _expected_sha256(path: Path) -> str:
+    if _SHA256.fullmatch(path.resolve().name):
+        return path.resolve().name
+    recipe = path.parent / "RECIPE.json"
+    return str(json.loads(recipe.read_text(encoding="utf-8")).get("sha256", "")) if recipe.is_file() else ""
+
+
+def _damaged_sentence(checkpoint: Checkpoint, folder: Path, what: str) -> str:
+    # The hub's cache keeps the bytes beside its snapshots: it would link to the damaged ones again.
+    is_cached = resolved_revision(checkpoint, folder) is not None
+    damaged = folder.parents[1] if is_cached else f"model.safetensors in {folder}"
+    return (
+        f"The weights of {checkpoint.title} are changed, damaged or cut short ({what}). "
+        f"Delete {damaged} and fetch it again."
+    )
+
+
 def _explain(error: Exception, checkpoint: Checkpoint, folder: Path) -> str:
     import torch
     from safetensors import SafetensorError
 
     if isinstance(error, SafetensorError):
-        # The hub's cache keeps the bytes beside its snapshots: it would link to the damaged ones again.
-        is_cached = resolved_revision(checkpoint, folder) is not None
-        damaged = folder.parents[1] if is_cached else f"model.safetensors in {folder}"
-        return (
-            f"The weights of {checkpoint.title} are damaged or cut short ({first_line(error)}). "
-            f"Delete {damaged} and fetch it again."
-        )
+        return _damaged_sentence(checkpoint, folder, first_line(error))
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
         return (
             f"There is not enough memory for {checkpoint.title}. Close other programs, start with --device cpu, "

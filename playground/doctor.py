@@ -4,10 +4,8 @@ The real model is held against answers that its makers' port is tested with (tra
 Florence-2), so that a person with a network can see that it answers here as it does elsewhere.
 """
 
-import hashlib
 import json
 import platform
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -16,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from playground import grammar, hub
-from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, resolve, weight_files
+from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, resolve
+from playground.checkpoints import check_digests
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.pool import Pool, State
 from playground.predictor import Predictor
@@ -26,7 +25,6 @@ from playground.tiny.metrics import right
 
 _ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _PACKAGES = ("gradio", "torch", "transformers", "pillow", "supervision", "numpy")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MIN_OVERLAP = 0.75  # of a published box and ours: both are rounded, and sums differ between processors
 
 
@@ -47,12 +45,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Yield what is found, as it is found: versions, files, what would answer here, a known answer, the real model."""
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     yield Finding("versions", f"Python {platform.python_version()} on {platform.platform()}; {versions}")
-    local = {row.name: folder for row in _checkpoints(settings) if (folder := hub.find_local(row))}
-    for name, folder in local.items():
-        yield _tried(f"files of {name}", partial(_check_files, folder))
+    local = {row: folder for row in _checkpoints(settings) if (folder := hub.find_local(row))}
+    for checkpoint, folder in local.items():
+        yield _tried(f"files of {checkpoint.name}", partial(_check_files, checkpoint, folder))
     yield _tried("the checkpoint loads", partial(_load_chosen, settings))
     yield _tried("a run", partial(_ask_bundled, settings))
-    yield from _published_answers(settings, local)
+    yield from _published_answers(settings, {checkpoint.name for checkpoint in local})
 
 
 def _checkpoints(settings: Settings) -> list[Checkpoint]:
@@ -63,24 +61,11 @@ def _checkpoints(settings: Settings) -> list[Checkpoint]:
 # --- Files
 
 
-def _check_files(folder: Path) -> str:
-    known = [(path, expected) for path in weight_files(folder) if (expected := _expected_sha256(path))]
-    if not known:
+def _check_files(checkpoint: Checkpoint, folder: Path) -> str:
+    digest = check_digests(checkpoint, folder)
+    if not digest:
         raise _NotKnownError(f"nothing to hold the weights in {folder} against")
-    for path, expected in known:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected:
-            raise _DiffersError(f"{path.name} has changed: SHA-256 {found[:12]}, not {expected[:12]}")
-    return f"as published, SHA-256 {known[0][1][:12]}"
-
-
-def _expected_sha256(path: Path) -> str:
-    """Return what the file should hash to: the hub's cache names a file by that, a recipe of ours says it."""
-    if _SHA256.fullmatch(path.resolve().name):
-        return path.resolve().name
-    recipe = path.parent / "RECIPE.json"
-    return str(json.loads(recipe.read_text(encoding="utf-8")).get("sha256", "")) if recipe.is_file() else ""
+    return f"as published, SHA-256 {digest[:12]}"
 
 
 # --- Answers

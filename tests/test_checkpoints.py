@@ -15,6 +15,7 @@ from playground.catalogue import BUNDLED, resolve
 from playground.errors import CheckpointUnavailable, SettingsInvalid
 
 TINY = Path(resolve(BUNDLED).source)
+UNTOLD = shutil.ignore_patterns("playground.json", "RECIPE.json", "*.md")
 
 
 def test_importing_checkpoints_and_pool_imports_neither_torch_nor_transformers() -> None:
@@ -136,7 +137,13 @@ def test_the_bundled_checkpoint_loads() -> None:
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     """A copy of the bundled checkpoint's model, to damage."""
-    return Path(shutil.copytree(TINY, tmp_path / "broken", ignore=shutil.ignore_patterns("playground.json", "*.md")))
+    return Path(shutil.copytree(TINY, tmp_path / "broken", ignore=UNTOLD))
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
 
 
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -210,8 +217,8 @@ def widen_it(folder: Path) -> None:
         ),
         pytest.param(keep_only_pickle, "only as pytorch_model.bin", id="pickle only"),
         pytest.param(lose_a_shard, "incomplete: model-00001-of-00002.safetensors, model-00002", id="shards"),
-        pytest.param(cut_weights, "The weights of broken are damaged or cut short", id="weights cut short"),
-        pytest.param(scramble_weights, "The weights of broken are damaged or cut short", id="weights scrambled"),
+        pytest.param(cut_weights, "The weights of broken are changed, damaged or cut short", id="weights cut short"),
+        pytest.param(scramble_weights, "The weights of broken are changed, damaged or cut short", id="weights scrambled"),
         pytest.param(drop_a_weight, "no fitting values for 1 of the model's weights, such as", id="a weight missing"),
         pytest.param(rename_location_tokens, "without the 1000 location tokens", id="location tokens"),
         pytest.param(make_it_microsofts, "broken has the layout of Microsoft's own code", id="old layout"),
@@ -228,3 +235,28 @@ def test_a_damaged_checkpoint_is_refused_with_what_to_do(
     with pytest.raises(CheckpointUnavailable) as caught:
         checkpoints.load(checkpoint, broken, device="cpu")
     assert sentence in str(caught.value)
+
+
+def test_weights_that_a_recipe_does_not_know_are_refused(broken: Path) -> None:
+    shutil.copy(TINY / "RECIPE.json", broken)
+    checkpoints.load(resolve(str(broken)), broken, device="cpu")
+    flip_a_bit(broken / "model.safetensors")
+    with pytest.raises(CheckpointUnavailable, match=r"changed, .* \(model.safetensors has the SHA-256 .* fetch it again"):
+        checkpoints.load(resolve(str(broken)), broken, device="cpu")
+
+
+def test_weights_that_changed_in_the_cache_of_the_hub_are_refused(broken: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "models--some--florence"
+    blob = repository / "blobs" / json.loads((TINY / "RECIPE.json").read_text())["sha256"]
+    snapshot = repository / "snapshots" / ("0" * 40)
+    blob.parent.mkdir(parents=True)
+    snapshot.parent.mkdir()
+    broken.rename(snapshot)
+    (snapshot / "model.safetensors").rename(blob)
+    (snapshot / "model.safetensors").symlink_to(blob)
+    checkpoint = resolve("some/florence")
+    checkpoints.load(checkpoint, snapshot, device="cpu")
+    flip_a_bit(blob)
+    with pytest.raises(CheckpointUnavailable) as caught:
+        checkpoints.load(checkpoint, snapshot, device="cpu")
+    assert f"Delete {repository} and fetch it again." in str(caught.value)

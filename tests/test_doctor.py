@@ -43,9 +43,9 @@ def test_all_is_well_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_changed_weights_are_told(changed: Path) -> None:
     findings = list(doctor.examine(Settings(offline=True, checkpoint=str(changed))))
-    (told,) = [finding for finding in findings if finding.is_good is False]
-    assert told.about == f"files of {changed}"
-    assert "model.safetensors has changed" in told.said
+    told = {finding.about: finding.said for finding in findings if finding.is_good is False}
+    assert [*told] == [f"files of {changed}", "the checkpoint loads"]
+    assert all("model.safetensors has the SHA-256" in said for said in told.values())
 
 
 def test_weights_without_a_known_sum_are_no_fault(changed: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_does_not_load_is_told(changed: Path) -> None:
     (changed / "model.safetensors").write_bytes(b"cut short")
     findings = {row.about: row for row in doctor.examine(Settings(offline=True, checkpoint=str(changed)))}
     assert findings["the checkpoint loads"].is_good is False
-    assert "damaged or cut short" in findings["the checkpoint loads"].said
+    assert "changed, damaged or cut short" in findings["the checkpoint loads"].said
     assert findings["a run"].is_good
 
 

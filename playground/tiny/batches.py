@@ -28,7 +28,7 @@ _GROUPS = 3  # of questions of similar length, so that short answers are not pad
 # How often a task is asked, beside the detection that most scenes are asked for.
 _TASK_WEIGHTS = {
     "<REGION_PROPOSAL>": 0.3, "<OPEN_VOCABULARY_DETECTION>": 2.5, "<CAPTION_TO_PHRASE_GROUNDING>": 2.0,
-    "<REFERRING_EXPRESSION_SEGMENTATION>": 3.0, "<CAPTION>": 2.0, "<DETAILED_CAPTION>": 0.8,
+    "<REFERRING_EXPRESSION_SEGMENTATION>": 3.0, "<CAPTION>": 3.5, "<DETAILED_CAPTION>": 0.8,
     "<MORE_DETAILED_CAPTION>": 0.8, "<REGION_TO_CATEGORY>": 0.3, "<REGION_TO_DESCRIPTION>": 0.4,
     "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from playground.tiny.model import MEAN, STD, WIDTH, build_model
 from playground.tiny.tokenizer import token_id
 
 _LOCATION_SIGMA = 2.5  # bins: the soft target of a location token
-_LETTER_WEIGHT = 0.5  # of the dense loss
+_LETTER_WEIGHT = 1.0  # of the dense loss
 _HEAD = (len(KINDS) + 1, len(COLORS), 4, len(LETTERS))  # what the dense head says of a cell
 
 
