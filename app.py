@@ -59,7 +59,8 @@ def serve(settings: Settings) -> None:
     if settings.on_zero_gpu:
         pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process
     limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
-    build_app(Predictor(pool, limits), settings).launch(**launch_options(settings))
+    predictor = Predictor(pool, limits, run_seconds=settings.run_seconds)
+    build_app(predictor, settings).launch(**launch_options(settings))
 
 
 def check(settings: Settings) -> bool:

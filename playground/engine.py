@@ -7,13 +7,14 @@ regions or the web page: what the tokens mean is `grammar`'s business.
 import atexit
 import codecs
 import copy
+import math
 import threading
 import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ BIN_TOLERANCE = 5
 _MAX_PROMPTS = 8  # of a run: each takes memory for its keys and values, and a token of each takes its time
 
 _LAST_STEP_SECONDS = 5  # of a run that is in a step while the program ends
+_LATE_SECONDS = 30  # that a step may take beyond a run's deadline before nobody waits for it any more
 
 
 class _StoppedError(Exception):
@@ -176,22 +178,23 @@ class Engine:
         decoding: Decoding = Decoding(),
         *,
         stop: threading.Event | None = None,
+        deadline: float = math.inf,
     ) -> Generator[Event, None, None]:
         """Yield the events of one answer to each prompt; the last of each is `Finished`. At most `max_prompts`.
 
         Greedy answers are written at the same time, others one after another. Setting `stop` ends the run within one
-        decoding step, or one block of the vision tower, with what is there. Closing the generator does the same and
-        does not wait, so that a reader that stalls never holds the model.
-        Raises EngineFailed when memory does not suffice.
+        decoding step, or one block of the vision tower, with what is there; so does the deadline, a time of
+        `time.monotonic`. Closing the generator does the same and does not wait, so that a reader that stalls never
+        holds the model. Raises EngineFailed when memory does not suffice, or when a step hangs beyond the deadline.
         """
-        run = _Run(image, prompts, decoding, stop or threading.Event())
+        run = _Run(image, prompts, decoding, stop or threading.Event(), deadline)
         worker = threading.Thread(target=self._work, args=(run,), name="engine-run", daemon=True)
         _running[worker] = run
         worker.start()
         num_open = len(prompts)
         try:
             while num_open:
-                event = run.events.get()
+                event = run.next_event()
                 if isinstance(event, BaseException):
                     raise event
                 num_open -= isinstance(event, Finished)
@@ -371,17 +374,28 @@ class Engine:
 class _Run:
     """What some answers need to know: their questions, where events go, and whether anybody still wants them."""
 
-    def __init__(self, image: InputImage, prompts: Sequence[str], decoding: Decoding, stop: threading.Event) -> None:
+    def __init__(
+        self, image: InputImage, prompts: Sequence[str], decoding: Decoding, stop: threading.Event, deadline: float
+    ) -> None:
         self.image = image
         self.prompts = prompts
         self.decoding = decoding
         self.events: SimpleQueue[Event | BaseException] = SimpleQueue()
         self.abandoned = threading.Event()
         self._stop = stop
+        self._deadline = deadline
 
     @property
     def is_stopped(self) -> bool:
-        return self._stop.is_set() or self.abandoned.is_set()
+        return self._stop.is_set() or self.abandoned.is_set() or time.monotonic() > self._deadline
+
+    def next_event(self) -> Event | BaseException:
+        """Wait for the next event, as long as one can be hoped for."""
+        last = self._deadline + _LATE_SECONDS
+        try:
+            return self.events.get(timeout=None if last == math.inf else max(0.0, last - time.monotonic()))
+        except Empty:
+            return EngineFailed("The model hangs. Ask again; if that does not help, the playground must be restarted.")
 
     def raise_if_stopped(self) -> None:
         if self.is_stopped:

@@ -42,12 +42,13 @@ class Predictor:
         predictor = Predictor.load("tiny-florence2")
         prediction = predictor.predict("street.png", "<OD>")
 
-    Safe to use from several threads: the model answers one at a time.
+    Safe to use from several threads: the model answers one at a time, and ends after `run_seconds` with what is there.
     """
 
-    def __init__(self, pool: Pool, limits: Limits = Limits()) -> None:
+    def __init__(self, pool: Pool, limits: Limits = Limits(), *, run_seconds: float = math.inf) -> None:
         self.pool = pool
         self._limits = limits
+        self._run_seconds = run_seconds
 
     @classmethod
     def load(cls, checkpoint: str, *, device: str = "auto", offline: bool = False) -> "Predictor":
@@ -90,7 +91,7 @@ class Predictor:
         yield prediction
         try:
             with self.pool.acquire(name, cancelled=stop.is_set) as engine:
-                answering = _Answering(request, engine, stop, started)
+                answering = _Answering(request, engine, stop, started, self._run_seconds)
                 yield from answering.run()
         except WaitCancelled:
             yield replace(prediction, stage=Stage.STOPPED, is_final=True)
@@ -99,7 +100,11 @@ class Predictor:
 class _Answering:
     """One run: asks the prompts of a task and gathers the answers into predictions."""
 
-    def __init__(self, request: Request, engine: "Engine", stop: threading.Event, started: float) -> None:
+    def __init__(
+        self, request: Request, engine: "Engine", stop: threading.Event, started: float, run_seconds: float
+    ) -> None:
+        self._run_seconds = run_seconds
+        self._deadline = time.monotonic() + run_seconds
         self._request = request
         self._engine = engine
         self._stop = stop
@@ -167,7 +172,9 @@ class _Answering:
     def _run_some(self, asks: Sequence[_Ask]) -> Generator[Prediction, None, None]:
         parts = [_Part(ask, self._request.image.resolution_wh) for ask in asks]
         prompts = [ask.prompt for ask in asks]
-        events = self._engine.generate(asks[0].image, prompts, self._request.decoding, stop=self._stop)
+        events = self._engine.generate(
+            asks[0].image, prompts, self._request.decoding, stop=self._stop, deadline=self._deadline
+        )
         try:
             for event in events:
                 self._take(parts, event)
@@ -241,6 +248,11 @@ class _Answering:
             )
         if self._stage is not Stage.STOPPED:
             self._stage = Stage.DONE
+        elif not self._stop.is_set():
+            self._notice(
+                f"The answer was ended after {self._run_seconds:g} seconds, the most that one may take here. "
+                "Ask about fewer regions or phrases, or lower the limit of tokens under Advanced."
+            )
         return replace(self._prediction(), is_final=True)
 
     def _join(self, texts: list[str], regions: list[Region]) -> str:

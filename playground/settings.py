@@ -36,6 +36,7 @@ class Settings:
     hub_answer_seconds: float = 4.0  # how long the start waits for the hub before it takes the bundled checkpoint
     download_stall_seconds: float = 60.0  # a download without a new byte for so long has failed
     load_wait_seconds: float = 120.0  # how long a run waits for its checkpoint
+    run_seconds: float = 300.0  # the most that an answer may take; then it ends with what is there
     keep_files_seconds: int = 3600  # how long uploads and saved files stay on the server's disk
 
     @classmethod

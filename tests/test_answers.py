@@ -98,7 +98,7 @@ class Listener:
         return len(text.split())
 
     def generate(
-        self, _image: Any, prompts: Sequence[str], _decoding: Any, *, stop: threading.Event
+        self, _image: Any, prompts: Sequence[str], _decoding: Any, *, stop: threading.Event, **_: Any
     ) -> Generator[Event, None, None]:
         self.prompts += prompts
         yield from (Finished(is_truncated=False, is_stopped=False, answer=answer) for answer in range(len(prompts)))

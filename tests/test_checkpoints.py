@@ -217,8 +217,8 @@ def widen_it(folder: Path) -> None:
         ),
         pytest.param(keep_only_pickle, "only as pytorch_model.bin", id="pickle only"),
         pytest.param(lose_a_shard, "incomplete: model-00001-of-00002.safetensors, model-00002", id="shards"),
-        pytest.param(cut_weights, "The weights of broken are changed, damaged or cut short", id="weights cut short"),
-        pytest.param(scramble_weights, "The weights of broken are changed, damaged or cut short", id="weights scrambled"),
+        pytest.param(cut_weights, "of broken are changed, damaged or cut short", id="weights cut short"),
+        pytest.param(scramble_weights, "of broken are changed, damaged or cut short", id="weights scrambled"),
         pytest.param(drop_a_weight, "no fitting values for 1 of the model's weights, such as", id="a weight missing"),
         pytest.param(rename_location_tokens, "without the 1000 location tokens", id="location tokens"),
         pytest.param(make_it_microsofts, "broken has the layout of Microsoft's own code", id="old layout"),
@@ -241,7 +241,7 @@ def test_weights_that_a_recipe_does_not_know_are_refused(broken: Path) -> None:
     shutil.copy(TINY / "RECIPE.json", broken)
     checkpoints.load(resolve(str(broken)), broken, device="cpu")
     flip_a_bit(broken / "model.safetensors")
-    with pytest.raises(CheckpointUnavailable, match=r"changed, .* \(model.safetensors has the SHA-256 .* fetch it again"):
+    with pytest.raises(CheckpointUnavailable, match=r"changed, .* \(model.safetensors has the SHA-256"):
         checkpoints.load(resolve(str(broken)), broken, device="cpu")
 
 

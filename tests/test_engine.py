@@ -435,6 +435,26 @@ def test_a_reader_that_stalls_does_not_hold_the_model(engine: Engine, image: Inp
     assert len(ids_of(list(stalled))) == 20
 
 
+@pytest.mark.usefixtures("endless")
+def test_a_run_ends_at_its_deadline_with_what_is_there(engine: Engine, image: InputImage) -> None:
+    with before(engine.loaded.model.lm_head, lambda: time.sleep(0.02)):
+        events = list(engine.generate(image, [OD], Decoding(max_new_tokens=500), deadline=time.monotonic() + 0.3))
+    assert 1 < len(tokens_of(events)) < 30
+    assert events[-1] == Finished(is_truncated=False, is_stopped=True)
+
+
+def test_a_step_that_hangs_is_told_and_does_not_hold_its_reader(
+    engine: Engine, image: InputImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground.engine._LATE_SECONDS", 0.1)
+    go_on = threading.Event()
+    with before(engine.loaded.model.lm_head, lambda: go_on.wait(PATIENCE)):
+        with pytest.raises(EngineFailed, match="The model hangs"):
+            list(engine.generate(image, [OD], deadline=time.monotonic() + 0.1))
+        go_on.set()
+    assert tokens_of(ask(engine, image))
+
+
 # --- Several at once
 
 

@@ -4,6 +4,7 @@ A scripted predictor answers where only the handlers matter; the bundled checkpo
 """
 
 import csv
+import errno
 import io
 import json
 import pickle
@@ -934,10 +935,33 @@ def test_a_run_that_fails_before_it_began_shows_the_plain_picture(ask) -> None:
     assert failed["status"][-1] == {"text": "It is still loading.", "tone": "error"}
 
 
-def test_a_bug_is_not_shown_to_the_user_as_a_sentence(ask) -> None:
-    handlers, session = ask(ZeroDivisionError("a bug"))
-    with pytest.raises(ZeroDivisionError):
-        list(run(handlers, form(session)))
+def test_a_bug_is_a_sentence_too_and_only_where_it_was_met_is_logged(ask, caplog) -> None:
+    handlers, session = ask(replace(WRITING, regions=(CAR,)), ZeroDivisionError("of Ann's secret"))
+    *_, failed = run(handlers, form(session))
+    said = failed["status"][-1]
+    assert said["tone"] == "error"
+    assert said["text"].startswith("Something is wrong with the playground itself (ZeroDivisionError). Try again")
+    assert [box["label"] for box in failed["stage"].boxes] == ["car"]
+    assert "ZeroDivisionError, most recent call last" in caplog.text
+    assert "handlers.py" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("place", ["picture", "file"])
+def test_a_full_disk_is_a_sentence(ask, upload, monkeypatch, place: str) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    handlers, session = ask()
+    monkeypatch.setattr("gradio.processing_utils.save_bytes_to_cache", fail)
+    if place == "picture":
+        _, problem, *_ = handlers.take_picture(session.path, "<OD>", ANN)
+        said = problem[0]["text"]
+    else:
+        with pytest.raises(gr.Error) as caught:
+            handlers.save(replace(session, prediction=ANSWER), "png", *view())
+        said = caught.value.message
+    assert said == "The disk of the playground is full. Try again later, or tell whoever runs it."
 
 
 def test_after_a_failure_the_session_can_run_again(ask) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -62,7 +63,7 @@ class FakeEngine:
         return len(text.split())
 
     def generate(
-        self, image: InputImage, prompts: Sequence[str], decoding: Decoding, *, stop: threading.Event
+        self, image: InputImage, prompts: Sequence[str], decoding: Decoding, *, stop: threading.Event, **_: Any
     ) -> Generator[Event, None, None]:
         yield Progress(Stage.WRITING, 3.0, 2.0)
         for answer, prompt in enumerate(prompts):
@@ -520,6 +521,21 @@ def test_stop_asks_no_further_prompt() -> None:
 def test_stop_while_waiting_for_the_checkpoint_ends_at_once(image: InputImage) -> None:
     predictions = list(predictor_with(None, WaitCancelled()).run(image, OD))
     assert [(p.stage, p.is_final) for p in predictions] == [(Stage.WAITING, False), (Stage.STOPPED, True)]
+
+
+def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
+    predictor: Predictor, image: InputImage
+) -> None:
+    hasty = Predictor(predictor.pool, run_seconds=0.3)
+    with predictor.pool.acquire() as engine:
+        slow = engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(0.06))
+        final = hasty.predict(image, OD)
+        slow.remove()
+    assert final.stage is Stage.STOPPED
+    assert final.raw_text
+    (*_, said) = final.notices
+    assert said.startswith("The answer was ended after 0.3 seconds, the most that one may take here. Ask")
+    assert predictor.predict(image, OD).stage is Stage.DONE
 
 
 def test_closing_the_stream_frees_the_model(predictor: Predictor, image: InputImage, caption: str) -> None:

@@ -14,7 +14,7 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from playground import drawing
-from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, PlaygroundError
+from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
 from playground.images import InputImage
 from playground.pool import State, too_late_sentence
 from playground.predictor import Predictor
@@ -26,7 +26,7 @@ from playground.tiny.scenes import Scene
 from playground.ui import scene, text
 from playground.ui.files import save_bytes, save_export, save_jpeg
 from playground.ui.session import Session, Stops, View, read_view
-from playground.ui.streams import errors_for_the_user, paced, stream_of
+from playground.ui.streams import errors_for_the_user, paced, sentence_of, stream_of
 from playground.ui.viewer import RegionTableData, StageData, boxes_from, truth_from
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "examples").glob("*.[jp][pn]g"))
@@ -59,10 +59,10 @@ class Handlers:
         if source is None:
             return gr.skip(), gr.skip(), *Shown.nothing()
         try:
-            image = self._predictor.read_image(source)
-        except PlaygroundError as error:
-            return None, [text.line(str(error), "error")], *Shown.nothing()
-        return self._take(_remember(source, image), task_id, request)
+            session = _remember(source, self._predictor.read_image(source))
+        except Exception as error:
+            return None, [text.line(sentence_of(error), "error")], *Shown.nothing()
+        return self._take(session, task_id, request)
 
     def take_example(self, index: int, task_id: str, request: gr.Request) -> tuple[Any, ...]:
         """Show one of the pictures that come with the playground."""
@@ -242,11 +242,11 @@ class Handlers:
                     show = self._answer if prediction.is_final else self._partial_answer
                     shown = show(session, prediction, is_drawing=is_drawing)
                     yield shown.values()
-            except PlaygroundError as error:
+            except Exception as error:
                 if not ending.is_abandoned:
-                    yield self._failed(session, shown, checkpoint, error).values()
+                    yield self._failed(session, shown, checkpoint, sentence_of(error)).values()
 
-    def _failed(self, session: Session, shown: "Shown | None", checkpoint: str, error: PlaygroundError) -> "Shown":
+    def _failed(self, session: Session, shown: "Shown | None", checkpoint: str, sentence: str) -> "Shown":
         """The run ended in a sentence; what was drawn is kept."""
         stage = shown.stage.model_copy(update={"busy": False}) if shown else self._stage(session)
         return Shown(
@@ -254,7 +254,7 @@ class Handlers:
             answer=gr.skip(),
             table=gr.skip(),
             notes=[],
-            status=self.status(checkpoint, text.line(str(error), "error")),
+            status=self.status(checkpoint, text.line(sentence, "error")),
         )
 
     def _partial_answer(self, session: Session, prediction: Prediction, *, is_drawing: bool) -> "Shown":
