@@ -33,6 +33,7 @@ class Settings:
     queue_size: int = 32
     places_per_visitor: int = 2  # of those in the queue
     forwarded_header: str = ""  # of a trusted proxy, such as X-Forwarded-For: visitors are told apart by it too
+    frame_ancestors: str = "https://huggingface.co https://*.hf.space"  # sites that may show the page in a frame
     hub_answer_seconds: float = 4.0  # how long the start waits for the hub before it takes the bundled checkpoint
     download_stall_seconds: float = 60.0  # a download without a new byte for so long has failed
     load_wait_seconds: float = 120.0  # how long a run waits for its checkpoint

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from playground.export import FORMATS
 from playground.predictor import Predictor
@@ -13,6 +14,7 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.api import Api
+from playground.ui.doors import SecurityHeaders
 from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.picture import Picture
 from playground.ui.places import MODEL, limit_places
@@ -379,6 +381,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "css_paths": [ASSETS / "page.css"],
         "js": (ASSETS / "page.js").read_text(encoding="utf-8"),
         "footer_links": ["api"],
+        "app_kwargs": {"middleware": [Middleware(SecurityHeaders, settings=settings)]},
         "run_history": False,
         "max_file_size": f"{settings.max_megabytes}mb",
         "mcp_server": settings.mcp,
