@@ -189,8 +189,11 @@ class Engine:
         """
         run = _Run(image, prompts, decoding, stop or threading.Event(), deadline)
         worker = threading.Thread(target=self._work, args=(run,), name="engine-run", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError as error:  # its stack takes memory too
+            raise _explain(error) from error
         _running[worker] = run
-        worker.start()
         num_open = len(prompts)
         try:
             while num_open:
@@ -446,9 +449,11 @@ def _milliseconds_since(started: float) -> float:
 
 def _explain(error: BaseException) -> BaseException:
     """Turn what can happen to a healthy program into a sentence; everything else is a bug and stays as it is."""
-    # On a CPU, PyTorch reports exhausted memory as a plain RuntimeError that speaks of the allocator.
+    # On a CPU, PyTorch reports exhausted memory as a plain RuntimeError that speaks of the allocator; Python one that
+    # speaks of threads, and oneDNN one that speaks of a primitive.
+    signs = ("alloc", "start new thread", "could not create a")
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "alloc" in str(error).lower()
+        isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
     ):
         return EngineFailed("The machine ran out of memory while answering. Try again, or choose a smaller checkpoint.")
     return error

@@ -1,7 +1,9 @@
 """A short slice of what the commands of `tests/holds` try for minutes; SECURITY in the README says what they find."""
 
+import pytest
+
 from playground.tasks import OutputKind
-from tests.holds import api, grammar, intake
+from tests.holds import api, faults, grammar, intake, load, soak
 from tests.holds.command import Order
 
 
@@ -25,3 +27,24 @@ def test_no_call_harms_the_server() -> None:
     assert figures["failures"] == []
     assert figures["answered"] > 10
     assert figures["refused"] > 50
+
+
+@pytest.mark.browser
+def test_everybody_gets_their_own_answer() -> None:
+    figures = load.carry_out(Order(seed=2, count=10))
+    assert figures["failures"] == []
+    assert (figures["own right answer"], figures["stopped or gone"]) == (6, 4)
+
+
+def test_runs_leave_nothing_behind() -> None:
+    figures = soak.carry_out(Order(seed=2, count=45))
+    assert figures["failures"] == []
+    assert figures["most files"] > 20 > figures["files left"]
+    assert figures["broken off"] > 3
+
+
+def test_what_fails_ends_in_a_sentence_and_a_working_page() -> None:
+    figures = faults.carry_out(Order(count=1))
+    assert figures["failures"] == []
+    assert figures["tried"] >= len(faults.FAULTS) - 2  # without the right to mount a small disk
+    assert all(sentence[0].isupper() and sentence.endswith(".") for sentence in figures["said"].values() if "not tried" not in sentence)

@@ -7,10 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -18,93 +16,16 @@ from playground.catalogue import BUNDLED, Checkpoint, resolve
 from playground.checkpoints import load
 from playground.errors import CheckpointUnavailable
 from playground.hub import download, find_local, how_to_get, hub_answers, resolved_revision, revision_notice
+from tests.fake_hub import SHA, FakeHub, serving_hub
 
 TINY = Path(resolve(BUNDLED).source)
-SHA, PIN = "a" * 40, "b" * 40
-
-
-class FakeHub(ThreadingHTTPServer):
-    """Serves one repository, `me/tiny`, in the way of the hub: main is at SHA, and no other revision is known."""
-
-    daemon_threads = True
-    repository = "me/tiny"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.folder = folder
-        self.status = 200
-        self.error_code = ""
-        self.hangs_at = ""  # a request whose path ends so waits
-        self.cuts_at = ""  # a file whose path ends so is sent by half, then nothing
-        self.released = threading.Event()
-        self.requests: list[str] = []
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: FakeHub
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        hub, path = self.server, unquote(urlsplit(self.path).path)
-        hub.requests.append(f"{self.command} {path}")
-        if hub.hangs_at and path.endswith(hub.hangs_at):
-            hub.released.wait(30)
-        revision, _, file_name = path.removeprefix(f"/{hub.repository}/resolve/").partition("/")
-        if hub.status != 200:
-            self._send(hub.status, error_code=hub.error_code)
-        elif path.startswith(f"/api/models/{hub.repository}"):
-            self._send_listing(path.partition("/revision/")[2] or "main")
-        elif revision in ("main", SHA) and (hub.folder / file_name).is_file():
-            self._send(200, (hub.folder / file_name).read_bytes(), etag=f"{file_name}-1")
-        else:
-            self._send(404, error_code="RepoNotFound")
-
-    def _send_listing(self, revision: str) -> None:
-        if revision not in ("main", SHA):
-            self._send(404, error_code="RevisionNotFound")
-            return
-        files = [{"rfilename": path.name, "size": path.stat().st_size} for path in self.server.folder.iterdir()]
-        self._send(200, json.dumps({"id": self.server.repository, "sha": SHA, "siblings": files}).encode())
-
-    def _send(self, status: int, body: bytes = b"", *, etag: str = "", error_code: str = "") -> None:
-        self.send_response(status)
-        headers = {"Content-Length": len(body), "ETag": etag and f'"{etag}"', "X-Error-Code": error_code}
-        for name, value in {**headers, "X-Repo-Commit": SHA}.items():
-            if value != "":
-                self.send_header(name, str(value))
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if self.server.cuts_at and self.path.endswith(self.server.cuts_at):
-            self.wfile.write(body[: len(body) // 2])
-            self.server.released.wait(30)
-        else:
-            self.wfile.write(body)
+PIN = "b" * 40
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # which would ask the real hub
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    unserved = shutil.ignore_patterns("playground.json", "RECIPE.json", "*.md")
-    served = shutil.copytree(TINY, tmp_path / "served", ignore=unserved)
-    server = FakeHub(Path(served))
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
+def hub(tmp_path: Path) -> Iterator[FakeHub]:
+    with serving_hub(tmp_path / "served") as server:
+        yield server
 
 
 def fetch(hub: FakeHub, cache_dir: Path, *, name: str = "me/tiny", stall_seconds: float = 10) -> list[float]:
@@ -174,7 +95,7 @@ def test_damaged_weights_in_the_cache_are_told_with_the_folder_to_delete(hub: Fa
     checkpoint = resolve("me/tiny")
     folder = find_local(checkpoint, cache_dir=tmp_path)
     assert folder is not None
-    with pytest.raises(CheckpointUnavailable, match="The weights of tiny are damaged") as caught:
+    with pytest.raises(CheckpointUnavailable, match="The weights of tiny are changed, damaged") as caught:
         load(checkpoint, folder, device="cpu")
     assert f"Delete {tmp_path / 'models--me--tiny'} and fetch it again." in str(caught.value)
     shutil.rmtree(tmp_path / "models--me--tiny")
