@@ -68,6 +68,7 @@ RANKS = {
     "playground.ui.streams": 22,
     "playground.ui.places": 22,
     "playground.ui.doors": 22,
+    "playground.ui.upkeep": 22,
     "playground.ui.session": 23,
     "playground.ui.scene": 23,
     "playground.ui.api": 24,

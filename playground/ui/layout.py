@@ -17,13 +17,14 @@ from playground.ui.api import Api
 from playground.ui.doors import SecurityHeaders
 from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.picture import Picture
-from playground.ui.places import MODEL, limit_places
+from playground.ui.places import MODEL, RUN, WAIT, limit_places
 from playground.ui.session import Session
+from playground.ui.upkeep import upkeep
 from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SECONDS_BETWEEN_POLLS = 0.5
-_SECONDS_BETWEEN_DELETIONS = 60  # of files that are older than the settings allow
+_SECONDS_BETWEEN_ROUNDS = 60  # in which files are deleted that are older than the settings allow
 _MODEL: dict[str, Any] = {"concurrency_id": MODEL, "concurrency_limit": 1}  # shared by all that run the model
 
 
@@ -76,10 +77,8 @@ class Result:
 def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     """Return the page and the API over a predictor; nothing is started."""
     handlers = Handlers(predictor, settings)
-    keep = settings.keep_files_seconds
-    delete_cache = (min(keep, _SECONDS_BETWEEN_DELETIONS), keep)  # how often, and from what age
     app: gr.Blocks
-    with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=delete_cache) as app:
+    with gr.Blocks(title=text.TITLE, analytics_enabled=False) as app:
         session = gr.State(Session())
         timer = gr.Timer(_SECONDS_BETWEEN_POLLS)
         gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
@@ -97,7 +96,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         app.load(handlers.poll, form.checkpoint, [status, banner, timer], queue=False, **_PLUMBING)
         app.load(None, None, form.seed, js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
         app.unload(handlers.stop)
-    app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
+    app.queue(default_concurrency_limit=4, api_open=False)
     limit_places(app, settings)
     return app
 
@@ -290,6 +289,7 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
         validator=handlers.check,
         trigger_mode="once",
         concurrency_limit=None,
+        api_name=WAIT,
         **_PLUMBING,
     )
     waited.failure(handlers.rest, None, buttons, queue=False, **_PLUMBING)
@@ -297,7 +297,7 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
         handlers.run,
         [*question, form.decoding, form.max_new_tokens],
         _shown(result, session, status),
-        api_name="run_on_page",  # `run` is the public endpoint's
+        api_name=RUN,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=status,
@@ -376,12 +376,16 @@ def _add_api(api: Api, settings: Settings) -> None:
 
 def launch_options(settings: Settings) -> dict[str, Any]:
     """What `launch` is to be given besides where to listen."""
+    keep = settings.keep_files_seconds
     return {
         "theme": _theme(),
         "css_paths": [ASSETS / "page.css"],
         "js": (ASSETS / "page.js").read_text(encoding="utf-8"),
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [Middleware(SecurityHeaders, settings=settings)]},
+        "app_kwargs": {
+            "middleware": [Middleware(SecurityHeaders, settings=settings)],
+            "lifespan": upkeep(every_seconds=min(keep, _SECONDS_BETWEEN_ROUNDS), keep_seconds=keep),
+        },
         "run_history": False,
         "max_file_size": f"{settings.max_megabytes}mb",
         "mcp_server": settings.mcp,

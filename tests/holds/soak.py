@@ -36,7 +36,7 @@ MAX_THREADS = 80  # of which Gradio keeps 40 for its own calls
 
 _RUNS_FOR_A_SLOPE = 1000
 _KEEP_SECONDS = 20
-_SECONDS_BETWEEN_DELETIONS = 5
+_SECONDS_BETWEEN_ROUNDS = 5
 _RUNS_PER_CHECKPOINT = 40
 _BROKEN_OFF = 0.2  # share of the runs
 _SAMPLES = 60
@@ -45,7 +45,7 @@ _SAMPLES = 60
 def carry_out(order: Order) -> dict[str, Any]:
     """Ask `count` times; returns what memory, files and threads did, and what went wrong."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_SECONDS_BETWEEN_DELETIONS", _SECONDS_BETWEEN_DELETIONS)
+        patch.setattr(layout, "_SECONDS_BETWEEN_ROUNDS", _SECONDS_BETWEEN_ROUNDS)
         other = shutil.copytree(resolve(BUNDLED).source, Path(folder) / "other")
         kept: dict[str, Any] = {"max_loaded_checkpoints": 1, "keep_files_seconds": _KEEP_SECONDS}
         settings = Settings(checkpoint=str(other), device="cpu", offline=True, **kept)
@@ -120,7 +120,7 @@ class _Soak:
 
     def _files_left(self) -> int:
         """Wait until the last file should be deleted, and count."""
-        until = time.monotonic() + _KEEP_SECONDS + 4 * _SECONDS_BETWEEN_DELETIONS
+        until = time.monotonic() + _KEEP_SECONDS + 4 * _SECONDS_BETWEEN_ROUNDS
         while self._files() - self._examples and time.monotonic() < until:
             time.sleep(1)
         return len(self._files() - self._examples)
