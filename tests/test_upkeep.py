@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from playground.ui.upkeep import delete_files, forget_sessions
+from playground.ui.upkeep import delete_files, forget_messages, forget_sessions
 
 
 def make(folder: Path, count: int) -> set[str]:
@@ -69,3 +69,10 @@ def test_a_session_of_which_nothing_is_remembered_is_dropped(
     )
     forget_sessions(holder, 60)
     assert ("one" in holder.session_data, "one" in holder.time_last_used) == (stays, stays)
+
+
+def test_only_the_messages_of_those_who_went_away_are_dropped() -> None:
+    told = dict.fromkeys(("here", "asking", "gone"), "news")
+    queue = SimpleNamespace(pending_messages_per_session=told, pending_event_ids_session={"asking": {"an event"}})
+    forget_messages(queue, SimpleNamespace(session_data={"here": None}))
+    assert [*told] == ["here", "asking"]

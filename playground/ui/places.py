@@ -50,7 +50,7 @@ def limit_places(app: gr.Blocks, settings: Settings) -> None:
 
 
 def _takes_place(function: Any) -> bool:
-    return function.concurrency_id == MODEL or function.api_name == WAIT
+    return bool(function.concurrency_id == MODEL or function.api_name == WAIT)
 
 
 def _visitor(session: str | None, request: Any, header: str) -> set[str]:

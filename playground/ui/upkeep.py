@@ -21,6 +21,7 @@ def upkeep(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], Abst
             await asyncio.sleep(every_seconds)
             await asyncio.to_thread(delete_files, app.get_blocks(), keep_seconds)
             forget_sessions(app.state_holder, every_seconds)
+            forget_messages(app.get_blocks()._queue, app.state_holder)
 
     @asynccontextmanager
     async def life(app: Any) -> AsyncIterator[None]:
@@ -64,3 +65,10 @@ def forget_sessions(holder: Any, seconds: float) -> None:
             with holder.lock:
                 holder.session_data.pop(name, None)
                 holder.time_last_used.pop(name, None)
+
+
+def forget_messages(queue: Any, holder: Any) -> None:
+    """Drop what was to be told to those who went away: sessions that are forgotten and ask nothing."""
+    for name in list(queue.pending_messages_per_session):
+        if name not in holder.session_data and name not in queue.pending_event_ids_session:
+            queue.pending_messages_per_session.pop(name, None)
