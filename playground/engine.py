@@ -449,9 +449,9 @@ def _milliseconds_since(started: float) -> float:
 
 def _explain(error: BaseException) -> BaseException:
     """Turn what can happen to a healthy program into a sentence; everything else is a bug and stays as it is."""
-    # On a CPU, PyTorch reports exhausted memory as a plain RuntimeError that speaks of the allocator; Python one that
-    # speaks of threads, and oneDNN one that speaks of a primitive.
-    signs = ("alloc", "start new thread", "could not create a")
+    # On a CPU, PyTorch reports exhausted memory as a plain RuntimeError that speaks of the allocator, and Python as one
+    # that speaks of a thread.
+    signs = ("alloc", "start new thread")
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
     ):

@@ -483,6 +483,16 @@ def test_a_prompt_can_be_measured_while_another_one_is_answered(engine: Engine, 
 # --- What goes wrong
 
 
+def test_a_thread_that_finds_no_memory_is_a_sentence(
+    engine: Engine, image: InputImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _raiser(RuntimeError("can't start new thread")))
+        with pytest.raises(EngineFailed, match="ran out of memory while answering"):
+            ask(engine, image, CAPTION)
+    assert text_of(ask(engine, image, CAPTION))
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -536,8 +546,8 @@ def test_a_closed_engine_says_that_its_checkpoint_was_unloaded(engine: Engine, i
         ask(engine, image)
 
 
-def _raiser(error: Exception) -> Callable[[], None]:
-    def act() -> None:
+def _raiser(error: Exception) -> Callable[..., None]:
+    def act(*_: object) -> None:
         raise error
 
     return act

@@ -1,10 +1,8 @@
 """Who holds how many places in the model's queue, asked over plain HTTP while an answer does not come."""
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,7 +10,6 @@ import pytest
 
 from playground.predictor import Predictor
 from playground.settings import Settings
-from playground.ui.places import MODEL, RUN, WAIT, limit_places
 from tests.live import running
 
 PICTURE = Path(__file__).resolve().parents[1] / "assets" / "examples" / "meadow.png"
@@ -86,35 +83,3 @@ def test_an_answer_gives_the_place_back(predictor: Predictor, tmp_path: Path) ->
         for _ in range(3):
             event = asking.call(**address).json()["event_id"]
             assert "event: complete" in httpx.get(f"{url}/gradio_api/call/run/{event}", timeout=60).text
-
-
-class FullQueue:
-    """Stands in for Gradio's queue; `length` is how many wait."""
-
-    def __init__(self) -> None:
-        self.length = 0
-        self.event_queue_per_concurrency_id: dict[str, Any] = {}
-        self.active_jobs: list[Any] = []
-
-    def __len__(self) -> int:
-        return self.length
-
-    async def push(self, body: Any, request: Any, username: str | None) -> Any:
-        return True, "an event", "success"
-
-
-def test_a_full_queue_turns_a_page_away_at_its_first_step_and_never_at_the_second() -> None:
-    steps = [SimpleNamespace(api_name=name, concurrency_id=MODEL if name == RUN else name) for name in (WAIT, RUN)]
-    queue = FullQueue()
-    limit_places(SimpleNamespace(_queue=queue, fns=dict(enumerate(steps))), Settings(queue_size=1))
-
-    def ask(step: str, session: str) -> bool:
-        body = SimpleNamespace(fn_index=(WAIT, RUN).index(step), session_hash=session)
-        return bool(asyncio.run(queue.push(body, SimpleNamespace(headers={}), None))[0])
-
-    assert ask(WAIT, "first")
-    queue.length = 1
-    assert not ask(WAIT, "second")
-    assert not ask(RUN, "second")
-    assert ask(RUN, "first")
-    assert not ask(RUN, "first")

@@ -20,7 +20,7 @@ from PIL import Image, ImageChops, ImageDraw
 from playground.results import Polygon
 from playground.tiny.answers import caption, detailed_caption, examples, more_detailed_caption
 from playground.tiny.backgrounds import BACKGROUNDS
-from playground.tiny.composition import SIZES, compose
+from playground.tiny.composition import SIZES, compose, letters
 from playground.tiny.dataset import main, statistics, write_dataset
 from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.painting import paint
@@ -212,6 +212,12 @@ def test_everything_occurs_that_there_is() -> None:
     assert {thing.kind for thing in things} == set(KINDS)
     assert {thing.color for thing in things} == set(COLORS)
     assert {thing.size for thing in things} == set(SIZES)
+
+
+def test_words_do_not_stay_in_memory_for_ever() -> None:
+    for number in range(1000):
+        letters(str(number))
+    assert letters.cache_info().currsize < 500
 
 
 def test_signs_carry_words_and_numbers_upright_and_slanted() -> None:

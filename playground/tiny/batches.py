@@ -27,7 +27,7 @@ _GROUPS = 3  # of questions of similar length, so that short answers are not pad
 
 # How often a task is asked, beside the detection that most scenes are asked for.
 _TASK_WEIGHTS = {
-    "<REGION_PROPOSAL>": 0.3, "<OPEN_VOCABULARY_DETECTION>": 2.5, "<CAPTION_TO_PHRASE_GROUNDING>": 2.0,
+    "<REGION_PROPOSAL>": 0.3, "<OPEN_VOCABULARY_DETECTION>": 4.5, "<CAPTION_TO_PHRASE_GROUNDING>": 2.5,
     "<REFERRING_EXPRESSION_SEGMENTATION>": 3.0, "<CAPTION>": 3.5, "<DETAILED_CAPTION>": 0.8,
     "<MORE_DETAILED_CAPTION>": 0.8, "<REGION_TO_CATEGORY>": 0.3, "<REGION_TO_DESCRIPTION>": 0.4,
     "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
@@ -122,10 +122,10 @@ def _draw(rng: random.Random, seed: int) -> Scene:
 
 
 def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
-    """Choose what is asked about a scene: mostly detection, three other tasks, and reading where there is a word."""
+    """Choose what is asked about a scene: mostly detection, up to four other tasks, and reading if there is a word."""
     by_task = examples(scene, rng=rng)
     weights = {task: weight for task, weight in _TASK_WEIGHTS.items() if task in by_task}
-    chosen = set(rng.choices(list(weights), list(weights.values()), k=3))
+    chosen = set(rng.choices(list(weights), list(weights.values()), k=4))
     if rng.random() < 0.7:
         chosen.add(rng.choice(("<OD>", "<DENSE_REGION_CAPTION>")))
     if any(thing.writing for thing in scene.things):

@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -34,6 +34,7 @@ _MOST_HIDDEN = 0.4  # share of a thing that others may cover
 _MOST_OVERLAP = 0.3  # of two boxes, as a share of the smaller
 
 _LETTER = 48  # pixels: the height at which words are set before they are scaled
+_WORDS_KEPT = 256  # masks of about 10 KB: a word is looked at several times, and there are ten thousands of them
 _MARGINS = (1.0, 0.9)  # of a board around its word, both sides together, in heights of the letters
 
 _WORDS = (  # noqa: SIM905 (a hundred words are easier to read without their quotes)
@@ -207,7 +208,7 @@ def _reach(word: str) -> float:
     return mask.width / mask.height
 
 
-@cache
+@lru_cache(_WORDS_KEPT)
 def letter_middles(word: str) -> tuple[float, ...]:
     """Return the middle of each letter, as a share of the word's width."""
     font = _typeface()
@@ -222,7 +223,7 @@ def _typeface() -> ImageFont.FreeTypeFont:
     return font
 
 
-@cache
+@lru_cache(_WORDS_KEPT)
 def letters(word: str) -> Image.Image:
     """Return the word as a mask that its letters touch on all sides, the capitals about `_LETTER` pixels high."""
     font = _typeface()

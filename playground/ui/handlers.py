@@ -198,6 +198,10 @@ class Handlers:
         """The run is over, however it ended: the buttons run and stop."""
         return gr.update(interactive=True), _stop_button(is_enabled=False)
 
+    def turned_away(self, checkpoint: str) -> tuple[Any, ...]:
+        """The queue was full before the run could begin: the buttons run and stop, and the status."""
+        return *self.rest(), self.status(checkpoint, text.line(text.BUSY, "warning"))
+
     def _problems(
         self, session: Session, _picture: Any, task_id: str, phrase: str, _draw: bool, stage: StageData
     ) -> dict[str, str]:

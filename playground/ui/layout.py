@@ -17,7 +17,7 @@ from playground.ui.api import Api
 from playground.ui.doors import SecurityHeaders
 from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.picture import Picture
-from playground.ui.places import MODEL, RUN, WAIT, limit_places
+from playground.ui.places import MODEL, limit_places
 from playground.ui.session import Session
 from playground.ui.upkeep import upkeep
 from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
@@ -96,7 +96,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         app.load(handlers.poll, form.checkpoint, [status, banner, timer], queue=False, **_PLUMBING)
         app.load(None, None, form.seed, js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
         app.unload(handlers.stop)
-    app.queue(default_concurrency_limit=4, api_open=False)
+    app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_places(app, settings)
     return app
 
@@ -289,7 +289,6 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
         validator=handlers.check,
         trigger_mode="once",
         concurrency_limit=None,
-        api_name=WAIT,
         **_PLUMBING,
     )
     waited.failure(handlers.rest, None, buttons, queue=False, **_PLUMBING)
@@ -297,13 +296,14 @@ def _wire_run(handlers: Handlers, form: Form, result: Result, session: gr.State,
         handlers.run,
         [*question, form.decoding, form.max_new_tokens],
         _shown(result, session, status),
-        api_name=RUN,
+        api_name="run_on_page",  # `run` is the public endpoint's
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=status,
         **_MODEL,
     )
     run.then(handlers.rest, None, buttons, queue=False, **_PLUMBING)
+    run.failure(handlers.turned_away, form.checkpoint, [*buttons, status], queue=False, **_PLUMBING)
     form.stop.click(handlers.stop, None, None, queue=False, **_PLUMBING)
 
 

@@ -1,6 +1,6 @@
 """How predictions reach the page and the API: at what pace, from which process, and with which words when they fail.
 
-Domain errors become `gr.Error` here and only here.
+Errors become `gr.Error` here and only here.
 """
 
 import errno

@@ -22,6 +22,7 @@ DRAW_HINT = "Draw regions on the picture"
 DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"}
 
 WAITING = "Waiting for the model…"
+BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}
 

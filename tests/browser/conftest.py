@@ -1,4 +1,4 @@
-"""A browser for the tests that need one."""
+"""A browser and a page to visit, for the tests that need them."""
 
 import os
 import shutil
@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from playground.predictor import Predictor
+from playground.settings import Settings
+from tests.live import running
 
 _QUIET = [
     "--no-sandbox",
@@ -29,3 +33,10 @@ def browser() -> Iterator[Browser]:
         chrome = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
         yield chrome
         chrome.close()
+
+
+@pytest.fixture(scope="module")
+def address(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the whole page is served, on the bundled checkpoint."""
+    with running(predictor, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+        yield url

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from playground.predictor import Predictor
-from playground.settings import Settings
-from tests.live import running
 
 pytestmark = pytest.mark.browser
 
@@ -20,12 +18,6 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
 TRUTH = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
 MEADOW = EXAMPLES / "meadow.png"
 MEADOW_LABELS = sorted(thing["label"] for thing in TRUTH["meadow.png"]["things"])
-
-
-@pytest.fixture(scope="module")
-def address(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(predictor, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
-        yield url
 
 
 @pytest.fixture
@@ -131,6 +123,27 @@ def test_an_example_is_one_click(page: Page) -> None:
     expect(page.locator("#stage img")).to_be_visible()
     run(page)
     assert rows(page)
+
+
+def test_a_page_that_a_full_queue_turned_away_says_so_and_can_ask_again(page: Page, address: str) -> None:
+    steps = page.request.get(f"{address}/config").json()["dependencies"]
+    run_id = next(step["id"] for step in steps if step["api_name"] == "run_on_page")
+    is_full = True
+
+    def answer(route: Route) -> None:
+        if is_full and route.request.post_data_json["fn_index"] == run_id:  # the second step: others were quicker
+            route.fulfill(status=503, json={"detail": "Queue is full. Max size is 1 and size is 1."})
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", answer)
+    upload(page)
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Press Run again in a minute")
+    expect(page.locator("#stop")).to_be_disabled()
+    is_full = False
+    run(page)
+    assert sorted(rows(page)) == MEADOW_LABELS
 
 
 def test_what_is_missing_is_said_at_its_field_and_nothing_runs(page: Page) -> None:

@@ -6,22 +6,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from playground.predictor import Predictor
-from playground.settings import Settings
 from playground.ui import scene
-from tests.live import running
 
 pytestmark = pytest.mark.browser
 
 BEACH = Path(__file__).resolve().parents[2] / "assets" / "examples" / "beach.png"
 SEED = 5
 THINGS = scene.draw(SEED).things
-
-
-@pytest.fixture(scope="module")
-def address(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(predictor, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
-        yield url
 
 
 @pytest.fixture(params=[(1280, 800), (390, 844)], ids=["desk", "phone"])

@@ -32,7 +32,7 @@ from tests.holds.command import Order, main
 from tests.live import Http, running
 
 MAX_SLOPE = 10.0  # KB a run: 10 MB after a thousand runs
-MAX_THREADS = 80  # of which Gradio keeps 40 for its own calls
+MAX_THREADS = 20  # six were seen
 
 _RUNS_FOR_A_SLOPE = 1000
 _KEEP_SECONDS = 20
