@@ -20,6 +20,7 @@ from playground import checkpoints, hub
 from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, default_name, resolve
 from playground.checkpoints import LoadedCheckpoint
 from playground.errors import CheckpointUnavailable, PlaygroundError
+from playground.memory import share_arenas
 from playground.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Pool:
 
         Raises CheckpointUnavailable when the settings name what cannot be a checkpoint.
         """
+        share_arenas()
         self._settings = settings
         self._make_engine = make_engine or self._make_real_engine
         self._steps = steps

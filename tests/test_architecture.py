@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RANKS = {
     "playground": 0,
     "playground.errors": 0,
+    "playground.memory": 0,
     "playground.settings": 1,
     "playground.tasks": 2,
     "playground.results": 3,

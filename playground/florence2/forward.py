@@ -11,8 +11,9 @@ import torch
 
 from playground.florence2 import Check
 from playground.florence2.language import Decoder, Encoder
-from playground.florence2.products import full, int8, return_memory
+from playground.florence2.products import full, int8
 from playground.florence2.vision import VisionTower
+from playground.memory import return_memory
 
 
 class Forward:

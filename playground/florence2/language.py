@@ -12,7 +12,8 @@ import torch
 from torch.nn import functional
 
 from playground.florence2 import Check
-from playground.florence2.products import Make, activated, attend, full, packed, return_memory
+from playground.florence2.products import Make, activated, attend, full, packed
+from playground.memory import return_memory
 
 _FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
 

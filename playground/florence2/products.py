@@ -4,10 +4,7 @@ A maker takes a linear layer, prepares its weights once, and returns what to cal
 rows of shape (..., outputs).
 """
 
-import ctypes
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 import torch
 from torch.nn import functional
@@ -129,13 +126,3 @@ def attend(
             weights = weights.masked_fill(~mask[rows], -torch.inf)
         read.append((weights.softmax(-1) @ values[rows]).transpose(1, 2).flatten(2))
     return torch.cat(read) if len(read) > 1 else read[0]
-
-
-# --- Memory
-
-
-def return_memory() -> None:
-    """Give what was freed back to the system. Where weights are prepared one after another, glibc would keep 0.4 GB."""
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # other C libraries have no such call, nor the need for it
-            ctypes.CDLL(None).malloc_trim(0)

@@ -11,7 +11,8 @@ from PIL import Image
 from torch.nn import functional
 
 from playground.florence2 import Check
-from playground.florence2.products import WEIGHTS_AT_ONCE, Product, activated, attend, full, packed, return_memory
+from playground.florence2.products import WEIGHTS_AT_ONCE, Product, activated, attend, full, packed
+from playground.memory import return_memory
 
 _MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
 
