@@ -137,7 +137,7 @@ def test_a_scene_with_a_word_is_asked_to_be_read() -> None:
     for seed in range(40):
         scene = make_scene(seed, resolution_wh=(64, 64), supersampling=1)
         prompts = [prompt for prompt, _ in ask(random.Random(seed), scene)]
-        assert 1 <= len(prompts) <= 6
+        assert 1 <= len(prompts) <= 7
         if any(thing.writing for thing in scene.things):
             assert any("text" in prompt for prompt in prompts)
 

@@ -71,8 +71,19 @@ def test_a_session_of_which_nothing_is_remembered_is_dropped(
     assert ("one" in holder.session_data, "one" in holder.time_last_used) == (stays, stays)
 
 
-def test_only_the_messages_of_those_who_went_away_are_dropped() -> None:
-    told = dict.fromkeys(("here", "asking", "gone"), "news")
-    queue = SimpleNamespace(pending_messages_per_session=told, pending_event_ids_session={"asking": {"an event"}})
-    forget_messages(queue, SimpleNamespace(session_data={"here": None}))
-    assert [*told] == ["here", "asking"]
+def test_the_books_of_those_who_went_away_are_dropped() -> None:
+    told = dict.fromkeys(("tab", "asking", "not come for", "all read", "nothing asked"), "news")
+    asked = {
+        "tab": set(),
+        "asking": {"a"},
+        "not come for": {"done"},
+        "all read": set(),
+        "cut off": {"done"},
+        "left": {"b"},
+    }
+    queue = SimpleNamespace(
+        pending_messages_per_session=told, pending_event_ids_session=asked, event_ids_to_events={"a": "...", "b": "..."}
+    )
+    forget_messages(queue, SimpleNamespace(session_data={"tab": None}))
+    assert [*told] == ["tab", "asking", "not come for"]
+    assert [*asked] == ["tab", "asking", "not come for", "left"]

@@ -32,6 +32,7 @@ _TASK_WEIGHTS = {
     "<MORE_DETAILED_CAPTION>": 0.8, "<REGION_TO_CATEGORY>": 0.3, "<REGION_TO_DESCRIPTION>": 0.4,
     "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
 }  # fmt: skip
+_MANY_NAMES = "<OPEN_VOCABULARY_DETECTION>"  # of two questions the one with more names is asked: the last is forgotten
 _READING = ("<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>")
 
 
@@ -124,6 +125,7 @@ def _draw(rng: random.Random, seed: int) -> Scene:
 def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
     """Choose what is asked about a scene: mostly detection, up to four other tasks, and reading if there is a word."""
     by_task = examples(scene, rng=rng)
+    by_task[_MANY_NAMES] = max(by_task[_MANY_NAMES], examples(scene, rng=rng)[_MANY_NAMES], key=_num_names)
     weights = {task: weight for task, weight in _TASK_WEIGHTS.items() if task in by_task}
     chosen = set(rng.choices(list(weights), list(weights.values()), k=4))
     if rng.random() < 0.7:
@@ -132,6 +134,10 @@ def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
         chosen |= set(rng.sample(_READING, 2))
     wh = scene.resolution_wh
     return [(_jitter(rng, by_task[task]).prompt(wh), by_task[task].answer(wh)) for task in sorted(chosen)]
+
+
+def _num_names(example: Example) -> int:
+    return str(example.prompt_input).count(",") + 1
 
 
 def _jitter(rng: random.Random, example: Example) -> Example:

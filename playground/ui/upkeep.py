@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import datetime
 from typing import Any
 
+from playground.memory import return_memory
+
 
 def upkeep(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Return the life of a served app: files older than `keep_seconds` are deleted, and all at its end."""
@@ -22,6 +24,7 @@ def upkeep(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], Abst
             await asyncio.to_thread(delete_files, app.get_blocks(), keep_seconds)
             forget_sessions(app.state_holder, every_seconds)
             forget_messages(app.get_blocks()._queue, app.state_holder)
+            await asyncio.to_thread(return_memory)
 
     @asynccontextmanager
     async def life(app: Any) -> AsyncIterator[None]:
@@ -68,7 +71,14 @@ def forget_sessions(holder: Any, seconds: float) -> None:
 
 
 def forget_messages(queue: Any, holder: Any) -> None:
-    """Drop what was to be told to those who went away: sessions that are forgotten and ask nothing."""
-    for name in list(queue.pending_messages_per_session):
-        if name not in holder.session_data and name not in queue.pending_event_ids_session:
-            queue.pending_messages_per_session.pop(name, None)
+    """Drop the books of sessions that are forgotten: of those that have read all, and of those that were cut off.
+
+    An answer that nobody has come for yet stays; Gradio keeps those of 2000 sessions.
+    """
+    told, asked = queue.pending_messages_per_session, queue.pending_event_ids_session
+    for name in {*told, *asked} - holder.session_data.keys():
+        events = asked.get(name, ())
+        is_cut_off = name not in told and not any(event in queue.event_ids_to_events for event in events)
+        if not events or is_cut_off:
+            told.pop(name, None)
+            asked.pop(name, None)
