@@ -33,6 +33,14 @@ def test_both_paths_answer_in_turn_and_the_last_line_is_json(
     assert report["ours"]["second_total"] < report["ours"]["total"]
 
 
+def test_users_of_the_live_app_are_all_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--checkpoint", "tiny-florence2", "--concurrency", "2"])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["users"] == 2
+    assert report["answers a minute"] > 0
+    assert 0 < report["median seconds"] <= report["slowest in 20 seconds"]
+
+
 @pytest.mark.parametrize(
     "arguments", [["--rounds", "0"], ["--concurrency", "0"], ["--task", "<NO>"], ["--checkpoint", "no/such"]]
 )

@@ -15,10 +15,14 @@ from playground.bench import paths
 
 _APP = Path(__file__).resolve().parents[2] / "app.py"
 _START_SECONDS = 120
+_TOKENS = len(paths.ANSWER_BINS) + 2  # an answer at most: weights that are random write on and on
 
 
 def drive(checkpoint: str, num_users: int, questions_each: int) -> dict[str, float]:
-    """Start the app and let the users ask, each with pictures of its own; returns throughput and waiting times."""
+    """Start the app and let the users ask, each with pictures of its own; returns throughput and waiting times.
+
+    An answer has at most as many tokens as the one that both paths are forced along.
+    """
     port = _free_port()
     command = [sys.executable, str(_APP), "--checkpoint", checkpoint, "--port", str(port), "--offline"]
     app = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -49,7 +53,7 @@ def _ask(address: str, folder: Path, user: int, count: int) -> list[float]:
         path = folder / f"{user}-{number}.png"
         paths.picture(1000 * user + number).save(path)
         began = time.perf_counter()
-        client.predict(handle_file(path), "<OD>", api_name="/run")
+        client.predict(handle_file(path), "<OD>", max_new_tokens=_TOKENS, api_name="/run")
         seconds.append(time.perf_counter() - began)
     return seconds
 
