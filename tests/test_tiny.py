@@ -20,17 +20,18 @@ COUNT = 40  # scenes
 
 # What the first 40 scenes must reach. It is not what is aimed at (figures.TARGETS): a floor under what is there.
 FLOORS = {
-    "detection mAP@50": 0.96, "detection mAP@50:95": 0.87, "other proportions detection mAP@50": 0.95,
-    "JPEG detection mAP@50": 0.95, "dense captions mAP@50": 0.93, "proposals mAP@50": 0.95,
-    "open vocabulary mAP@50": 0.89, "grounding mAP@50": 0.91,
-    "referring mask IoU": 0.85, "region mask IoU": 0.85,
+    "detection mAP@50": 0.96, "detection mAP@50:95": 0.88, "other proportions detection mAP@50": 0.96,
+    "JPEG detection mAP@50": 0.96, "dense captions mAP@50": 0.95, "proposals mAP@50": 0.97,
+    "open vocabulary mAP@50": 0.93, "grounding mAP@50": 0.92,
+    "referring mask IoU": 0.87, "region mask IoU": 0.87,
     "region category accuracy": 0.97, "region description accuracy": 0.97,
-    "caption exact": 0.76, "caption F1": 0.95, "detailed caption F1": 0.93, "more detailed caption F1": 0.94,
-    "OCR with region quad IoU": 0.83,
-    "empty scenes answered empty": 1.0, "absent things answered empty": 0.97, "OCR wordless answered empty": 1.0,
+    "caption exact": 0.8, "caption F1": 0.955, "detailed caption F1": 0.935, "more detailed caption F1": 0.95,
+    "OCR with region quad IoU": 0.88,
+    "empty scenes answered empty": 1.0, "OCR wordless answered empty": 1.0,
+    "absent things answered empty": 0.92,  # of 14, on 1000 scenes 0.977
 }  # fmt: skip
 CEILINGS = {
-    "OCR error rate": 0.1, "region OCR error rate": 0.09, "OCR with region error rate": 0.13,
+    "OCR error rate": 0.09, "region OCR error rate": 0.07, "OCR with region error rate": 0.1,
     "JPEG detection loss of mAP@50": 0.02,
 }  # fmt: skip
 
