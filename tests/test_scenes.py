@@ -234,6 +234,11 @@ def test_signs_carry_words_and_numbers_upright_and_slanted() -> None:
     assert any(rise < -1 for rise in rises)
 
 
+def test_scenes_can_be_drawn_of_nothing_but_signs() -> None:
+    scenes = [make_scene(seed, resolution_wh=(32, 32), supersampling=1, signs=1.0) for seed in range(50)]
+    assert {thing.kind for scene in scenes for thing in scene.things} == {SIGN}
+
+
 @pytest.mark.parametrize("first_seed", [0, 1_000_000], ids=["training", "evaluation"])
 def test_the_scenes_are_as_rich_as_promised(first_seed: int) -> None:
     figures = statistics(400, first_seed, resolution_wh=(64, 64))

@@ -127,6 +127,14 @@ def test_training_never_draws_a_scene_of_the_evaluation(tokenizer: Any, monkeypa
     assert drawn == [999_998, 999_999, 0]
 
 
+def test_training_has_more_to_read_than_other_scenes(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+    draw = lambda seed, **options: drawn.append(options["signs"]) or make_scene(seed, **options)  # noqa: E731
+    monkeypatch.setattr(batches, "make_scene", draw)
+    Batches(Options(3, 1, 6, 1e-3), tokenizer)[0]
+    assert drawn == [0.35, 0.09, 0.09, 0.35, 0.09, 0.09]
+
+
 def test_every_question_fits_the_positions(tokenizer: Any) -> None:
     for seed in range(60):
         for texts in ask(random.Random(seed), make_scene(seed, resolution_wh=(64, 64), supersampling=1)):

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from playground.tiny import augment
 from playground.tiny.answers import Example, examples
-from playground.tiny.composition import letter_middles
+from playground.tiny.composition import SIGNS, letter_middles
 from playground.tiny.drawings import COLORS, KINDS
 from playground.tiny.model import GRID, IMAGE_SIDE, RESAMPLE
 from playground.tiny.scenes import TRAINING_SEEDS, Scene, make_scene
@@ -33,6 +33,7 @@ _TASK_WEIGHTS = {
     "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
 }  # fmt: skip
 _MANY_NAMES = "<OPEN_VOCABULARY_DETECTION>"  # of two questions the one with more names is asked: the last is forgotten
+_MANY_SIGNS = 0.35  # of the things, in one of three scenes: to read is learnt last of all
 _READING = ("<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>")
 
 
@@ -118,7 +119,8 @@ def _draw(rng: random.Random, seed: int) -> Scene:
     side = rng.uniform(170, 380)
     stretch = 1.0 if rng.random() < 0.5 else 2 ** rng.uniform(-0.55, 0.55)
     resolution_wh = (round(side * stretch), round(side / stretch))
-    scene = make_scene(seed, resolution_wh=resolution_wh, supersampling=2 if side < 240 else 1)
+    signs = _MANY_SIGNS if seed % 3 == 0 else SIGNS
+    scene = make_scene(seed, resolution_wh=resolution_wh, supersampling=2 if side < 240 else 1, signs=signs)
     return augment.on_page(rng, scene) if rng.random() < 0.06 else scene
 
 

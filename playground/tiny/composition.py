@@ -21,6 +21,7 @@ from playground.tiny.drawings import COLORS, DRAWINGS, KINDS, Habitat, Rgb
 
 MAX_THINGS = 8
 SIGN = "sign"  # the kind that has a word on it
+SIGNS = 0.09  # of the things, beside those that come like any other kind
 LEAST_LETTER = 1 / 16  # of the picture's height
 
 # Side of a thing, the square root of its width times height, in scene units. The gaps make the three tellable.
@@ -102,11 +103,14 @@ class Composition:
     visible: tuple[Visible, ...]  # of each placement
 
 
-def compose(rng: random.Random, extent: tuple[float, float]) -> Composition:
-    """Choose a scene of 0 to MAX_THINGS things; `extent` is its width and height in scene units."""
+def compose(rng: random.Random, extent: tuple[float, float], signs: float = SIGNS) -> Composition:
+    """Choose a scene of 0 to MAX_THINGS things; `extent` is its width and height in scene units.
+
+    `signs` is the share of the things that are signs, beside those that come like any other kind.
+    """
     background, horizon = rng.choice(list(BACKGROUNDS)), rng.uniform(0.4, 0.65)
     count = rng.choices(range(MAX_THINGS + 1), _COUNT_WEIGHTS)[0]
-    placements, visible = _uncover(_place_things(rng, count, extent, horizon * extent[1]), extent)
+    placements, visible = _uncover(_place_things(rng, count, extent, horizon * extent[1], signs), extent)
     return Composition(background, horizon, tuple(placements), tuple(visible))
 
 
@@ -119,11 +123,13 @@ def bounds(points: Sequence[Point]) -> Box:
 # Placing
 
 
-def _place_things(rng: random.Random, count: int, extent: tuple[float, float], horizon: float) -> list[Placement]:
+def _place_things(
+    rng: random.Random, count: int, extent: tuple[float, float], horizon: float, signs: float
+) -> list[Placement]:
     """Choose things and their spots; those that stand lower are nearer and come later."""
     placements: list[Placement] = []
     for _ in range(count):
-        kind = SIGN if rng.random() < 0.09 else rng.choice(KINDS)
+        kind = SIGN if rng.random() < signs else rng.choice(KINDS)
         near = rng.choice(placements) if placements and rng.random() < 0.3 else None
         for _ in range(_TRIES):
             placement = _place_thing(rng, kind, extent, horizon, near)

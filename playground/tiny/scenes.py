@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from playground.results import Quad, Region
-from playground.tiny.composition import MAX_THINGS, SIGN, Placement, Visible, bounds, compose
+from playground.tiny.composition import MAX_THINGS, SIGN, SIGNS, Placement, Visible, bounds, compose
 from playground.tiny.painting import paint
 
 __all__ = ["MAX_THINGS", "SIGN", "TRAINING_SEEDS", "Scene", "Thing", "make_scene"]
@@ -57,8 +57,12 @@ class Scene:
         return self.image.size
 
 
-def make_scene(seed: int, *, resolution_wh: tuple[int, int] = (512, 512), supersampling: int = 2) -> Scene:
-    """Draw the scene of a seed: 0 to MAX_THINGS things. Pictures of the same proportions have the same composition.
+def make_scene(
+    seed: int, *, resolution_wh: tuple[int, int] = (512, 512), supersampling: int = 2, signs: float = SIGNS
+) -> Scene:
+    """Draw the scene of a seed: 0 to MAX_THINGS things, a share of `signs` among them at least.
+
+    Pictures of the same proportions and the same share have the same composition.
 
     Raises ValueError unless both sides are at least one pixel.
     """
@@ -66,7 +70,7 @@ def make_scene(seed: int, *, resolution_wh: tuple[int, int] = (512, 512), supers
     if min(resolution_wh) < 1:
         raise ValueError(f"resolution_wh must be a width and a height of at least 1, but got {resolution_wh}.")
     rng, scale = random.Random(seed), math.sqrt(width * height)
-    composition = compose(rng, (width / scale, height / scale))
+    composition = compose(rng, (width / scale, height / scale), signs)
     pairs = zip(composition.placements, composition.visible, strict=True)
     things = tuple(_to_thing(placement, visible, resolution_wh) for placement, visible in pairs)
     image = paint(rng, composition, resolution_wh, supersampling=supersampling)
