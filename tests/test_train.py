@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +142,19 @@ def test_every_question_fits_the_positions(tokenizer: Any) -> None:
             assert all(len(tokenizer(text).input_ids) <= 300 for text in texts)
 
 
+def test_every_scene_is_asked_for_things_by_name_and_mostly_for_several() -> None:
+    scenes = [make_scene(seed, resolution_wh=(64, 64), supersampling=1) for seed in range(20)]
+    prompts = [prompt for scene in scenes for prompt, _ in ask(random.Random(scene.seed), scene)]
+    names = re.findall(r"Locate (.+) in the image\.", "\n".join(p for p in prompts if not p.startswith("Locate the ")))
+    assert len(names) == 40
+    assert sum("<and>" in name for name in names) > 25
+
+
 def test_a_scene_with_a_word_is_asked_to_be_read() -> None:
     for seed in range(40):
         scene = make_scene(seed, resolution_wh=(64, 64), supersampling=1)
         prompts = [prompt for prompt, _ in ask(random.Random(seed), scene)]
-        assert 1 <= len(prompts) <= 7
+        assert 3 <= len(prompts) <= 8
         if any(thing.writing for thing in scene.things):
             assert any("text" in prompt for prompt in prompts)
 

@@ -27,12 +27,12 @@ _GROUPS = 3  # of questions of similar length, so that short answers are not pad
 
 # How often a task is asked, beside the detection that most scenes are asked for.
 _TASK_WEIGHTS = {
-    "<REGION_PROPOSAL>": 0.3, "<OPEN_VOCABULARY_DETECTION>": 4.5, "<CAPTION_TO_PHRASE_GROUNDING>": 2.5,
+    "<REGION_PROPOSAL>": 0.3, "<CAPTION_TO_PHRASE_GROUNDING>": 3.5,
     "<REFERRING_EXPRESSION_SEGMENTATION>": 3.0, "<CAPTION>": 3.5, "<DETAILED_CAPTION>": 0.8,
     "<MORE_DETAILED_CAPTION>": 0.8, "<REGION_TO_CATEGORY>": 0.3, "<REGION_TO_DESCRIPTION>": 0.4,
     "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
 }  # fmt: skip
-_MANY_NAMES = "<OPEN_VOCABULARY_DETECTION>"  # of two questions the one with more names is asked: the last is forgotten
+_NAMES = "<OPEN_VOCABULARY_DETECTION>"  # of three questions the two with more names are asked: the last is forgotten
 _MANY_SIGNS = 0.35  # of the things, in one of three scenes: to read is learnt last of all
 _READING = ("<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>")
 
@@ -125,17 +125,18 @@ def _draw(rng: random.Random, seed: int) -> Scene:
 
 
 def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
-    """Choose what is asked about a scene: mostly detection, up to four other tasks, and reading if there is a word."""
+    """Choose what is asked of a scene: names, mostly detection, up to three others, and reading if there is a word."""
     by_task = examples(scene, rng=rng)
-    by_task[_MANY_NAMES] = max(by_task[_MANY_NAMES], examples(scene, rng=rng)[_MANY_NAMES], key=_num_names)
+    names = sorted((examples(scene, rng=rng)[_NAMES] for _ in range(3)), key=_num_names)
     weights = {task: weight for task, weight in _TASK_WEIGHTS.items() if task in by_task}
-    chosen = set(rng.choices(list(weights), list(weights.values()), k=4))
+    chosen = set(rng.choices(list(weights), list(weights.values()), k=3))
     if rng.random() < 0.7:
         chosen.add(rng.choice(("<OD>", "<DENSE_REGION_CAPTION>")))
     if any(thing.writing for thing in scene.things):
         chosen |= set(rng.sample(_READING, 2))
     wh = scene.resolution_wh
-    return [(_jitter(rng, by_task[task]).prompt(wh), by_task[task].answer(wh)) for task in sorted(chosen)]
+    asked = [by_task[task] for task in sorted(chosen)] + names[1:]
+    return [(_jitter(rng, example).prompt(wh), example.answer(wh)) for example in asked]
 
 
 def _num_names(example: Example) -> int:
