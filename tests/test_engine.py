@@ -364,7 +364,7 @@ def test_stop_ends_a_beam_search_with_what_it_has(engine: Engine, image: InputIm
     assert len(tokens_of(events)) == 9
     assert all(token.logprob is not None for token in tokens_of(events))
     assert events[-1] == Finished(is_truncated=False, is_stopped=True)
-    assert text_of(ask(engine, image, CAPTION, BEAMS))== f"<s>{caption}</s>"
+    assert text_of(ask(engine, image, CAPTION, BEAMS)) == f"<s>{caption}</s>"
 
 
 @pytest.mark.parametrize("part", ["vision tower", "language encoder"])
@@ -510,7 +510,7 @@ def test_memory_that_does_not_suffice_is_a_sentence_and_the_next_run_works(
         pytest.raises(EngineFailed, match=r"ran out of memory while answering\. Try again, or choose a smaller"),
     ):
         ask(engine, image, CAPTION, decoding)
-    assert text_of(ask(engine, image, CAPTION, decoding))== f"<s>{caption}</s>"
+    assert text_of(ask(engine, image, CAPTION, decoding)) == f"<s>{caption}</s>"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from playground.predictor import Predictor
+from tests.browser.field import give_file
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +51,7 @@ def visit(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
 
 
 def upload(page: Page, path: Path = MEADOW) -> None:
-    page.set_input_files("#picture input[type=file]", str(path))
+    give_file(page, str(path))
     expect(page.locator("#stage img")).to_be_visible()
 
 
@@ -272,7 +273,7 @@ def test_a_hostile_phrase_is_text_and_never_runs(page: Page, phrase: str) -> Non
 def test_a_bad_file_is_one_sentence_and_the_page_goes_on(page: Page, tmp_path: Path) -> None:
     bad = tmp_path / "holiday.png"
     bad.write_bytes(b"this is no picture")
-    page.set_input_files("#picture input[type=file]", str(bad))
+    give_file(page, str(bad))
     expect(page.locator("#problem")).to_contain_text("Accepted are JPEG")
     upload(page)
     run(page)

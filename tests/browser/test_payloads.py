@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from playground.predictor import Predictor
 from playground.results import Prediction, Region, Stage
+from tests.browser.field import give_file
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +39,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.goto(address)
     expect(page.locator("#status")).to_contain_text("float32", timeout=60_000)
     of_the_page = page.locator(ELEMENTS).count()
-    page.set_input_files("#picture input[type=file]", str(MEADOW))
+    give_file(page, str(MEADOW))
     expect(page.locator("#stage img")).to_be_visible()
     yield page
     assert page.locator(ELEMENTS).count() == of_the_page
@@ -96,8 +97,7 @@ def test_phrases_that_would_run_are_text(page: Page) -> None:
 def test_file_names_that_would_run_are_text(page: Page) -> None:
     for payload in PAYLOADS:
         name = payload.replace("/", "\u2215")
-        page.set_input_files("#picture input[type=file]", {"name": f"{name}.png", "mimeType": "image/png",
-                                                           "buffer": b"this is no picture"})  # fmt: skip
+        give_file(page, {"name": f"{name}.png", "mimeType": "image/png", "buffer": b"this is no picture"})
         expect(page.locator("#problem")).to_contain_text("Accepted are JPEG")
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from playground.ui import scene
+from tests.browser.field import give_file
 
 pytestmark = pytest.mark.browser
 
@@ -99,7 +100,7 @@ def test_a_picture_from_elsewhere_has_no_truth(page: Page) -> None:
     run(page)
     expect(reveal(page)).to_be_visible()
     source = picture(page).get_attribute("src") or ""
-    page.set_input_files("#picture input[type=file]", str(BEACH))
+    give_file(page, str(BEACH))
     expect(picture(page)).not_to_have_attribute("src", source)
     expect(reveal(page)).not_to_be_visible()
     run(page)

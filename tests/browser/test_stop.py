@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from playground.predictor import Predictor
 from playground.settings import Settings
+from tests.browser.field import give_file
 from tests.live import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.skeleton]
@@ -31,7 +32,7 @@ def address(slow: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def visit(browser: Browser, address: str) -> Page:
     page = browser.new_context().new_page()
     page.goto(address)
-    page.set_input_files("#picture input[type=file]", str(MEADOW))
+    give_file(page, str(MEADOW))
     expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
     return page
 
