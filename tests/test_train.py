@@ -190,6 +190,17 @@ def test_the_letter_target_has_each_letter_where_it_is_printed() -> None:
     assert read > 5
 
 
+def test_where_an_answer_goes_on_or_ends_counts_three_times(tokenizer: Any) -> None:
+    place = "<loc_1><loc_2><loc_3><loc_4>"
+    answer = torch.tensor([tokenizer(f"cat{place}{place}dog{place}").input_ids])
+    before = torch.cat([torch.full((1, 1), tokenizer.eos_token_id), answer[:, :-1]], 1)
+    weights = Learner(tokenizer)._weights(before, answer)[0] * answer.shape[1] ** 0.5
+    tokens = tokenizer.convert_ids_to_tokens(answer[0])
+    heavy = [token for token, weight in zip(tokens, weights.round().int().tolist(), strict=True) if weight == 3]
+    assert heavy == [tokenizer.tokenize("dog")[0], "</s>"]
+    assert weights.round().unique().tolist() == [1, 3]
+
+
 def test_soft_targets_are_distributions_with_their_peak_in_place() -> None:
     bins = learner._soft_bins()
     torch.testing.assert_close(bins.sum(1), torch.ones(1000))

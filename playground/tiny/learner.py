@@ -12,6 +12,7 @@ from playground.tiny.tokenizer import token_id
 
 _LOCATION_SIGMA = 2.5  # bins: the soft target of a location token
 _LETTER_WEIGHT = 1.0  # of the dense loss
+_CHOICE_WEIGHT = 3.0  # of a token after a place, where an answer names what is next or ends: it tends to end too early
 _HEAD = (len(KINDS) + 1, len(COLORS), 4, len(LETTERS))  # what the dense head says of a cell
 
 
@@ -52,16 +53,26 @@ class Learner(torch.nn.Module):
             input_ids=inputs, encoder_hidden_states=encoded, encoder_attention_mask=mask, use_cache=False
         ).last_hidden_state
         keep = answers != self._pad
-        # A long answer counts more than a short one, but not in proportion: an outline has fifty tokens, a word five.
-        weight = (keep.sum(1, keepdim=True).float().rsqrt() * keep)[keep]
+        weight = self._weights(inputs, answers)[keep]
         targets, logits = answers[keep], self.model.lm_head(hidden[keep]).float()
         logprobs = functional.log_softmax(logits, -1)
-        is_location = (targets >= self._first) & (targets < self._first + NUM_BINS)
+        is_location = self._is_location(targets)
         losses = -logprobs.gather(1, targets[:, None])[:, 0]
         bins = logprobs[is_location, self._first : self._first + NUM_BINS]
         losses[is_location] = -(self.soft_bins[targets[is_location] - self._first] * bins).sum(-1)
         hits = (logits.argmax(-1) == targets)[~is_location].sum()
         return (losses * weight).sum(), weight.sum(), hits, (~is_location).sum()
+
+    def _weights(self, inputs: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        """Return what each token of the answers counts, answers x tokens; `inputs` are the tokens before them."""
+        keep = answers != self._pad
+        # A long answer counts more than a short one, but not in proportion: an outline has fifty tokens, a word five.
+        weight = keep.sum(1, keepdim=True).float().rsqrt() * keep
+        is_choice = self._is_location(inputs) & ~self._is_location(answers)
+        return torch.where(is_choice, _CHOICE_WEIGHT * weight, weight)
+
+    def _is_location(self, tokens: torch.Tensor) -> torch.Tensor:
+        return (tokens >= self._first) & (tokens < self._first + NUM_BINS)
 
     def _dense_loss(self, images: torch.Tensor, cells: torch.Tensor, letters: torch.Tensor) -> torch.Tensor:
         kinds, colors, sides, spelled = self.head(images).split(_HEAD, -1)
