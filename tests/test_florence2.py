@@ -19,6 +19,7 @@ from playground.florence2.forward import Forward
 from playground.florence2.language import Decoder
 from playground.florence2.products import activated, attend, full, int8, packed
 from playground.florence2.vision import pixel_values
+from playground.tiny.scenes import Scene
 
 IDS = [0, 300, 311, 322, 333, 344, 7, 1]
 
@@ -183,14 +184,16 @@ def test_attention_in_bfloat16_is_attention(batch: int) -> None:
 
 
 @pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="this processor has no bfloat16")
-def test_fewer_bits_keep_the_answer(model: Any) -> None:
+def test_fewer_bits_keep_the_answer(model: Any, processor: Any, scene: Scene) -> None:
     exact = Forward(model, eight_bits=False)
     less = Forward(copy.deepcopy(model).bfloat16(), eight_bits=True)
-    pictures = torch.randn(1, 3, 160, 160)
-    features, states = exact.encode_images(pictures, ignore), hidden_states(model, 1, 40)
-    assert relative_error(less.encode_images(pictures, ignore), features) < 0.03
-    found = less.encode_prompts(states.bfloat16(), None, ignore)
-    assert relative_error(found, exact.encode_prompts(states, None, ignore)) < 0.03
+    asked = processor(images=scene.image, text="<OD>", return_tensors="pt")
+    features = exact.encode_images(asked["pixel_values"], ignore)
+    assert relative_error(less.encode_images(asked["pixel_values"], ignore), features) < 0.01
+    prompt = model.get_input_embeddings()(asked["input_ids"])
+    prompt[asked["input_ids"] == model.config.image_token_id] = features.flatten(0, 1)
+    states = exact.encode_prompts(prompt, None, ignore)
+    assert relative_error(less.encode_prompts(prompt.bfloat16(), None, ignore), states) < 0.01
     found = logits_of(less.decoder, states.bfloat16(), IDS)
     assert relative_error(found, logits_of(exact.decoder, states, IDS)) < 0.03
 
