@@ -83,6 +83,8 @@ def test_the_command_trains_continues_and_leaves_a_checkpoint_that_loads(
     [
         pytest.param(["--steps", "0"], "must be at least 1, but got 0 and 16", id="no steps"),
         pytest.param(["--start", "nowhere"], "nowhere has no config.json", id="no checkpoint"),
+        pytest.param(["--start-share", "0.5"], "needs --start, but got 0.5", id="a share of nothing"),
+        pytest.param(["--start", str(BUNDLED), "--start-share", "2"], "from 0 to 1", id="more than all"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_at_once(
@@ -92,6 +94,17 @@ def test_what_cannot_be_trained_is_refused_at_once(
         train.main(["--out", str(tmp_path), *options])
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_share_of_the_weights_before_is_kept(tmp_path: Path) -> None:
+    trainer = Trainer(OPTIONS, train._tokenizer(tmp_path, BUNDLED), start=BUNDLED)
+    model, before = trainer.learner.model, train._weights(BUNDLED)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1)
+    train.keep_share(model, BUNDLED, 0.25)
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(weight.detach(), before[name] + 0.75)
 
 
 def test_the_bundled_weights_are_small() -> None:
@@ -142,19 +155,20 @@ def test_every_question_fits_the_positions(tokenizer: Any) -> None:
             assert all(len(tokenizer(text).input_ids) <= 300 for text in texts)
 
 
-def test_every_scene_is_asked_for_things_by_name_and_mostly_for_several() -> None:
+def test_every_scene_is_asked_for_things_by_name_mostly_for_several_and_twice_for_phrases() -> None:
     scenes = [make_scene(seed, resolution_wh=(64, 64), supersampling=1) for seed in range(20)]
     prompts = [prompt for scene in scenes for prompt, _ in ask(random.Random(scene.seed), scene)]
     names = re.findall(r"Locate (.+) in the image\.", "\n".join(p for p in prompts if not p.startswith("Locate the ")))
-    assert len(names) == 40
-    assert sum("<and>" in name for name in names) > 25
+    assert len(names) == 20
+    assert sum("<and>" in name for name in names) > 15
+    assert sum(prompt.startswith("Locate the phrases in the caption:") for prompt in prompts) >= 40
 
 
 def test_a_scene_with_a_word_is_asked_to_be_read() -> None:
     for seed in range(40):
         scene = make_scene(seed, resolution_wh=(64, 64), supersampling=1)
         prompts = [prompt for prompt, _ in ask(random.Random(seed), scene)]
-        assert 3 <= len(prompts) <= 8
+        assert 4 <= len(prompts) <= 9
         if any(thing.writing for thing in scene.things):
             assert any("text" in prompt for prompt in prompts)
 

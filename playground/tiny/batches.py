@@ -27,12 +27,13 @@ _GROUPS = 3  # of questions of similar length, so that short answers are not pad
 
 # How often a task is asked, beside the detection that most scenes are asked for.
 _TASK_WEIGHTS = {
-    "<REGION_PROPOSAL>": 0.3, "<CAPTION_TO_PHRASE_GROUNDING>": 3.5,
+    "<REGION_PROPOSAL>": 0.3, "<CAPTION_TO_PHRASE_GROUNDING>": 1.5,
     "<REFERRING_EXPRESSION_SEGMENTATION>": 3.0, "<CAPTION>": 3.5, "<DETAILED_CAPTION>": 0.8,
     "<MORE_DETAILED_CAPTION>": 0.8, "<REGION_TO_CATEGORY>": 0.3, "<REGION_TO_DESCRIPTION>": 0.4,
     "<REGION_TO_SEGMENTATION>": 2.0, "<OCR>": 0.1, "<OCR_WITH_REGION>": 0.1, "<REGION_TO_OCR>": 0.1,
 }  # fmt: skip
-_NAMES = "<OPEN_VOCABULARY_DETECTION>"  # of three questions the two with more names are asked: the last is forgotten
+# Of three such questions those that name the most are asked, one and two: what is named last is forgotten first.
+_NAMES, _PHRASES = "<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
 _MANY_SIGNS = 0.35  # of the things, in one of three scenes: to read is learnt last of all
 _READING = ("<OCR>", "<OCR_WITH_REGION>", "<REGION_TO_OCR>")
 
@@ -46,6 +47,7 @@ class Options:
     batch_size: int
     learning_rate: float
     scenes_seen: int = 0
+    start_share: float = 0.0  # of the weights that the training began with, in those that it ends in
     dense_steps: int = 0  # at the beginning, in which nothing is asked and only the dense head teaches to see
 
 
@@ -125,9 +127,11 @@ def _draw(rng: random.Random, seed: int) -> Scene:
 
 
 def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
-    """Choose what is asked of a scene: names, mostly detection, up to three others, and reading if there is a word."""
+    """Choose what is asked of a scene: names, phrases, mostly detection, up to three others, and words."""
     by_task = examples(scene, rng=rng)
-    names = sorted((examples(scene, rng=rng)[_NAMES] for _ in range(3)), key=_num_names)
+    others = [examples(scene, rng=rng) for _ in range(3)]
+    names = sorted((other[_NAMES] for other in others), key=_num_names)
+    phrases = sorted((other[_PHRASES] for other in others), key=lambda example: len(example.regions))
     weights = {task: weight for task, weight in _TASK_WEIGHTS.items() if task in by_task}
     chosen = set(rng.choices(list(weights), list(weights.values()), k=3))
     if rng.random() < 0.7:
@@ -135,7 +139,7 @@ def ask(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
     if any(thing.writing for thing in scene.things):
         chosen |= set(rng.sample(_READING, 2))
     wh = scene.resolution_wh
-    asked = [by_task[task] for task in sorted(chosen)] + names[1:]
+    asked = [by_task[task] for task in sorted(chosen)] + names[2:] + phrases[1:]
     return [(_jitter(rng, example).prompt(wh), example.answer(wh)) for example in asked]
 
 

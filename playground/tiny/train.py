@@ -3,8 +3,8 @@
     python -m playground.tiny.train --out runs/tiny --steps 20000
 
 Stopped at any moment, the same command goes on from the last save, and ends in the same weights. `--start FOLDER`
-begins with the weights of a checkpoint instead of random ones. At the end the checkpoint lies in `--out`, ready to be
-loaded.
+begins with the weights of a checkpoint instead of random ones, and `--start-share` keeps a share of them. At the end
+the checkpoint lies in `--out`, ready to be loaded.
 """
 
 import argparse
@@ -55,8 +55,7 @@ class Trainer:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.learner = Learner(tokenizer)
         if start:
-            weights = Florence2ForConditionalGeneration.from_pretrained(start, dtype=torch.float32).state_dict()
-            self.learner.model.load_state_dict(weights)
+            self.learner.model.load_state_dict(_weights(start))
         self.learner.to(self.device)
         self.optimizer = torch.optim.AdamW(self.learner.parameters(), weight_decay=0.03, betas=(0.9, 0.98))
         self.step = 0
@@ -114,8 +113,26 @@ def _to_device(batch: Batch, device: str) -> Batch:
     return Batch(batch.pixels.to(device), batch.cells.to(device), batch.letters.to(device), groups)
 
 
-def _write(trainer: Trainer, folder: Path, before: dict[str, Any]) -> None:
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    model = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return dict(model.state_dict())
+
+
+def keep_share(model: torch.nn.Module, start: Path, share: float) -> None:
+    """Blend the weights of the checkpoint from which a model has learnt on into it.
+
+    Between the two, what was learnt anew is there, and less is forgotten (WiSE-FT; Wortsman et al., 2022, section 3).
+    """
+    before = _weights(start)
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():  # a tied tensor once, where the state has each of its names
+            tensor.lerp_(before[name].to(tensor.device), share)
+
+
+def _write(trainer: Trainer, folder: Path, start: Path | None, before: dict[str, Any]) -> None:
     """Write the checkpoint and what is known of its making."""
+    if start:
+        keep_share(trainer.learner.model, start, trainer.options.start_share)
     export(trainer.learner.model, trainer.tokenizer, folder)
     recipe = {
         "seed": trainer.options.seed,
@@ -140,6 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for saves and the checkpoint")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--start", type=Path, metavar="FOLDER", help="a checkpoint whose weights to begin with")
+    parser.add_argument("--start-share", type=float, default=0.0, metavar="SHARE",
+                        help="how much of --start the result keeps, from 0, only what was learnt, to 1")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=16, help="scenes a step")
     parser.add_argument("--learning-rate", type=float, default=1.2e-3)
@@ -150,17 +169,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--steps and --batch-size must be at least 1, but got {chosen.steps} and {chosen.batch_size}.")
     if chosen.start and not (chosen.start / "config.json").is_file():
         parser.error(f"--start must be the folder of a checkpoint, but {chosen.start} has no config.json.")
+    if not 0 <= chosen.start_share <= 1 or (chosen.start_share and not chosen.start):
+        parser.error(f"--start-share must be from 0 to 1, and needs --start, but got {chosen.start_share:g}.")
     before = _read_recipe(chosen.start)
     seen = before.get("scenes_seen", 0)
     options = Options(
-        chosen.seed, chosen.steps, chosen.batch_size, chosen.learning_rate, seen, dense_steps=chosen.dense_steps
+        chosen.seed, chosen.steps, chosen.batch_size, chosen.learning_rate, seen, chosen.start_share, chosen.dense_steps
     )
     trainer = Trainer(options, _tokenizer(chosen.out, chosen.start), start=chosen.start)
     if (chosen.out / _STATE).is_file():
         trainer.restore(chosen.out)
         print(f"Going on from step {trainer.step}.", flush=True)
     _train(trainer, chosen.out, num_workers=chosen.workers)
-    _write(trainer, chosen.out, before)
+    _write(trainer, chosen.out, chosen.start, before)
 
 
 def _tokenizer(folder: Path, start: Path | None) -> PreTrainedTokenizerFast:
