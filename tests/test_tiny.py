@@ -21,18 +21,18 @@ COUNT = 40  # scenes
 # What the first 40 scenes must reach. It is not what is aimed at (figures.TARGETS): a floor under what is there.
 FLOORS = {
     "detection mAP@50": 0.97, "detection mAP@50:95": 0.91, "other proportions detection mAP@50": 0.97,
-    "JPEG detection mAP@50": 0.97, "dense captions mAP@50": 0.945, "proposals mAP@50": 0.965,
-    "open vocabulary mAP@50": 0.95, "grounding mAP@50": 0.95,
-    "referring mask IoU": 0.89, "region mask IoU": 0.88,
+    "JPEG detection mAP@50": 0.97, "dense captions mAP@50": 0.95, "proposals mAP@50": 0.965,
+    "open vocabulary mAP@50": 0.97, "grounding mAP@50": 0.955,
+    "referring mask IoU": 0.89, "region mask IoU": 0.89,
     "region category accuracy": 0.98, "region description accuracy": 0.98,
-    "caption exact": 0.85, "caption F1": 0.965, "detailed caption F1": 0.935, "more detailed caption F1": 0.96,
+    "caption exact": 0.85, "caption F1": 0.965, "detailed caption F1": 0.94, "more detailed caption F1": 0.96,
     "OCR with region quad IoU": 0.92,
     "empty scenes answered empty": 1.0, "OCR wordless answered empty": 1.0,
     "absent things answered empty": 0.97,
 }  # fmt: skip
 CEILINGS = {
-    "OCR error rate": 0.06, "region OCR error rate": 0.04, "OCR with region error rate": 0.06,
-    "JPEG detection loss of mAP@50": 0.02,
+    "OCR error rate": 0.045, "region OCR error rate": 0.04, "OCR with region error rate": 0.045,
+    "JPEG detection loss of mAP@50": 0.01,
 }  # fmt: skip
 
 
