@@ -1,7 +1,7 @@
 """Florence-2 Playground: ask Microsoft's Florence-2 about a picture and watch it answer.
 
 The exports are resolved when they are first used (PEP 562), so that importing one module of the package, such as
-`playground.tiny.scenes`, does not import torch.
+`playground.scenes.scene`, does not import torch.
 """
 
 from importlib import import_module
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playground.predictor import Predictor as Predictor
+    from playground.regions import Region as Region
     from playground.results import Prediction as Prediction
-    from playground.results import Region as Region
     from playground.tasks import TASKS as TASKS
 
 _HOMES = {

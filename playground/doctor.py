@@ -13,17 +13,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from playground import grammar, hub
-from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, resolve
-from playground.checkpoints import check_digests
+from playground import grammar
+from playground.checkpoints import hub
+from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, resolve
+from playground.checkpoints.loader import check_digests
+from playground.engines import State
 from playground.errors import CheckpointUnavailable, PlaygroundError
-from playground.pool import Pool, State
+from playground.evaluation.metrics import right
+from playground.paths import ASSETS, EXAMPLES
+from playground.pool import Pool
 from playground.predictor import Predictor
-from playground.results import Prediction, Region
+from playground.regions import Region
+from playground.results import Prediction
 from playground.settings import Settings
-from playground.tiny.metrics import right
 
-_ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _PACKAGES = ("gradio", "torch", "transformers", "pillow", "supervision", "numpy")
 _MIN_OVERLAP = 0.75  # of a published box and ours: both are rounded, and sums differ between processors
 
@@ -55,7 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _checkpoints(settings: Settings) -> list[Checkpoint]:
     named = [resolve(settings.checkpoint)] if settings.checkpoint else []
-    return list({checkpoint.name: checkpoint for checkpoint in [*named, *CATALOGUE]}.values())
+    return list({checkpoint.name: checkpoint for checkpoint in [*named, *CATALOG]}.values())
 
 
 # --- Files
@@ -75,15 +78,14 @@ def _load_chosen(settings: Settings) -> str:
     """Load what the page would answer with, but for a download."""
     if settings.checkpoint and not hub.find_local(resolve(settings.checkpoint)):
         raise _NotKnownError(_absent_sentence(settings.checkpoint))
-    pool = _loaded(replace(settings, offline=True)).pool
-    return pool.status().message
+    engines = _loaded(replace(settings, offline=True)).engines
+    return engines.status().message
 
 
 def _ask_bundled(settings: Settings) -> str:
     """Ask the bundled checkpoint for all things of an example, of which every one is known."""
-    folder = _ASSETS / "examples"
-    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["meadow.png"]
-    prediction = _loaded(replace(settings, checkpoint=BUNDLED)).predict(folder / "meadow.png", "<OD>")
+    truth = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))["meadow.png"]
+    prediction = _loaded(replace(settings, checkpoint=BUNDLED)).predict(EXAMPLES / "meadow.png", "<OD>")
     things = [Region(thing["label"], tuple(thing["xyxy"])) for thing in truth["things"]]
     _check_regions(things, prediction)
     return f"found all {len(things)} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
@@ -99,18 +101,20 @@ def _published_answers(settings: Settings, local: Collection[str]) -> Iterator[F
     load = cache(partial(_loaded, replace(settings, checkpoint=name, precision="float32")))
     for row in published["answers"]:
         find = partial(hub.find_picture, published["dataset"], row["picture"], offline=settings.offline)
-        yield _tried(f"published {row['task']}", partial(_compare, row, load, find))
+        yield _tried(f"published {row['task']}", partial(_compare_with_published, row, load, find))
 
 
 def _published() -> dict[str, Any]:
-    return dict(json.loads((_ASSETS / "published-answers.json").read_text(encoding="utf-8")))
+    return dict(json.loads((ASSETS / "published-answers.json").read_text(encoding="utf-8")))
 
 
 def _absent_sentence(name: str) -> str:
     return f"{name} is not on this machine; `{hub.download_command(resolve(name))}` fetches it"
 
 
-def _compare(row: dict[str, Any], load: Callable[[], Predictor], find_picture: Callable[[], Path]) -> str:
+def _compare_with_published(
+    row: dict[str, Any], load: Callable[[], Predictor], find_picture: Callable[[], Path]
+) -> str:
     try:
         picture = find_picture()
     except CheckpointUnavailable as error:

@@ -18,11 +18,12 @@ from typing import cast
 
 import numpy as np
 
+from playground.events import Token
 from playground.locations import NUM_BINS, dequantize, location_bin, location_token, quantize
-from playground.results import Box, Quad, Region, Token
-from playground.tasks import OutputKind, Task, get_task
+from playground.regions import Box, Quad, Region
+from playground.tasks import AND, OutputKind, Task, get_task
 
-AND, SEP, POLY, END_POLY = "<and>", "<sep>", "<poly>", "</poly>"
+SEP, POLY, END_POLY = "<sep>", "<poly>", "</poly>"
 
 CONTROL_TOKENS = ("<s>", "</s>", "<pad>", "<unk>", "<mask>")  # of BART's vocabulary; they say nothing to a reader
 
@@ -205,8 +206,8 @@ def region_score(label: Sequence[Token], locations: Sequence[Token]) -> float | 
     The label counts with the geometric mean of its tokens' probabilities, the place with the mean `bin_probability`
     of its location tokens; what a region does not have counts as 1. None when any token was not measured.
 
-    Source: `python -m playground.tiny.calibrate` on the bundled checkpoint, 150 held-out scenes, half of them blurred
-    and noisy, 1169 regions. Chance that a right region is scored above a wrong one, at IoU 0.5 and at IoU 0.9:
+    Source: `python -m playground.evaluation.calibrate` on the bundled checkpoint, 150 held-out scenes, half of them
+    blurred and noisy, 1169 regions. Chance that a right region is scored above a wrong one, at IoU 0.5 and at IoU 0.9:
     all tokens alike 0.72 and 0.70; label alone 0.92 and 0.81; location mass alone 0.79 and 0.81; label and location
     mass, this formula, 0.90 and 0.85. With the product of the label's tokens instead of their mean 0.92 and 0.85, but
     it would punish long labels for their length, and Florence-2's are longer than those of the drawn scenes.

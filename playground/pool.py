@@ -12,58 +12,34 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playground import checkpoints, hub
-from playground.catalogue import BUNDLED, CATALOGUE, Checkpoint, default_name, resolve
-from playground.checkpoints import LoadedCheckpoint
+from playground.checkpoints import hub, loader
+from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, resolve
+from playground.checkpoints.loader import LoadedCheckpoint
+from playground.engines import State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError
-from playground.memory import share_arenas
+from playground.inference.memory import share_arenas
 from playground.settings import Settings
 
 if TYPE_CHECKING:
-    from playground.engine import Engine
+    from playground.inference.engine import Engine
 
 _POLL_SECONDS = 0.1  # how soon a waiting run notices that nobody waits for it any more
 
 _logger = logging.getLogger(__name__)
 
 
-class WaitCancelled(Exception):
-    """Whoever waited for a checkpoint does not want it any more. Not an error, so not a PlaygroundError."""
-
-
-class State(Enum):
-    """How far a checkpoint is."""
-
-    ABSENT = "absent"
-    DOWNLOADING = "downloading"
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How far a checkpoint is, with one plain sentence for the status line; `percent` is that of a download."""
-
-    checkpoint: Checkpoint
-    state: State
-    percent: float | None
-    message: str
-
-
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps that bring a checkpoint to memory, as `playground.hub` and `playground.checkpoints` take them."""
+    """The steps that bring a checkpoint to memory, as `checkpoints.hub` and `checkpoints.loader` take them."""
 
     find_local: Callable[[Checkpoint], Path | None] = hub.find_local
     hub_answers: Callable[[Checkpoint, float], bool] = hub.hub_answers
     download: Callable[[Checkpoint, Callable[[float], None], float], Path] = hub.download
-    load: Callable[..., LoadedCheckpoint] = checkpoints.load
-    choose_device: Callable[[str], str] = checkpoints.choose_device
+    load: Callable[..., LoadedCheckpoint] = loader.load
+    choose_device: Callable[[str], str] = loader.choose_device
 
 
 class _Entry:
@@ -74,7 +50,7 @@ class _Entry:
         self.engine: Engine | None = None
         self.num_claims = 0  # runs that use the engine or wait for it
         self.last_used = 0
-        self.status = Status(checkpoint, State.ABSENT, None, f"{checkpoint.title} is loaded when it is first asked.")
+        self.status = Status(checkpoint, State.ABSENT, f"{checkpoint.title} is loaded when it is first asked.")
 
     @property
     def is_settled(self) -> bool:
@@ -103,7 +79,7 @@ class Pool:
         self._settings = settings
         self._make_engine = make_engine or self._make_real_engine
         self._steps = steps
-        self._entries = {checkpoint.name: _Entry(checkpoint) for checkpoint in CATALOGUE}
+        self._entries = {checkpoint.name: _Entry(checkpoint) for checkpoint in CATALOG}
         self._current = ""  # empty until it is chosen
         if settings.checkpoint:
             named = resolve(settings.checkpoint)
@@ -145,7 +121,7 @@ class Pool:
         with self._changed:
             if name or self._current:
                 return self._find(name).status
-            return Status(CATALOGUE[0], State.ABSENT, None, "Looking for the checkpoint to use.")
+            return Status(CATALOG[0], State.ABSENT, "Looking for the checkpoint to use.")
 
     def wait(self, name: str = "") -> Status:
         """Load a checkpoint if it is absent; return when it is ready or has failed, however long that takes."""
@@ -188,7 +164,7 @@ class Pool:
                 self._changed.notify_all()
 
     def _make_real_engine(self, loaded: "LoadedCheckpoint") -> "Engine":
-        from playground.engine import Engine  # brings torch, which the page does not wait for
+        from playground.inference.engine import Engine  # brings torch, which the page does not wait for
 
         return Engine(
             loaded,
@@ -313,7 +289,7 @@ class Pool:
             if not self._is_closed:
                 entry.engine = engine
                 entry.last_used = next(self._uses)
-                self._set(entry, State.READY, message)
+                self._set(entry, State.READY, message, max_answer_tokens=engine.max_answer_tokens)
                 return
         engine.close()
 
@@ -339,15 +315,14 @@ class Pool:
                 self._set(newcomer, State.LOADING, f"{title} waits until a running answer has ended.")
                 self._changed.wait()
 
-    def _set(self, entry: _Entry, state: State, message: str, percent: float | None = None) -> None:
+    def _set(
+        self,
+        entry: _Entry,
+        state: State,
+        message: str,
+        percent: float | None = None,
+        max_answer_tokens: int | None = None,
+    ) -> None:
         with self._changed:
-            entry.status = Status(entry.checkpoint, state, percent, message)
+            entry.status = Status(entry.checkpoint, state, message, percent, max_answer_tokens)
             self._changed.notify_all()
-
-
-def too_late_sentence(status: Status, seconds: float) -> str:
-    """Return what is said to whoever has waited so long for a checkpoint."""
-    title = status.checkpoint.title
-    doing = f"downloading ({status.percent:.0f} %)" if status.percent is not None else "loading"
-    instead = "" if status.checkpoint.name == BUNDLED else ", or choose the tiny demo model"
-    return f"{title} is still {doing} after {seconds:g} seconds. Try again later{instead}."

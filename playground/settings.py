@@ -16,7 +16,7 @@ _NO = ("0", "false", "no", "off")
 class Settings:
     """Every value can be set as an environment variable: `max_megapixels` as `PLAYGROUND_MAX_MEGAPIXELS`."""
 
-    checkpoint: str = ""  # catalogue name, hub id or folder; empty: chosen at the start
+    checkpoint: str = ""  # catalog name, hub id or folder; empty: chosen at the start
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     precision: str = "auto"  # one of PRECISIONS
     host: str = ""  # empty: gradio's own default, which GRADIO_SERVER_NAME sets

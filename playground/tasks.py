@@ -4,10 +4,13 @@ A task is a row; nothing outside this module compares task tokens. Prompts are t
 (Xiao et al., 2023, arXiv:2311.06242, and `Florence2Processor` in transformers).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from playground.errors import UnknownTask
+
+AND = "<and>"  # the token between the names of several classes, in prompts and answers
 
 
 class InputKind(Enum):
@@ -69,6 +72,10 @@ class Task:
     then: str | None = None
     on_crop: bool = False
 
+    def fill(self, text: str = "") -> str:
+        """Return the prompt with a text in its place: a phrase, joined names, or the location tokens of a region."""
+        return self.prompt.replace("{input}", text)
+
 
 _GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
 _CAPTION = "What does the image describe?"
@@ -123,6 +130,17 @@ _BY_ID = {task.id: task for task in TASKS}
 
 # The tokens that Florence-2's processor replaces by a sentence: the ids that are one token.
 TASK_TOKENS = frozenset(task.id for task in TASKS if "+" not in task.id and task.input_kind is not InputKind.PROMPT)
+
+
+def join_classes(names: Iterable[str]) -> str:
+    """Return the names of classes as one text of a prompt: `cat<and>dog`."""
+    return AND.join(names)
+
+
+def split_classes(text: str) -> list[str]:
+    """Return the names of a list that a person typed: divided by commas, by lines or, as the model does, by `<and>`."""
+    parts = text.replace(AND, ",").replace("\n", ",").split(",")
+    return [part.strip() for part in parts if part.strip()]
 
 
 def get_task(task_id: str) -> Task:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from playground.images import InputImage, read_image
-from playground.tiny.answers import examples
-from playground.tiny.scenes import Scene, make_scene
+from playground.pictures.reader import InputImage, read_image
+from playground.scenes.examples import examples
+from playground.scenes.scene import Scene, make_scene
 
 if TYPE_CHECKING:
-    from playground.checkpoints import LoadedCheckpoint
-    from playground.engine import Engine
+    from playground.checkpoints.loader import LoadedCheckpoint
+    from playground.inference.engine import Engine
     from playground.predictor import Predictor
 
 _MEGABYTE = 1_000_000
@@ -44,10 +44,10 @@ def image(scene: Scene) -> InputImage:
 
 @pytest.fixture(scope="session")
 def loaded() -> "LoadedCheckpoint":
-    from playground import catalogue, checkpoints
+    from playground.checkpoints import catalog, loader
 
-    bundled = catalogue.resolve(catalogue.BUNDLED)
-    return checkpoints.load(bundled, Path(bundled.source), device="cpu")
+    bundled = catalog.resolve(catalog.BUNDLED)
+    return loader.load(bundled, Path(bundled.source), device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def processor(loaded: "LoadedCheckpoint") -> Any:
 @pytest.fixture
 def engine(loaded: "LoadedCheckpoint") -> "Engine":
     """A fresh engine, its caches empty, on the bundled checkpoint."""
-    from playground.engine import Engine
+    from playground.inference.engine import Engine
 
     return Engine(loaded, image_cache_bytes=8 * _MEGABYTE, prompt_cache_bytes=8 * _MEGABYTE)
 
@@ -91,8 +91,8 @@ def skeleton() -> Path:
 
 @pytest.fixture(scope="session")
 def skeleton_engine(skeleton: Path) -> "Engine":
-    from playground import catalogue, checkpoints
-    from playground.engine import Engine
+    from playground.checkpoints import catalog, loader
+    from playground.inference.engine import Engine
 
-    loaded = checkpoints.load(catalogue.resolve(str(skeleton)), skeleton, device="cpu")
+    loaded = loader.load(catalog.resolve(str(skeleton)), skeleton, device="cpu")
     return Engine(loaded, image_cache_bytes=64 * _MEGABYTE, prompt_cache_bytes=64 * _MEGABYTE)

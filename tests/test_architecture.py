@@ -12,64 +12,64 @@ ROOT = Path(__file__).resolve().parents[1]
 RANKS = {
     "playground": 0,
     "playground.errors": 0,
-    "playground.memory": 0,
+    "playground.inference.memory": 0,
     "playground.settings": 1,
     "playground.tasks": 2,
     "playground.results": 3,
     "playground.locations": 4,
     "playground.grammar": 5,
-    "playground.images": 6,
-    "playground.request": 7,
-    "playground.tiny.drawings": 4,
-    "playground.tiny.outlines": 4,
-    "playground.tiny.backgrounds": 5,
-    "playground.tiny.composition": 6,
-    "playground.tiny.painting": 7,
-    "playground.tiny.scenes": 8,
-    "playground.tiny.answers": 9,
-    "playground.tiny.augment": 9,
-    "playground.tiny.dataset": 10,
-    "playground.tiny.truth": 10,
-    "playground.tiny.tokenizer": 10,
-    "playground.tiny.model": 11,
-    "playground.tiny.batches": 12,
-    "playground.tiny.learner": 13,
-    "playground.tiny.train": 14,
-    "playground.catalogue": 8,
-    "playground.hub": 9,
-    "playground.checkpoints": 10,
-    "playground.florence2.choice": 1,
-    "playground.florence2.products": 1,
-    "playground.florence2.vision": 2,
-    "playground.florence2.language": 2,
-    "playground.florence2.forward": 3,
-    "playground.engine": 11,
+    "playground.pictures.reader": 6,
+    "playground.question": 7,
+    "playground.scenes.things": 4,
+    "playground.scenes.outlines": 4,
+    "playground.scenes.backgrounds": 5,
+    "playground.scenes.composition": 6,
+    "playground.scenes.painting": 7,
+    "playground.scenes.scene": 8,
+    "playground.scenes.examples": 9,
+    "playground.scenes.augment": 9,
+    "playground.scenes.dataset": 10,
+    "playground.scenes.truth": 10,
+    "playground.training.tokenizer": 10,
+    "playground.training.model": 11,
+    "playground.training.batches": 12,
+    "playground.training.learner": 13,
+    "playground.training.trainer": 14,
+    "playground.checkpoints.catalog": 8,
+    "playground.checkpoints.hub": 9,
+    "playground.checkpoints.loader": 10,
+    "playground.inference.decoding": 1,
+    "playground.inference.kernels": 1,
+    "playground.inference.vision": 2,
+    "playground.inference.language": 2,
+    "playground.inference.prepared": 3,
+    "playground.inference.engine": 11,
     "playground.pool": 12,
     "playground.predictor": 13,
-    "playground.captions": 14,
+    "playground.drawing.captions": 14,
     "playground.drawing": 15,
     "playground.export.common": 16,
     "playground.export.dataset": 17,
     "playground.export": 19,
-    "playground.tiny.metrics": 8,
-    "playground.tiny.figures": 13,
-    "playground.tiny.calibrate": 20,
-    "playground.tiny.evaluate": 20,
+    "playground.evaluation.metrics": 8,
+    "playground.evaluation.figures": 13,
+    "playground.evaluation.calibrate": 20,
+    "playground.evaluation.on_scenes": 20,
     "playground.doctor": 20,
     "playground.bench.paths": 14,
     "playground.bench.skeleton": 14,
-    "playground.bench.limits": 14,
+    "playground.bench.roofline": 14,
     "playground.bench.users": 15,
     "playground.bench.check": 21,
     "playground.bench.__main__": 22,
     "playground.ui.text": 21,
-    "playground.ui.viewer": 22,
+    "playground.ui.components": 22,
     "playground.ui.picture": 22,
-    "playground.ui.files": 22,
+    "playground.ui.server.files": 22,
     "playground.ui.streams": 22,
-    "playground.ui.places": 22,
-    "playground.ui.doors": 22,
-    "playground.ui.upkeep": 22,
+    "playground.ui.server.queue_limits": 22,
+    "playground.ui.server.headers": 22,
+    "playground.ui.server.cleanup": 22,
     "playground.ui.session": 23,
     "playground.ui.scene": 23,
     "playground.ui.api": 24,
@@ -78,14 +78,14 @@ RANKS = {
     "app": 26,
 }
 MODEL = (
-    "playground.checkpoints", "playground.florence2", "playground.engine", "playground.bench", "playground.tiny",
+    "playground.checkpoints.loader", "playground.inference", "playground.inference.engine", "playground.bench", "playground.scenes",
 )  # fmt: skip
 WALLS = {
     "torch": MODEL,
     "transformers": MODEL,
-    "huggingface_hub": ("playground.hub",),
+    "huggingface_hub": ("playground.checkpoints.hub",),
     "gradio": ("playground.ui", "app"),
-    "supervision": ("playground.drawing", "playground.export", "playground.tiny.metrics"),
+    "supervision": ("playground.drawing", "playground.export", "playground.evaluation.metrics"),
     "spaces": ("app", "playground.ui.streams"),
 }
 
@@ -103,7 +103,7 @@ def rank(module: str) -> int:
         return RANKS[module]
     if module.startswith("playground.export."):
         return 18  # one file a format; the table of formats in __init__ stands on top of them
-    if module in ("playground.bench", "playground.florence2", "playground.tiny", "playground.ui"):
+    if module in ("playground.bench", "playground.inference", "playground.scenes", "playground.ui"):
         return 0
     raise AssertionError(f"{module} has no rank: give it one here")
 
@@ -153,7 +153,7 @@ def test_a_library_stays_behind_its_wall(library: str) -> None:
     [
         "import playground",
         "from playground import TASKS",
-        "import playground.tiny.scenes",
+        "import playground.scenes.scene",
         "import playground.ui.layout",
     ],
 )
@@ -168,7 +168,7 @@ def test_no_task_token_is_written_outside_the_table() -> None:
 
     allowed = {"playground.tasks"}
     for module, path in SOURCES.items():
-        if module in allowed or module.startswith("playground.tiny"):
+        if module in allowed or module.startswith("playground.scenes"):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         compared = {

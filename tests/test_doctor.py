@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app import check
-from playground import doctor, grammar, hub
-from playground.catalogue import BUNDLED, resolve
+from playground import doctor, grammar
+from playground.checkpoints import hub
+from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.errors import CheckpointUnavailable
 from playground.predictor import Predictor
 from playground.settings import Settings

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playground.errors import UnknownTask
+from playground.events import Token
 from playground.grammar import (
     SPECIAL_TOKENS,
     Answer,
@@ -20,7 +21,7 @@ from playground.grammar import (
     tokenize,
 )
 from playground.locations import location_token
-from playground.results import Region, Token
+from playground.regions import Region
 from playground.tasks import TASKS, OutputKind
 
 SIZE = (1000, 2000)  # a bin is 1 x 2 pixels, so bin b is at x = b + 0.5 and at y = 2 b + 1

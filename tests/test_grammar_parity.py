@@ -9,7 +9,7 @@ import pytest
 from transformers.models.florence2.processing_florence2 import Florence2PostProcessor, Florence2Processor
 
 from playground.grammar import parse
-from playground.results import Region
+from playground.regions import Region
 
 SIZE = (1000, 1000)  # a bin is a pixel: ours is at its middle, b + 0.5, theirs is cut to b
 

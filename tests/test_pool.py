@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from playground.catalogue import Checkpoint
-from playground.checkpoints import LoadedCheckpoint, Placement
+from playground.checkpoints.catalog import Checkpoint
+from playground.checkpoints.loader import LoadedCheckpoint, Placement
 from playground.errors import CheckpointUnavailable
 from playground.pool import Pool, State, Status, Steps, WaitCancelled
 from playground.settings import Settings

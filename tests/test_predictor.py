@@ -16,21 +16,24 @@ import torch
 from PIL import Image, ImageDraw
 from transformers import Florence2Processor
 
-from playground import catalogue, grammar
-from playground.engine import Engine
+from playground import grammar
+from playground.checkpoints import catalog
 from playground.errors import EngineFailed, ImageRejected, InputRejected
-from playground.images import InputImage
+from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage, Token
+from playground.inference.engine import Engine
+from playground.pictures.reader import InputImage
 from playground.pool import WaitCancelled
 from playground.predictor import Predictor
-from playground.results import Box, Decoding, Draft, Event, Finished, Prediction, Progress, Region, Stage, Token
+from playground.regions import Box, Region
+from playground.results import Prediction
+from playground.scenes.examples import Example, examples
+from playground.scenes.scene import Scene, make_scene
 from playground.tasks import TASK_TOKENS, TASKS, InputKind, Task, get_task
-from playground.tiny.answers import Example, examples
-from playground.tiny.scenes import Scene, make_scene
 
 OD, CAPTION, GROUNDING = "<OD>", "<CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
 CLASSES, EXPRESSIONS = "<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>"
 CATEGORY, OUTLINE, CASCADE = "<REGION_TO_CATEGORY>", "<REGION_TO_SEGMENTATION>", f"{CAPTION}+{GROUNDING}"
-LEARNT = catalogue.resolve(catalogue.BUNDLED).known_tasks or frozenset()
+LEARNT = catalog.resolve(catalog.BUNDLED).known_tasks or frozenset()
 BOX = "<loc_100><loc_200><loc_300><loc_400>"  # (51.456, 102.656, ...) of 512 pixels
 SCENES, SIGNS = (1_001_006, 1_001_116, 1_001_153), (1_001_045, 1_001_131)  # seeds; the second ones show words
 LEFT_HALF, RIGHT_HALF = [0, 0, 256, 512], [256, 0, 512, 512]
@@ -53,7 +56,7 @@ class FakeEngine:
 
     def __init__(self, *answers: str, banned: Sequence[str] = (), broken: Exception | None = None) -> None:
         self.loaded = SimpleNamespace(
-            checkpoint=catalogue.resolve("florence-2-base"), banned_phrases=frozenset(banned), notice=""
+            checkpoint=catalog.resolve("florence-2-base"), banned_phrases=frozenset(banned), notice=""
         )
         self.asked: list[tuple[InputImage, str, Decoding]] = []
         self._answers = iter(answers)
@@ -65,7 +68,7 @@ class FakeEngine:
     def generate(
         self, image: InputImage, prompts: Sequence[str], decoding: Decoding, *, stop: threading.Event, **_: Any
     ) -> Generator[Event, None, None]:
-        yield Progress(Stage.WRITING, 3.0, 2.0)
+        yield Progress(RunStage.WRITING, 3.0, 2.0)
         for answer, prompt in enumerate(prompts):
             self.asked.append((image, prompt, decoding))
             yield from self._say(next(self._answers), answer, decoding, stop)
@@ -174,7 +177,7 @@ def test_every_task_ends_with_its_one_final_prediction_and_the_demos_note(
     predictions = list(predictor.run(image, task.id, max_new_tokens=40, **inputs_of(task)))
     assert [prediction.is_final for prediction in predictions] == [False] * (len(predictions) - 1) + [True]
     final = predictions[-1]
-    assert (final.task, final.checkpoint, final.stage, final.is_draft) == (task.id, "tiny-florence2", Stage.DONE, False)
+    assert (final.task, final.checkpoint, final.stage, final.is_draft) == (task.id, "tiny-florence2", RunStage.DONE, False)
     assert final.notices[0].startswith("This is the tiny demo model that ships with the playground")
     not_learnt = f"Tiny demo model has not learnt “{task.title}”; its answer to that means nothing."
     assert (not_learnt in final.notices) == (task.id not in LEARNT)
@@ -244,7 +247,7 @@ def test_answers_that_are_written_together_are_shown_as_they_grow() -> None:
         max_prompts = 8
 
         def generate(self, *_: Any, **__: Any) -> Generator[Event, None, None]:
-            yield Progress(Stage.WRITING, 3.0, 2.0)
+            yield Progress(RunStage.WRITING, 3.0, 2.0)
             for text, answer in (("a", 1), ("car", 0), (" tree", 1)):
                 yield Token(5, text, -0.5, None, is_special=False, answer=answer)
             yield from (Finished(is_truncated=False, is_stopped=False, answer=answer) for answer in (1, 0))
@@ -501,7 +504,7 @@ def test_stop_ends_with_what_was_there(predictor: Predictor, image: InputImage) 
         if prediction.regions:
             stop.set()
     final = predictions[-1]
-    assert (final.stage, final.is_final) == (Stage.STOPPED, True)
+    assert (final.stage, final.is_final) == (RunStage.STOPPED, True)
     assert final.regions[:1] == predictions[-2].regions[:1] != ()
     assert sum(prediction.is_final for prediction in predictions) == 1
 
@@ -513,14 +516,14 @@ def test_stop_asks_no_further_prompt() -> None:
     for prediction in run:
         if prediction.text == "1. car":
             stop.set()
-    assert prediction.stage is Stage.STOPPED
+    assert prediction.stage is RunStage.STOPPED
     assert prediction.is_final
     assert [region.label for region in prediction.regions] == ["car"]
 
 
 def test_stop_while_waiting_for_the_checkpoint_ends_at_once(image: InputImage) -> None:
     predictions = list(predictor_with(None, WaitCancelled()).run(image, OD))
-    assert [(p.stage, p.is_final) for p in predictions] == [(Stage.WAITING, False), (Stage.STOPPED, True)]
+    assert [(p.stage, p.is_final) for p in predictions] == [(RunStage.WAITING, False), (RunStage.STOPPED, True)]
 
 
 def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
@@ -531,11 +534,11 @@ def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
         slow = engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(0.06))
         final = hasty.predict(image, OD)
         slow.remove()
-    assert final.stage is Stage.STOPPED
+    assert final.stage is RunStage.STOPPED
     assert final.raw_text
     (*_, said) = final.notices
     assert said.startswith("The answer was ended after 0.3 seconds, the most that one may take here. Ask")
-    assert predictor.predict(image, OD).stage is Stage.DONE
+    assert predictor.predict(image, OD).stage is RunStage.DONE
 
 
 def test_closing_the_stream_frees_the_model(predictor: Predictor, image: InputImage, caption: str) -> None:

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from app import read_command
-from playground.catalogue import CATALOGUE, default_name
+from playground.checkpoints.catalog import CATALOG, default_name
 from playground.pool import Pool
 from playground.predictor import Predictor
-from playground.results import Prediction, Region
+from playground.regions import Region
+from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import TASKS, Group
 from playground.ui.layout import build_app
@@ -55,7 +56,7 @@ def test_the_card_and_the_requirements_agree_on_gradio() -> None:
 
 
 def test_the_card_preloads_the_default_checkpoint_at_the_revision_of_the_catalogue() -> None:
-    default = next(row for row in CATALOGUE if row.name == default_name("cpu"))
+    default = next(row for row in CATALOG if row.name == default_name("cpu"))
     ((source, files, revision),) = (entry.split(" ") for entry in CARD["preload_from_hub"])
     assert (source, revision) == (default.source, default.revision)
     assert CARD["models"] == [default.source]
@@ -188,7 +189,7 @@ def test_it_says_what_a_prediction_is() -> None:
 def test_it_lists_the_catalogue_and_every_group_of_tasks() -> None:
     (row,) = [line for line in README.splitlines() if line.startswith("| `--checkpoint")]
     assert [name for name in re.findall(r"`([a-z0-9-]+)`", row) if name != "--checkpoint"] == [
-        checkpoint.name for checkpoint in CATALOGUE
+        checkpoint.name for checkpoint in CATALOG
     ]
     assert re.findall(r"^\| \*\*(.+?)\*\* \|", README, re.MULTILINE) == [group.value for group in Group]
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from playground.errors import PredictionInvalid
-from playground.results import MAX_REGIONS, Prediction, Region, Stage, Timings
+from playground.events import RunStage
+from playground.regions import MAX_REGIONS, Region
+from playground.results import Prediction, Timings
 
 NAN = float("nan")
 QUAD = (1.0, 2.0, 9.0, 3.0, 8.0, 6.0, 1.0, 5.0)
@@ -23,7 +25,7 @@ WHOLE = Prediction(
         Region("t-shirt", (0.0, 0.0, 4.0, 3.5), score=1.0, polygons=(TRIANGLE, TRIANGLE)),
     ),
     raw_text="<s>t-shirt<loc_1></s>",
-    stage=Stage.DONE,
+    stage=RunStage.DONE,
     is_final=True,
     is_draft=False,
     is_truncated=True,
@@ -135,7 +137,7 @@ def test_a_prediction_comes_back_from_json_as_it_was() -> None:
 
 def test_a_wire_may_leave_out_what_has_a_default() -> None:
     read = Prediction.from_dict({"task": "", "checkpoint": "", "resolution_wh": [9, 8], "text": "", "regions": []})
-    assert read == Prediction("", "", (9, 8), stage=Stage.DONE, is_final=True)
+    assert read == Prediction("", "", (9, 8), stage=RunStage.DONE, is_final=True)
 
 
 @pytest.mark.parametrize(

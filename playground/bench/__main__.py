@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playground import catalogue, hub
 from playground.bench.paths import FIRST_TASK, SECOND_TASK, Ours, Plain, Times, Worker
-from playground.checkpoints import Placement
+from playground.checkpoints import catalog, hub
+from playground.checkpoints.loader import Placement
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.settings import PRECISIONS
 from playground.tasks import TASK_TOKENS, TASKS, InputKind
@@ -61,7 +61,7 @@ class Column:
         return {name: round(self.median(name), 2) for name in _ROWS}
 
 
-def compare(folder: Path, task: str, rounds: int, precision: str) -> dict[str, Any]:
+def compare_paths(folder: Path, task: str, rounds: int, precision: str) -> dict[str, Any]:
     """Let both paths answer in turn, print the tables, and return what was measured."""
     ours, plain = Worker(Ours, folder, precision), Worker(Plain, folder)
     columns = [
@@ -122,16 +122,16 @@ def share_of_limit(folder: Path, placement: Placement, ours: Column) -> dict[str
     import torch
     from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
 
-    from playground.bench import limits
+    from playground.bench import roofline
 
     with torch.device("meta"):
         model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(folder))
     images: Any = Florence2Processor.from_pretrained(folder).image_processor
     dtype = getattr(torch, placement.dtype)
-    best = limits.measure(dtype, placement.device)
-    flops = limits.vision_flops(model, images.size["height"])
+    best = roofline.measure_roofline(dtype, placement.device)
+    flops = roofline.vision_flops(model, images.size["height"])
     sizes = (1, torch.float32.itemsize) if placement.eight_bits else (dtype.itemsize, dtype.itemsize)
-    read = limits.token_bytes(model, images.image_seq_length, *sizes)
+    read = roofline.token_bytes(model, images.image_seq_length, *sizes)
     floors = {"vision": 1000 * flops / best.flops, "decoding": 1000 * read / best.bandwidth}
     print(f"\nproducts {best.flops / 1e9:.0f} GFLOP/s, memory {best.bandwidth / 1e9:.1f} GB/s: at best "
           f"{floors['vision']:.0f} ms a picture ({flops / 1e9:.0f} GFLOP), "
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             report: dict[str, Any] = {"users": chosen.concurrency}
             report |= users.drive(str(folder), chosen.concurrency, _QUESTIONS_PER_USER)
         else:
-            report = compare(folder, chosen.task, chosen.rounds, chosen.precision)
+            report = compare_paths(folder, chosen.task, chosen.rounds, chosen.precision)
     except PlaygroundError as error:
         parser.error(str(error))
     if chosen.json:
@@ -202,7 +202,7 @@ def _folder(name: str) -> Path:
         from playground.bench.skeleton import skeleton
 
         return skeleton()
-    checkpoint = catalogue.resolve(name)
+    checkpoint = catalog.resolve(name)
     folder = hub.find_local(checkpoint)
     if folder is None:
         raise CheckpointUnavailable(hub.how_to_get(checkpoint))

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import torch
 
-from playground import catalogue, checkpoints
 from playground.bench import paths
 from playground.bench.skeleton import skeleton
-from playground.checkpoints import LoadedCheckpoint
-from playground.engine import Engine
-from playground.florence2.forward import Forward
+from playground.checkpoints import catalog, loader
+from playground.checkpoints.loader import LoadedCheckpoint
+from playground.evaluation.on_scenes import measure_on_scenes
+from playground.inference.engine import Engine
+from playground.inference.prepared import PreparedModel, prepare
 from playground.predictor import Predictor
 from playground.tasks import get_task
-from playground.tiny import evaluate
 
 MAX_LOSS_OF_MAP = 0.005
 MIN_AGREEMENT = 0.99
@@ -26,16 +26,16 @@ Figures = dict[str, float]
 
 def loss_of_map(precision: str, count: int) -> Figures:
     """Return the mAP of the bundled checkpoint's detections in float32 and in a precision, on held-out scenes."""
-    folder = Path(catalogue.resolve(catalogue.BUNDLED).source)
+    folder = Path(catalog.resolve(catalog.BUNDLED).source)
     name = "detection mAP@50:95"
     found = [_measure(folder, one, count)[name] for one in ("float32", precision)]
     return {"mAP float32": found[0], f"mAP {precision}": found[1], "loss of mAP": found[0] - found[1]}
 
 
 def _measure(folder: Path, precision: str, count: int) -> Figures:
-    loaded = checkpoints.load(catalogue.resolve(str(folder)), folder, device="cpu", precision=precision)
+    loaded = loader.load(catalog.resolve(str(folder)), folder, device="cpu", precision=precision)
     engine = Engine(loaded, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)
-    return evaluate.measure(Predictor(paths.OneEngine(engine)), count, ("<OD>",))  # type: ignore[arg-type]
+    return measure_on_scenes(Predictor(paths.OneEngine(engine)), count, ("<OD>",))
 
 
 def agreement(precision: str) -> Figures:
@@ -44,13 +44,13 @@ def agreement(precision: str) -> Figures:
     The answer is given, so that a different choice does not change what comes after it.
     """
     folder = skeleton()
-    checkpoint = catalogue.resolve(str(folder))
-    exact = checkpoints.load(checkpoint, folder, device="cpu", precision="float32")
+    checkpoint = catalog.resolve(str(folder))
+    exact = loader.load(checkpoint, folder, device="cpu", precision="float32")
     expected = [_logits_of_transformers(exact, seed, task) for seed in range(_PICTURES) for task in _TASKS]
     del exact
-    loaded = checkpoints.load(checkpoint, folder, device="cpu", precision=precision)
-    forward = Forward(loaded.model, eight_bits=loaded.placement.eight_bits)
-    found = [_logits(loaded, forward, seed, task) for seed in range(_PICTURES) for task in _TASKS]
+    loaded = loader.load(checkpoint, folder, device="cpu", precision=precision)
+    model = prepare(loaded)
+    found = [_logits(loaded, model, seed, task) for seed in range(_PICTURES) for task in _TASKS]
     ours, theirs = torch.cat(found).float(), torch.cat(expected).float()
     return {
         "steps": float(len(ours)),
@@ -59,11 +59,11 @@ def agreement(precision: str) -> Figures:
     }
 
 
-def _inputs(loaded: LoadedCheckpoint, seed: int, task: str) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+def _inputs(loaded: LoadedCheckpoint, seed: int, task: str) -> tuple[torch.Tensor, list[int], list[int]]:
     """Return the pixels, the prompt's ids and the answer's."""
     pixels = loaded.image_processor(images=paths.picture(seed), return_tensors="pt")["pixel_values"]
-    ids = loaded.tokenizer(get_task(task).prompt)["input_ids"]
-    return pixels, torch.tensor([ids]), paths.answer_ids(loaded.tokenizer)
+    ids = loaded.tokenizer(get_task(task).fill())["input_ids"]
+    return pixels, ids, paths.answer_ids(loaded.tokenizer)
 
 
 @torch.inference_mode()
@@ -71,7 +71,7 @@ def _logits_of_transformers(loaded: LoadedCheckpoint, seed: int, task: str) -> t
     pixels, prompt, answer = _inputs(loaded, seed, task)
     model = loaded.model
     features = model.get_image_features(pixels).pooler_output
-    inputs = torch.cat([features, model.get_input_embeddings()(prompt)], 1)
+    inputs = torch.cat([features, model.get_input_embeddings()(torch.tensor([prompt]))], 1)
     states = model.get_encoder()(inputs_embeds=inputs).last_hidden_state
     given = torch.tensor([[model.config.text_config.decoder_start_token_id, *answer[:-1]]])
     rows = model.model.language_model.decoder(given, encoder_hidden_states=states).last_hidden_state[0]
@@ -80,10 +80,10 @@ def _logits_of_transformers(loaded: LoadedCheckpoint, seed: int, task: str) -> t
 
 
 @torch.inference_mode()
-def _logits(loaded: LoadedCheckpoint, forward: Forward, seed: int, task: str) -> torch.Tensor:
+def _logits(loaded: LoadedCheckpoint, model: PreparedModel, seed: int, task: str) -> torch.Tensor:
     pixels, prompt, answer = _inputs(loaded, seed, task)
-    features = forward.encode_images(pixels, lambda: None)
-    inputs = torch.cat([features, loaded.model.get_input_embeddings()(prompt)], 1)
-    cache = forward.decoder.start(forward.encode_prompts(inputs, None, lambda: None))
-    given = [loaded.model.config.text_config.decoder_start_token_id, *answer[:-1]]
-    return torch.cat([forward.decoder.step(cache, torch.tensor([token_id])) for token_id in given])
+    features = model.encode_images(pixels)
+    inputs = torch.cat([features, model.embed_prompt(prompt)[None]], 1)
+    cache = model.decoder.start(model.encode_prompts(inputs))
+    given = [model.text_config.decoder_start_token_id, *answer[:-1]]
+    return torch.cat([model.decoder.step(cache, torch.tensor([token_id])) for token_id in given])

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from playground.checkpoints import Placement
-from playground.results import Decoding
+from playground.checkpoints.loader import Placement
+from playground.engines import AskedEngine, State, Status
+from playground.question import Question
 
 _SOME_STEPS = 64  # at the beginning and at the end of a long answer
 FIRST_TASK, SECOND_TASK = "<REGION_PROPOSAL>", "<OD>"
@@ -115,19 +116,19 @@ class Ours:
     """The playground's predictor, as the page asks it."""
 
     def __init__(self, folder: Path, precision: str = "auto") -> None:
-        from playground import catalogue, checkpoints
-        from playground.engine import Engine
-        from playground.florence2.choice import ChoiceRules
+        from playground.checkpoints import catalog, loader
+        from playground.inference.decoding import DecodingRules
+        from playground.inference.engine import Engine
         from playground.predictor import Predictor
         from playground.settings import Settings
 
         megabyte, settings = 1_000_000, Settings()
-        loaded = checkpoints.load(catalogue.resolve(str(folder)), folder, precision=precision)
+        loaded = loader.load(catalog.resolve(str(folder)), folder, precision=precision)
         self._answer = answer_ids(loaded.tokenizer)
         self._next_answer = self._answer
         path = self
 
-        class Recorded(ChoiceRules):
+        class Recorded(DecodingRules):
             def choose(self, ids: Sequence[int], logits: Any) -> int:
                 super().choose(ids, logits)  # for its time
                 return path._next_answer[len(ids) - 1]
@@ -138,7 +139,8 @@ class Ours:
             prompt_cache_bytes=settings.prompt_cache_megabytes * megabyte,
             rules=Recorded,
         )
-        self._predictor = Predictor(OneEngine(engine))  # type: ignore[arg-type]
+        self._longest = engine.max_answer_tokens
+        self._predictor = Predictor(OneEngine(engine))
         self.placement = loaded.placement
 
     def ask(self, image: Image.Image, task: str, num_beams: int) -> Times:
@@ -154,24 +156,35 @@ class Ours:
     def token_times(self, image: Image.Image) -> tuple[float, float]:
         """Return the ms of a token at the beginning and at the end of the longest answer that there can be."""
         start, *boxes, _ = self._answer
-        most = Decoding().max_new_tokens
-        self._next_answer = [start, *islice(cycle(boxes), most - 1)]
-        times = [time.perf_counter() for _ in self._predictor.run(image, FIRST_TASK)]
+        self._next_answer = [start, *islice(cycle(boxes), self._longest - 1)]
+        times = [time.perf_counter() for _ in self._predictor.run(image, Question(FIRST_TASK))]
         self._next_answer = self._answer
-        steps = 1000 * np.diff(times[-most:])
+        steps = 1000 * np.diff(times[-self._longest :])
         return float(np.median(steps[:_SOME_STEPS])), float(np.median(steps[-_SOME_STEPS:]))
 
 
 class OneEngine:
-    """A pool of one engine that is there already."""
+    """`Engines` of one that is there already."""
 
-    current_name = ""
-
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: AskedEngine) -> None:
         self._engine = engine
 
+    @property
+    def current_name(self) -> str:
+        return self._engine.checkpoint.name
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(self._engine.checkpoint.title, self.current_name)]
+
+    def status(self, name: str = "") -> Status:  # noqa: ARG002
+        checkpoint = self._engine.checkpoint
+        return Status(checkpoint, State.READY, checkpoint.title, max_answer_tokens=self._engine.max_answer_tokens)
+
+    def request(self, name: str = "") -> Status:
+        return self.status(name)
+
     @contextmanager
-    def acquire(self, _name: str, *, cancelled: Callable[[], bool]) -> Iterator[Any]:  # noqa: ARG002
+    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[AskedEngine]:  # noqa: ARG002
         yield self._engine
 
 

@@ -18,10 +18,11 @@ from transformers import (
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
 from playground.locations import NUM_BINS, location_token
+from playground.paths import CACHE
 from playground.tasks import TASK_TOKENS, get_task
-from playground.tiny.model import write_processor
+from playground.training.model import write_processor
 
-_FOLDER = Path.home() / ".cache" / "florence-2-playground" / "skeleton-base"
+_FOLDER = CACHE / "skeleton-base"
 
 # The numbers below: config.json, generation_config.json, preprocessor_config.json and tokenizer.json of
 # huggingface.co/florence-community/Florence-2-base.
@@ -92,5 +93,5 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 def _prefixes() -> list[tuple[str, str]]:
     """Return how each word of the prompts grows letter by letter: all but its last letter, and that."""
     split = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
-    words = [word for task in sorted(TASK_TOKENS) for word, _ in split(get_task(task).prompt)]
+    words = [word for task in sorted(TASK_TOKENS) for word, _ in split(get_task(task).fill())]
     return [(word[:length], word[length]) for word in words for length in range(1, len(word))]

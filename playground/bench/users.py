@@ -13,7 +13,6 @@ from pathlib import Path
 
 from playground.bench import paths
 
-_APP = Path(__file__).resolve().parents[2] / "app.py"
 _START_SECONDS = 120
 _TOKENS = len(paths.ANSWER_BINS) + 2  # an answer at most: weights that are random write on and on
 
@@ -24,7 +23,7 @@ def drive(checkpoint: str, num_users: int, questions_each: int) -> dict[str, flo
     An answer has at most as many tokens as the one that both paths are forced along.
     """
     port = _free_port()
-    command = [sys.executable, str(_APP), "--checkpoint", checkpoint, "--port", str(port), "--offline"]
+    command = [sys.executable, "-m", "playground", "--checkpoint", checkpoint, "--port", str(port), "--offline"]
     app = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"

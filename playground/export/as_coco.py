@@ -10,7 +10,7 @@ from supervision.config import AREA_DATA_FIELD, COCO_RAW_SEGMENTATION
 
 from playground.export.common import Export, Format, provenance
 from playground.export.dataset import write_dataset
-from playground.results import Region
+from playground.regions import Region
 
 CANNOT_CARRY = (
     "COCO has no place for scores and quads: a score is written as one more key that its readers skip, "

@@ -5,7 +5,7 @@ import io
 import json
 
 from playground.export.common import Export, Format
-from playground.results import Region
+from playground.regions import Region
 
 COLUMNS = ("label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons")
 

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from playground.drawing import Look
-from playground.images import InputImage
+from playground.pictures.reader import InputImage
 from playground.results import Prediction
 
 _MAX_NAME_LETTERS = 40

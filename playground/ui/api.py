@@ -7,11 +7,11 @@ from typing import Any
 from playground import drawing
 from playground.errors import ImageRejected
 from playground.predictor import Predictor
-from playground.request import MAX_NEW_TOKENS
+from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import TASKS
-from playground.ui.files import save_export, save_jpeg
+from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.streams import errors_for_the_user, paced, stream_of
 
 
@@ -37,7 +37,7 @@ class Api:
         regions: list[list[float]] | None = None,
         checkpoint: str = "",
         decoding: str = "greedy",
-        max_new_tokens: float = MAX_NEW_TOKENS,
+        max_new_tokens: float | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """Ask Florence-2 about a picture. Streams predictions; the last one is final and comes with the drawn picture.
 
@@ -46,20 +46,15 @@ class Api:
             task: A task id of `/tasks`, such as "<OD>".
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels of the upright picture, for the region tasks.
-            checkpoint: A name of the catalogue; empty for the one the playground runs.
+            checkpoint: A name of the catalog; empty for the one the playground runs.
             decoding: "greedy" or "careful" (three beams).
-            max_new_tokens: Limit of the answer's length, 1 to 1024.
+            max_new_tokens: Limit of the answer's length; without one it is what the checkpoint can write.
         """
         with errors_for_the_user():
             picture = self._predictor.read_image(_given(image))
-            inputs: dict[str, Any] = {
-                "phrase": phrase,
-                "regions": regions or [],
-                "checkpoint": checkpoint,
-                "decoding": decoding,
-                "max_new_tokens": max_new_tokens,
-            }
-            for prediction in paced(self._stream(picture, task, **inputs)):
+            given: Any = regions or ()
+            question = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
+            for prediction in paced(self._stream(picture, question)):
                 look = drawing.Look(styles=drawing.default_styles(prediction))
                 drawn = drawing.draw(picture.pixels, prediction, look) if prediction.is_final else None
                 yield prediction.to_dict(), save_jpeg(drawn, "annotated") if drawn else None

@@ -6,30 +6,30 @@ Knows no component: what goes where is `layout`'s business.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
 from PIL import Image
 
-from playground import drawing
+from playground import drawing, paths
+from playground.engines import State, too_late_sentence
 from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
-from playground.images import InputImage
-from playground.pool import State, too_late_sentence
+from playground.events import RunStage
+from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
-from playground.request import read_inputs
-from playground.results import Prediction, Stage
+from playground.question import Question, check_question
+from playground.results import Prediction
+from playground.scenes.scene import Scene
 from playground.settings import Settings
 from playground.tasks import InputKind, get_task
-from playground.tiny.scenes import Scene
 from playground.ui import scene, text
-from playground.ui.files import save_bytes, save_export, save_jpeg
+from playground.ui.components import RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.server.files import save_bytes, save_export, save_jpeg
 from playground.ui.session import Session, Stops, View, read_view
 from playground.ui.streams import errors_for_the_user, paced, sentence_of, stream_of
-from playground.ui.viewer import RegionTableData, StageData, boxes_from, truth_from
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "examples").glob("*.[jp][pn]g"))
+EXAMPLES = sorted(paths.EXAMPLES.glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 STRIP_HEIGHT = 92  # pixels of the field for the next picture
 _SECONDS_BETWEEN_LOOKS = 0.3
@@ -44,7 +44,7 @@ class Handlers:
 
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
-        self._pool = predictor.pool
+        self._pool = predictor.engines
         self._settings = settings
         self._stops = Stops()
         self._stream = stream_of(predictor, settings)
@@ -208,7 +208,8 @@ class Handlers:
         if not session.path:
             return {"picture": text.NO_PICTURE}
         try:
-            read_inputs(get_task(task_id), session.resolution_wh, phrase=phrase, regions=stage.regions or [])
+            drawn: Any = stage.regions or ()
+            check_question(Question(task_id, phrase, drawn), session.resolution_wh)
         except InputRejected as error:
             return {error.field: str(error)}
         return {}
@@ -226,22 +227,17 @@ class Handlers:
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         """Ask about the session's picture, and show the answer while it is written."""
-        inputs: dict[str, Any] = {
-            "phrase": phrase,
-            "regions": stage.regions or [],
-            "checkpoint": checkpoint,
-            "decoding": decoding,
-            "max_new_tokens": max_new_tokens,
-        }
+        drawn: Any = stage.regions or ()
+        question = Question(task_id, phrase, drawn, checkpoint, decoding, max_new_tokens)
         is_drawing = draw and _wants_regions(task_id)
         shown = None
         with self._stops.run(request.session_hash or "") as ending:
             try:
-                for prediction in paced(self._stream(session.path, task_id, stop=ending, **inputs)):
+                for prediction in paced(self._stream(session.path, question, stop=ending)):
                     if ending.is_abandoned:
                         return
                     if prediction.is_final:
-                        truth = scene.truth_about(session.seed, prediction, inputs["phrase"], inputs["regions"])
+                        truth = scene.truth_about(session.seed, prediction)
                         session = replace(session, prediction=prediction, truth=truth)
                     show = self._answer if prediction.is_final else self._partial_answer
                     shown = show(session, prediction, is_drawing=is_drawing)
@@ -263,7 +259,7 @@ class Handlers:
 
     def _partial_answer(self, session: Session, prediction: Prediction, *, is_drawing: bool) -> "Shown":
         boxes = boxes_from(prediction, drawing.color_of)
-        hidden: list[int] | None = [] if prediction.stage is Stage.WAITING else None  # then what the user hides stays
+        hidden: list[int] | None = [] if prediction.stage is RunStage.WAITING else None  # then what the user hides stays
         return Shown(
             stage=self._stage(session, is_drawing=is_drawing, boxes=boxes, busy=True, hidden=hidden),
             answer=prediction.text,

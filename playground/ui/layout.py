@@ -1,28 +1,26 @@
 """The page: components first, wiring last. Knows where things stand; what they do is `handlers`' business."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from playground.export import FORMATS
+from playground.paths import ASSETS
 from playground.predictor import Predictor
-from playground.request import MAX_NEW_TOKENS
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.api import Api
-from playground.ui.doors import SecurityHeaders
+from playground.ui.components import Lines, RegionTable, RegionTableData, Stage
 from playground.ui.handlers import EXAMPLES, Handlers, Shown
 from playground.ui.picture import Picture
-from playground.ui.places import MODEL, limit_places
+from playground.ui.server.cleanup import upkeep
+from playground.ui.server.headers import SecurityHeaders
+from playground.ui.server.queue_limits import MODEL, limit_places
 from playground.ui.session import Session
-from playground.ui.upkeep import upkeep
-from playground.ui.viewer import Lines, RegionTable, RegionTableData, Stage
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SECONDS_BETWEEN_POLLS = 0.5
 _SECONDS_BETWEEN_ROUNDS = 60  # in which files are deleted that are older than the settings allow
 _MODEL: dict[str, Any] = {"concurrency_id": MODEL, "concurrency_limit": 1}  # shared by all that run the model
@@ -160,7 +158,7 @@ def _advanced(predictor: Predictor) -> dict[str, Any]:
         return {
             "checkpoint": gr.Dropdown(
                 label="Checkpoint",
-                choices=[("Automatic", ""), *predictor.pool.names()],
+                choices=[("Automatic", ""), *predictor.engines.names()],
                 value="",
                 interactive=True,
                 elem_id="checkpoint",
@@ -175,9 +173,9 @@ def _advanced(predictor: Predictor) -> dict[str, Any]:
             "max_new_tokens": gr.Slider(
                 label="Longest answer, in tokens",
                 minimum=16,
-                maximum=MAX_NEW_TOKENS,
+                maximum=1024,
                 step=16,
-                value=MAX_NEW_TOKENS,
+                value=1024,
                 interactive=True,
                 elem_id="max-new-tokens",
             ),
@@ -351,7 +349,7 @@ def _add_api(api: Api, settings: Settings) -> None:
         regions = _Regions(label="regions", value=[])
         checkpoint = gr.Textbox(label="checkpoint", value="")
         decoding = gr.Textbox(label="decoding", value="greedy")
-        max_new_tokens = gr.Number(label="max_new_tokens", value=MAX_NEW_TOKENS)
+        max_new_tokens = gr.Number(label="max_new_tokens", value=None)
         prediction = gr.JSON(label="prediction")
         annotated = gr.Image(label="annotated", format="jpeg")
         listed = gr.JSON(label="tasks")

@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from playground.errors import ImageRejected
-from playground.images import is_inside
+from playground.pictures.reader import is_inside
 
 
 class Picture(gr.Image):

@@ -4,20 +4,19 @@ Knows no component and no session.
 """
 
 import random
-from collections.abc import Sequence
 from io import BytesIO
 
-from playground.catalogue import BUNDLED
+from playground.checkpoints.catalog import BUNDLED
 from playground.errors import InputRejected
 from playground.results import Prediction
-from playground.tiny.answers import Example
-from playground.tiny.scenes import TRAINING_SEEDS, Scene, make_scene
-from playground.tiny.truth import truth_of
-from playground.ui.files import save_bytes
+from playground.scenes.examples import Example
+from playground.scenes.scene import TRAINING_SEEDS, Scene, make_scene, plan_scene
+from playground.scenes.truth import truth_of
+from playground.ui.server.files import save_bytes
 
 MAX_SEED = 999_999_999
 _SIDE = 768  # pixels
-_RANDOM_SEEDS = range(TRAINING_SEEDS, 10 * TRAINING_SEEDS)  # the bundled checkpoint has learnt from those below
+_RANDOM_SEEDS = range(TRAINING_SEEDS, 10 * TRAINING_SEEDS)  # the bundled checkpoint has learned from those below
 
 
 def read_seed(given: float | None) -> int:
@@ -35,9 +34,9 @@ def draw(seed: int) -> Scene:
 
 def draw_any() -> Scene:
     """Draw a scene that shows something."""
-    while not (scene := draw(random.choice(_RANDOM_SEEDS))).things:
+    while not plan_scene(seed := random.choice(_RANDOM_SEEDS), resolution_wh=(_SIDE, _SIDE)).things:
         pass
-    return scene
+    return draw(seed)
 
 
 def save(scene: Scene) -> str:
@@ -47,13 +46,11 @@ def save(scene: Scene) -> str:
     return save_bytes(data.getvalue(), f"scene-{scene.seed}.png")
 
 
-def truth_about(
-    seed: int | None, prediction: Prediction, phrase: str, regions: Sequence[Sequence[float]]
-) -> Example | None:
+def truth_about(seed: int | None, prediction: Prediction) -> Example | None:
     """Return what is right to answer about a drawn scene; None for other pictures, and for other models.
 
-    The words of the truth are those that the bundled checkpoint has learnt: to any other they would be unfair.
+    The words of the truth are those that the bundled checkpoint has learned: to any other they would be unfair.
     """
     if seed is None or prediction.checkpoint != BUNDLED:
         return None
-    return truth_of(draw(seed), prediction.task, phrase, regions)
+    return truth_of(plan_scene(seed, resolution_wh=(_SIDE, _SIDE)), prediction.question)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playground import drawing
-from playground.results import Prediction, Region
-from playground.tiny.answers import Example
-from playground.ui.viewer import RegionTableData
+from playground.regions import Region
+from playground.results import Prediction
+from playground.scenes.examples import Example
+from playground.ui.components import RegionTableData
 
 
 @dataclass(frozen=True, slots=True)

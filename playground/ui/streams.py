@@ -18,8 +18,10 @@ from typing import Any
 import gradio as gr
 
 from playground.errors import EngineFailed, PlaygroundError
+from playground.events import RunStage
 from playground.predictor import Predictor
-from playground.results import Prediction, Stage
+from playground.question import Question
+from playground.results import Prediction
 from playground.settings import Settings
 
 _SECONDS_BETWEEN_UPDATES = 0.1
@@ -74,14 +76,14 @@ def paced(predictions: Iterator[Prediction]) -> Iterator[Prediction]:
 _zero_gpu_predictor: Predictor | None = None
 
 
-def _answer_on_zero_gpu(image: Any, task: str, inputs: dict[str, Any]) -> Iterator[Prediction | EngineFailed]:
+def _answer_on_zero_gpu(image: Any, question: Question) -> Iterator[Prediction | EngineFailed]:
     """What runs in ZeroGPU's forked process: arguments and values are pickled, so there is no stop event.
 
     An error of ours is a value: of an exception, ZeroGPU passes on the class's name and not the sentence.
     """
     assert _zero_gpu_predictor is not None
     try:
-        yield from _zero_gpu_predictor.run(image, task, **inputs)
+        yield from _zero_gpu_predictor.run(image, question)
     except PlaygroundError as error:
         yield EngineFailed(str(error))
 
@@ -94,12 +96,12 @@ def _on_zero_gpu(predictor: Predictor) -> Stream:
     _zero_gpu_predictor = predictor
     on_gpu = spaces.GPU(_answer_on_zero_gpu)
 
-    def stream(image: Any, task: str, *, stop: threading.Event | None = None, **inputs: Any) -> Iterator[Prediction]:
-        for prediction in on_gpu(image, task, inputs):
+    def stream(image: Any, question: Question, *, stop: threading.Event | None = None) -> Iterator[Prediction]:
+        for prediction in on_gpu(image, question):
             if isinstance(prediction, PlaygroundError):
                 raise prediction
             if stop is not None and stop.is_set():
-                yield replace(prediction, stage=Stage.STOPPED, is_final=True)
+                yield replace(prediction, stage=RunStage.STOPPED, is_final=True)
                 return
             yield prediction
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from playground.engines import State, Status
+from playground.events import RunStage
 from playground.grammar import summarize, tokenize
-from playground.pool import State, Status
-from playground.request import DECODINGS
-from playground.results import Prediction, Stage, Timings
+from playground.question import DECODINGS
+from playground.results import Prediction, Timings
+from playground.scenes.examples import Example
 from playground.tasks import InputKind, OutputKind, Task, get_task
-from playground.tiny.answers import Example
 
 TITLE = "Florence-2 Playground"
 LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
@@ -27,10 +28,10 @@ BUSY = "As many questions as the playground takes wait already. Press Run again 
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}
 
 _DOING = {
-    Stage.WAITING: "Waiting for the model",
-    Stage.ENCODING_IMAGE: "Looking at the picture",
-    Stage.ENCODING_PROMPT: "Reading the question",
-    Stage.WRITING: "Writing",
+    RunStage.WAITING: "Waiting for the model",
+    RunStage.ENCODING_IMAGE: "Looking at the picture",
+    RunStage.ENCODING_PROMPT: "Reading the question",
+    RunStage.WRITING: "Writing",
 }
 _TONES = {
     State.ABSENT: "plain",
@@ -70,9 +71,9 @@ def run_line(prediction: Prediction) -> Line:
     """What a run is doing, or how it ended."""
     count = len(prediction.regions)
     regions = f" · {count} {'region' if count == 1 else 'regions'}" if count else ""
-    if prediction.stage is Stage.DONE:
+    if prediction.stage is RunStage.DONE:
         return line(f"Done in {seconds(prediction.timings.total)}{regions}", "good")
-    if prediction.stage is Stage.STOPPED:
+    if prediction.stage is RunStage.STOPPED:
         total = prediction.timings.total
         after = f" after {seconds(total)}" if total is not None else ""  # unknown where the run never began
         return line(f"Stopped{after}; what was drawn is kept{regions}", "warning")
@@ -111,7 +112,7 @@ def notes(prediction: Prediction, *, told: str = "") -> list[Line]:
 
 def is_nothing_found(prediction: Prediction) -> bool:
     """Whether a task that looks for things found none, or one that writes wrote nothing."""
-    if prediction.stage is Stage.STOPPED or prediction.regions:
+    if prediction.stage is RunStage.STOPPED or prediction.regions:
         return False
     is_prose = get_task(prediction.task).input_kind is InputKind.PROMPT
     return not prediction.text or not (get_task(prediction.task).output_kind.is_text or is_prose)

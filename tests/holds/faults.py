@@ -24,13 +24,14 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from playground import engine, hub
-from playground.catalogue import BUNDLED, resolve
+from playground.checkpoints import hub
+from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.errors import CheckpointUnavailable, EngineFailed
+from playground.inference import engine
 from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.settings import Settings
-from tests.fake_hub import FakeHub, serving_hub
+from tests.checkpoints.fake_hub import FakeHub, serving_hub
 from tests.holds.command import Order, main
 from tests.live import Http, running
 
@@ -263,8 +264,8 @@ def a_hub_that_dies_in_a_download(place: _Place) -> str:
 
 def two_programs_on_one_cache(place: _Place) -> str:
     fetch = (
-        "import sys; from pathlib import Path; from playground import hub; from playground.catalogue import resolve\n"
-        "from playground.checkpoints import load; row = resolve('me/tiny')\n"
+        "import sys; from pathlib import Path; from playground import hub; from playground.checkpoints.catalog import resolve\n"
+        "from playground.checkpoints.loader import load; row = resolve('me/tiny')\n"
         "folder = hub.download(row, lambda _: None, 30, endpoint=sys.argv[1], cache_dir=Path(sys.argv[2]))\n"
         "load(row, folder, device='cpu'); print(folder)"
     )

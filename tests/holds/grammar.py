@@ -11,12 +11,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from playground.events import Token
 from playground.grammar import Parser, parse, tokenize
 from playground.locations import NUM_BINS, location_token
-from playground.results import Token
+from playground.scenes.examples import examples
+from playground.scenes.scene import make_scene
 from playground.tasks import TASKS, OutputKind
-from playground.tiny.answers import examples
-from playground.tiny.scenes import make_scene
 from tests.holds.command import Order, main
 
 SLOWEST_SECONDS = 0.5

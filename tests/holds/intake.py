@@ -23,8 +23,8 @@ from typing import Any
 from PIL import Image, ImageCms
 
 from playground.errors import ImageRejected
-from playground.images import DEFAULT_LIMITS, InputImage, read_image
-from playground.tiny.scenes import make_scene
+from playground.pictures.reader import DEFAULT_LIMITS, InputImage, read_image
+from playground.scenes.scene import make_scene
 from tests.holds.command import Order, main
 
 MAX_SECONDS = 3.0

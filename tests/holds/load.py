@@ -27,10 +27,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from playground.pool import Pool
 from playground.predictor import Predictor
-from playground.request import Request
+from playground.question import Request
 from playground.results import Prediction
+from playground.scenes.scene import TRAINING_SEEDS, make_scene
 from playground.settings import Settings
-from playground.tiny.scenes import TRAINING_SEEDS, make_scene
 from tests.holds.command import Order, main
 from tests.live import Http, running
 

@@ -21,12 +21,12 @@ import httpx
 import numpy as np
 import pytest
 
-from playground.catalogue import BUNDLED, resolve
+from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.pool import Pool
 from playground.predictor import Predictor
+from playground.scenes.scene import TRAINING_SEEDS, make_scene
 from playground.settings import Settings
 from playground.tasks import TASKS, InputKind
-from playground.tiny.scenes import TRAINING_SEEDS, make_scene
 from playground.ui import layout
 from tests.holds.command import Order, main
 from tests.live import Http, running

@@ -1,0 +1,263 @@
+"""Load Florence-2 checkpoints: choose the device and the number format, and check what came.
+
+Knows transformers. Knows nothing of pictures, prompts or who else is loaded. Importing it imports neither torch nor
+transformers: the page is served before they are.
+"""
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from playground.checkpoints.catalog import RECIPE, Checkpoint, check_folder, weight_files
+from playground.checkpoints.hub import first_line, resolved_revision, revision_notice
+from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
+from playground.locations import NUM_BINS, location_token
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a model runs, in which number format, and why; as text, for the status line."""
+
+    device: str
+    device_title: str  # "CPU", "GPU (NVIDIA L4)"
+    dtype: str  # "float32", "bfloat16" or "float16"
+    reason: str
+    eight_bits: bool = False  # the weights that are read for each token; a token is bound by the memory
+
+    def __str__(self) -> str:
+        weights = ", 8-bit weights for the text" if self.eight_bits else ""
+        return f"{self.device_title}, {self.dtype}{weights} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A checkpoint's model, tokenizer and image processor, checked and ready for inference."""
+
+    checkpoint: Checkpoint
+    model: Any  # Florence2ForConditionalGeneration
+    tokenizer: Any
+    image_processor: Any
+    placement: Placement
+    banned_phrases: frozenset[str]  # phrases that grounding drops
+    location_ids: range  # the token ids of bins 0..999
+    resolved_revision: str | None  # the commit that the files are of; None for a folder outside the hub's cache
+    notice: str  # what differs from what was asked for, in a sentence; mostly empty
+
+
+# --- Device and number format
+
+
+def choose_device(requested: str) -> str:
+    """Return "cpu", "cuda", "cuda:N" or "mps"; "auto" takes the fastest there is.
+
+    Raises SettingsInvalid for a device that is unknown or not in this machine.
+    """
+    import torch
+
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    fastest_first = [*(["cuda", *gpus] if gpus else []), *mps, "cpu"]
+    if requested == "auto":
+        return fastest_first[0]
+    if requested not in fastest_first:
+        raise SettingsInvalid(
+            f"The device {requested!r} is not in this machine. Give --device auto, or one of "
+            f"{', '.join(fastest_first)}."
+        )
+    return requested
+
+
+def choose_placement(requested: str, *, num_parameters: int, precision: str = "auto") -> Placement:
+    """Choose the device and the number format of a model of this size; `precision` is one of settings.PRECISIONS.
+
+    Raises SettingsInvalid as `choose_device` does, and for a precision that the device does not have.
+    """
+    import torch
+
+    device = choose_device(requested)
+    if device.startswith("cuda"):
+        title = f"GPU ({torch.cuda.get_device_name(device)})"
+        chosen = Placement(device, title, "float16", "the format of the published weights")
+        formats = ["float32", "bfloat16", "float16"]
+    elif device == "mps":
+        chosen = Placement(device, "GPU (Apple)", "float32", "the safe format on this chip")
+        formats = ["float32", "float16"]
+    else:
+        chosen = _choose_for_cpu(num_parameters)
+        formats = ["float32", "bfloat16", "int8"]
+    if precision == "auto":
+        return chosen
+    if precision not in formats:
+        raise SettingsInvalid(
+            f"The precision {precision!r} is not for the {chosen.device_title}. Give --precision auto, or one of "
+            f"{', '.join(formats)}."
+        )
+    dtype = "bfloat16" if precision == "int8" else precision
+    return replace(chosen, dtype=dtype, eight_bits=precision == "int8", reason="as asked for")
+
+
+def _choose_for_cpu(num_parameters: int) -> Placement:
+    # A small model is bound by the overhead of each call, not by its products.
+    if num_parameters < 50_000_000:
+        return Placement("cpu", "CPU", "float32", "a small model gains nothing from fewer bits")
+    if cpu_multiplies_bfloat16():
+        return Placement("cpu", "CPU", "bfloat16", "this processor multiplies bfloat16 natively", eight_bits=True)
+    return Placement("cpu", "CPU", "float32", "this processor does not multiply bfloat16 natively")
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Say whether this processor has instructions for it; without them it would crawl."""
+    import torch
+
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+# --- Loading
+
+
+def load(
+    checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precision: str = "auto"
+) -> LoadedCheckpoint:
+    """Load the files of `folder` as `checkpoint`. Runs no code of the checkpoint and touches no network.
+
+    Raises CheckpointUnavailable for anything that would make the answers wrong, SettingsInvalid as `choose_placement`.
+    """
+    check_folder(checkpoint, folder)
+    try:
+        check_digests(checkpoint, folder)
+        return _load(checkpoint, folder, device, precision)
+    except PlaygroundError:
+        raise
+    except Exception as error:
+        raise CheckpointUnavailable(_explain(error, checkpoint, folder)) from error
+
+
+def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
+    import torch
+    from safetensors import safe_open
+    from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor, GenerationConfig
+    from transformers.utils import logging
+
+    placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
+    # The pictures are resized by Pillow, as in Microsoft's samples, whether or not torchvision is installed.
+    processor: Any = Florence2Processor.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, backend="pil"
+    )
+    location_ids = _location_ids(processor.tokenizer, checkpoint)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # Read tensor by tensor: mapped into memory, the file would be held whole beside the weights that are made of it.
+    open_file: Any = safe_open
+    files = [open_file(path, framework="pt", backend="pread") for path in weight_files(folder)]
+    from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
+    model, report = from_pretrained(
+        None,
+        config=Florence2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+        state_dict={key: file.get_slice(key) for file in files for key in file.keys()},  # noqa: SIM118
+        dtype=getattr(torch, placement.dtype),
+        attn_implementation="sdpa",
+        ignore_mismatched_sizes=True,  # they are refused below, with a sentence
+        output_loading_info=True,
+    )
+    _check_weights(report, checkpoint)
+    if (folder / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    revision = resolved_revision(checkpoint, folder)
+    return LoadedCheckpoint(
+        checkpoint=checkpoint,
+        model=model.to(placement.device).eval(),
+        tokenizer=processor.tokenizer,
+        image_processor=processor.image_processor,
+        placement=placement,
+        banned_phrases=frozenset(processor.post_processor.banned_grounding_tokens),
+        location_ids=location_ids,
+        resolved_revision=revision,
+        notice=revision_notice(checkpoint, revision),
+    )
+
+
+def _location_ids(tokenizer: Any, checkpoint: Checkpoint) -> range:
+    ids = tokenizer.convert_tokens_to_ids([location_token(bin_) for bin_ in range(NUM_BINS)])
+    first = ids[0]
+    if first is None or ids != list(range(first, first + NUM_BINS)):
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} has a tokenizer without the {NUM_BINS} location tokens of Florence-2 in a row, so no "
+            "box could be read from its answers. Fetch it again, or choose another checkpoint."
+        )
+    return range(first, first + NUM_BINS)
+
+
+def _check_weights(report: dict[str, Any], checkpoint: Checkpoint) -> None:
+    """Refuse files that leave parts of the model to chance; tied weights are not among the missing."""
+    unset = sorted({*report["missing_keys"], *(key for key, *_shapes in report["mismatched_keys"])})
+    if unset:
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} has no fitting values for {len(unset)} of the model's weights, such as {unset[0]}, "
+            "and would answer at random. Fetch it again; a fine-tune of Microsoft's old layout must be converted first."
+        )
+
+
+def check_digests(checkpoint: Checkpoint, folder: Path) -> str:
+    """Hash the weights, and return the first SHA-256; empty where nobody says what it must be.
+
+    The hub's cache names a file by it, and a recipe of ours says it. Raises CheckpointUnavailable for another one.
+    """
+    known = [(path, expected) for path in weight_files(folder) if (expected := _expected_sha256(path))]
+    for path, expected in known:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            what = f"{path.name} has the SHA-256 {found[:12]}, not {expected[:12]}"
+            raise CheckpointUnavailable(_damaged_sentence(checkpoint, folder, what))
+    return known[0][1] if known else ""
+
+
+def _expected_sha256(path: Path) -> str:
+    if _SHA256.fullmatch(path.resolve().name):
+        return path.resolve().name
+    recipe = path.parent / RECIPE
+    return str(json.loads(recipe.read_text(encoding="utf-8")).get("sha256", "")) if recipe.is_file() else ""
+
+
+def _damaged_sentence(checkpoint: Checkpoint, folder: Path, what: str) -> str:
+    # The hub's cache keeps the bytes beside its snapshots: it would link to the damaged ones again.
+    is_cached = resolved_revision(checkpoint, folder) is not None
+    damaged = folder.parents[1] if is_cached else f"model.safetensors in {folder}"
+    return (
+        f"The weights of {checkpoint.title} are changed, damaged or cut short ({what}). "
+        f"Delete {damaged} and fetch it again."
+    )
+
+
+def _explain(error: Exception, checkpoint: Checkpoint, folder: Path) -> str:
+    import torch
+    from safetensors import SafetensorError
+
+    if isinstance(error, SafetensorError):
+        return _damaged_sentence(checkpoint, folder, first_line(error))
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+        return (
+            f"There is not enough memory for {checkpoint.title}. Close other programs, start with --device cpu, "
+            "or choose a smaller checkpoint."
+        )
+    return (
+        f"{checkpoint.title} could not be loaded ({type(error).__name__}: {first_line(error)}). "
+        "Fetch it again, or choose another checkpoint."
+    )
+
+
+def _count_parameters(folder: Path) -> int:
+    """Count the weights from the headers of their files. Raises SafetensorError where a file is cut or damaged."""
+    from safetensors import safe_open
+
+    total = 0
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as tensors:
+            total += sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+    return total

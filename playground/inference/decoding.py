@@ -1,0 +1,252 @@
+"""How an answer is decoded: the rules of a generation config, greedy and beam search.
+
+Does what transformers' `generate` does, for the rules that Florence-2's checkpoints come with. The searches are
+generators over logits: they say which tokens come last, are sent the logits of what may follow, and know neither model
+nor thread.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from transformers import GenerationConfig
+
+# What a generation config may say for `DecodingRules` to do the same; the rest is left to `generate`. The last line
+# speaks of sampling, or of lengths that the engine sets itself.
+_COVERED = {
+    "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id",
+    "no_repeat_ngram_size", "num_beams", "early_stopping", "length_penalty", "use_cache", "transformers_version",
+    "_from_model_config", "do_sample", "temperature", "top_k", "top_p", "max_length", "max_new_tokens",
+}  # fmt: skip
+
+_NO_CHANCE = -1e9  # the score of the beams that are copies of the first one, as in `generate`
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingRules:
+    """What a generation config allows. An answer is a sequence of ids from `start` to one of `ends`."""
+
+    start: int
+    ends: frozenset[int]
+    forced_first: int | None = None
+    ngram_size: int = 0  # an n-gram of this size is never repeated; 0: it may be
+
+    @classmethod
+    def of(cls, config: GenerationConfig) -> "DecodingRules | None":
+        """Return the rules of a config, or None where it asks for more than is covered here."""
+        if not config.to_diff_dict().keys() <= _COVERED or config.early_stopping == "never":
+            return None
+        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+        ngram_size = config.no_repeat_ngram_size or 0
+        return cls(int(config.decoder_start_token_id), frozenset(ends), config.forced_bos_token_id, ngram_size)
+
+    def choose(self, ids: Sequence[int], logits: torch.Tensor) -> int:
+        """Return the most probable next token that is allowed, given its logits of shape (vocabulary,)."""
+        return int(self.allowed(ids, logits).argmax())
+
+    def allowed(self, ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores of the next token with -inf for what is not allowed, and 0 for what is forced."""
+        if self.forced_first is not None and len(ids) == 1:
+            return torch.full_like(scores, -torch.inf).index_fill(0, _index([self.forced_first], scores), 0)
+        banned = self._banned(ids)
+        return scores.index_fill(0, _index(banned, scores), -torch.inf) if banned else scores
+
+    def _banned(self, ids: Sequence[int]) -> list[int]:
+        """Return what followed before on the last tokens."""
+        before = self.ngram_size - 1
+        if before < 0:
+            return []
+        last = list(ids[len(ids) - before :])
+        ends: Sequence[int] = range(before, len(ids))
+        if last:  # mostly the token before is another one, which is seen without a copy
+            ends = [at for at in ends if ids[at - 1] == last[-1]]
+        return [ids[at] for at in ends if list(ids[at - before : at]) == last]
+
+
+def _index(ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(ids, device=scores.device)
+
+
+Measures = tuple[float | None, float | None]  # a token's log-probability, and for a location the mass around its bin
+Measure = Callable[[torch.Tensor, int], Measures]  # of a token, given the logits that it was chosen from
+
+
+# --- What a search says
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One more token of an answer, which stays."""
+
+    answer: int
+    token_id: int
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The leading beam of an answer, whole, without its start token; another one may win."""
+
+    answer: int
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An answer has ended, with its last token or without one."""
+
+    answer: int
+    last_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What there is to say, and the rows whose logits are wanted next: the last token of each, and the row before it.
+
+    Without rows the search is over.
+    """
+
+    news: Sequence[Written | Leading | Ended]
+    last_ids: Sequence[int] = ()
+    parents: Sequence[int] = ()
+
+
+# A search is sent logits of rows x vocabulary for each step; None asks it to end with what there is.
+Search = Generator[Step, torch.Tensor | None, None]
+
+
+def greedy_search(rules: DecodingRules, measure: Measure, *, num_answers: int, max_new_tokens: int) -> Search:
+    """Write some answers at the same time, a row each, always with the most probable token."""
+    written = [[rules.start] for _ in range(num_answers)]
+    rows = unfinished = list(range(num_answers))
+    news: list[Written | Leading | Ended] = []
+    for _ in range(max_new_tokens):
+        logits = yield Step(news, [ids[-1] for ids in written], rows)
+        news = []
+        if logits is None:
+            break
+        for answer in unfinished:
+            token_id = rules.choose(written[answer], logits[answer])
+            written[answer].append(token_id)
+            news.append(Written(answer, token_id, measure(logits[answer], token_id)))
+            if token_id in rules.ends:
+                news.append(Ended(answer, token_id))
+        unfinished = [answer for answer in unfinished if written[answer][-1] not in rules.ends]
+        if not unfinished:
+            break
+    yield Step([*news, *(Ended(answer, _last(written[answer])) for answer in unfinished)])
+
+
+def beam_search(
+    rules: DecodingRules, measure: Measure, config: GenerationConfig, *, num_answers: int, max_new_tokens: int
+) -> Search:
+    """Write some answers at the same time, `config.num_beams` rows each; tokens are told once an answer has ended."""
+    beams = [_Beams(rules, config, measure) for _ in range(num_answers)]
+    rows = [list(range(answer * one.width, (answer + 1) * one.width)) for answer, one in enumerate(beams)]
+    parents, unfinished = list(rows), list(range(num_answers))
+    news: list[Written | Leading | Ended] = []
+    for step in range(max_new_tokens):
+        news += [Leading(answer, beams[answer].running[0].ids[1:]) for answer in unfinished]
+        logits = yield Step(news, [beam.ids[-1] for one in beams for beam in one.running], list(chain(*parents)))
+        news, parents = [], list(rows)
+        for answer in unfinished:
+            if logits is None:
+                beams[answer].give_up()
+            else:
+                grown_from = beams[answer].advance(logits[rows[answer]], is_last=step == max_new_tokens - 1)
+                parents[answer] = [rows[answer][beam] for beam in grown_from]
+            if beams[answer].is_done:
+                news += _told(answer, beams[answer].best)
+        unfinished = [answer for answer in unfinished if not beams[answer].is_done]
+        if not unfinished:
+            break
+    yield Step(news)
+
+
+def _told(answer: int, beam: "Beam") -> list[Written | Leading | Ended]:
+    tokens = [Written(answer, *token) for token in zip(beam.ids[1:], beam.measures, strict=True)]
+    return [*tokens, Ended(answer, _last(beam.ids))]
+
+
+def _last(ids: Sequence[int]) -> int | None:
+    """Return the last token after the one that every answer starts with."""
+    return ids[-1] if len(ids) > 1 else None
+
+
+# --- Beams
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """An answer so far, with its start token. Its score is the sum of the log-probabilities that the rules left."""
+
+    ids: tuple[int, ...]
+    score: float
+    measures: tuple[Measures, ...] = ()  # of each token after the first
+
+    def rank(self, length_penalty: float) -> float:
+        """The score by which answers of different lengths are compared."""
+        return float(self.score / max(1, len(self.ids) - 1) ** length_penalty)
+
+
+class _Beams:
+    """The search for one answer: the most probable among some that are followed at the same time."""
+
+    def __init__(self, rules: DecodingRules, config: GenerationConfig, measure: Measure) -> None:
+        self._rules = rules
+        self.width = int(config.num_beams)
+        self._length_penalty = 1.0 if config.length_penalty is None else float(config.length_penalty)
+        self._ends_early = config.early_stopping is True
+        self._measure = measure
+        copy = Beam((rules.start,), _NO_CHANCE)
+        self.running = [Beam((rules.start,), 0.0), *[copy] * (self.width - 1)]  # the most probable first
+        self._ended: list[Beam] = []
+        self._is_over = False
+
+    @property
+    def best(self) -> Beam:
+        """The best of the answers that have ended."""
+        return self._ended[0]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no better answer is to be expected."""
+        if self._is_over or len(self._ended) < self.width:
+            return self._is_over
+        return self._ends_early or self._rank(self.running[0]) <= self._rank(self._ended[-1])
+
+    def advance(self, logits: torch.Tensor, *, is_last: bool) -> list[int]:
+        """Let the beams grow by a token, given the logits of each, beams x vocabulary.
+
+        Returns for each beam the index of the one that it has grown from. After the last step all answers have ended.
+        """
+        beams = self.running
+        logprobs = logits.float().log_softmax(-1)
+        scores = [self._rules.allowed(beam.ids, row) + beam.score for beam, row in zip(beams, logprobs, strict=True)]
+        num_candidates = max(2, 1 + len(self._rules.ends)) * self.width  # so that enough of them go on
+        best, at = torch.cat(scores).topk(num_candidates)
+        candidates = [
+            (score, *divmod(index, logits.shape[1])) for score, index in zip(best.tolist(), at.tolist(), strict=True)
+        ]
+
+        def grown(score: float, parent: int, token_id: int) -> Beam:
+            beam, measured = beams[parent], self._measure(logits[parent], token_id)
+            return Beam((*beam.ids, token_id), score, (*beam.measures, measured))
+
+        ending = [c for c in candidates[: self.width] if is_last or c[2] in self._rules.ends]
+        going_on = [c for c in candidates if c[2] not in self._rules.ends][: self.width]
+        # Sorting keeps the order of equals, as the first one found is the one to keep.
+        ended = sorted([*self._ended, *(grown(*c) for c in ending)], key=self._rank, reverse=True)
+        self._ended = ended[: self.width]
+        self.running = [grown(*c) for c in going_on]
+        self._is_over = is_last
+        return [parent for _, parent, _ in going_on]
+
+    def give_up(self) -> None:
+        """End the search: the best is what has ended, or what leads."""
+        self._ended = sorted([*self._ended, *self.running], key=self._rank, reverse=True)
+        self._is_over = True
+
+    def _rank(self, beam: Beam) -> float:
+        return beam.rank(self._length_penalty)

@@ -1,0 +1,60 @@
+"""Token ids to `Token`s with their text. Knows a vocabulary; nothing of models and of what an answer means."""
+
+import codecs
+from collections.abc import Sequence
+from typing import Any
+
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from playground.events import Token
+
+
+class Vocabulary:
+    """The pieces of a tokenizer by id, in the byte-level alphabet of BART's, and which of them are special."""
+
+    def __init__(self, pieces: Sequence[str], special_ids: frozenset[int]) -> None:
+        self.pieces = pieces
+        self.special_ids = special_ids
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "Vocabulary":
+        """Read the vocabulary of a tokenizer of transformers."""
+        # Not all tokenizers mark the task tokens as special; a fine-tune's added words are none.
+        special_ids = frozenset(
+            token_id
+            for token_id, token in tokenizer.added_tokens_decoder.items()
+            if token.special or token.content.startswith("<")
+        )
+        return cls(tokenizer.convert_ids_to_tokens(range(len(tokenizer))), special_ids)
+
+
+# `tokenizers.decoders.DecodeStream` drops special tokens or joins them to the text beside them, and what it holds back
+# of a character is lost when a special token follows: `tests/inference/test_detokenizer.py` shows both.
+class Detokenizer:
+    """Turns the token ids of one answer into `Token`s, a character at a time when it is complete (it may span some)."""
+
+    def __init__(self, vocabulary: Vocabulary, answer: int = 0) -> None:
+        self._vocabulary = vocabulary
+        self._answer = answer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def read(self, token_id: int, logprob: float | None = None, bin_probability: float | None = None) -> Token:
+        """Return the next token of the answer."""
+        pieces = self._vocabulary.pieces
+        piece = pieces[token_id] if token_id < len(pieces) else ""
+        is_special = token_id in self._vocabulary.special_ids
+        if is_special:
+            self._decoder.reset()
+            text = piece
+        else:
+            text = self._decoder.decode(_bytes(piece))
+        return Token(token_id, text, logprob, bin_probability, is_special, self._answer)
+
+
+_BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
+
+
+def _bytes(piece: str) -> bytes:
+    if all(character in _BYTE_OF for character in piece):
+        return bytes(_BYTE_OF[character] for character in piece)
+    return piece.encode()  # an added token is stored as plain text, not in the byte-level alphabet

@@ -1,0 +1,129 @@
+"""Matrix kernels: the linear layers and the attention of a model, each in the way that is fastest for a processor.
+
+A maker takes a linear layer, prepares its weights once, and returns what to call with rows, of shape (..., inputs), for
+rows of shape (..., outputs).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+from transformers.activations import GELUActivation
+
+Kernel = Callable[[torch.Tensor], torch.Tensor]
+Make = Callable[[torch.nn.Linear], Kernel]
+Check = Callable[[], None]  # called again and again during a pass; what it raises ends the pass
+
+_MANY_OUTPUTS = 16384  # a layer with so many gains from the processor's integers; the others lose by the call
+WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB
+_ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
+_ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
+
+
+def full(linear: torch.nn.Linear) -> Kernel:
+    """Return the layer itself."""
+    return linear
+
+
+def packed(linear: torch.nn.Linear) -> Kernel:
+    """Return the product of bfloat16 on a CPU, with weights in oneDNN's own order, else made anew in each call.
+
+    The layer gives its weights up, so that they are not held twice: from then on only the product can be called.
+    """
+    return _packed(linear, "none")
+
+
+def activated(linear: torch.nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor], *, pack: bool) -> Kernel:
+    """Return the product, packed or not, with an activation after it; GELU while the results are in the cache."""
+    if pack and isinstance(activation, GELUActivation):
+        return _packed(linear, "gelu")
+    product = packed(linear) if pack else full(linear)
+    return lambda rows: activation(product(rows))
+
+
+def _packed(linear: torch.nn.Linear, after: str) -> Kernel:
+    operations = torch.ops.mkldnn
+    weight, bias = operations._reorder_linear_weight(linear.weight.detach(), _ROWS_HINT), linear.bias
+    linear.register_parameter("weight", None)
+    return lambda rows: operations._linear_pointwise(rows, weight, bias, after, [], "none")  # "none": the exact GELU
+
+
+# --- Weights of 8 bits
+
+
+def int8(linear: torch.nn.Linear) -> Kernel:
+    """Return the product with weights of 8 bits and a scale for each output, which reads half of the memory.
+
+    Only the weights are rounded, to 1/127 of the largest of their output. It is for a few rows, of any float format.
+    """
+    rounded, scales = _round_weights(linear.weight.detach())
+    if linear.out_features >= _MANY_OUTPUTS and torch.cpu.get_capabilities().get("avx512_vnni"):
+        multiply = _of_integers(rounded, scales)
+    else:
+        multiply = _of_bfloat16(rounded, scales.bfloat16())
+    bias = linear.bias
+    return multiply if bias is None else lambda rows: multiply(rows) + bias
+
+
+def _round_weights(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    scales = weight.abs().amax(1).float().clamp(min=1e-12) / 127
+    rounded = torch.empty_like(weight, dtype=torch.int8)
+    for first in range(0, len(weight), _ROWS_AT_ONCE):
+        some = slice(first, first + _ROWS_AT_ONCE)
+        rounded[some] = (weight[some].float() / scales[some, None]).round()
+    return rounded, scales
+
+
+def _of_bfloat16(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
+    return lambda rows: torch._weight_int8pack_mm(rows.bfloat16(), weight, scales).to(rows.dtype)
+
+
+def _of_integers(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
+    """Return the product by the processor's own instructions for integers of 8 bits, two of which stand for a number.
+
+    The second is what the first leaves, in 254 times smaller steps: with 16 bits a row is closer than in bfloat16.
+    Three times as fast where there are many outputs; the call itself takes longer.
+    """
+    operations = torch.ops.onednn
+    zeros = torch.zeros(len(weight), dtype=torch.int8)
+    packed_weight = operations.qlinear_prepack(weight, None)
+
+    def product(rows: torch.Tensor) -> torch.Tensor:
+        scale = max(float(rows.abs().max()) / 127, 1e-12)
+        exact = rows.float() / scale
+        first = exact.round()
+        both = (torch.cat([first, ((exact - first) * 254).round()]) + 128).to(torch.uint8)
+        products = operations.qlinear_pointwise(
+            both, scale, 128, packed_weight, scales, zeros, None, 1.0, 0, torch.float32, "none", [], "none"
+        )
+        coarse, fine = products.chunk(2)
+        sums: torch.Tensor = coarse + fine / 254
+        return sums.to(rows.dtype)
+
+    return product
+
+
+# --- Attention
+
+
+def attend(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return what attention reads, batch x positions x (heads * width), all three batch x heads x positions x width.
+
+    `mask` is False where nothing is to be read. In bfloat16 on a CPU by products of oneDNN, which take two thirds of
+    the time of PyTorch's own attention, some of the batch at once, so that the weights stay near the processor.
+    """
+    if queries.dtype is not torch.bfloat16 or queries.device.type != "cpu":
+        seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        return seen.transpose(1, 2).flatten(2)
+    batch, num_heads, positions, width = queries.shape
+    some = max(1, WEIGHTS_AT_ONCE // (num_heads * positions**2))
+    read = []
+    for first in range(0, batch, some):
+        rows = slice(first, first + some)
+        weights = queries[rows] * width**-0.5 @ keys[rows].transpose(2, 3)
+        if mask is not None:
+            weights = weights.masked_fill(~mask[rows], -torch.inf)
+        read.append((weights.softmax(-1) @ values[rows]).transpose(1, 2).flatten(2))
+    return torch.cat(read) if len(read) > 1 else read[0]

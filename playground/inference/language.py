@@ -1,0 +1,180 @@
+"""The language model of a loaded checkpoint: BART (Lewis et al., 2019), its encoder and its decoder a token at a time.
+
+Computes what transformers' own forward computes, without its work around each step. Knows weights and ids; nothing of
+pictures, prompts or events.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from playground.inference.kernels import Check, Make, activated, attend, full, packed
+from playground.inference.memory import return_memory
+
+_FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
+
+
+class _EncoderLayer:
+    """The linear layers and norms of one layer."""
+
+    def __init__(self, module: Any, *, pack: bool) -> None:
+        attention, make = module.self_attn, packed if pack else full
+        self.self_attn_qkv = make(_join(attention.q_proj, attention.k_proj, attention.v_proj))
+        self.self_attn_out = make(attention.out_proj)
+        self.self_attn_norm = module.self_attn_layer_norm
+        self.fc1 = activated(module.fc1, module.activation_fn, pack=pack)
+        self.fc2 = make(module.fc2)
+        self.norm = module.final_layer_norm
+        if pack:
+            _take_weights(module)
+
+
+class Encoder:
+    """The encoder of a `Florence2ForConditionalGeneration`. `pack`: bfloat16, with weights in oneDNN's order."""
+
+    def __init__(self, model: Any, *, pack: bool) -> None:
+        encoder = model.model.language_model.encoder
+        self._positions = encoder.embed_positions
+        self._norm = encoder.layernorm_embedding
+        self._layers = [_EncoderLayer(layer, pack=pack) for layer in encoder.layers]
+        self._heads = model.config.text_config.encoder_attention_heads
+
+    def __call__(
+        self, inputs: torch.Tensor, mask: torch.Tensor | None = None, check: Check = lambda: None
+    ) -> torch.Tensor:
+        """Return the hidden states, batch x positions x width, of inputs of the same shape.
+
+        `mask` (batch x positions, bool) is False at padding. `check` is called before each layer; what it raises ends
+        the pass.
+        """
+        batch, positions, _ = inputs.shape
+        mask = None if mask is None else mask[:, None, None]
+        places = self._positions(inputs[:, :, -1])  # which takes of these only their shape
+        rows: torch.Tensor = self._norm(inputs + places)
+        for layer in self._layers:
+            check()
+            qkv = layer.self_attn_qkv(rows).view(batch, positions, 3, self._heads, -1)
+            queries, keys, values = qkv.permute(2, 0, 3, 1, 4)
+            rows = layer.self_attn_norm(rows + layer.self_attn_out(attend(queries, keys, values, mask)))
+            rows = layer.norm(rows + layer.fc2(layer.fc1(rows)))
+        return rows
+
+
+class Cache:
+    """The keys and values of some answers while they are written: those of the prompt, and those of each token."""
+
+    def __init__(self, prompts: list[tuple[torch.Tensor, torch.Tensor]], mask: torch.Tensor | None) -> None:
+        self.prompts = prompts  # of each layer: batch x heads x positions x head width
+        self.mask = mask
+        self.length = 0
+        keys, _ = prompts[0]
+        batch, heads, _, width = keys.shape
+        self._tokens = keys.new_empty(len(prompts), 2, batch, heads, _FIRST_CAPACITY, width)
+
+    def add(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep the keys and values of one more token, batch x heads x head width; return those of all tokens."""
+        if self.length == self._tokens.shape[4]:
+            self._tokens = torch.cat([self._tokens, torch.empty_like(self._tokens)], 4)
+        kept = self._tokens[layer]
+        kept[0, :, :, self.length], kept[1, :, :, self.length] = keys, values
+        return kept[0, :, :, : self.length + 1], kept[1, :, :, : self.length + 1]
+
+    def reorder(self, parents: Sequence[int]) -> None:
+        """Let each row go on from the tokens of another one about the same prompt."""
+        if list(parents) != list(range(len(parents))):
+            used = self._tokens[:, :, parents, :, : self.length]
+            self._tokens[:, :, :, :, : self.length] = used
+
+
+class _DecoderLayer:
+    """The linear layers and norms of one layer."""
+
+    def __init__(self, module: Any, make: Make, dtype: torch.dtype, *, take: bool) -> None:
+        self_attn, cross_attn = module.self_attn, module.encoder_attn
+        self.self_attn_qkv = make(_join(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj))
+        self.self_attn_out = make(self_attn.out_proj)
+        self.self_attn_norm = _in_format(module.self_attn_layer_norm, dtype)
+        self.cross_attn_kv = _join(cross_attn.k_proj, cross_attn.v_proj)  # once an answer, for hundreds of rows
+        self.cross_attn_q = make(cross_attn.q_proj)
+        self.cross_attn_out = make(cross_attn.out_proj)
+        self.cross_attn_norm = _in_format(module.encoder_attn_layer_norm, dtype)
+        self.fc1, self.fc2 = make(module.fc1), make(module.fc2)
+        self.activation = module.activation_fn
+        self.norm = _in_format(module.final_layer_norm, dtype)
+        if take:
+            _take_weights(module)
+
+
+def _take_weights(module: torch.nn.Module) -> None:
+    """Let a module give up the weights of its products, which were prepared anew."""
+    for part in module.modules():
+        if isinstance(part, torch.nn.Linear):
+            part.register_parameter("weight", None)
+    return_memory()
+
+
+def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
+    """Return one product instead of several with the same rows."""
+    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    joined = torch.nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    joined.weight, joined.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
+    return joined
+
+
+def _in_format(norm: torch.nn.LayerNorm, dtype: torch.dtype) -> torch.nn.LayerNorm:
+    return norm if norm.weight.dtype is dtype else copy.deepcopy(norm).to(dtype)
+
+
+def _repeat(rows: torch.Tensor, times: int) -> torch.Tensor:
+    """Return each row so many times, one after another; a single one without a copy."""
+    return rows.expand(times, -1, -1, -1) if len(rows) == 1 else rows.repeat_interleave(times, 0)
+
+
+class Decoder:
+    """The decoder of a `Florence2ForConditionalGeneration`, its products made by `make` and its rows of `dtype`.
+
+    With `take` the model gives up the weights of its decoder, so that they are not held twice.
+    """
+
+    def __init__(self, model: Any, make: Make, dtype: torch.dtype, *, take: bool = False) -> None:
+        decoder = model.model.language_model.decoder
+        self._dtype = dtype
+        self._embed = decoder.embed_tokens
+        self._positions = decoder.embed_positions
+        self._norm = _in_format(decoder.layernorm_embedding, dtype)
+        self._layers = [_DecoderLayer(layer, make, dtype, take=take) for layer in decoder.layers]
+        self._heads = model.config.text_config.decoder_attention_heads
+        self._output = make(model.lm_head)
+
+    def start(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1) -> Cache:
+        """Return the cache of new answers to prompts of batch x positions x width, `num_beams` rows to each.
+
+        `mask` (batch x positions, bool) is False at the padding of shorter prompts.
+        """
+        batch, positions, _ = hidden_states.shape
+        prompts = []
+        for layer in self._layers:
+            both = layer.cross_attn_kv(hidden_states).view(batch, positions, 2, self._heads, -1)
+            keys, values = both.permute(2, 0, 3, 1, 4).to(self._dtype).contiguous()
+            prompts.append((_repeat(keys, num_beams), _repeat(values, num_beams)))
+        return Cache(prompts, None if mask is None else _repeat(mask[:, None, None], num_beams))
+
+    def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
+        """Take the last token of each answer, of shape (batch,); return the logits of the next, batch x vocabulary."""
+        batch = len(ids)
+        positions = torch.tensor([cache.length], device=ids.device)
+        places = self._positions(ids[:, None], position_ids=positions)[0]
+        rows = self._norm(self._embed(ids).to(self._dtype) + places)
+        for index, layer in enumerate(self._layers):
+            queries, keys, values = layer.self_attn_qkv(rows).view(batch, 3, self._heads, -1).unbind(1)
+            seen = functional.scaled_dot_product_attention(queries[:, :, None], *cache.add(index, keys, values))
+            rows = layer.self_attn_norm(rows + layer.self_attn_out(seen.reshape(batch, -1)))
+            queries = layer.cross_attn_q(rows).view(batch, self._heads, 1, -1)
+            read = functional.scaled_dot_product_attention(queries, *cache.prompts[index], attn_mask=cache.mask)
+            rows = layer.cross_attn_norm(rows + layer.cross_attn_out(read.reshape(batch, -1)))
+            rows = layer.norm(rows + layer.fc2(layer.activation(layer.fc1(rows))))
+        cache.length += 1
+        return self._output(rows)

@@ -1,0 +1,155 @@
+"""Pictures to tensors, and the vision tower of a loaded model on a CPU: DaViT (Ding et al., 2022).
+
+Computes what transformers' own classes compute, with a third of the copies. Knows weights and tensors only.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from playground.inference.kernels import WEIGHTS_AT_ONCE, Check, Kernel, activated, attend, full, packed
+from playground.inference.memory import return_memory
+
+_MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
+
+
+def pixel_values(picture: Image.Image, processor: Any) -> torch.Tensor:
+    """Return an RGB picture, resized and normalized as an image processor says: 1 x 3 x height x width."""
+    steps = (processor.do_resize, processor.do_rescale, processor.do_normalize, not processor.do_center_crop)
+    if not all(steps) or processor.size.get("height") is None:
+        values: torch.Tensor = processor(images=picture, return_tensors="pt")["pixel_values"]
+        return values
+    size = (processor.size["width"], processor.size["height"])
+    resized = torch.from_numpy(np.array(picture.resize(size, Image.Resampling(processor.resample))))
+    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    values = resized * (processor.rescale_factor / std) - mean / std
+    return values.permute(2, 0, 1)[None]
+
+
+class _Mlp:
+    def __init__(self, module: Any, *, pack: bool) -> None:
+        self._fc1 = activated(module.fc1, module.activation_fn, pack=pack)
+        self._fc2 = (packed if pack else full)(module.fc2)
+        self._num_rows = max(1, _MLP_NUMBERS // module.fc1.out_features)
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self._fc2(self._fc1(some)) for some in torch.split(rows, self._num_rows)])
+
+
+class _Attention:
+    """Attention between the pixels of a window, or between the channels of a group."""
+
+    def __init__(self, module: Any, *, pack: bool) -> None:
+        make = packed if pack else full
+        self.qkv = make(module.qkv)
+        self.out = make(module.proj)
+
+
+class _WindowAttention(_Attention):
+    def __init__(self, module: Any, *, pack: bool) -> None:
+        super().__init__(module, pack=pack)
+        self._side, self._num_heads = module.window_size, module.num_heads
+        self._num_windows = max(1, WEIGHTS_AT_ONCE // (self._num_heads * self._side**4))
+
+    def __call__(self, grid: torch.Tensor) -> torch.Tensor:
+        _, height, width, _ = grid.shape
+        below, right = -height % self._side, -width % self._side
+        if below or right:
+            return self._attend(functional.pad(grid, (0, 0, 0, right, 0, below)))[:, :height, :width]
+        return self._attend(grid)
+
+    def _attend(self, grid: torch.Tensor) -> torch.Tensor:
+        batch, height, width, channels = grid.shape
+        side = self._side
+        windows = grid.view(batch, height // side, side, width // side, side, channels).transpose(2, 3)
+        rows = windows.reshape(-1, side * side, channels)
+        # Some windows at once, so that what is between the products stays near the processor.
+        seen = torch.cat([self._attend_rows(some) for some in torch.split(rows, self._num_windows)])
+        return seen.view(windows.shape).transpose(2, 3).reshape(grid.shape)
+
+    def _attend_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        queries, keys, values = self.qkv(rows).view(*rows.shape[:2], 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
+        return self.out(attend(queries, keys, values))
+
+
+class _ChannelAttention(_Attention):
+    def __init__(self, module: Any, *, pack: bool) -> None:
+        super().__init__(module, pack=pack)
+        self._num_groups = module.groups
+
+    def __call__(self, grid: torch.Tensor) -> torch.Tensor:
+        batch, height, width, channels = grid.shape
+        rows = self.qkv(grid.view(batch, height * width, channels))
+        # Of each group, pixels x channels: the channels of the queries are compared over all pixels.
+        queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_groups, -1).permute(2, 0, 3, 1, 4)
+        weights = (queries.transpose(2, 3) @ keys * (height * width) ** -0.5).softmax(-1)
+        seen = values @ weights.transpose(2, 3)
+        return self.out(seen.transpose(1, 2).reshape(batch, height * width, channels)).view(grid.shape)
+
+
+class _Block:
+    """Two mixings of neighboring pixels, each followed by a step on normalized rows; every step is added."""
+
+    def __init__(self, module: Any, attention: Kernel, *, pack: bool) -> None:
+        self._mixings = (module.conv1, module.conv2)
+        self._norms = (module.norm1, module.norm2)
+        self._attention = attention
+        self._mlp = _Mlp(module.ffn, pack=pack)
+
+    def __call__(self, grid: torch.Tensor, check: Check) -> torch.Tensor:
+        grid = grid + _convolve(self._mixings[0], grid)
+        check()
+        grid = grid + self._attention(self._norms[0](grid))
+        check()
+        grid = grid + _convolve(self._mixings[1], grid)
+        check()
+        return grid + self._mlp(self._norms[1](grid).flatten(0, 2)).view(grid.shape)
+
+
+class VisionTower:
+    """The vision tower of a model. `pack`: bfloat16, with the weights in oneDNN's order; the model gives them up."""
+
+    def __init__(self, tower: Any, *, pack: bool) -> None:
+        self._dtype = tower.convs[0].conv.weight.dtype
+        self._convs = [conv.to(memory_format=torch.channels_last) for conv in tower.convs]
+        self._stages = [[block for pair in stage for block in _blocks(pair, pack=pack)] for stage in tower.blocks]
+
+    def __call__(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
+        """Return the features of pictures, batch x channels x height x width.
+
+        `check` is called some times a block; what it raises ends the pass.
+        """
+        grid = pixel_values.to(self._dtype).permute(0, 2, 3, 1).contiguous()
+        for conv, stage in zip(self._convs, self._stages, strict=True):
+            check()
+            grid = _embed(conv, grid)
+            for block in stage:
+                check()
+                grid = block(grid, check)
+        return grid.permute(0, 3, 1, 2)
+
+
+def _blocks(pair: Any, *, pack: bool) -> list[_Block]:
+    spatial, channel = pair.spatial_block, pair.channel_block
+    return_memory()
+    return [
+        _Block(spatial, _WindowAttention(spatial.window_attn, pack=pack), pack=pack),
+        _Block(channel, _ChannelAttention(channel.channel_attn, pack=pack), pack=pack),
+    ]
+
+
+def _embed(module: Any, grid: torch.Tensor) -> torch.Tensor:
+    """Make the grid coarser and its pixels wider, with a norm before or after."""
+    if module.pre_norm:
+        return _convolve(module.conv, module.norm(grid))
+    normed: torch.Tensor = module.norm(_convolve(module.conv, grid))
+    return normed
+
+
+def _convolve(conv: torch.nn.Conv2d, grid: torch.Tensor) -> torch.Tensor:
+    """Convolve a grid of batch x height x width x channels, which is how channels-last pictures lie in memory."""
+    convolved: torch.Tensor = conv(grid.permute(0, 3, 1, 2))
+    return convolved.permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,1 @@
+"""Pictures in: whatever comes, to upright sRGB pictures within limits."""

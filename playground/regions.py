@@ -1,0 +1,82 @@
+"""Where things are in a picture: boxes, quads, polygons, and `Region`, one located thing.
+
+The types say what pydantic accepts of a value from outside; a value that is made here is checked by its class alone.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, TypeAdapter
+
+MAX_REGIONS = 5000  # of a prediction from outside, and parts of an outline
+MAX_POINTS = 100_000  # of a polygon
+MAX_TEXT = 200_000  # characters
+
+
+def _whole_characters(text: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in text):  # JSON carries half a surrogate pair, no file does
+        raise ValueError("it must hold whole characters")
+    return text
+
+
+Text = Annotated[str, Field(strict=True, max_length=MAX_TEXT), AfterValidator(_whole_characters)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+Box = tuple[Number, Number, Number, Number]
+Quad = tuple[Number, Number, Number, Number, Number, Number, Number, Number]
+Point = tuple[Number, Number]
+Polygon = Annotated[tuple[Point, ...], Field(max_length=MAX_POINTS)]
+
+Source = Literal["model", "edited", "added"]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One located thing. Coordinates are pixels of the upright original, as floats.
+
+    `score` is in 0..1, or None where it was not measured. `xyxyxyxy` holds the corners of a quad, clockwise from
+    the top left of the text; `polygons` the parts of one outline, each of at least three points. `source` says who
+    drew it: the model, the model and then a person ("edited"), or a person alone ("added").
+    """
+
+    label: Text
+    xyxy: Box
+    score: Number | None = None
+    xyxyxyxy: Quad | None = None
+    polygons: Annotated[tuple[Polygon, ...], Field(max_length=MAX_REGIONS)] = ()
+    source: Source = "model"
+
+    def __post_init__(self) -> None:
+        if len(self.xyxy) != 4:
+            raise ValueError(f"xyxy must have 4 numbers, but got {len(self.xyxy)}.")
+        if self.xyxyxyxy is not None and len(self.xyxyxyxy) != 8:
+            raise ValueError(f"xyxyxyxy must have 8 numbers, but got {len(self.xyxyxyxy)}.")
+        if any(len(polygon) < 3 for polygon in self.polygons):
+            raise ValueError("a polygon must have at least 3 points.")
+        points = [value for polygon in self.polygons for point in polygon for value in point]
+        numbers = [*self.xyxy, *(self.xyxyxyxy or ()), *points]
+        if not all(math.isfinite(number) for number in numbers):
+            raise ValueError("coordinates must be finite numbers.")
+        x_min, y_min, x_max, y_max = self.xyxy
+        if x_max < x_min or y_max < y_min:
+            raise ValueError(f"xyxy must be ordered as x_min, y_min, x_max, y_max, but got {self.xyxy}.")
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"score must be in 0..1 or None, but got {self.score}.")
+        if self.source not in ("model", "edited", "added"):
+            raise ValueError(f"source must be model, edited or added, but got {self.source!r}.")
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        x_min, y_min, x_max, y_max = self.xyxy
+        return (x_max - x_min) * (y_max - y_min)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire form; `xyxyxyxy` and `polygons` are there only where the region has them."""
+        wire: dict[str, Any] = _WIRE.dump_python(self, mode="json")
+        absent = {"xyxyxyxy"} if self.xyxyxyxy is None else set()
+        return {name: value for name, value in wire.items() if name not in absent and (name != "polygons" or value)}
+
+
+_WIRE = TypeAdapter(Region)

@@ -1,0 +1,160 @@
+"""What is right to answer to a question that a person asked about a scene, as far as that can be known.
+
+The examples of `answers` choose their question themselves; here it is given. Knows no model and no page.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import supervision as sv
+
+from playground.question import CheckedQuestion, Question, asked_names, check_question
+from playground.regions import Box, Region
+from playground.scenes.backgrounds import BACKGROUNDS
+from playground.scenes.composition import SIZES
+from playground.scenes.examples import (
+    PLURALS,
+    Example,
+    Phrases,
+    caption,
+    detailed_caption,
+    examples,
+    more_detailed_caption,
+)
+from playground.scenes.scene import ScenePlan, Thing
+from playground.scenes.things import COLORS
+from playground.tasks import InputKind, Task, get_task
+
+_LEAST_OVERLAP = 0.5  # IoU of a region and the thing that it is taken to mean
+
+_CAPTIONS = {
+    "<CAPTION>": caption,
+    "<DETAILED_CAPTION>": detailed_caption,
+    "<MORE_DETAILED_CAPTION>": more_detailed_caption,
+}
+_KINDS = {name: kind for kind, plural in PLURALS.items() for name in (kind, plural)}
+_EXPRESSION = re.compile(
+    rf"(?:(?:the|an?)\s+)?(?:(?P<end>leftmost|rightmost)\s+)?(?:(?P<size>{'|'.join(SIZES)})\s+)?"
+    rf"(?:(?P<color>{'|'.join(COLORS)})\s+)?(?P<noun>{'|'.join(_KINDS)})"
+)
+_PLACE = re.compile(rf"\s+(?:{'|'.join(background.place for background in BACKGROUNDS.values())})$")
+_JOINT = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|left of|right of|above|below|next to)\s+")
+
+
+def truth_of(scene: ScenePlan, question: Question) -> Example | None:
+    """Return the right answer, or None where for some part of the question none is known.
+
+    An answer to several regions has a numbered line for each. Raises UnknownTask or InputRejected, as asking the model
+    does.
+    """
+    checked = check_question(question, scene.resolution_wh)
+    if checked.task.input_kind is InputKind.NONE:
+        return _without_input(scene, question)
+    if checked.task.input_kind is InputKind.REGIONS:
+        return _about_regions(scene, checked)
+    if checked.task.input_kind is InputKind.SENTENCE:
+        return _example(question, _phrases_of(scene, checked.phrases[0]))
+    if checked.task.input_kind is InputKind.CLASSES:
+        return _example(question, _all_fitting(scene, asked_names(question)))
+    if checked.task.input_kind is InputKind.EXPRESSIONS:
+        meant = _all_fitting(scene, checked.phrases)
+        is_clear = meant is not None and all(len(things) < 2 for things in meant.values())
+        return _example(question, meant if is_clear else None)
+    return None
+
+
+def _without_input(scene: ScenePlan, question: Question) -> Example | None:
+    task = get_task(question.task)
+    if task.then is None:
+        return examples(scene).get(task.id)
+    text, phrases = _CAPTIONS[task.id.partition("+")[0]](scene)
+    return Example(question, regions=_regions(get_task(task.then), phrases), text=text)
+
+
+def _example(question: Question, phrases: Phrases | None) -> Example | None:
+    return None if phrases is None else Example(question, regions=_regions(get_task(question.task), phrases))
+
+
+def _regions(task: Task, phrases: Phrases) -> tuple[Region, ...]:
+    """Return each thing under the phrase that stands for it: its outline where that is asked for, else its box."""
+    found = [(phrase, thing.region) for phrase, things in phrases.items() for thing in things]
+    if task.input_kind is InputKind.EXPRESSIONS:
+        return tuple(replace(region, label=phrase) for phrase, region in found)
+    return tuple(Region(phrase, region.xyxy) for phrase, region in found)
+
+
+# Words
+
+
+def _phrases_of(scene: ScenePlan, sentence: str) -> Phrases | None:
+    """Return what the phrases of a sentence stand for: those of a caption of the scene, or a list of things."""
+    for text, phrases in (write(scene) for write in _CAPTIONS.values()):
+        if sentence.lower().rstrip(".") == text.lower().rstrip("."):
+            return phrases
+    counted = caption(scene)[1] | detailed_caption(scene)[1]  # such as "two trees"
+    parts = _JOINT.split(_PLACE.sub("", sentence.lower().rstrip(" .")))
+    return _all_fitting(scene, parts, known=counted)
+
+
+def _all_fitting(scene: ScenePlan, parts: Iterable[str], *, known: Phrases | None = None) -> Phrases | None:
+    """Return the things that each part fits, or None where a part is neither an expression nor known."""
+    phrases: Phrases = {}
+    for part in parts:
+        things = _fitting(scene, part)
+        if things is None:
+            things = (known or {}).get(part)
+        if things is None:
+            return None
+        phrases[part] = things
+    return phrases
+
+
+def _fitting(scene: ScenePlan, words: str) -> list[Thing] | None:
+    """Return the things that "the small red car", "trees" or "the leftmost cup" fits; None for words of other forms."""
+    said = _EXPRESSION.fullmatch(words.lower())
+    if said is None:
+        return None
+    things = [
+        thing
+        for thing in sorted(scene.things, key=lambda thing: thing.region.xyxy[:2])
+        if thing.kind == _KINDS[said["noun"]]
+        and said["color"] in (None, thing.color)
+        and said["size"] in (None, thing.size)
+    ]
+    return things[:1] if said["end"] == "leftmost" else things[-1:] if said["end"] == "rightmost" else things
+
+
+# Regions
+
+
+def _about_regions(scene: ScenePlan, checked: CheckedQuestion) -> Example | None:
+    things = [_thing_in(scene, box) for box in checked.regions]
+    answers = [_about_thing(scene, checked.task, thing) for thing in things if thing]
+    if len(answers) < len(things):
+        return None
+    regions = [
+        region if region.label else replace(region, label=f"region {index}")
+        for index, answer in enumerate(answers, start=1)
+        for region in answer.regions
+    ]
+    lines = [answer.text for answer in answers]
+    if len(lines) > 1:
+        lines = [f"{index}. {line}" for index, line in enumerate(lines, start=1)]
+    return Example(checked.question, regions=tuple(regions), text="\n".join(lines))
+
+
+def _about_thing(scene: ScenePlan, task: Task, thing: Thing) -> Example:
+    return examples(scene, about=thing)["<REGION_TO_OCR>" if task.on_crop else task.id]
+
+
+def _thing_in(scene: ScenePlan, box: Box) -> Thing | None:
+    """Return the thing that a region was drawn around, or around the writing on it."""
+
+    def overlap(thing: Thing) -> float:
+        places = np.array([region.xyxy for region in (thing.region, thing.writing) if region])
+        return float(sv.box_iou_batch(np.array([box]), places).max())
+
+    best = max(scene.things, key=overlap, default=None)
+    return best if best and overlap(best) >= _LEAST_OVERLAP else None

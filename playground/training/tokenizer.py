@@ -1,0 +1,73 @@
+"""The tokenizer of the bundled checkpoint: byte-level, small, with Florence-2's special tokens."""
+
+import random
+import re
+from collections.abc import Iterator
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from playground.locations import NUM_BINS, location_token
+from playground.scenes.examples import examples
+from playground.scenes.scene import make_scene
+
+VOCABULARY = 768  # text tokens: 256 bytes, and as many merges as the words of the scenes are worth
+MAX_POSITIONS = 512  # of a prompt and of an answer
+IMAGE_TOKEN = "<image>"
+
+_CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # the first four have these ids in BART too
+_CORPUS_SCENES = 1500
+_LOCATION = re.compile(r"<loc_\d+>|<and>|<sep>|</?poly>")
+_PRINTED = re.compile(r"[A-Z]{2,}|\d+")  # words of signs are spelled letter by letter, so that any word can be read
+
+# In the order of Florence-2's own vocabulary (added_tokens.json of microsoft/Florence-2-base).
+_BEFORE_LOCATIONS = ("<od>", "</od>", "<ocr>", "</ocr>")
+_AFTER_LOCATIONS = (
+    "<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>", "<seg>", "</seg>",
+    "<sep>", "<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>", "<proposal>",
+    "</proposal>", "<poly>", "</poly>", "<and>",
+)  # fmt: skip
+
+
+def train_tokenizer() -> PreTrainedTokenizerFast:
+    """Learn the merges from the prompts and answers of scenes; the same every time."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=list(_CONTROL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_corpus(), trainer)
+    locations = map(location_token, range(NUM_BINS))
+    names = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS, IMAGE_TOKEN]
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
+    start, end = _CONTROL_TOKENS.index("<s>"), _CONTROL_TOKENS.index("</s>")
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", end), ("<s>", start), trim_offsets=False, add_prefix_space=False
+    )
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+        model_max_length=MAX_POSITIONS,
+        extra_special_tokens={"image_token": IMAGE_TOKEN},
+    )  # fmt: skip
+
+
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    """Return the id of a token. Raises ValueError for one that the vocabulary lacks."""
+    found = tokenizer.get_vocab().get(token)
+    if found is None:
+        raise ValueError(f"token must be in the vocabulary, but got {token!r}.")
+    return int(found)
+
+
+def _corpus() -> Iterator[str]:
+    for seed in range(_CORPUS_SCENES):
+        scene = make_scene(seed, resolution_wh=(32, 32), supersampling=1)
+        rng = random.Random(seed)
+        for example in examples(scene, rng=rng).values():
+            for text in (example.prompt((32, 32)), example.answer((32, 32))):
+                yield _PRINTED.sub(" ", _LOCATION.sub(" ", text))

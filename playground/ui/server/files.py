@@ -1,0 +1,32 @@
+"""Files of Gradio's cache, the only folder that the page serves. Knows pictures and exports, no component."""
+
+from io import BytesIO
+
+from gradio import processing_utils
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from playground import drawing
+from playground.export import Export, export
+from playground.pictures.reader import InputImage
+from playground.results import Prediction
+
+_JPEG_QUALITY = 90
+
+
+def save_jpeg(picture: Image.Image, name: str) -> str:
+    """Write a picture for showing; returns its path."""
+    data = BytesIO()
+    picture.save(data, "JPEG", quality=_JPEG_QUALITY)
+    return save_bytes(data.getvalue(), f"{name}.jpg")
+
+
+def save_export(image: InputImage, prediction: Prediction, look: drawing.Look, *, name: str, format_id: str) -> str:
+    """Write a prediction in one of the export formats; returns its path. Raises ExportRejected."""
+    file_name, content = export(Export(image, prediction, look, name), format_id)
+    return save_bytes(content, file_name)
+
+
+def save_bytes(content: bytes, file_name: str) -> str:
+    """Write a file under the hash of its content; returns its path."""
+    return str(processing_utils.save_bytes_to_cache(content, file_name, cache_dir=get_upload_folder()))

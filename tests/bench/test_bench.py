@@ -1,0 +1,92 @@
+"""The benchmark on the bundled checkpoint, and what it counts on the true-size one."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
+
+from playground.bench import paths, roofline
+from playground.bench.__main__ import main
+from playground.checkpoints import catalog
+from playground.tasks import TASK_TOKENS, get_task
+
+
+def test_both_paths_answer_in_turn_and_the_last_line_is_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench.json"
+    main(["--checkpoint", "tiny-florence2", "--rounds", "1", "--json", str(file)])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert json.loads(file.read_text(encoding="utf-8")) == report
+    assert set(report["ratios"]) == {
+        "first_task", "second_task", "first_region", "greedy_first_task", "decode_ms_per_token", "peak_memory",
+    }  # fmt: skip
+    assert set(report["limit_share"]) == {"vision", "decoding"}
+    for column in ("ours", "plain", "plain, greedy"):
+        times = report[column]
+        assert 0 < times["encode_image"] < times["first_token"] < times["total"]
+        assert times["first_token"] < times["first_region"] <= times["total"]
+    early, late = report["token_ms_at_the_start_and_end_of_1024"]
+    assert 0 < late < 3 * early
+    assert all(report[column]["second_total"] > 0 for column in ("ours", "plain", "plain, greedy"))
+
+
+def test_ours_looks_at_a_picture_once_and_the_plain_pipeline_each_time() -> None:
+    folder, picture = Path(catalog.resolve("tiny-florence2").source), paths.picture(1)
+    looked = [
+        [path.ask(picture, task, 1)["encode_image"] > 0 for task in (paths.FIRST_TASK, paths.SECOND_TASK)]
+        for path in (paths.Ours(folder), paths.Plain(folder))
+    ]
+    assert looked == [[True, False], [True, True]]
+
+
+def test_users_of_the_live_app_are_all_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--checkpoint", "tiny-florence2", "--concurrency", "2"])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["users"] == 2
+    assert report["answers a minute"] > 0
+    assert 0 < report["median seconds"] <= report["slowest in 20 seconds"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--rounds", "0"], ["--concurrency", "0"], ["--task", "<NO>"], ["--checkpoint", "no/such"]]
+)
+def test_what_cannot_be_measured_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "error: " in capsys.readouterr().err
+
+
+def test_both_paths_write_the_published_answer() -> None:
+    folder = Path(catalog.resolve("tiny-florence2").source)
+    tokenizer = Florence2Processor.from_pretrained(folder, backend="pil").tokenizer
+    ids = paths.answer_ids(tokenizer)
+    assert tokenizer.decode(ids).startswith("<s><loc_0><loc_0><loc_998><loc_711>")
+    assert len(ids) == len(paths.ANSWER_BINS) + 2
+
+
+@pytest.mark.skeleton
+def test_the_skeleton_has_the_published_shapes_and_ids(skeleton: Path) -> None:
+    from playground.bench import skeleton as ours
+
+    tokenizer = ours._tokenizer()
+    published = Florence2Processor.from_pretrained(skeleton, backend="pil").tokenizer
+    assert tokenizer.convert_ids_to_tokens(range(50_264, 51_290)) == published.convert_ids_to_tokens(
+        range(50_264, 51_290)
+    )
+    assert [tokenizer.convert_tokens_to_ids(name) for name in ("<s>", "<pad>", "</s>", "<unk>")] == [0, 1, 2, 3]
+    for task in TASK_TOKENS:
+        prompt = get_task(task).prompt
+        assert tokenizer.decode(tokenizer(prompt)["input_ids"], skip_special_tokens=True) == prompt
+        assert len(tokenizer(prompt)["input_ids"]) <= 3 * len(published(prompt)["input_ids"])
+
+
+@pytest.mark.skeleton
+def test_the_work_of_an_answer_is_counted(skeleton: Path) -> None:
+    with torch.device("meta"):
+        model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(skeleton))
+    # Measured with PyTorch's own counter on the published model; and 89 million weights are read for a token.
+    assert roofline.vision_flops(model, 768) == pytest.approx(381e9, rel=0.03)
+    assert roofline.token_bytes(model, 0, 1, 4) == pytest.approx(89e6, rel=0.02)

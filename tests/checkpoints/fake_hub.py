@@ -1,0 +1,103 @@
+"""A hub of a few lines on the loopback, which can do what the real one does on its worst days."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from huggingface_hub import constants
+
+from playground.checkpoints.catalog import BUNDLED, resolve
+
+SHA = "a" * 40
+
+
+class FakeHub(ThreadingHTTPServer):
+    """Serves one repository, `me/tiny`, in the way of the hub: main is at SHA, and no other revision is known."""
+
+    daemon_threads = True
+    repository = "me/tiny"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.folder = folder
+        self.status = 200
+        self.error_code = ""
+        self.hangs_at = ""  # a request whose path ends so waits
+        self.cuts_at = ""  # a file whose path ends so is sent by half, then nothing
+        self.released = threading.Event()
+        self.requests: list[str] = []
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: FakeHub
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        hub, path = self.server, unquote(urlsplit(self.path).path)
+        hub.requests.append(f"{self.command} {path}")
+        if hub.hangs_at and path.endswith(hub.hangs_at):
+            hub.released.wait(30)
+        revision, _, file_name = path.removeprefix(f"/{hub.repository}/resolve/").partition("/")
+        if hub.status != 200:
+            self._send(hub.status, error_code=hub.error_code)
+        elif path.startswith(f"/api/models/{hub.repository}"):
+            self._send_listing(path.partition("/revision/")[2] or "main")
+        elif revision in ("main", SHA) and (hub.folder / file_name).is_file():
+            self._send(200, (hub.folder / file_name).read_bytes(), etag=f"{file_name}-1")
+        else:
+            self._send(404, error_code="RepoNotFound")
+
+    def _send_listing(self, revision: str) -> None:
+        if revision not in ("main", SHA):
+            self._send(404, error_code="RevisionNotFound")
+            return
+        files = [{"rfilename": path.name, "size": path.stat().st_size} for path in self.server.folder.iterdir()]
+        self._send(200, json.dumps({"id": self.server.repository, "sha": SHA, "siblings": files}).encode())
+
+    def _send(self, status: int, body: bytes = b"", *, etag: str = "", error_code: str = "") -> None:
+        self.send_response(status)
+        headers = {"Content-Length": len(body), "ETag": etag and f'"{etag}"', "X-Error-Code": error_code}
+        for name, value in {**headers, "X-Repo-Commit": SHA}.items():
+            if value != "":
+                self.send_header(name, str(value))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if self.server.cuts_at and self.path.endswith(self.server.cuts_at):
+            self.wfile.write(body[: len(body) // 2])
+            self.server.released.wait(30)
+        else:
+            self.wfile.write(body)
+
+
+@contextmanager
+def serving_hub(folder: Path) -> Iterator[FakeHub]:
+    """Serve a copy of the bundled checkpoint, made in `folder`, until the end."""
+    unserved = shutil.ignore_patterns("playground.json", "RECIPE.json", "*.md")
+    shutil.copytree(resolve(BUNDLED).source, folder, ignore=unserved)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # which would ask the real hub
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        server = FakeHub(folder)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.released.set()
+            server.shutdown()
+            server.server_close()

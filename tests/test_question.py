@@ -1,0 +1,230 @@
+"""The door: every missing or odd input has its sentence and its field."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from playground.errors import InputRejected, UnknownTask
+from playground.events import Decoding
+from playground.pictures.reader import InputImage, read_image
+from playground.question import MAX_INPUTS, Request, read_request
+
+CLASSES, SENTENCE = "<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
+EXPRESSIONS, REGION, CUSTOM = "<REFERRING_EXPRESSION_SEGMENTATION>", "<REGION_TO_CATEGORY>", "<CUSTOM>"
+
+
+@pytest.fixture(scope="module")
+def picture() -> InputImage:
+    return read_image(Image.new("RGB", (100, 80)))
+
+
+def refusal(picture: InputImage, task: str, **inputs: Any) -> InputRejected:
+    with pytest.raises(InputRejected) as caught:
+        read_request(picture, task, **inputs)
+    return caught.value
+
+
+# --- Phrases
+
+
+@pytest.mark.parametrize("phrase", [pytest.param("", id="empty"), pytest.param(" \n\t", id="blank")])
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (SENTENCE, "Type a sentence about the picture, such as “A tree and two boats on a beach.”"),
+        (CLASSES, "Type the names of the things to find, separated by commas, such as “tree, house”."),
+        (EXPRESSIONS, "Describe what to outline, separated by commas, such as “the red car, the green tree”."),
+        (CUSTOM, "Type the prompt of your fine-tune, such as “<DocVQA> What is the date on the letter?”"),
+    ],
+)
+def test_a_missing_phrase_is_asked_for(picture: InputImage, task: str, sentence: str, phrase: str) -> None:
+    error = refusal(picture, task, phrase=phrase)
+    assert (str(error), error.field) == (sentence, "phrase")
+
+
+@pytest.mark.parametrize("task", [CLASSES, EXPRESSIONS])
+def test_commas_alone_are_no_phrase(picture: InputImage, task: str) -> None:
+    assert refusal(picture, task, phrase=" , ,<and>,\n").field == "phrase"
+
+
+@pytest.mark.parametrize(
+    ("task", "phrase", "phrases"),
+    [
+        pytest.param(SENTENCE, " A car, a tree. ", ("A car, a tree.",), id="a sentence keeps its commas"),
+        pytest.param(CLASSES, "car, t-shirt ,,\ncafé", ("car<and>t-shirt<and>café",), id="classes share a prompt"),
+        pytest.param(CLASSES, "cat<and>dog", ("cat<and>dog",), id="classes as Florence-2 joins them"),
+        pytest.param(EXPRESSIONS, "the red car, a tree", ("the red car", "a tree"), id="a prompt an expression"),
+        pytest.param(CUSTOM, " <DocVQA> What, <loc_5>? ", ("<DocVQA> What, <loc_5>?",), id="a prompt as it stands"),
+        pytest.param("<OD>", "ignored", (), id="a task without a phrase"),
+    ],
+)
+def test_a_phrase_is_read_as_its_task_wants_it(
+    picture: InputImage, task: str, phrase: str, phrases: tuple[str, ...]
+) -> None:
+    assert read_request(picture, task, phrase=phrase).phrases == phrases
+
+
+@pytest.mark.parametrize(
+    ("phrase", "put", "is_neutralized"),
+    [
+        pytest.param("</s>", "< /s>", True, id="the end"),
+        pytest.param("a <OCR> sign", "a < OCR> sign", True, id="a task"),
+        pytest.param("<loc_5>", "< loc_5>", True, id="a location"),
+        pytest.param("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>", False, id="markup"),
+        pytest.param("1 < 2 > 0", "1 < 2 > 0", False, id="plain signs"),
+    ],
+)
+@pytest.mark.parametrize("task", [SENTENCE, CLASSES, EXPRESSIONS])
+def test_names_of_tokens_in_a_phrase_are_broken_and_remembered(
+    picture: InputImage, task: str, phrase: str, put: str, is_neutralized: bool
+) -> None:
+    request = read_request(picture, task, phrase=phrase)
+    assert (request.phrases, request.is_neutralized) == ((put,), is_neutralized)
+
+
+def test_the_sign_that_joins_classes_is_a_token_in_a_sentence(picture: InputImage) -> None:
+    sentence = read_request(picture, SENTENCE, phrase="a cat<and>a dog")
+    assert (sentence.phrases, sentence.is_neutralized) == (("a cat< and>a dog",), True)
+    assert not read_request(picture, CLASSES, phrase="cat<and>dog").is_neutralized
+
+
+@pytest.mark.parametrize(
+    ("phrase", "sentence"),
+    [
+        pytest.param("What?</s>", "A prompt may not contain </s>; remove it.", id="the end"),
+        pytest.param(
+            "<OD>", "<OD> is one of Florence-2's own tasks; pick “Find every object” in the list instead.", id="a task"
+        ),
+        pytest.param(
+            "find <OCR>",
+            "<OCR> is one of Florence-2's own tasks; pick “Read the text” in the list instead.",
+            id="in it",
+        ),
+    ],
+)
+def test_a_prompt_of_ones_own_may_not_hold_an_end_or_a_task(picture: InputImage, phrase: str, sentence: str) -> None:
+    error = refusal(picture, CUSTOM, phrase=phrase)
+    assert (str(error), error.field) == (sentence, "phrase")
+
+
+def test_a_phrase_must_be_text(picture: InputImage) -> None:
+    error = refusal(picture, SENTENCE, phrase=5)
+    assert (str(error), error.field) == ("The phrase must be text, but got int.", "phrase")
+
+
+def test_half_a_letter_is_replaced(picture: InputImage) -> None:
+    assert read_request(picture, SENTENCE, phrase="a \ud800 car").phrases == ("a ? car",)
+
+
+def test_too_many_expressions_are_refused(picture: InputImage) -> None:
+    assert len(read_request(picture, EXPRESSIONS, phrase="car," * MAX_INPUTS).phrases) == 24
+    error = refusal(picture, EXPRESSIONS, phrase="car," * 25)
+    assert str(error) == "That is 25 phrases; at most 24 are answered in one run. Ask for fewer at once."
+    assert error.field == "phrase"
+
+
+# --- Regions
+
+
+@pytest.mark.parametrize("regions", [[], (), None, "abcd", {"x": 1}])
+def test_a_missing_region_is_asked_for(picture: InputImage, regions: Any) -> None:
+    error = refusal(picture, REGION, regions=regions)
+    assert str(error) == "Mark a region: drag on the picture from one corner to the other."
+    assert error.field == "regions"
+
+
+@pytest.mark.parametrize(
+    ("region", "sentence"),
+    [
+        pytest.param([5, 5, 5, 40], "has no area inside the picture of 100 x 80 pixels", id="no width"),
+        pytest.param([5, 40, 50, 40], "has no area inside the picture of 100 x 80 pixels", id="no height"),
+        pytest.param([100, 0, 130, 40], "has no area inside the picture of 100 x 80 pixels", id="right of the picture"),
+        pytest.param([0, -40, 30, -1], "has no area inside the picture of 100 x 80 pixels", id="above the picture"),
+        pytest.param([1, 2, 3], "must be four numbers", id="three numbers"),
+        pytest.param([1, 2, 3, "4"], "must be four numbers", id="text"),
+        pytest.param([1, 2, 3, True], "must be four numbers", id="flag"),
+        pytest.param([1, 2, 3, float("nan")], "must be four numbers", id="not a number"),
+        pytest.param([1, 2, 3, float("inf")], "must be four numbers", id="infinite"),
+        pytest.param([1, 2, 3, 10**400], "must be four numbers", id="beyond a float"),
+        pytest.param("1234", "must be four numbers", id="text of four letters"),
+        pytest.param(None, "must be four numbers", id="nothing"),
+    ],
+)
+def test_a_region_that_is_none_is_refused_with_its_number(picture: InputImage, region: Any, sentence: str) -> None:
+    error = refusal(picture, REGION, regions=[[1, 2, 30, 40], region])
+    assert str(error).startswith(f"Region 2 {sentence}")
+    assert error.field == "regions"
+
+
+@pytest.mark.parametrize(
+    ("region", "xyxy"),
+    [
+        pytest.param([10, 5, 90, 70], (10.0, 5.0, 90.0, 70.0), id="as it stands"),
+        pytest.param([90, 70, 10, 5], (10.0, 5.0, 90.0, 70.0), id="drawn from below"),
+        pytest.param([90, 5, 10, 70], (10.0, 5.0, 90.0, 70.0), id="drawn from the right"),
+        pytest.param([-9, -9, 500, 500], (0.0, 0.0, 100.0, 80.0), id="larger than the picture"),
+    ],
+)
+def test_a_region_is_ordered_and_inside_the_picture(
+    picture: InputImage, region: list[float], xyxy: tuple[float, ...]
+) -> None:
+    assert read_request(picture, REGION, regions=[region]).regions == (xyxy,)
+
+
+def test_regions_may_be_an_array(picture: InputImage) -> None:
+    boxes = np.array([[10, 5, 90, 70], [1, 2, 3, 4]], dtype=np.float32)
+    assert read_request(picture, REGION, regions=boxes).regions == ((10, 5, 90, 70), (1, 2, 3, 4))
+
+
+def test_too_many_regions_are_refused(picture: InputImage) -> None:
+    region = [1, 2, 30, 40]
+    assert len(read_request(picture, REGION, regions=[region] * MAX_INPUTS).regions) == 24
+    error = refusal(picture, REGION, regions=[region] * 25)
+    assert str(error) == "That is 25 regions; at most 24 are answered in one run. Remove some."
+    assert error.field == "regions"
+
+
+def test_regions_are_ignored_where_the_task_has_none(picture: InputImage) -> None:
+    assert read_request(picture, "<OD>", regions=[[1, 1, 1, 1]]).regions == ()
+
+
+# --- The rest
+
+
+@pytest.mark.parametrize("decoding", ["fast", "", None, 3, ["greedy"]])
+def test_an_unknown_way_to_decode_is_refused(picture: InputImage, decoding: Any) -> None:
+    error = refusal(picture, "<OD>", decoding=decoding)
+    assert str(error).endswith("is no way to decode; choose one of: greedy, careful.")
+    assert error.field == "decoding"
+
+
+@pytest.mark.parametrize("limit", [0, -5, 0.5, float("nan"), "x", "12", None, True])
+def test_a_limit_of_tokens_that_is_none_is_refused(picture: InputImage, limit: Any) -> None:
+    error = refusal(picture, "<OD>", max_new_tokens=limit)
+    assert str(error) == f"The limit of new tokens must be a number from 1 to 1024, but got {limit!r}."
+    assert error.field == "decoding"
+
+
+@pytest.mark.parametrize(("limit", "read"), [(1, 1), (7.9, 7), (1024, 1024), (5000, 1024), (float("inf"), 1024)])
+def test_a_limit_of_tokens_is_at_most_what_the_model_can_write(picture: InputImage, limit: float, read: int) -> None:
+    assert read_request(picture, "<OD>", max_new_tokens=limit).decoding == Decoding(1, read)
+
+
+def test_careful_decoding_is_three_beams(picture: InputImage) -> None:
+    assert read_request(picture, "<OD>", decoding="careful").decoding == Decoding(3, 1024)
+
+
+@pytest.mark.parametrize("task", ["<NOPE>", "", None, 5, ["<OD>"]])
+def test_an_unknown_task_is_refused_with_those_there_are(picture: InputImage, task: Any) -> None:
+    with pytest.raises(UnknownTask, match=r"is not a task of this playground\. Tasks: <OD>, .*, <CUSTOM>\.$"):
+        read_request(picture, task)
+
+
+def test_a_request_is_a_frozen_value_with_all_that_was_asked(picture: InputImage) -> None:
+    request = read_request(picture, "<OD>", checkpoint="florence-2-base")
+    assert isinstance(request, Request)
+    assert (request.image, request.task.id, request.checkpoint) == (picture, "<OD>", "florence-2-base")
+    with pytest.raises(AttributeError):
+        request.checkpoint = "other"  # type: ignore[misc]

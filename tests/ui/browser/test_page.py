@@ -1,0 +1,312 @@
+"""The whole page in a real browser, on the bundled checkpoint: what a visitor does, with mouse and with finger."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+
+from playground.predictor import Predictor
+from tests.ui.browser.field import give_file
+
+pytestmark = pytest.mark.browser
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
+TRUTH = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
+MEADOW = EXAMPLES / "meadow.png"
+MEADOW_LABELS = sorted(thing["label"] for thing in TRUTH["meadow.png"]["things"])
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    yield from visit(browser, address, viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture
+def phone(browser: Browser, address: str) -> Iterator[Page]:
+    yield from visit(browser, address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+
+
+def visit(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
+    context = browser.new_context(accept_downloads=True, **options)
+    page = context.new_page()
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    foreign: list[str] = []
+    own = (address, "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(own) else foreign.append(request.url))
+    page.goto(address)
+    expect(page.locator("#status")).to_contain_text("float32", timeout=60_000)
+    yield page
+    context.close()
+    assert not alerts
+    assert not errors
+    assert not foreign, "the page asked a foreign host"
+
+
+def upload(page: Page, path: Path = MEADOW) -> None:
+    give_file(page, str(path))
+    expect(page.locator("#stage img")).to_be_visible()
+
+
+def choose(page: Page, title: str) -> None:
+    page.click("#task input")
+    page.click(f'#task [role=option][aria-label="{title}"]')
+
+
+def run(page: Page) -> None:
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+
+
+def rows(page: Page) -> list[str]:
+    return page.locator("#regions tbody .region-table-label").all_inner_texts()
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag on the picture; positions are shares of its sides."""
+    page.locator("#stage .stage-frame").scroll_into_view_if_needed()
+    box = page.locator("#stage .stage-frame").bounding_box()
+    assert box is not None
+    (x0, y0), (x1, y1) = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(x0, y0)
+    page.mouse.down()
+    page.mouse.move(x1, y1, steps=6)
+    page.mouse.up()
+
+
+def region_of(label: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The box of a thing of the meadow, as shares of the picture's sides."""
+    scene = TRUTH["meadow.png"]
+    x0, y0, x1, y1 = next(thing["xyxy"] for thing in scene["things"] if thing["label"] == label)
+    width, height = scene["resolution_wh"]
+    return (x0 / width, y0 / height), (x1 / width, y1 / height)
+
+
+@pytest.fixture
+def at_reading_pace(predictor: Predictor) -> Iterator[None]:
+    """Let each token take as long as one of Florence-2-base does on a small machine: the demo is done in an instant."""
+    with predictor.pool.acquire() as engine:
+        hook = engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(0.06))
+        yield
+        hook.remove()
+
+
+@pytest.mark.usefixtures("at_reading_pace")
+def test_every_object_is_found_and_drawn_while_the_model_writes(page: Page) -> None:
+    upload(page)
+    page.evaluate(
+        """() => {
+            window.seen = new Set();
+            const stage = document.querySelector('#stage');
+            const count = () => window.seen.add(stage.querySelectorAll('.stage-tags .stage-tag').length);
+            new MutationObserver(count).observe(stage, {childList: true, subtree: true});
+        }"""
+    )
+    run(page)
+    assert sorted(rows(page)) == MEADOW_LABELS
+    counts = page.evaluate("[...window.seen]")
+    assert any(0 < count < len(MEADOW_LABELS) for count in counts), f"boxes came all at once: {counts}"
+    expect(page.locator("#answer textarea")).to_have_value(", ".join(rows(page)))
+    assert page.locator("#stage img").get_attribute("alt", timeout=5000).startswith("Found: 1 × ")
+    expect(page.locator("#picture")).to_be_visible()
+    assert page.locator("#picture").bounding_box()["height"] < 120, "the field did not become a strip"
+
+
+def test_an_example_is_one_click(page: Page) -> None:
+    page.locator("#examples button").first.click()
+    expect(page.locator("#stage img")).to_be_visible()
+    run(page)
+    assert rows(page)
+
+
+def test_a_page_that_a_full_queue_turned_away_says_so_and_can_ask_again(page: Page, address: str) -> None:
+    steps = page.request.get(f"{address}/config").json()["dependencies"]
+    run_id = next(step["id"] for step in steps if step["api_name"] == "run_on_page")
+    is_full = True
+
+    def answer(route: Route) -> None:
+        if is_full and route.request.post_data_json["fn_index"] == run_id:  # the second step: others were quicker
+            route.fulfill(status=503, json={"detail": "Queue is full. Max size is 1 and size is 1."})
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", answer)
+    upload(page)
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Press Run again in a minute")
+    expect(page.locator("#stop")).to_be_disabled()
+    is_full = False
+    run(page)
+    assert sorted(rows(page)) == MEADOW_LABELS
+
+
+def test_what_is_missing_is_said_at_its_field_and_nothing_runs(page: Page) -> None:
+    page.click("#run")
+    expect(page.locator("#picture .validation-error")).to_contain_text("Add a picture first")
+    upload(page)
+    choose(page, "Find the things I name")
+    page.click("#run")
+    expect(page.locator("#phrase div.validation-error")).to_contain_text("Type the names of the things to find")
+    choose(page, "Name a region")
+    page.click("#run")
+    expect(page.locator("#draw .validation-error")).to_contain_text("Mark a region")
+    expect(page.locator("#status")).not_to_contain_text("Done")
+    expect(page.locator("#phrase")).to_have_count(0)
+
+
+def test_things_are_found_by_name(page: Page) -> None:
+    upload(page)
+    choose(page, "Find the things I name")
+    page.fill("#phrase textarea", "car")
+    page.press("#phrase textarea", "Enter")
+    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+    assert rows(page) == ["car"]
+
+
+def test_regions_are_drawn_with_the_mouse_and_named(page: Page) -> None:
+    upload(page)
+    choose(page, "Name a region")
+    drag(page, *region_of("car"))
+    drag(page, *region_of("tree"))
+    run(page)
+    expect(page.locator("#answer textarea")).to_have_value("1. car\n2. tree")
+
+
+def test_a_region_is_drawn_with_the_finger_on_a_phone(phone: Page) -> None:
+    upload(phone)
+    choose(phone, "Name a region")
+    phone.locator("#stage .stage-frame").scroll_into_view_if_needed()
+    box = phone.locator("#stage .stage-frame").bounding_box()
+    assert box is not None
+    (x0, y0), (x1, y1) = region_of("kite")
+    touch = phone.context.new_cdp_session(phone)
+
+    def finger(kind: str, *points: tuple[float, float]) -> None:
+        at = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+        phone.wait_for_timeout(40)  # a finger that jumps is no gesture to the browser
+
+    finger("touchStart", (x0, y0))
+    for step in range(1, 9):
+        finger("touchMove", (x0 + (x1 - x0) * step / 8, y0 + (y1 - y0) * step / 8))
+    finger("touchEnd")
+    phone.tap("#run")
+    expect(phone.locator("#status")).to_contain_text("Done in", timeout=60_000)
+    expect(phone.locator("#answer textarea")).to_have_value("kite")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_style_score_and_labels_redraw_without_the_model(page: Page, predictor: Predictor) -> None:
+    upload(page)
+    run(page)
+    with predictor.pool.acquire() as engine:
+        encodings = engine.image_encodings
+    first = page.locator("#stage img").get_attribute("src")
+    page.locator("#style label", has_text="Ellipse").click()
+    expect(page.locator("#stage img")).not_to_have_attribute("src", first or "")
+    second = page.locator("#stage img").get_attribute("src")
+    page.locator("#labels label").first.click()
+    expect(page.locator("#regions tbody tr")).to_have_count(len(MEADOW_LABELS) - 1)
+    expect(page.locator("#stage img")).not_to_have_attribute("src", second or "")
+    page.fill("#min-score input[type=number]", "1")
+    page.press("#min-score input[type=number]", "Tab")
+    expect(page.locator("#regions")).to_contain_text("Every region is filtered out.")
+    expect(page.locator("#status")).to_contain_text("Done in")
+    with predictor.pool.acquire() as engine:
+        assert engine.image_encodings == encodings
+
+
+def test_a_row_lights_its_box_and_hides_it(page: Page) -> None:
+    upload(page)
+    run(page)
+    row = page.locator("#regions tbody tr").first
+    row.hover()
+    expect(page.locator("#stage .stage-lit-tag")).to_contain_text(rows(page)[0])
+    before = page.locator("#stage img").get_attribute("src")
+    row.click()
+    expect(page.locator("#stage img")).not_to_have_attribute("src", before or "")
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = Image.open(download.value.path())
+    assert saved.size == Image.open(MEADOW).size
+
+
+@pytest.mark.parametrize(
+    ("title", "ending"),
+    [
+        pytest.param("Annotated picture (PNG)", ".png", id="png"),
+        pytest.param("COCO", ".zip", id="coco"),
+        pytest.param("JSON", ".json", id="json"),
+    ],
+)
+def test_the_answer_is_saved(page: Page, title: str, ending: str) -> None:
+    upload(page)
+    run(page)
+    page.click("#format input")
+    page.locator("#format [role=option]", has_text=title).first.click()
+    with page.expect_download() as download:
+        page.click("#save")
+    assert download.value.suggested_filename.startswith("meadow")
+    assert download.value.suggested_filename.endswith(ending)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["</s>", "a <OCR> sign", "<loc_5>", "<img src=x onerror=alert(1)>", "${alert(1)}", "{{value}}"],
+)
+def test_a_hostile_phrase_is_text_and_never_runs(page: Page, phrase: str) -> None:
+    upload(page)
+    choose(page, "Outline what I describe")
+    page.fill("#phrase textarea", phrase)
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+    expect(page.locator("#run")).to_be_enabled()
+
+
+def test_a_bad_file_is_one_sentence_and_the_page_goes_on(page: Page, tmp_path: Path) -> None:
+    bad = tmp_path / "holiday.png"
+    bad.write_bytes(b"this is no picture")
+    give_file(page, str(bad))
+    expect(page.locator("#problem")).to_contain_text("Accepted are JPEG")
+    upload(page)
+    run(page)
+    assert sorted(rows(page)) == MEADOW_LABELS
+
+
+def test_a_task_that_the_demo_has_not_learnt_says_so(page: Page) -> None:
+    upload(page)
+    choose(page, "A prompt of my own (for fine-tunes)")
+    page.fill("#phrase textarea", "<DocVQA> What is the date?")
+    run(page)
+    expect(page.locator("#notes")).to_contain_text("has not learnt “A prompt of my own (for fine-tunes)”")
+
+
+def test_dark_mode_and_phone_width_hold_without_sideways_scrolling(browser: Browser, address: str) -> None:
+    for theme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": 390, "height": 844})
+        page = context.new_page()
+        page.goto(f"{address}?__theme={theme}")
+        expect(page.locator("#run")).to_be_visible(timeout=30_000)
+        upload(page)
+        run(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        context.close()
+
+
+def test_a_second_visitor_sees_nothing_of_the_first(browser: Browser, address: str, page: Page) -> None:
+    upload(page)
+    run(page)
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(address)
+    expect(other.locator("#run")).to_be_visible(timeout=30_000)
+    expect(other.locator("#stage img")).not_to_be_visible()
+    expect(other.locator("#answer textarea")).to_have_value("")
+    context.close()

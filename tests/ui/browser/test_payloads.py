@@ -1,0 +1,152 @@
+"""What gets into the page never runs there: hostile text from a model, a person or a file's name, in a real browser."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from playground.events import RunStage
+from playground.predictor import Predictor
+from playground.regions import Region
+from playground.results import Prediction
+from tests.ui.browser.field import give_file
+
+pytestmark = pytest.mark.browser
+
+MEADOW = Path(__file__).resolve().parents[2] / "assets" / "examples" / "meadow.png"
+PAYLOADS = (Path(__file__).resolve().parents[1] / "data" / "payloads.txt").read_text(encoding="utf-8").splitlines()
+ELEMENTS = "img[src^=x], image, iframe, object, embed, base, marquee, [onerror], [onload], [href^=javascript]"
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page on which nothing may pop up, fail, or be refused by the page's own policy."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    harm: list[str] = []
+
+    def refused(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            harm.append(message.text)
+
+    page.on("dialog", lambda dialog: (harm.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: harm.append(str(error)))
+    page.on("console", refused)
+    page.goto(address)
+    expect(page.locator("#status")).to_contain_text("float32", timeout=60_000)
+    of_the_page = page.locator(ELEMENTS).count()
+    give_file(page, str(MEADOW))
+    expect(page.locator("#stage img")).to_be_visible()
+    yield page
+    assert page.locator(ELEMENTS).count() == of_the_page
+    assert page.title() == "Florence-2 Playground"
+    context.close()
+    assert not harm
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, predictor: Predictor, **fields: Any) -> None:
+    def answer(request: Any, _: threading.Event) -> Iterator[Prediction]:
+        given = Prediction(request.task.id, "tiny-florence2", request.image.resolution_wh, stage=RunStage.WRITING)
+        yield replace(given, **fields)
+        yield replace(given, **fields, stage=RunStage.DONE, is_final=True)
+
+    monkeypatch.setattr(predictor, "answer", answer)
+
+
+def run(page: Page) -> None:
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+
+
+def test_labels_that_would_run_are_text_wherever_they_are_shown(page: Page, predictor: Predictor, monkeypatch) -> None:
+    regions = tuple(Region(label, (20 + 5 * i, 20, 220 + 5 * i, 200), 0.9) for i, label in enumerate(PAYLOADS))
+    said = "\n".join(PAYLOADS)
+    answer_with(monkeypatch, predictor, regions=regions, text=said, raw_text=said, notices=tuple(PAYLOADS[:10]))
+    run(page)
+    shown = page.locator("#regions tbody .region-table-label")
+    assert shown.all_text_contents() == PAYLOADS
+    expect(page.locator("#answer textarea")).to_have_value(said)
+    for index in range(len(PAYLOADS)):
+        page.locator("#regions tbody tr").nth(index).hover()
+        expect(page.locator("#stage .stage-lit-tag")).to_contain_text(PAYLOADS[index][:10])
+    page.locator("#labels label").first.click()
+    expect(page.locator("#regions tbody tr")).to_have_count(len(PAYLOADS) - 1)
+
+
+def test_answers_that_would_run_are_text(page: Page, predictor: Predictor, monkeypatch) -> None:
+    for payload in PAYLOADS:
+        answer_with(monkeypatch, predictor, text=payload, raw_text=f"<s>{payload}</s>")
+        run(page)
+        expect(page.locator("#answer textarea")).to_have_value(payload)
+
+
+def test_phrases_that_would_run_are_text(page: Page) -> None:
+    page.click("#task input")
+    page.click('#task [role=option][aria-label="Find the things I name"]')
+    for payload in PAYLOADS:
+        page.fill("#phrase textarea", payload)
+        page.click("#run")
+        expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+        expect(page.locator("#run")).to_be_enabled()
+
+
+def test_file_names_that_would_run_are_text(page: Page) -> None:
+    for payload in PAYLOADS:
+        name = payload.replace("/", "\u2215")
+        give_file(page, {"name": f"{name}.png", "mimeType": "image/png", "buffer": b"this is no picture"})
+        expect(page.locator("#problem")).to_contain_text("Accepted are JPEG")
+
+
+class _Listener(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.heard.append(self.path)  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[HTTPServer]:
+    server = HTTPServer(("127.0.0.1", 0), _Listener)
+    server.heard = []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_script_that_got_in_could_send_nothing_anywhere(browser: Browser, address: str, elsewhere: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("#run")).to_be_visible(timeout=30_000)
+    there = f"http://127.0.0.1:{elsewhere.server_port}"
+    assert httpx.get(f"{there}/heard").status_code == 200
+    sent = page.evaluate(
+        """async (there) => {
+            const tried = (go) => new Promise((done) => { go(done); setTimeout(() => done('late'), 2000); });
+            const image = tried((done) => {
+                const img = new Image(); img.onload = () => done('sent'); img.onerror = () => done('refused');
+                img.src = there + '/image';
+            });
+            const script = tried((done) => {
+                const s = document.createElement('script'); s.onload = () => done('sent');
+                s.onerror = () => done('refused'); s.src = there + '/script'; document.head.append(s);
+            });
+            const fetched = fetch(there + '/fetch').then(() => 'sent', () => 'refused');
+            return Promise.all([image, script, fetched]);
+        }""",
+        there,
+    )
+    context.close()
+    assert sent == ["refused"] * 3
+    assert elsewhere.heard == ["/heard"]

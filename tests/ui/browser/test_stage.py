@@ -1,0 +1,403 @@
+"""The stage and the table in a real browser, on a page that holds nothing else, with made-up data."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio import processing_utils
+from gradio.data_classes import FileData
+from PIL import Image
+from playwright.sync_api import Browser, CDPSession, Page, expect
+
+from playground.ui.components import RegionTable, RegionTableData, Stage, StageData
+
+pytestmark = pytest.mark.browser
+W, H = 640, 480
+HOSTILE = "<img src=x onerror=\"document.title='owned'\">${document.title='owned'}{{constructor}}"
+BOXES = [
+    {"id": 0, "label": "room", "color": "#101080", "score": 0.91, "xyxy": [64, 48, 512, 432]},
+    {"id": 1, "label": "cat", "color": "#ffe000", "score": None, "xyxy": [320, 240, 480, 360]},
+    {"id": 2, "label": HOSTILE, "color": "#ff0000", "score": 0.5, "xyxy": [600, 4, 639, 60]},
+    {"id": 5, "label": "sign", "color": "#00ff00", "score": 0.4, "xyxy": [10, 450, 60, 470],
+     "quad": [10, 455, 60, 450, 60, 465, 10, 470]},
+]  # fmt: skip
+MANY = [
+    {"id": i, "label": f"thing {i}", "color": "#3060c0", "score": i / 400, "xyxy": [i, i, i + 40, i + 30]}
+    for i in range(350)
+]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page; each button pushes what its name says."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    gray, white = (
+        FileData(path=processing_utils.save_pil_to_cache(Image.new("RGB", (W, H), color), cache, format="png"))
+        for color in ("#777777", "#ffffff")
+    )
+
+    def shows(**options: Any) -> StageData:
+        return StageData(image=gray, w=W, h=H, alt="A gray wall", **options)
+
+    def streams() -> Iterator[StageData]:
+        for count in range(1, 5):
+            yield shows(boxes=BOXES[:count], busy=True, draw=True)
+
+    pushes: dict[str, Callable[[], Any]] = {
+        "nothing": StageData,
+        "boxes": lambda: shows(boxes=BOXES, hidden=[]),
+        "stream": streams,
+        "many": lambda: shows(boxes=MANY, hidden=[]),
+        "draw": lambda: shows(draw=True, regions=[]),
+        "suggest": lambda: shows(draw=True, regions=[[10, 20, 110, 120]]),
+        "annotated": lambda: shows(boxes=BOXES, annotated=white),
+    }
+    with gr.Blocks(analytics_enabled=False, delete_cache=None) as demo:
+        stage = Stage(elem_id="stage")
+        table = RegionTable(RegionTableData(empty="Run a task first."), elem_id="regions")
+        heard, hidden = gr.Textbox(elem_id="heard"), gr.Textbox(elem_id="hidden")
+        said = gr.State([])
+        for name, push in pushes.items():
+            button = gr.Button(name, elem_id=name)
+            button.click(push, outputs=stage, show_progress="hidden")
+            if name in ("nothing", "boxes", "many"):
+                button.click(
+                    lambda push=push: RegionTableData(boxes=push().boxes, hidden=[], empty="Nothing found."),
+                    outputs=table,
+                    show_progress="hidden",
+                )
+        gr.Button("forget", elem_id="forget").click(lambda: ([], ""), outputs=[said, heard])
+        gr.Button("ask", elem_id="ask").click(_note, [stage, said], [heard, said], show_progress="hidden")
+        stage.region(_note, [stage, said], [heard, said], show_progress="hidden", trigger_mode="multiple")
+        table.hide(
+            lambda data: json.dumps(data.hidden), table, hidden, show_progress="hidden", trigger_mode="always_last"
+        )
+    demo.launch(prevent_thread_lock=True, quiet=True, allowed_paths=[cache])
+    yield str(demo.local_url)
+    demo.close()
+
+
+def _note(stage: StageData, said: list[Any]) -> tuple[str, list[Any]]:
+    said = [*said, stage.regions]
+    return json.dumps(said), said
+
+
+def open_page(browser: Browser, url: str, **options: Any) -> Page:
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(20_000)
+    page.goto(url)
+    for element_id in ("stage", "regions", "ask"):
+        expect(page.locator(f"#{element_id}")).to_be_visible(timeout=20_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, url: str) -> Iterator[Page]:
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    yield page
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser, url: str) -> Iterator[Page]:
+    page = open_page(browser, url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    yield page
+    page.context.close()
+
+
+def push(page: Page, name: str) -> None:
+    """Have Python send its value; a click through the DOM leaves mouse and focus where they are."""
+    page.evaluate("name => document.getElementById(name).click()", name)
+
+
+def show_boxes(page: Page) -> None:
+    push(page, "nothing")
+    expect(page.locator(".stage.is-empty")).to_be_visible()
+    expect(page.locator("#regions tbody tr")).to_have_count(0)
+    push(page, "boxes")
+    expect(page.locator(".stage-shapes .stage-shape")).to_have_count(len(BOXES))
+    expect(page.locator("#regions tbody tr")).to_have_count(len(BOXES))
+
+
+def start_drawing(page: Page) -> None:
+    push(page, "nothing")
+    expect(page.locator(".stage.is-empty")).to_be_visible()
+    push(page, "forget")
+    expect(page.locator("#heard textarea")).to_have_value("")
+    push(page, "draw")
+    expect(page.locator(".stage-frame.is-drawing")).to_be_visible()
+    page.locator(".stage-frame").scroll_into_view_if_needed()
+
+
+def on_screen(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the picture is in the window."""
+    box = page.locator(".stage-frame").bounding_box()
+    assert box is not None
+    return box["x"] + x / W * box["width"], box["y"] + y / H * box["height"]
+
+
+def mouse_drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*on_screen(page, *start))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, *end), steps=3)
+    page.mouse.up()
+
+
+def heard(page: Page, count: int) -> list[list[float]]:
+    """The regions that Python got with the event `count`, which has to be the last."""
+    page.wait_for_function(
+        "count => JSON.parse(document.querySelector('#heard textarea').value || '[]').length >= count", arg=count
+    )
+    said = json.loads(page.locator("#heard textarea").input_value())
+    assert len(said) == count
+    return list(said[-1])
+
+
+def near(*numbers: float) -> Any:
+    return pytest.approx(list(numbers), abs=1.0)  # half a screen pixel and the rounding
+
+
+def test_without_a_picture_the_stage_says_where_it_will_be(desk: Page) -> None:
+    push(desk, "nothing")
+    expect(desk.get_by_text("Your picture appears here")).to_be_visible()
+    expect(desk.locator("#regions")).to_contain_text("Nothing found.")
+
+
+def test_boxes_lie_where_the_model_saw_them(desk: Page) -> None:
+    show_boxes(desk)
+    expect(desk.get_by_role("img", name="A gray wall")).to_be_visible()
+    for index, xyxy in enumerate([(64, 48, 512, 432), (320, 240, 480, 360), (600, 4, 639, 60), (10, 450, 60, 470)]):
+        box = desk.evaluate(
+            "i => { const r = document.querySelectorAll('.stage-shapes .stage-shape')[i].getBoundingClientRect();"
+            "return [r.left, r.top, r.right, r.bottom] }",
+            index,
+        )
+        expected = [*on_screen(desk, *xyxy[:2]), *on_screen(desk, *xyxy[2:])]
+        assert box == pytest.approx(expected, abs=2), f"box {index}"
+
+
+def test_text_from_the_model_is_shown_and_never_run(desk: Page) -> None:
+    show_boxes(desk)
+    expect(desk.locator(".stage-tags .stage-label").nth(2)).to_contain_text(HOSTILE)
+    expect(desk.locator("#regions .region-table-label").nth(2)).to_have_text(HOSTILE)
+    assert desk.locator("#stage .stage-tags img, #regions img").count() == 0
+    assert desk.title() != "owned"
+
+
+def test_labels_stay_inside_the_picture_in_a_readable_color(desk: Page) -> None:
+    show_boxes(desk)
+    labels = desk.locator(".stage-tags .stage-label")
+    frame = desk.locator(".stage-frame").bounding_box()
+    assert frame is not None
+    for box in (label.bounding_box() for label in labels.all()):
+        assert box is not None
+        assert frame["x"] - 1 <= box["x"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+        assert frame["y"] - 1 <= box["y"]
+    expect(labels.nth(0)).to_have_css("color", "rgb(255, 255, 255)")  # on dark blue
+    expect(labels.nth(1)).to_have_css("color", "rgb(0, 0, 0)")  # on yellow
+
+
+def test_a_row_lights_its_box_and_a_box_its_row(desk: Page) -> None:
+    show_boxes(desk)
+    lit_label, lit_row = desk.locator(".stage-lit-tag .stage-label"), desk.locator("#regions tr.is-lit")
+    desk.locator("#regions tbody tr").nth(3).hover()
+    expect(lit_label).to_contain_text("sign")
+    desk.mouse.move(*on_screen(desk, 400, 300))  # in the cat, which is in the room
+    expect(lit_row).to_contain_text("cat")
+    desk.mouse.move(*on_screen(desk, 100, 100))
+    expect(lit_row).to_contain_text("room")
+    expect(lit_label).to_have_text("room91%")
+    desk.mouse.move(2, 2)
+    expect(lit_row).to_have_count(0)
+    expect(lit_label).to_have_count(0)
+
+
+def test_a_click_on_a_row_hides_its_box_and_tells_python(desk: Page) -> None:
+    show_boxes(desk)
+    rows, shapes = desk.locator("#regions tbody tr"), desk.locator(".stage-shapes .stage-shape")
+    rows.nth(3).click()
+    expect(shapes.nth(3)).to_be_hidden()
+    expect(desk.locator("#hidden textarea")).to_have_value("[5]")  # its id, not its place in the list
+    rows.nth(3).get_by_role("button").press("ArrowUp")
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#hidden textarea")).to_have_value("[5, 2]")
+    rows.nth(3).click()
+    expect(shapes.nth(3)).to_be_visible()
+    expect(shapes.nth(2)).to_be_hidden()
+
+
+def test_many_boxes_show_labels_on_hover_only_and_at_most_300_rows(desk: Page) -> None:
+    push(desk, "many")
+    expect(desk.locator(".stage-shapes .stage-shape")).to_have_count(350)
+    expect(desk.locator("#regions tbody tr")).to_have_count(300)
+    expect(desk.get_by_text("and 50 more")).to_be_visible()
+    expect(desk.locator(".stage-tags .stage-label:visible")).to_have_count(0)
+    desk.mouse.move(*on_screen(desk, 2, 2))
+    expect(desk.locator(".stage-lit-tag .stage-label")).to_contain_text("thing 0")
+
+
+def test_on_an_annotated_picture_a_box_shows_on_hover_only(desk: Page) -> None:
+    push(desk, "annotated")
+    expect(desk.locator(".stage.is-annotated")).to_be_visible()
+    expect(desk.locator(".stage-shapes")).to_be_hidden()
+    desk.mouse.move(*on_screen(desk, 400, 300))
+    expect(desk.locator(".stage-lit-tag .stage-label")).to_contain_text("cat")
+
+
+def test_a_region_is_drawn_moved_resized_and_removed_with_the_mouse(desk: Page) -> None:
+    start_drawing(desk)
+    mouse_drag(desk, (100, 80), (300, 200))
+    assert heard(desk, 1) == [near(100, 80, 300, 200)]
+    mouse_drag(desk, (200, 150), (240, 130))
+    assert heard(desk, 2) == [near(140, 60, 340, 180)]
+    mouse_drag(desk, (340, 180), (400, 300))
+    assert heard(desk, 3) == [near(140, 60, 400, 300)]
+    mouse_drag(desk, (500, 400), (900, 900))
+    assert heard(desk, 4) == [near(140, 60, 400, 300), near(500, 400, 640, 480)]
+    expect(desk.get_by_role("status").first).to_have_text("Region 2 drawn")
+    desk.get_by_role("button", name="Remove region 1").click()
+    assert heard(desk, 5) == [near(500, 400, 640, 480)]
+    desk.get_by_role("button", name="Clear regions").click()
+    assert heard(desk, 6) == []
+
+
+def test_a_click_draws_no_region(desk: Page) -> None:
+    start_drawing(desk)
+    mouse_drag(desk, (100, 80), (102, 81))
+    mouse_drag(desk, (200, 200), (260, 260))
+    assert heard(desk, 1) == [near(200, 200, 260, 260)]
+
+
+def test_regions_need_no_pointer(desk: Page) -> None:
+    start_drawing(desk)
+    desk.locator(".stage-frame").focus()
+    desk.keyboard.press("Enter")
+    assert heard(desk, 1) == [[224, 168, 416, 312]]
+    desk.keyboard.press("ArrowRight")
+    assert heard(desk, 2) == [[226.4, 168, 418.4, 312]]
+    desk.keyboard.press("Shift+ArrowUp")
+    assert heard(desk, 3) == [[226.4, 144, 418.4, 288]]
+    desk.keyboard.press("Alt+ArrowDown")
+    assert heard(desk, 4) == [[226.4, 144, 418.4, 290.4]]
+    desk.keyboard.press("n")
+    assert len(heard(desk, 5)) == 2
+    desk.keyboard.press("Escape")
+    expect(desk.locator(".stage-region.is-selected")).to_have_count(0)
+    desk.keyboard.press("Delete")
+    desk.keyboard.press("Tab")
+    expect(desk.get_by_role("group", name="Region 1")).to_be_focused()
+    desk.keyboard.press("Delete")
+    assert heard(desk, 6) == [[224, 168, 416, 312]]
+
+
+def test_an_update_in_the_middle_of_a_drag_disturbs_neither(desk: Page) -> None:
+    start_drawing(desk)
+    desk.mouse.move(*on_screen(desk, 50, 50))
+    desk.mouse.down()
+    desk.mouse.move(*on_screen(desk, 90, 90))
+    push(desk, "stream")
+    expect(desk.locator(".stage-shapes .stage-shape")).to_have_count(4)
+    desk.mouse.move(*on_screen(desk, 150, 170))
+    desk.mouse.up()
+    assert heard(desk, 1) == [near(50, 50, 150, 170)]
+    expect(desk.locator(".stage-shapes .stage-shape")).to_have_count(4)
+    expect(desk.locator(".stage-frame")).to_have_attribute("aria-busy", "true")
+
+
+def test_regions_outlive_a_streaming_answer_and_are_the_input_of_the_next_event(desk: Page) -> None:
+    start_drawing(desk)
+    mouse_drag(desk, (300, 300), (400, 400))
+    heard(desk, 1)
+    push(desk, "stream")
+    expect(desk.locator(".stage-shapes .stage-shape")).to_have_count(4)
+    expect(desk.locator(".stage-region")).to_have_count(1)
+    push(desk, "ask")
+    assert heard(desk, 2) == [near(300, 300, 400, 400)]
+
+
+def test_escape_in_the_middle_of_a_drag_undoes_it(desk: Page) -> None:
+    start_drawing(desk)
+    desk.mouse.move(*on_screen(desk, 50, 50))
+    desk.mouse.down()
+    desk.mouse.move(*on_screen(desk, 150, 150))
+    expect(desk.locator(".stage-region")).to_have_count(1)
+    desk.keyboard.press("Escape")
+    desk.mouse.up()
+    expect(desk.locator(".stage-region")).to_have_count(0)
+
+
+def test_regions_from_python_replace_those_on_the_page(desk: Page) -> None:
+    start_drawing(desk)
+    mouse_drag(desk, (300, 300), (400, 400))
+    heard(desk, 1)
+    push(desk, "suggest")
+    expect(desk.get_by_role("group", name="Region 1: 100 by 100 pixels at 10, 20")).to_be_visible()
+    mouse_drag(desk, (500, 300), (600, 400))
+    assert heard(desk, 2) == [[10, 20, 110, 120], near(500, 300, 600, 400)]
+
+
+def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+
+def finger_drag(page: Page, start: tuple[float, float], end: tuple[float, float], *, last: str = "touchEnd") -> None:
+    session = page.context.new_cdp_session(page)
+    (x0, y0), (x1, y1) = on_screen(page, *start), on_screen(page, *end)
+    touch(session, "touchStart", (x0, y0))
+    for step in range(1, 6):
+        touch(session, "touchMove", (x0 + (x1 - x0) * step / 5, y0 + (y1 - y0) * step / 5))
+    touch(session, last)
+
+
+def test_a_finger_draws_and_moves_a_region_without_scrolling_the_page(phone: Page) -> None:
+    start_drawing(phone)
+    scrolled = phone.evaluate("scrollY")
+    finger_drag(phone, (100, 80), (400, 380))
+    assert heard(phone, 1) == [pytest.approx([100, 80, 400, 380], abs=2)]
+    finger_drag(phone, (250, 230), (300, 230))
+    assert heard(phone, 2) == [pytest.approx([150, 80, 450, 380], abs=3)]
+    assert phone.evaluate("scrollY") == scrolled
+
+
+def test_a_cancelled_touch_leaves_no_region(phone: Page) -> None:
+    start_drawing(phone)
+    finger_drag(phone, (100, 80), (300, 300), last="touchCancel")
+    expect(phone.locator(".stage-region")).to_have_count(0)
+
+
+def test_a_second_finger_changes_nothing(phone: Page) -> None:
+    start_drawing(phone)
+    session = phone.context.new_cdp_session(phone)
+    first, moved, second = (on_screen(phone, *point) for point in ((100, 100), (300, 300), (500, 50)))
+    touch(session, "touchStart", first)
+    touch(session, "touchMove", moved)
+    touch(session, "touchStart", moved, second)
+    touch(session, "touchMove", moved, first)
+    touch(session, "touchEnd")
+    assert heard(phone, 1) == [pytest.approx([100, 100, 300, 300], abs=2)]
+
+
+def test_new_boxes_fade_in_unless_motion_is_unwelcome(phone: Page, desk: Page) -> None:
+    for page, animation in ((phone, "stage-appear"), (desk, "none")):
+        show_boxes(page)
+        expect(page.locator(".stage-shapes .stage-shape").first).to_have_css("animation-name", animation)
+
+
+def test_the_page_fits_a_phone(phone: Page) -> None:
+    for name in ("boxes", "many", "draw"):
+        push(phone, name)
+        expect(phone.locator("#stage .stage-picture")).to_be_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_dark_page_has_readable_tools(browser: Browser, url: str) -> None:
+    page = open_page(browser, f"{url}?__theme=dark", viewport={"width": 1280, "height": 800})
+    push(page, "draw")
+    hint = page.locator(".stage-hint")
+    expect(hint).to_be_visible()
+    color = page.evaluate("getComputedStyle(document.querySelector('.stage-clear')).color")
+    assert color == "rgb(255, 255, 255)"
+    page.context.close()

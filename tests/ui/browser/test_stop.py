@@ -1,0 +1,88 @@
+"""Stop, a closed tab and the queue in a real browser, on a checkpoint of the true size: its answers take a while."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from playground.predictor import Predictor
+from playground.settings import Settings
+from tests.live import running
+from tests.ui.browser.field import give_file
+
+pytestmark = [pytest.mark.browser, pytest.mark.skeleton]
+
+MEADOW = Path(__file__).resolve().parents[2] / "assets" / "examples" / "meadow.png"
+LOOKING, WRITING = "Looking at the picture", "Writing"
+
+
+@pytest.fixture(scope="module")
+def slow(skeleton: Path) -> Predictor:
+    return Predictor.load(str(skeleton), offline=True)
+
+
+@pytest.fixture(scope="module")
+def address(slow: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(slow, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+        yield url
+
+
+def visit(browser: Browser, address: str) -> Page:
+    page = browser.new_context().new_page()
+    page.goto(address)
+    give_file(page, str(MEADOW))
+    expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
+    return page
+
+
+def stop(page: Page) -> float:
+    """Press Stop, and return the seconds until the run has ended."""
+    started = time.monotonic()
+    page.click("#stop")
+    expect(page.locator("#status")).to_contain_text("Stopped", timeout=10_000)
+    return time.monotonic() - started
+
+
+def test_stop_ends_a_run_within_a_second_and_the_next_one_goes_on(browser: Browser, address: str) -> None:
+    page = visit(browser, address)
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text(LOOKING, timeout=60_000)
+    assert stop(page) < 1.5  # of which the page's own round trips are a good part
+    for _ in range(2):
+        expect(page.locator("#run")).to_be_enabled()
+        page.click("#run")
+        expect(page.locator("#status")).to_contain_text(WRITING, timeout=60_000)
+        expect(page.locator("#answer textarea")).not_to_have_value("", timeout=30_000)
+        assert stop(page) < 1.5
+        expect(page.locator("#answer textarea")).not_to_have_value("")  # what was written is kept
+    page.context.close()
+
+
+def test_a_closed_tab_frees_the_model_for_the_next_in_line(browser: Browser, address: str) -> None:
+    first, second = visit(browser, address), visit(browser, address)
+    first.click("#run")
+    expect(first.locator("#status")).to_contain_text(WRITING, timeout=60_000)
+    second.click("#run")
+    expect(second.locator("#status")).to_contain_text("queue", timeout=10_000)
+    expect(second.locator("#answer textarea")).to_have_value("")
+    first.context.close()
+    expect(second.locator("#status")).to_contain_text(WRITING, timeout=10_000)
+    second.click("#stop")
+    expect(second.locator("#status")).to_contain_text("Stopped", timeout=10_000)
+    second.context.close()
+
+
+def test_a_run_in_the_queue_can_be_stopped_too(browser: Browser, address: str) -> None:
+    first, second = visit(browser, address), visit(browser, address)
+    first.click("#run")
+    expect(first.locator("#status")).to_contain_text(WRITING, timeout=60_000)
+    second.click("#run")
+    expect(second.locator("#stop")).to_be_enabled(timeout=10_000)
+    second.click("#stop")
+    first.click("#stop")
+    expect(second.locator("#status")).to_contain_text("Stopped", timeout=10_000)
+    expect(second.locator("#answer textarea")).to_have_value("")
+    first.context.close()
+    second.context.close()
