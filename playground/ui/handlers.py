@@ -259,7 +259,8 @@ class Handlers:
 
     def _partial_answer(self, session: Session, prediction: Prediction, *, is_drawing: bool) -> "Shown":
         boxes = boxes_from(prediction, drawing.color_of)
-        hidden: list[int] | None = [] if prediction.stage is RunStage.WAITING else None  # then what the user hides stays
+        is_new = prediction.stage is RunStage.WAITING
+        hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
         return Shown(
             stage=self._stage(session, is_drawing=is_drawing, boxes=boxes, busy=True, hidden=hidden),
             answer=prediction.text,
