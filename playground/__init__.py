@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playground.predictor import Predictor as Predictor
+    from playground.question import Question as Question
     from playground.regions import Region as Region
     from playground.results import Prediction as Prediction
     from playground.tasks import TASKS as TASKS
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "Predictor": "playground.predictor",
     "Prediction": "playground.results",
-    "Region": "playground.results",
+    "Question": "playground.question",
+    "Region": "playground.regions",
     "TASKS": "playground.tasks",
 }
-__all__ = ["TASKS", "Prediction", "Predictor", "Region"]
+__all__ = ["TASKS", "Prediction", "Predictor", "Question", "Region"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked, on a bare machine: virtual environment, requirements, chromium, lint, types, tests.
+# Everything that is checked, on a bare machine: virtual environment, requirements, chromium, lint, walls, types, tests.
 # Arguments are passed on to pytest: bash tests/run.sh -k grammar
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,5 +17,6 @@ fi
 # Gradio writes stubs beside its component classes; mypy would prefer them to the source.
 find playground -name '*.pyi' -delete
 .venv/bin/ruff check .
+.venv/bin/lint-imports --no-logo --no-cache
 .venv/bin/mypy
 .venv/bin/pytest "$@"
