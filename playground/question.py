@@ -3,6 +3,7 @@
 Knows the table of tasks and what a person may ask. Knows nothing of pixels, checkpoints and answers.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -221,10 +222,10 @@ def _read_decoding(decoding: str, max_new_tokens: float | None) -> Decoding:
     if max_new_tokens is None:
         return Decoding(DECODINGS[decoding])
     is_number = isinstance(max_new_tokens, int | float) and not isinstance(max_new_tokens, bool)
-    if not is_number or not 1 <= max_new_tokens < float("inf"):
+    if not is_number or not max_new_tokens >= 1:
         raise InputRejected(
             f"The limit of new tokens must be a number of at least 1, but got {max_new_tokens!r}. "
             "Leave it out for answers as long as the checkpoint can write.",
             field="decoding",
         )
-    return Decoding(DECODINGS[decoding], int(max_new_tokens))
+    return Decoding(DECODINGS[decoding], None if max_new_tokens == math.inf else int(max_new_tokens))

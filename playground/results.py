@@ -19,13 +19,13 @@ from playground.wire import what_is_wrong
 _Flag = Annotated[bool, Field(strict=True)]
 
 
-def _no_flag(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("it must be a number, not true or false")
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"it must be a whole number, but got {type(value).__name__}")
     return value
 
 
-_Side = Annotated[int, Field(ge=1), BeforeValidator(_no_flag)]
+_Side = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_number)]  # pixels
 
 
 @dataclass(frozen=True, slots=True)

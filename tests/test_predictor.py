@@ -1,29 +1,33 @@
 """The use case from end to end on the bundled checkpoint, and with doubles where an answer must be a certain one."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageDraw
 from transformers import Florence2Processor
 
 from playground import grammar
+from playground.bench.paths import OneEngine
 from playground.checkpoints import catalog
+from playground.engines import Ask, AskedEngine, WaitCancelled
 from playground.errors import EngineFailed, ImageRejected, InputRejected
 from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage, Token
 from playground.inference.engine import Engine
+from playground.inference.language import Decoder
+from playground.inference.prepared import PreparedModel
 from playground.pictures.reader import InputImage
-from playground.pool import WaitCancelled
 from playground.predictor import Predictor
+from playground.question import Question
 from playground.regions import Box, Region
 from playground.results import Prediction
 from playground.scenes.examples import Example, examples
@@ -33,10 +37,11 @@ from playground.tasks import TASK_TOKENS, TASKS, InputKind, Task, get_task
 OD, CAPTION, GROUNDING = "<OD>", "<CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
 CLASSES, EXPRESSIONS = "<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>"
 CATEGORY, OUTLINE, CASCADE = "<REGION_TO_CATEGORY>", "<REGION_TO_SEGMENTATION>", f"{CAPTION}+{GROUNDING}"
-LEARNT = catalog.resolve(catalog.BUNDLED).known_tasks or frozenset()
+LEARNED = catalog.resolve(catalog.BUNDLED).known_tasks or frozenset()
 BOX = "<loc_100><loc_200><loc_300><loc_400>"  # (51.456, 102.656, ...) of 512 pixels
 SCENES, SIGNS = (1_001_006, 1_001_116, 1_001_153), (1_001_045, 1_001_131)  # seeds; the second ones show words
-LEFT_HALF, RIGHT_HALF = [0, 0, 256, 512], [256, 0, 512, 512]
+LEFT_HALF, RIGHT_HALF = (0, 0, 256, 512), (256, 0, 512, 512)
+HALVES = Question(CATEGORY, regions=(LEFT_HALF, RIGHT_HALF))
 
 
 def inputs_of(task: Task) -> dict[str, Any]:
@@ -52,12 +57,11 @@ def inputs_of(task: Task) -> dict[str, Any]:
 class FakeEngine:
     """Says the given answers, one a prompt; remembers what it was asked. `broken` is raised after the first token."""
 
-    max_prompt_tokens, max_answer_tokens, max_prompts = 445, 1024, 1
+    checkpoint, notice = catalog.resolve("florence-2-base"), ""
+    max_prompt_tokens, max_answer_tokens, max_asks = 445, 1024, 1
 
     def __init__(self, *answers: str, banned: Sequence[str] = (), broken: Exception | None = None) -> None:
-        self.loaded = SimpleNamespace(
-            checkpoint=catalog.resolve("florence-2-base"), banned_phrases=frozenset(banned), notice=""
-        )
+        self.banned_phrases = frozenset(banned)
         self.asked: list[tuple[InputImage, str, Decoding]] = []
         self._answers = iter(answers)
         self._broken = broken
@@ -66,10 +70,10 @@ class FakeEngine:
         return len(text.split())
 
     def generate(
-        self, image: InputImage, prompts: Sequence[str], decoding: Decoding, *, stop: threading.Event, **_: Any
+        self, asks: Sequence[Ask], decoding: Decoding = Decoding(), *, stop: Any = None, deadline: float = math.inf
     ) -> Generator[Event, None, None]:
         yield Progress(RunStage.WRITING, 3.0, 2.0)
-        for answer, prompt in enumerate(prompts):
+        for answer, (image, prompt) in enumerate(asks):
             self.asked.append((image, prompt, decoding))
             yield from self._say(next(self._answers), answer, decoding, stop)
 
@@ -87,23 +91,17 @@ class FakeEngine:
         yield Finished(is_truncated=not tokens, is_stopped=False, answer=answer)
 
 
-class OneEngine:
-    """A pool that always has the engine, or raises."""
-
-    current_name = "florence-2-base"
-
-    def __init__(self, engine: Any, error: Exception | None = None) -> None:
-        self._engine, self._error = engine, error
+class NeverReady(OneEngine):
+    """Engines of which nobody waits for any."""
 
     @contextmanager
-    def acquire(self, _name: str = "", **_options: Any) -> Iterator[Any]:
-        if self._error is not None:
-            raise self._error
-        yield self._engine
+    def acquire(self, name: str = "", *, cancelled: Any = None) -> Iterator[AskedEngine]:
+        raise WaitCancelled
+        yield  # a context manager is a generator
 
 
-def predictor_with(engine: Any, error: Exception | None = None) -> Predictor:
-    return Predictor(OneEngine(engine, error))  # type: ignore[arg-type]
+def predictor_with(engine: AskedEngine) -> Predictor:
+    return Predictor(OneEngine(engine))
 
 
 # --- Right answers of the bundled checkpoint
@@ -130,21 +128,23 @@ def found(truth: Region, label: str, prediction: Prediction) -> bool:
     )
 
 
+@cache
+def drawn(seed: int) -> Scene:
+    return make_scene(seed, resolution_wh=(480, 360) if seed % 2 else (512, 512))
+
+
 def right_labels(task_id: str, example: Example) -> list[str]:
     if task_id == EXPRESSIONS:
-        return [str(example.prompt_input)]
+        return [example.question.phrase]
     return ["region 1"] if task_id == OUTLINE else [region.label for region in example.regions]
 
 
-@pytest.mark.parametrize("task_id", sorted(task_id for task_id in LEARNT if get_task(task_id).then is None))
-def test_every_learnt_task_is_answered_right_on_drawn_scenes(predictor: Predictor, task_id: str) -> None:
+@pytest.mark.parametrize("task_id", sorted(task_id for task_id in LEARNED if get_task(task_id).then is None))
+def test_every_learned_task_is_answered_right_on_drawn_scenes(predictor: Predictor, task_id: str) -> None:
     for seed in SIGNS if "OCR" in task_id else SCENES:
-        scene = make_scene(seed, resolution_wh=(480, 360) if seed % 2 else (512, 512))
+        scene = drawn(seed)
         example = examples(scene)[task_id]
-        is_phrase = isinstance(example.prompt_input, str)
-        phrase = example.prompt_input if is_phrase else ""
-        regions = [] if is_phrase or example.prompt_input is None else [example.prompt_input]
-        prediction = predictor.predict(scene.image, task_id, phrase=phrase, regions=regions)
+        prediction = predictor.predict(scene.image, example.question)
         labels = right_labels(task_id, example)
         assert sorted(region.label for region in prediction.regions) == sorted(labels)
         assert all(found(truth, label, prediction) for truth, label in zip(example.regions, labels, strict=True))
@@ -174,18 +174,19 @@ def test_a_picture_may_be_a_path_bytes_or_an_array(predictor: Predictor, scene: 
 def test_every_task_ends_with_its_one_final_prediction_and_the_demos_note(
     predictor: Predictor, image: InputImage, task: Task
 ) -> None:
-    predictions = list(predictor.run(image, task.id, max_new_tokens=40, **inputs_of(task)))
+    predictions = list(predictor.run(image, Question(task.id, max_new_tokens=40, **inputs_of(task))))
     assert [prediction.is_final for prediction in predictions] == [False] * (len(predictions) - 1) + [True]
     final = predictions[-1]
-    assert (final.task, final.checkpoint, final.stage, final.is_draft) == (task.id, "tiny-florence2", RunStage.DONE, False)
+    assert (final.task, final.checkpoint, final.stage) == (task.id, "tiny-florence2", RunStage.DONE)
+    assert (final.is_draft, final.digest) == (False, image.digest)
     assert final.notices[0].startswith("This is the tiny demo model that ships with the playground")
-    not_learnt = f"Tiny demo model has not learnt “{task.title}”; its answer to that means nothing."
-    assert (not_learnt in final.notices) == (task.id not in LEARNT)
+    not_learned = f"Tiny demo model has not learned “{task.title}”; its answer to that means nothing."
+    assert (not_learned in final.notices) == (task.id not in LEARNED)
     assert Prediction.from_dict(json.loads(json.dumps(final.to_dict()))) == final
 
 
 def test_regions_of_a_greedy_answer_only_grow(predictor: Predictor, image: InputImage) -> None:
-    *partial, final = predictor.run(image, OD)
+    *partial, final = predictor.run(image, Question(OD))
     assert len(final.regions) == 4
     for prediction in partial:
         assert prediction.regions == final.regions[: len(prediction.regions)]
@@ -194,7 +195,7 @@ def test_regions_of_a_greedy_answer_only_grow(predictor: Predictor, image: Input
 
 
 def test_text_is_written_a_token_at_a_time(predictor: Predictor, image: InputImage, caption: str) -> None:
-    texts = [prediction.text for prediction in predictor.run(image, CAPTION)]
+    texts = [prediction.text for prediction in predictor.run(image, Question(CAPTION))]
     assert texts[-1] == caption
     assert all(texts[-1].startswith(text) for text in texts)
     assert len(set(texts)) > 8
@@ -202,12 +203,12 @@ def test_text_is_written_a_token_at_a_time(predictor: Predictor, image: InputIma
 
 def test_a_beam_search_marks_its_drafts() -> None:
     engine = FakeEngine(f"car{BOX}")
-    predictions = list(predictor_with(engine).run(make_scene(4).image, OD, decoding="careful"))
+    predictions = list(predictor_with(engine).run(make_scene(4).image, Question(OD, decoding="careful")))
     drafts = [prediction for prediction in predictions if prediction.is_draft]
     assert [prediction.raw_text for prediction in drafts][-1] == "car<loc_100><loc_200><loc_300>"
     after_drafts = predictions[predictions.index(drafts[-1]) + 1 :]
     assert [len(prediction.regions) for prediction in after_drafts] == [0, 0, 0, 0, 1, 1, 1]
-    assert engine.asked[0][2] == Decoding(num_beams=3, max_new_tokens=1024)
+    assert engine.asked[0][2] == Decoding(num_beams=3)
 
 
 def test_a_draft_that_another_beam_replaces_leaves_nothing_behind() -> None:
@@ -218,7 +219,8 @@ def test_a_draft_that_another_beam_replaces_leaves_nothing_behind() -> None:
             yield from grammar.tokenize(f"house{BOX}")
             yield Finished(is_truncated=False, is_stopped=False)
 
-    labels = [prediction.label_counts() for prediction in predictor_with(Wavering()).run(make_scene(4).image, OD)]
+    predictions = predictor_with(Wavering()).run(make_scene(4).image, Question(OD))
+    labels = [prediction.label_counts() for prediction in predictions]
     assert labels == [{}, {"car": 1}, {}, {"tree": 1}, {}, {}, {}, {}, {"house": 1}, {"house": 1}, {"house": 1}]
 
 
@@ -244,7 +246,7 @@ def test_the_times_of_several_prompts_are_added() -> None:
 
 def test_answers_that_are_written_together_are_shown_as_they_grow() -> None:
     class Together(FakeEngine):
-        max_prompts = 8
+        max_asks = 8
 
         def generate(self, *_: Any, **__: Any) -> Generator[Event, None, None]:
             yield Progress(RunStage.WRITING, 3.0, 2.0)
@@ -253,7 +255,7 @@ def test_answers_that_are_written_together_are_shown_as_they_grow() -> None:
             yield from (Finished(is_truncated=False, is_stopped=False, answer=answer) for answer in (1, 0))
 
     predictor = predictor_with(Together())
-    texts = [p.text for p in predictor.run(make_scene(4).image, CATEGORY, regions=[LEFT_HALF, RIGHT_HALF])]
+    texts = [p.text for p in predictor.run(make_scene(4).image, HALVES)]
     assert list(dict.fromkeys(texts)) == ["", "1. \n2. ", "1. \n2. a", "1. car\n2. a", "1. car\n2. a tree"]
 
 
@@ -270,7 +272,7 @@ def test_two_regions_give_two_answers_in_their_order(predictor: Predictor, scene
 
 def test_answers_about_several_regions_are_numbered_from_the_start() -> None:
     predictor = predictor_with(FakeEngine("car", "tree"))
-    texts = [p.text for p in predictor.run(make_scene(4).image, CATEGORY, regions=[LEFT_HALF, RIGHT_HALF])]
+    texts = [p.text for p in predictor.run(make_scene(4).image, HALVES)]
     assert list(dict.fromkeys(texts)) == ["", "1. ", "1. car", "1. car\n2. ", "1. car\n2. tree"]
 
 
@@ -347,7 +349,7 @@ def test_a_crop_is_cut_out_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) 
     cut: list[Box] = []
     crop = InputImage.crop
     monkeypatch.setattr(InputImage, "crop", lambda image, xyxy: (cut.append(xyxy), crop(image, xyxy))[1])
-    for prediction in predictor_with(engine).run(make_scene(4).image, "<OCR>+<CROP>", regions=[LEFT_HALF, RIGHT_HALF]):
+    for prediction in predictor_with(engine).run(make_scene(4).image, replace(HALVES, task="<OCR>+<CROP>")):
         if prediction.raw_text == "left":
             assert cut == [(0, 0, 256, 512)]
     assert len(cut) == 2
@@ -367,21 +369,13 @@ class Asked(Exception):
     """Carries the ids that were put to the model; nothing needs to be answered."""
 
 
-@contextmanager
-def only_asking(engine: Engine) -> Iterator[None]:
-    def tell(_module: object, inputs: tuple[torch.Tensor, ...]) -> None:
-        raise Asked(inputs[0].tolist())
+def ids_put(engine: Engine, image: InputImage, question: Question) -> list[int]:
+    def tell(_model: PreparedModel, ids: Sequence[int]) -> None:
+        raise Asked(list(ids))
 
-    hook = engine.loaded.model.get_input_embeddings().register_forward_pre_hook(tell)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def ids_put(engine: Engine, image: InputImage, task: Task, **inputs: Any) -> list[int]:
-    with only_asking(engine), pytest.raises(Asked) as asked:
-        predictor_with(engine).predict(image, task.id, **inputs)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Asked) as asked:
+        patch.setattr(PreparedModel, "embed_prompt", tell)
+        predictor_with(engine).predict(image, question)
     ids: list[int] = asked.value.args[0]
     return ids
 
@@ -403,7 +397,7 @@ def assert_prompts_are_the_processors(engine: Engine, image: InputImage, process
     }
     for task in map(get_task, sorted(TASK_TOKENS)):
         expected = processor(text=task.id + spelled[task.input_kind], images=image.pixels)["input_ids"][0]
-        ids = ids_put(engine, image, task, **inputs[task.input_kind])
+        ids = ids_put(engine, image, Question(task.id, **inputs[task.input_kind]))
         assert ids == [id_ for id_ in expected if id_ != processor.image_token_id], task.id
 
 
@@ -412,13 +406,11 @@ def test_the_prompts_of_all_tasks_are_the_processors(engine: Engine, image: Inpu
 
 
 @pytest.mark.skeleton
-def test_the_prompts_of_all_tasks_are_the_processors_with_the_published_vocabulary(
-    skeleton: Path, engine: Engine, image: InputImage
+def test_the_prompts_of_all_tasks_are_the_processors_with_the_published_ids(
+    skeleton: Path, skeleton_engine: Engine, image: InputImage
 ) -> None:
     processor = Florence2Processor.from_pretrained(skeleton, backend="pil")
-    published = replace(engine.loaded, tokenizer=processor.tokenizer)
-    with_its_words = Engine(published, image_cache_bytes=1_000_000, prompt_cache_bytes=0)
-    assert_prompts_are_the_processors(with_its_words, image, processor)
+    assert_prompts_are_the_processors(skeleton_engine, image, processor)
 
 
 # --- What a user may type
@@ -436,10 +428,10 @@ def test_the_prompts_of_all_tasks_are_the_processors_with_the_published_vocabula
 )
 @pytest.mark.parametrize("task_id", [GROUNDING, CLASSES, EXPRESSIONS])
 def test_a_hostile_phrase_is_put_as_text_and_told(
-    engine: Engine, image: InputImage, task_id: str, phrase: str, is_told: bool
+    engine: Engine, processor: Any, image: InputImage, task_id: str, phrase: str, is_told: bool
 ) -> None:
-    special_ids = set(engine.loaded.tokenizer.added_tokens_decoder)
-    ids = ids_put(engine, image, get_task(task_id), phrase=phrase)
+    special_ids = set(processor.tokenizer.added_tokens_decoder)
+    ids = ids_put(engine, image, Question(task_id, phrase))
     assert [id_ for id_ in ids if id_ in special_ids] == [0, 2]
     prediction = predictor_with(engine).predict(image, task_id, phrase=phrase, max_new_tokens=10)
     told = "Names in angle brackets are tokens of the model; yours were put to it as plain text."
@@ -449,7 +441,7 @@ def test_a_hostile_phrase_is_put_as_text_and_told(
 @pytest.mark.parametrize("separator", [pytest.param(" ", id="words"), pytest.param("", id="one long word")])
 def test_a_phrase_of_2000_words_is_shortened_and_told(engine: Engine, image: InputImage, separator: str) -> None:
     phrase = separator.join(["balloon"] * 2000)
-    ids = ids_put(engine, image, get_task(GROUNDING), phrase=phrase)
+    ids = ids_put(engine, image, Question(GROUNDING, phrase))
     assert engine.max_prompt_tokens * 0.8 < len(ids) - 2 <= engine.max_prompt_tokens
     prediction = predictor_with(engine).predict(image, GROUNDING, phrase=phrase, max_new_tokens=5)
     assert "The text was longer than the model can take; only its beginning was used." in prediction.notices
@@ -457,7 +449,7 @@ def test_a_phrase_of_2000_words_is_shortened_and_told(engine: Engine, image: Inp
 
 def test_phrases_that_grounding_ignores_are_left_out_and_told() -> None:
     engine = FakeEngine(f"It{BOX}a car{BOX}the image{BOX}", banned=["it", "the image"])
-    predictions = list(predictor_with(engine).run(make_scene(4).image, GROUNDING, phrase="It is a car"))
+    predictions = list(predictor_with(engine).run(make_scene(4).image, Question(GROUNDING, "It is a car")))
     assert {region.label for prediction in predictions for region in prediction.regions} == {"a car"}
     assert predictions[-1].notices == (
         "Florence-2 does not ground “It”, “the image”: such words name nothing in particular. Name the thing itself.",
@@ -499,7 +491,7 @@ def test_an_answer_longer_than_the_model_can_write_is_not_blamed_on_the_limit() 
 def test_stop_ends_with_what_was_there(predictor: Predictor, image: InputImage) -> None:
     stop = threading.Event()
     predictions = []
-    for prediction in predictor.run(image, OD, stop=stop):
+    for prediction in predictor.run(image, Question(OD), stop=stop):
         predictions.append(prediction)
         if prediction.regions:
             stop.set()
@@ -512,7 +504,7 @@ def test_stop_ends_with_what_was_there(predictor: Predictor, image: InputImage) 
 def test_stop_asks_no_further_prompt() -> None:
     stop = threading.Event()
     engine = FakeEngine("car", "tree")
-    run = predictor_with(engine).run(make_scene(4).image, CATEGORY, regions=[LEFT_HALF, RIGHT_HALF], stop=stop)
+    run = predictor_with(engine).run(make_scene(4).image, HALVES, stop=stop)
     for prediction in run:
         if prediction.text == "1. car":
             stop.set()
@@ -522,18 +514,17 @@ def test_stop_asks_no_further_prompt() -> None:
 
 
 def test_stop_while_waiting_for_the_checkpoint_ends_at_once(image: InputImage) -> None:
-    predictions = list(predictor_with(None, WaitCancelled()).run(image, OD))
+    predictions = list(Predictor(NeverReady(FakeEngine())).run(image, Question(OD)))
     assert [(p.stage, p.is_final) for p in predictions] == [(RunStage.WAITING, False), (RunStage.STOPPED, True)]
 
 
 def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
-    predictor: Predictor, image: InputImage
+    predictor: Predictor, image: InputImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = Predictor(predictor.pool, run_seconds=0.3)
-    with predictor.pool.acquire() as engine:
-        slow = engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(0.06))
+    hasty, step = Predictor(predictor.engines, run_seconds=0.3), Decoder.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "step", lambda *arguments: (time.sleep(0.06), step(*arguments))[1])
         final = hasty.predict(image, OD)
-        slow.remove()
     assert final.stage is RunStage.STOPPED
     assert final.raw_text
     (*_, said) = final.notices
@@ -542,7 +533,7 @@ def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
 
 
 def test_closing_the_stream_frees_the_model(predictor: Predictor, image: InputImage, caption: str) -> None:
-    run = predictor.run(image, CAPTION)
+    run = predictor.run(image, Question(CAPTION))
     assert any(prediction.text for prediction in run)
     run.close()
     assert predictor.predict(image, CAPTION).text == caption
@@ -554,7 +545,7 @@ def test_closing_the_stream_frees_the_model(predictor: Predictor, image: InputIm
     [pytest.param(EngineFailed("The machine ran out of memory."), id="told"), pytest.param(KeyError("bug"), id="bug")],
 )
 def test_a_failure_is_an_exception_and_no_prediction_is_final(image: InputImage, broken: Exception) -> None:
-    run = predictor_with(FakeEngine("car", broken=broken)).run(image, OD)
+    run = predictor_with(FakeEngine("car", broken=broken)).run(image, Question(OD))
     seen = [next(run) for _ in range(3)]
     with pytest.raises(type(broken)):
         next(run)
@@ -564,11 +555,11 @@ def test_a_failure_is_an_exception_and_no_prediction_is_final(image: InputImage,
 
 def test_a_bad_question_is_refused_before_anything_runs(predictor: Predictor, image: InputImage) -> None:
     with pytest.raises(InputRejected, match="Mark a region"):
-        predictor.run(image, CATEGORY)
+        predictor.run(image, Question(CATEGORY))
     with pytest.raises(InputRejected, match="Type the names of the things to find"):
-        predictor.run(image, CLASSES, phrase=" ,")
+        predictor.run(image, Question(CLASSES, " ,"))
     with pytest.raises(ImageRejected):
-        predictor.run(b"no picture", OD)
+        predictor.run(b"no picture", Question(OD))
 
 
 # --- The true size

@@ -1,5 +1,6 @@
-"""The door: every missing or odd input has its sentence and its field."""
+"""A question: its wire form, and the check, in which every missing or odd input has its sentence and its field."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from playground.errors import InputRejected, UnknownTask
 from playground.events import Decoding
 from playground.pictures.reader import InputImage, read_image
-from playground.question import MAX_INPUTS, Request, read_request
+from playground.question import MAX_INPUTS, CheckedQuestion, Question, asked_names, check_question
 
 CLASSES, SENTENCE = "<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>"
 EXPRESSIONS, REGION, CUSTOM = "<REFERRING_EXPRESSION_SEGMENTATION>", "<REGION_TO_CATEGORY>", "<CUSTOM>"
@@ -20,9 +21,13 @@ def picture() -> InputImage:
     return read_image(Image.new("RGB", (100, 80)))
 
 
+def check(picture: InputImage, task: str, **inputs: Any) -> CheckedQuestion:
+    return check_question(Question(task, **inputs), picture.resolution_wh)
+
+
 def refusal(picture: InputImage, task: str, **inputs: Any) -> InputRejected:
     with pytest.raises(InputRejected) as caught:
-        read_request(picture, task, **inputs)
+        check(picture, task, **inputs)
     return caught.value
 
 
@@ -63,7 +68,7 @@ def test_commas_alone_are_no_phrase(picture: InputImage, task: str) -> None:
 def test_a_phrase_is_read_as_its_task_wants_it(
     picture: InputImage, task: str, phrase: str, phrases: tuple[str, ...]
 ) -> None:
-    assert read_request(picture, task, phrase=phrase).phrases == phrases
+    assert check(picture, task, phrase=phrase).phrases == phrases
 
 
 @pytest.mark.parametrize(
@@ -80,14 +85,14 @@ def test_a_phrase_is_read_as_its_task_wants_it(
 def test_names_of_tokens_in_a_phrase_are_broken_and_remembered(
     picture: InputImage, task: str, phrase: str, put: str, is_neutralized: bool
 ) -> None:
-    request = read_request(picture, task, phrase=phrase)
+    request = check(picture, task, phrase=phrase)
     assert (request.phrases, request.is_neutralized) == ((put,), is_neutralized)
 
 
 def test_the_sign_that_joins_classes_is_a_token_in_a_sentence(picture: InputImage) -> None:
-    sentence = read_request(picture, SENTENCE, phrase="a cat<and>a dog")
+    sentence = check(picture, SENTENCE, phrase="a cat<and>a dog")
     assert (sentence.phrases, sentence.is_neutralized) == (("a cat< and>a dog",), True)
-    assert not read_request(picture, CLASSES, phrase="cat<and>dog").is_neutralized
+    assert not check(picture, CLASSES, phrase="cat<and>dog").is_neutralized
 
 
 @pytest.mark.parametrize(
@@ -115,11 +120,11 @@ def test_a_phrase_must_be_text(picture: InputImage) -> None:
 
 
 def test_half_a_letter_is_replaced(picture: InputImage) -> None:
-    assert read_request(picture, SENTENCE, phrase="a \ud800 car").phrases == ("a ? car",)
+    assert check(picture, SENTENCE, phrase="a \ud800 car").phrases == ("a ? car",)
 
 
 def test_too_many_expressions_are_refused(picture: InputImage) -> None:
-    assert len(read_request(picture, EXPRESSIONS, phrase="car," * MAX_INPUTS).phrases) == 24
+    assert len(check(picture, EXPRESSIONS, phrase="car," * MAX_INPUTS).phrases) == 24
     error = refusal(picture, EXPRESSIONS, phrase="car," * 25)
     assert str(error) == "That is 25 phrases; at most 24 are answered in one run. Ask for fewer at once."
     assert error.field == "phrase"
@@ -170,24 +175,24 @@ def test_a_region_that_is_none_is_refused_with_its_number(picture: InputImage, r
 def test_a_region_is_ordered_and_inside_the_picture(
     picture: InputImage, region: list[float], xyxy: tuple[float, ...]
 ) -> None:
-    assert read_request(picture, REGION, regions=[region]).regions == (xyxy,)
+    assert check(picture, REGION, regions=[region]).regions == (xyxy,)
 
 
 def test_regions_may_be_an_array(picture: InputImage) -> None:
     boxes = np.array([[10, 5, 90, 70], [1, 2, 3, 4]], dtype=np.float32)
-    assert read_request(picture, REGION, regions=boxes).regions == ((10, 5, 90, 70), (1, 2, 3, 4))
+    assert check(picture, REGION, regions=boxes).regions == ((10, 5, 90, 70), (1, 2, 3, 4))
 
 
 def test_too_many_regions_are_refused(picture: InputImage) -> None:
     region = [1, 2, 30, 40]
-    assert len(read_request(picture, REGION, regions=[region] * MAX_INPUTS).regions) == 24
+    assert len(check(picture, REGION, regions=[region] * MAX_INPUTS).regions) == 24
     error = refusal(picture, REGION, regions=[region] * 25)
     assert str(error) == "That is 25 regions; at most 24 are answered in one run. Remove some."
     assert error.field == "regions"
 
 
 def test_regions_are_ignored_where_the_task_has_none(picture: InputImage) -> None:
-    assert read_request(picture, "<OD>", regions=[[1, 1, 1, 1]]).regions == ()
+    assert check(picture, "<OD>", regions=[[1, 1, 1, 1]]).regions == ()
 
 
 # --- The rest
@@ -200,31 +205,74 @@ def test_an_unknown_way_to_decode_is_refused(picture: InputImage, decoding: Any)
     assert error.field == "decoding"
 
 
-@pytest.mark.parametrize("limit", [0, -5, 0.5, float("nan"), "x", "12", None, True])
+@pytest.mark.parametrize("limit", [0, -5, 0.5, float("nan"), "x", "12", True])
 def test_a_limit_of_tokens_that_is_none_is_refused(picture: InputImage, limit: Any) -> None:
     error = refusal(picture, "<OD>", max_new_tokens=limit)
-    assert str(error) == f"The limit of new tokens must be a number from 1 to 1024, but got {limit!r}."
+    assert str(error).startswith(f"The limit of new tokens must be a number of at least 1, but got {limit!r}. Leave")
     assert error.field == "decoding"
 
 
-@pytest.mark.parametrize(("limit", "read"), [(1, 1), (7.9, 7), (1024, 1024), (5000, 1024), (float("inf"), 1024)])
-def test_a_limit_of_tokens_is_at_most_what_the_model_can_write(picture: InputImage, limit: float, read: int) -> None:
-    assert read_request(picture, "<OD>", max_new_tokens=limit).decoding == Decoding(1, read)
+@pytest.mark.parametrize(("limit", "read"), [(1, 1), (7.9, 7), (5000, 5000), (float("inf"), None), (None, None)])
+def test_without_a_limit_of_tokens_the_checkpoint_decides(picture: InputImage, limit: Any, read: int | None) -> None:
+    assert check(picture, "<OD>", max_new_tokens=limit).decoding == Decoding(1, read)
 
 
 def test_careful_decoding_is_three_beams(picture: InputImage) -> None:
-    assert read_request(picture, "<OD>", decoding="careful").decoding == Decoding(3, 1024)
+    assert check(picture, "<OD>", decoding="careful").decoding == Decoding(3)
 
 
 @pytest.mark.parametrize("task", ["<NOPE>", "", None, 5, ["<OD>"]])
 def test_an_unknown_task_is_refused_with_those_there_are(picture: InputImage, task: Any) -> None:
     with pytest.raises(UnknownTask, match=r"is not a task of this playground\. Tasks: <OD>, .*, <CUSTOM>\.$"):
-        read_request(picture, task)
+        check(picture, task)
 
 
-def test_a_request_is_a_frozen_value_with_all_that_was_asked(picture: InputImage) -> None:
-    request = read_request(picture, "<OD>", checkpoint="florence-2-base")
-    assert isinstance(request, Request)
-    assert (request.image, request.task.id, request.checkpoint) == (picture, "<OD>", "florence-2-base")
+# --- The value
+
+
+def test_a_question_is_a_frozen_value_of_tuples() -> None:
+    question = Question(REGION, regions=[[1, 2, 3, 4]])  # type: ignore[arg-type]
+    assert question == Question(REGION, regions=((1, 2, 3, 4),))
+    assert len({question, Question(REGION, regions=np.array([[1, 2, 3, 4]]))}) == 1  # type: ignore[arg-type]
     with pytest.raises(AttributeError):
-        request.checkpoint = "other"  # type: ignore[misc]
+        question.task = "<OD>"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param(Question("<OD>"), id="a task alone"),
+        pytest.param(Question(CLASSES, "t-shirt, café", (), "florence-2-large", "careful", 64), id="all that is text"),
+        pytest.param(Question(REGION, regions=((1.5, 2.0, 30.0, 40.25), (0.0, 0.0, 9.0, 9.0))), id="regions"),
+    ],
+)
+def test_a_question_comes_back_from_json_as_it_was(question: Question) -> None:
+    assert Question.from_dict(json.loads(json.dumps(question.to_dict(), allow_nan=False))) == question
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        pytest.param({}, "task: field required", id="no task"),
+        pytest.param([], "input should be a JSON object, but got list", id="a list"),
+        pytest.param({"task": 5}, "task: input should be a valid string, but got 5", id="a number"),
+        pytest.param({"task": "<OD>", "regions": [[1, 2]]}, r"regions\[0\]\[2\]: field required", id="half a box"),
+        pytest.param({"task": "<OD>", "max_new_tokens": "9"}, "max_new_tokens: input should be a valid", id="text"),
+    ],
+)
+def test_what_is_no_question_is_refused_with_the_reason(sent: Any, reason: str) -> None:
+    with pytest.raises(InputRejected, match=rf"^This is not a question of the playground: {reason}.* Send at least"):
+        Question.from_dict(sent)
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        pytest.param(Question(CLASSES, "dog, cat,\ndog<and>car"), ("dog", "cat", "car"), id="classes, each once"),
+        pytest.param(Question(EXPRESSIONS, "the red car, a tree"), ("the red car", "a tree"), id="expressions"),
+        pytest.param(Question(SENTENCE, "A dog, a cat."), (), id="a sentence"),
+        pytest.param(Question("<OD>", "dog"), (), id="a task that names nothing"),
+    ],
+)
+def test_names_are_those_that_were_asked_for_in_their_order(question: Question, names: tuple[str, ...]) -> None:
+    assert asked_names(question) == names

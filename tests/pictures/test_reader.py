@@ -15,7 +15,9 @@ from PIL import ExifTags, GifImagePlugin, Image, ImageCms, ImageFile, PngImagePl
 
 from playground.errors import ImageRejected
 from playground.pictures import reader
-from playground.pictures.reader import InputImage, Limits, accepted_extensions, accepted_sentence, is_inside, read_image
+from playground.pictures.kinds import accepted_extensions, accepted_sentence
+from playground.pictures.limits import Limits
+from playground.pictures.reader import InputImage, is_inside, read_image
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -56,9 +58,9 @@ def rejection(source: object, limits: Limits = reader.DEFAULT_LIMITS) -> str:
 @pytest.fixture
 def without_pillow_heif(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    reader._heic_is_readable.cache_clear()
+    kinds._heic_is_readable.cache_clear()
     yield
-    reader._heic_is_readable.cache_clear()
+    kinds._heic_is_readable.cache_clear()
 
 
 # What is read
