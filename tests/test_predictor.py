@@ -373,9 +373,10 @@ def ids_put(engine: Engine, image: InputImage, question: Question) -> list[int]:
     def tell(_model: PreparedModel, ids: Sequence[int]) -> None:
         raise Asked(list(ids))
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Asked) as asked:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PreparedModel, "embed_prompt", tell)
-        predictor_with(engine).predict(image, question)
+        with pytest.raises(Asked) as asked:
+            predictor_with(engine).predict(image, question)
     ids: list[int] = asked.value.args[0]
     return ids
 
