@@ -20,7 +20,7 @@ def running(predictor: Predictor, settings: Settings, cache: Path) -> Iterator[s
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("GRADIO_TEMP_DIR", str(cache))  # where Gradio keeps uploads
-        from playground.ui.layout import build_app, launch_options
+        from playground.ui.pages import build_app, launch_options
 
         app = build_app(predictor, settings)
         _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))

@@ -4,15 +4,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from playground import drawing
+import gradio as gr
+from gradio.events import api as add_endpoint
+
+from playground.drawing.annotate import draw
+from playground.drawing.styles import Look, default_styles
 from playground.errors import ImageRejected
+from playground.export import FORMATS
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
-from playground.tasks import TASKS
+from playground.tasks import DEFAULT_TASK, TASKS
+from playground.ui.picture import Picture
 from playground.ui.server.files import save_export, save_jpeg
-from playground.ui.streams import errors_for_the_user, paced, stream_of
+from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.streams import errors_for_the_user, paced, runner_of
 
 
 def _no_tool(handler: Any) -> Any:
@@ -26,7 +33,7 @@ class Api:
 
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
-        self._stream = stream_of(predictor, settings)
+        self._runner = runner_of(predictor, settings)
 
     @_no_tool
     def run(
@@ -38,6 +45,7 @@ class Api:
         checkpoint: str = "",
         decoding: str = "greedy",
         max_new_tokens: float | None = None,
+        question: dict[str, Any] | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """Ask Florence-2 about a picture. Streams predictions; the last one is final and comes with the drawn picture.
 
@@ -49,14 +57,17 @@ class Api:
             checkpoint: A name of the catalog; empty for the one the playground runs.
             decoding: "greedy" or "careful" (three beams).
             max_new_tokens: Limit of the answer's length; without one it is what the checkpoint can write.
+            question: All of the above but the picture as one object, as a prediction carries it; it takes their place.
         """
         with errors_for_the_user():
             picture = self._predictor.read_image(_given(image))
             given: Any = regions or ()
-            question = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
-            for prediction in paced(self._stream(picture, question)):
-                look = drawing.Look(styles=drawing.default_styles(prediction))
-                drawn = drawing.draw(picture.pixels, prediction, look) if prediction.is_final else None
+            asked = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
+            if question is not None:
+                asked = Question.from_dict(question)
+            for prediction in paced(self._runner.run(picture, asked)):
+                look = Look(styles=default_styles(prediction))
+                drawn = draw(picture.pixels, prediction, look) if prediction.is_final else None
                 yield prediction.to_dict(), save_jpeg(drawn, "annotated") if drawn else None
 
     @_no_tool
@@ -84,7 +95,7 @@ class Api:
         """
         with errors_for_the_user():
             read = Prediction.from_dict(prediction)
-            look = drawing.Look(styles=drawing.default_styles(read))
+            look = Look(styles=default_styles(read))
             picture = self._predictor.read_image(_given(image))
             return save_export(picture, read, look, name="picture", format_id=format)
 
@@ -115,3 +126,50 @@ def _given(image: str | bytes | None) -> str | bytes:
     if image is None:
         raise ImageRejected("There is no picture. Upload one, then send what the upload returned.")
     return image
+
+
+class _Regions(gr.JSON):
+    """Boxes as JSON. The schema of `gr.JSON` is not valid JSON Schema, so that MCP refuses every call."""
+
+    def get_block_name(self) -> str:
+        return "json"
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+
+
+def add_api(predictor: Predictor, settings: Settings) -> None:
+    """Add the public endpoints to the app that is being built.
+
+    The components of those that take a picture are never shown: they give the endpoints their schema.
+    """
+    api = Api(predictor, settings)
+    add_endpoint(api.tasks, api_name="tasks", queue=False)
+    if settings.mcp:
+        add_endpoint(api.list_tasks, api_name="list_tasks", queue=False)
+    with gr.Column(visible=False):
+        image = Picture(label="image")
+        task = gr.Textbox(label="task", value=DEFAULT_TASK.id)
+        phrase = gr.Textbox(label="phrase", value="")
+        regions = _Regions(label="regions", value=[])
+        checkpoint = gr.Textbox(label="checkpoint", value="")
+        decoding = gr.Textbox(label="decoding", value="greedy")
+        max_new_tokens = gr.Number(label="max_new_tokens", value=None)
+        question = gr.JSON(label="question", value=None)
+        prediction = gr.JSON(label="prediction")
+        annotated = gr.Image(label="annotated", format="jpeg")
+        format_ = gr.Textbox(label="format", value=FORMATS[0].id)
+        file = gr.File(label="file")
+        answer = gr.Textbox(label="answer")
+        ask = gr.Button()
+        ask.click(
+            api.run,
+            [image, task, phrase, regions, checkpoint, decoding, max_new_tokens, question],
+            [prediction, annotated],
+            api_name="run",
+            **MODEL_QUEUE,
+        )
+        ask.click(api.export, [image, prediction, format_], file, api_name="export")
+        if settings.mcp:
+            asked = [image, task, phrase, regions]
+            ask.click(api.ask_florence2, asked, answer, api_name="ask_florence2", **MODEL_QUEUE)

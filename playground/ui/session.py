@@ -1,4 +1,4 @@
-"""What the server remembers of one tab: its picture, its last answer, and the run that can be stopped.
+"""What the server remembers of one tab: a workspace of pictures and answers, and the runs that can be stopped.
 
 Knows no component and no handler.
 """
@@ -6,19 +6,21 @@ Knows no component and no handler.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from playground import drawing
+from playground.drawing.styles import Look
 from playground.regions import Region
 from playground.results import Prediction
 from playground.scenes.examples import Example
-from playground.ui.components import RegionTableData
+
+_MAX_ITEMS = 16  # of a tab: a prediction can have 200 KB
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """What the server remembers of one tab: paths in Gradio's cache and the last answer, never pixels.
+class Item:
+    """A picture and the last answer about it: paths in Gradio's cache, never pixels.
 
     `seed` is that of a drawn scene, and `truth` what was right to answer about it, where that is known.
     """
@@ -32,14 +34,38 @@ class Session:
 
     @property
     def name(self) -> str:
+        """The name of the file without its extension, for the files that are made of it."""
         return Path(self.path).stem or "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The pictures of a tab, the newest last. The page shows `item`."""
+
+    items: tuple[Item, ...] = ()
+
+    @property
+    def item(self) -> Item:
+        """The picture that is worked on; one without a path where there is none yet."""
+        return self.items[-1] if self.items else Item()
+
+    def with_new(self, item: Item) -> "Workspace":
+        """Return a workspace that goes on to another picture; the oldest ones are let go."""
+        return Workspace((*self.items, item)[-_MAX_ITEMS:])
+
+    def with_answer(self, path: str, prediction: Prediction, truth: Example | None) -> "Workspace":
+        """Return a workspace in which the picture at this path has an answer; another one is not touched."""
+        answered = (
+            replace(item, prediction=prediction, truth=truth) if item.path == path else item for item in self.items
+        )
+        return Workspace(tuple(answered))
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What the user wants to see of an answer."""
 
-    look: drawing.Look
+    look: Look
     min_score: float
     labels: frozenset[str]
     hidden: frozenset[int]
@@ -53,12 +79,11 @@ class View:
         return region.label in self.labels and (region.score is None or region.score >= self.min_score)
 
 
-def read_view(
-    styles: list[str], has_labels: bool, opacity: float, min_score: float, labels: list[str], table: RegionTableData
-) -> View:
-    """Read the controls under the picture."""
-    look = drawing.Look(styles=tuple(styles), labels=has_labels, opacity=opacity)
-    return View(look, min_score, frozenset(labels), frozenset(table.hidden or ()))
+class RunKey(NamedTuple):
+    """Which run of which tab: a page may have several at the same time."""
+
+    session: str
+    run: str
 
 
 class Ending(threading.Event):
@@ -67,49 +92,55 @@ class Ending(threading.Event):
     is_abandoned = False
 
 
-class Stops:
-    """One event for each session's run, from the moment it is asked for: it can be stopped in the queue already."""
+class Runs:
+    """One event for each run, from the moment it is asked for: it can be stopped in the queue already."""
 
     def __init__(self) -> None:
-        self._events: dict[str, Ending] = {}
+        self._endings: dict[RunKey, Ending] = {}
         self._lock = threading.Lock()
 
-    def expect(self, session_hash: str) -> None:
-        """A run is about to be queued; one that is still going for this session is abandoned."""
-        self.abandon(session_hash)
+    def expect(self, key: RunKey) -> None:
+        """A run is about to be queued; one of this key that is still going is abandoned."""
+        self.abandon(key)
         with self._lock:
-            self._events[session_hash] = Ending()
+            self._endings[key] = Ending()
 
-    def stop(self, session_hash: str) -> None:
-        """Stop the run of this session, if there is one."""
-        with self._lock:
-            event = self._events.get(session_hash)
-        if event is not None:
-            event.set()
+    def stop(self, key: RunKey) -> None:
+        """Stop this run, if there is one."""
+        if ending := self._find(key):
+            ending.set()
 
-    def is_stopped(self, session_hash: str) -> bool:
-        """Whether the run of this session, expected or begun, was told to end."""
+    def stop_session(self, session: str) -> None:
+        """Stop all runs of a tab."""
         with self._lock:
-            event = self._events.get(session_hash)
-        return event is not None and event.is_set()
+            endings = [ending for key, ending in self._endings.items() if key.session == session]
+        for ending in endings:
+            ending.set()
 
-    def abandon(self, session_hash: str) -> None:
-        """Stop the run of this session, in the queue too, and let it show nothing more."""
-        with self._lock:
-            event = self._events.get(session_hash)
-        if event is not None:
-            event.is_abandoned = True
-            event.set()
+    def is_stopped(self, key: RunKey) -> bool:
+        """Whether this run, expected or begun, was told to end."""
+        ending = self._find(key)
+        return ending is not None and ending.is_set()
+
+    def abandon(self, key: RunKey) -> None:
+        """Stop this run, in the queue too, and let it show nothing more."""
+        if ending := self._find(key):
+            ending.is_abandoned = True
+            ending.set()
 
     @contextmanager
-    def run(self, session_hash: str) -> Iterator[Ending]:
-        """Hold the event of the expected run; forget it at the end."""
+    def run(self, key: RunKey) -> Iterator[Ending]:
+        """Hold the event of an expected run; forget it at the end."""
         with self._lock:
-            event = self._events.setdefault(session_hash, Ending())
+            ending = self._endings.setdefault(key, Ending())
         try:
-            yield event
+            yield ending
         finally:
-            event.set()
+            ending.set()
             with self._lock:
-                if self._events.get(session_hash) is event:
-                    del self._events[session_hash]
+                if self._endings.get(key) is ending:
+                    del self._endings[key]
+
+    def _find(self, key: RunKey) -> Ending | None:
+        with self._lock:
+            return self._endings.get(key)

@@ -1,4 +1,4 @@
-"""How predictions reach the page and the API: at what pace, from which process, and with which words when they fail.
+"""How predictions reach the page and the API: at what pace, from which process, and in which words when they fail.
 
 Errors become `gr.Error` here and only here.
 """
@@ -10,30 +10,34 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
-from playground.errors import EngineFailed, PlaygroundError
-from playground.events import RunStage
+from playground.errors import PlaygroundError
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
+from playground.ui.server.zero_gpu import ZeroGpuRunner
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 
 _logger = logging.getLogger(__name__)
 
-Stream = Callable[..., Iterator[Prediction]]  # called as `Predictor.run` is
+
+class Runner(Protocol):
+    """What puts a question about a picture, as `Predictor` does."""
+
+    def run(self, image: Any, question: Question, *, stop: threading.Event | None = None) -> Iterator[Prediction]:
+        """Yield ever more complete predictions, the last of which is final."""
 
 
-def stream_of(predictor: Predictor, settings: Settings) -> Stream:
+def runner_of(predictor: Predictor, settings: Settings) -> Runner:
     """Return what runs a question: the predictor itself, or its twin in ZeroGPU's forked process."""
-    return _on_zero_gpu(predictor) if settings.on_zero_gpu else predictor.run
+    return ZeroGpuRunner(predictor) if settings.on_zero_gpu else predictor
 
 
 @contextmanager
@@ -71,38 +75,3 @@ def paced(predictions: Iterator[Prediction]) -> Iterator[Prediction]:
                 yield prediction
     finally:
         predictions.close()  # type: ignore[attr-defined]  # a generator: the run ends with its reader
-
-
-_zero_gpu_predictor: Predictor | None = None
-
-
-def _answer_on_zero_gpu(image: Any, question: Question) -> Iterator[Prediction | EngineFailed]:
-    """What runs in ZeroGPU's forked process: arguments and values are pickled, so there is no stop event.
-
-    An error of ours is a value: of an exception, ZeroGPU passes on the class's name and not the sentence.
-    """
-    assert _zero_gpu_predictor is not None
-    try:
-        yield from _zero_gpu_predictor.run(image, question)
-    except PlaygroundError as error:
-        yield EngineFailed(str(error))
-
-
-def _on_zero_gpu(predictor: Predictor) -> Stream:
-    """Let the runs of a predictor take a GPU of Hugging Face's ZeroGPU. There, Stop works between two values."""
-    import spaces
-
-    global _zero_gpu_predictor  # noqa: PLW0603  # the decorated function must be found by name in the fork
-    _zero_gpu_predictor = predictor
-    on_gpu = spaces.GPU(_answer_on_zero_gpu)
-
-    def stream(image: Any, question: Question, *, stop: threading.Event | None = None) -> Iterator[Prediction]:
-        for prediction in on_gpu(image, question):
-            if isinstance(prediction, PlaygroundError):
-                raise prediction
-            if stop is not None and stop.is_set():
-                yield replace(prediction, stage=RunStage.STOPPED, is_final=True)
-                return
-            yield prediction
-
-    return stream

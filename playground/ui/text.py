@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from playground.engines import State, Status
 from playground.events import RunStage
+from playground.export import FORMATS
 from playground.grammar import summarize, tokenize
 from playground.question import DECODINGS
 from playground.results import Prediction, Timings
@@ -50,6 +51,11 @@ def line(text: str, tone: str = "plain") -> Line:
 def decoding_choices() -> list[tuple[str, str]]:
     """Titles and names of the ways to decode."""
     return [(DECODING_TITLES[name], name) for name in DECODINGS]
+
+
+def cannot_carry(format_id: str) -> str:
+    """What a kind of file cannot hold."""
+    return next(row.cannot_carry for row in FORMATS if row.id == format_id)
 
 
 def phrase_label(task: Task) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from playground.inference.memory import return_memory
 
 
-def upkeep(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def cleanup(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Return the life of a served app: files older than `keep_seconds` are deleted, and all at its end."""
 
     async def go_round(app: Any) -> None:

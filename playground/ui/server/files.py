@@ -7,7 +7,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from playground import drawing
-from playground.export import Export, export
+from playground.export import Annotated, export, file_name
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
 
@@ -23,10 +23,11 @@ def save_jpeg(picture: Image.Image, name: str) -> str:
 
 def save_export(image: InputImage, prediction: Prediction, look: drawing.Look, *, name: str, format_id: str) -> str:
     """Write a prediction in one of the export formats; returns its path. Raises ExportRejected."""
-    file_name, content = export(Export(image, prediction, look, name), format_id)
-    return save_bytes(content, file_name)
+    content = BytesIO()
+    export([Annotated(name, prediction, image)], format_id, content, look)
+    return save_bytes(content.getvalue(), file_name(name, format_id))
 
 
-def save_bytes(content: bytes, file_name: str) -> str:
+def save_bytes(content: bytes, name: str) -> str:
     """Write a file under the hash of its content; returns its path."""
-    return str(processing_utils.save_bytes_to_cache(content, file_name, cache_dir=get_upload_folder()))
+    return str(processing_utils.save_bytes_to_cache(content, name, cache_dir=get_upload_folder()))

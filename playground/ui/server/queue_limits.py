@@ -9,10 +9,11 @@ import gradio as gr
 
 from playground.settings import Settings
 
-MODEL = "model"  # the queue that all share who run the model
+_MODEL = "model"
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": _MODEL, "concurrency_limit": 1}  # shared by all that run the model
 
 
-def limit_places(app: gr.Blocks, settings: Settings) -> None:
+def limit_queue(app: gr.Blocks, settings: Settings) -> None:
     """Let nobody hold more than the settings' number of places; who asks for one more is told that it is busy.
 
     A visitor is a tab of the page, and, where a proxy is trusted to name it, an address: calls of the API come with a
@@ -23,7 +24,7 @@ def limit_places(app: gr.Blocks, settings: Settings) -> None:
 
     async def enter_if_few(body: Any, request: Any, username: str | None) -> Any:
         function = app.fns.get(body.fn_index)
-        if function and function.concurrency_id == MODEL:
+        if function and function.concurrency_id == _MODEL:
             visitor = _visitor(body.session_hash, request, settings.forwarded_header)
             held = [_visitor(event.session_hash, event.request, settings.forwarded_header) for event in _events(queue)]
             # By each of the names on its own: a new session is easily had.
@@ -43,8 +44,8 @@ def _visitor(session: str | None, request: Any, header: str) -> set[str]:
 
 def _events(queue: Any) -> list[Any]:
     """Return the runs that wait and the ones that are answered."""
-    waiting = queue.event_queue_per_concurrency_id.get(MODEL)
-    active = [event for job in queue.active_jobs if job for event in job if event.concurrency_id == MODEL]
+    waiting = queue.event_queue_per_concurrency_id.get(_MODEL)
+    active = [event for job in queue.active_jobs if job for event in job if event.concurrency_id == _MODEL]
     return [*(waiting.queue if waiting else ()), *active]
 
 

@@ -1,0 +1,254 @@
+"""The page of one picture: components first, wiring last. What they do is `handlers`' business."""
+
+from typing import Any
+
+import gradio as gr
+
+from playground.engines import Engines
+from playground.export import FORMATS
+from playground.predictor import Predictor
+from playground.settings import Settings
+from playground.tasks import DEFAULT_TASK, TASKS
+from playground.ui import text
+from playground.ui.components import Lines, RegionTable, RegionTableData, Stage
+from playground.ui.one_picture.handlers import EXAMPLES, Handlers
+from playground.ui.picture import Picture
+from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.session import Workspace
+from playground.ui.wiring import Wiring
+
+_SECONDS_BETWEEN_POLLS = 0.5
+_SHORTEST, _END = 16, 32  # tokens; `poll` says what the checkpoint can write, as soon as it is loaded
+_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
+
+# What a handler writes that shows a new picture, an answer, or either in another way.
+_NEW_PICTURE = (
+    "picture", "problem", "stage", "answer", "table", "notes", "status", "workspace", "details",
+)  # fmt: skip
+_NEW_ANSWER = (
+    "stage", "answer", "table", "notes", "status", "workspace", "details", "looks", "style", "has_labels", "opacity",
+    "min_score", "labels", "raw", "timings",
+)  # fmt: skip
+
+Components = dict[str, Any]  # by the names that handlers know them by
+
+
+def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
+    """Put the page into an app that is being built."""
+    handlers = Handlers(predictor, settings)
+    components: Components = {"workspace": gr.State(Workspace()), "timer": gr.Timer(_SECONDS_BETWEEN_POLLS)}
+    gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
+    components["banner"] = Lines(elem_id="banner")
+    with gr.Row(elem_id="columns"):
+        with gr.Column(scale=4, min_width=300, elem_id="form"):
+            components |= _form(predictor.engines)
+        with gr.Column(scale=7, min_width=300, elem_id="result", elem_classes="workspace"):
+            components["status"] = Lines(elem_id="status")
+            components |= _result()
+    wiring = Wiring(components)
+    _wire_picture(wiring, components, handlers)
+    _wire_form(wiring, components, handlers, app)
+    _wire_run(wiring, components, handlers)
+    _wire_answer(wiring, components, handlers)
+    app.unload(handlers.leave)
+
+
+def _form(engines: Engines) -> Components:
+    return dict(
+        picture=Picture(
+            label="Picture",
+            elem_id="picture",
+            height=210,
+            buttons=[],
+            placeholder="Drop a picture here\nor click to choose one",
+        ),
+        problem=Lines(elem_id="problem"),
+        examples=gr.Dataset(
+            label="or try a drawn scene",
+            components=[gr.Image(visible=False)],
+            samples=[[str(path)] for path in EXAMPLES],
+            type="index",
+            samples_per_page=20,
+            elem_id="examples",
+        ),
+        **_scene(),
+        task=gr.Dropdown(
+            label="What do you want to know?",
+            choices=[(task.title, task.id) for task in TASKS],
+            value=DEFAULT_TASK.id,
+            interactive=True,
+            elem_id="task",
+        ),
+        phrase=gr.Textbox(label="Phrase", visible=False, max_lines=4, interactive=True, elem_id="phrase"),
+        draw=gr.Checkbox(label=text.DRAW_HINT, value=True, visible=False, interactive=True, elem_id="draw"),
+        **_buttons(),
+        **_advanced(engines),
+    )
+
+
+def _scene() -> Components:
+    with gr.Row(elem_id="scene"):
+        return {
+            "new_scene": gr.Button(text.NEW_SCENE, min_width=170, scale=5, elem_id="new-scene"),
+            "seed": gr.Number(
+                label="Seed", placeholder="type one", interactive=True, min_width=120, scale=4, elem_id="seed"
+            ),
+        }
+
+
+def _buttons() -> Components:
+    with gr.Row(elem_id="actions"):
+        return {
+            "run": gr.Button("Run", variant="primary", min_width=90, scale=3, elem_id="run"),
+            "stop": gr.Button("Stop", min_width=90, interactive=False, elem_id="stop"),
+        }
+
+
+def _advanced(engines: Engines) -> Components:
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        return {
+            "checkpoint": gr.Dropdown(
+                label="Checkpoint",
+                choices=[("Automatic", ""), *engines.names()],
+                value="",
+                interactive=True,
+                elem_id="checkpoint",
+            ),
+            "decoding": gr.Radio(
+                label="Decoding",
+                choices=text.decoding_choices(),
+                value="greedy",
+                interactive=True,
+                elem_id="decoding",
+            ),
+            "max_new_tokens": gr.Slider(
+                label="Longest answer, in tokens",
+                minimum=_SHORTEST,
+                maximum=_END,
+                value=_END,
+                step=16,
+                interactive=False,
+                elem_id="max-new-tokens",
+            ),
+            "longest": gr.State(_END),
+        }
+
+
+def _result() -> Components:
+    components: Components = {
+        "stage": Stage(elem_id="stage"),
+        "notes": Lines(elem_id="notes"),
+        "answer": gr.Textbox(
+            label="Answer",
+            placeholder=text.ANSWER_EMPTY,
+            buttons=["copy"],
+            lines=1,
+            max_lines=14,
+            interactive=False,
+            elem_id="answer",
+        ),
+        "table": RegionTable(RegionTableData(empty=text.TABLE_EMPTY), elem_id="regions"),
+    }
+    with gr.Column(visible=False, elem_id="details") as details:
+        with gr.Column(visible=False, elem_id="looks") as looks:
+            components |= _looks()
+        with gr.Row(elem_id="downloads"):
+            components |= _downloads()
+        with gr.Accordion("What the model wrote", open=False):
+            raw = gr.HighlightedText(
+                label="Every token, with locations marked",
+                show_legend=False,
+                color_map={"location": "#4f46e5", "token": "#9ca3af"},
+                elem_id="raw",
+            )
+        timings = Lines(elem_id="timings")
+    return components | {"details": details, "looks": looks, "raw": raw, "timings": timings}
+
+
+def _looks() -> Components:
+    options: dict[str, Any] = {"interactive": True, "min_width": 160}
+    with gr.Accordion("How it is drawn", open=True):
+        style = gr.CheckboxGroup(label="Style", show_label=False, interactive=True, elem_id="style")
+        with gr.Row():
+            min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
+            opacity = gr.Slider(0.1, 1, 0.5, label="Opacity", step=0.05, elem_id="opacity", buttons=[], **options)
+        labels = gr.CheckboxGroup(label="Labels shown", interactive=True, elem_id="labels")
+        has_labels = gr.Checkbox(True, label="Write labels on the picture", interactive=True, elem_id="has-labels")
+    return {"style": style, "has_labels": has_labels, "opacity": opacity, "min_score": min_score, "labels": labels}
+
+
+def _downloads() -> Components:
+    return {
+        "format": gr.Dropdown(
+            label="Save as",
+            choices=[(row.title, row.id) for row in FORMATS],
+            value=FORMATS[0].id,
+            info=FORMATS[0].cannot_carry,
+            interactive=True,
+            scale=3,
+            min_width=240,
+            elem_id="format",
+        ),
+        "save": gr.Button("Save", min_width=90, scale=1, elem_id="save"),
+        "file": gr.DownloadButton("File", visible="hidden", elem_id="file"),
+    }
+
+
+def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+    wiring.on(on["picture"].input, handlers.take_picture, writes=_NEW_PICTURE, **_AT_ONCE)
+    wiring.on(on["examples"].click, handlers.take_example, writes=_NEW_PICTURE, **_AT_ONCE)
+    for trigger, handler in (
+        (on["new_scene"].click, handlers.take_new_scene),
+        (on["seed"].submit, handlers.take_scene),
+    ):
+        taken = wiring.on(trigger, handler, writes=("seed", *_NEW_PICTURE), **_AT_ONCE)
+        taken.then(None, js="playground.showScene", **_PLUMBING)
+
+
+def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
+    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", "stage"), **_AT_ONCE)
+    wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
+    polled: dict[str, Any] = {"writes": ("status", "banner", "timer", "max_new_tokens", "longest"), **_AT_ONCE}
+    wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, **polled)
+    wiring.on(on["timer"].tick, handlers.poll, **polled)
+    wiring.on(app.load, handlers.poll, **polled)
+    app.load(None, None, on["seed"], js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
+
+
+def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+    triggers, buttons = [on["run"].click, on["phrase"].submit], ("run", "stop")
+    begun = wiring.on(triggers, handlers.begin, writes=buttons, **_AT_ONCE)
+    begun.then(None, js="playground.showStage", **_PLUMBING)
+    waited = wiring.on(
+        triggers,
+        handlers.wait,
+        writes=("status",),
+        check=handlers.check,
+        trigger_mode="once",
+        concurrency_limit=None,
+        **_PLUMBING,
+    )
+    wiring.on(waited.failure, handlers.rest, writes=buttons, **_AT_ONCE)
+    run = wiring.on(
+        waited.success,
+        handlers.run,
+        writes=_NEW_ANSWER,
+        api_name="run_on_page",  # `run` is the public endpoint's
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=on["status"],
+        **MODEL_QUEUE,
+    )
+    wiring.on(run.then, handlers.rest, writes=buttons, **_AT_ONCE)
+    wiring.on(run.failure, handlers.turned_away, writes=(*buttons, "status"), **_AT_ONCE)
+    wiring.on(on["stop"].click, handlers.stop, **_AT_ONCE)
+
+
+def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+    controls = ("style", "has_labels", "labels", "opacity", "min_score")
+    for changes in ([on[name].input for name in controls], on["table"].hide):  # an event of our own cannot join others
+        wiring.on(changes, handlers.redraw, writes=("stage", "table"), trigger_mode="always_last", **_PLUMBING)
+    wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)
+    saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING)
+    saved.success(None, js="playground.download", **_PLUMBING)
