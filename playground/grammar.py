@@ -80,7 +80,7 @@ class _Text:
         self._gap_tokens.append(token)
         if not token.is_special and piece.strip():
             self._text = self._text + self._gap if self._text else piece
-            # The blank ones count: a letter that spans several tokens is all in the last one's text.
+            # The blank ones count: a character that spans several tokens is all in the last one's text.
             self.tokens += self._gap_tokens
             self._gap, self._gap_tokens = "", []
 
@@ -206,11 +206,9 @@ def region_score(label: Sequence[Token], locations: Sequence[Token]) -> float | 
     The label counts with the geometric mean of its tokens' probabilities, the place with the mean `bin_probability`
     of its location tokens; what a region does not have counts as 1. None when any token was not measured.
 
-    Source: `python -m playground.evaluation.calibrate` on the bundled checkpoint, 150 held-out scenes, half of them
-    blurred and noisy, 1169 regions. Chance that a right region is scored above a wrong one, at IoU 0.5 and at IoU 0.9:
-    all tokens alike 0.72 and 0.70; label alone 0.92 and 0.81; location mass alone 0.79 and 0.81; label and location
-    mass, this formula, 0.90 and 0.85. With the product of the label's tokens instead of their mean 0.92 and 0.85, but
-    it would punish long labels for their length, and Florence-2's are longer than those of the drawn scenes.
+    Source: `python -m playground.evaluation.calibrate` compares it with other formulas (docs/measurements.md): label
+    and place together tell right regions from wrong ones better than either alone. The product of the label's tokens
+    does as well as their mean, but would punish long labels, and Florence-2's are longer than those of drawn scenes.
     """
     logprob = _mean([token.logprob for token in label]) if label else 0.0
     mass = _mean([token.bin_probability for token in locations]) if locations else 1.0
