@@ -1,4 +1,5 @@
-// Gradio calls this once, when the page has loaded. Event listeners name the functions of `playground`.
+// Gradio calls this once, when the page has loaded. Event listeners name the functions of `playground`; Gradio calls
+// them after the server's answer and passes no event, so they find their elements by id.
 () => {
   const find = (selector) => document.querySelector(selector);
   const isPhone = () => matchMedia("(width < 720px)").matches;

@@ -3,6 +3,7 @@
 
 const MAX_TAGS = 25; // with more boxes a label shows on hover only
 
+const { tell, hear } = joinWorkspace(element);
 const root = element.firstElementChild;
 const [frame, picture, shapes, tags, truth, truthTags, litShape, litTag, reveal] =
   ["frame", "picture", "shapes", "tags", "truth", "truth-tags", "lit-shape", "lit-tag", "reveal"].map((name) =>
@@ -73,7 +74,7 @@ function showBoxes(boxes) {
   drawn.splice(boxes.length).forEach((entry) => entry.nodes.forEach((node) => node.remove()));
   boxes.forEach((box, index) => {
     const key = JSON.stringify([box, value.w, value.h]);
-    if (drawn[index]?.key !== key) put(index, { key, box, id: box.id ?? index, nodes: [shapeOf(box), tagOf(box)] });
+    if (drawn[index]?.key !== key) put(index, { key, box, id: box.id, nodes: [shapeOf(box), tagOf(box)] });
   });
   tags.classList.toggle("is-crowded", boxes.length > MAX_TAGS);
   showHidden();
@@ -106,7 +107,7 @@ function outlinesOf({ xyxy: [x0, y0, x1, y1], quad, polygons }) {
   return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]];
 }
 
-function tagOf({ label, color, score, xyxy }) {
+function tagOf({ label, color, ink, score_text: scoreText, xyxy }) {
   const tag = document.createElement("div");
   const text = tag.appendChild(document.createElement("span"));
   tag.className = "stage-tag";
@@ -116,17 +117,9 @@ function tagOf({ label, color, score, xyxy }) {
   text.className = "stage-label";
   text.textContent = label;
   text.style.backgroundColor = color;
-  text.style.color = isLight(color) ? "#000" : "#fff";
-  if (score != null) text.appendChild(document.createElement("small")).textContent = `${Math.round(100 * score)}%`;
+  text.style.color = ink;
+  if (scoreText) text.appendChild(document.createElement("small")).textContent = scoreText;
   return tag;
-}
-
-/** Whether black is easier to read on this color than white, by the contrast ratio of WCAG 2. */
-function isLight(color) {
-  const [r, g, b] = [1, 3, 5]
-    .map((start) => parseInt(color.slice(start, start + 2), 16) / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
 }
 
 // ---- what is right: shown while the user keeps it open
@@ -160,7 +153,7 @@ function light(id) {
   if (id === lit) return;
   lit = id;
   showLit();
-  document.dispatchEvent(new CustomEvent("stage:light", { detail: id }));
+  tell("stage:light", id);
 }
 
 /** The smallest box under the pointer, so that a box inside another can be reached. */
@@ -171,14 +164,6 @@ function boxUnder(event) {
   const under = drawn.filter(({ id, box: { xyxy: [x0, y0, x1, y1] } }) =>
     !hidden.has(id) && x0 <= x && x <= x1 && y0 <= y && y <= y1);
   return under.length ? under.reduce((best, entry) => (areaOf(entry) < areaOf(best) ? entry : best)).id : null;
-}
-
-/** Listen to what another component says, for as long as this one is on the page. */
-function hear(name, act) {
-  document.addEventListener(name, function listener(event) {
-    if (element.isConnected) act(event.detail);
-    else document.removeEventListener(name, listener);
-  });
 }
 
 const isMouse = (event) => event.pointerType === "mouse";

@@ -3,6 +3,7 @@
 
 const MAX_ROWS = 300;
 
+const { tell, hear } = joinWorkspace(element);
 const part = (name) => element.querySelector(`.region-table-${name}`);
 const [scroll, more, empty, body] = [part("scroll"), part("more"), part("empty"), element.querySelector("tbody")];
 const template = element.querySelector("template");
@@ -31,7 +32,7 @@ function showRows(boxes) {
   boxes.forEach((box, index) => {
     const key = JSON.stringify(box);
     if (rows[index]?.key === key) return;
-    const entry = { key, ...makeRow(box, box.id ?? index) };
+    const entry = { key, ...makeRow(box) };
     if (rows[index]) rows[index].row.replaceWith(entry.row);
     else body.append(entry.row);
     rows[index] = entry;
@@ -41,13 +42,14 @@ function showRows(boxes) {
   showLit();
 }
 
-function makeRow(box, id) {
+function makeRow(box) {
+  const { id } = box;
   const [x0, y0, x1, y1] = box.xyxy;
   const row = template.content.firstElementChild.cloneNode(true);
   const cell = (name) => row.querySelector(`.region-table-${name}`);
   cell("swatch").style.backgroundColor = box.color;
   cell("label").textContent = box.label || "(no label)";
-  cell("score").textContent = box.score == null ? "–" : `${Math.round(100 * box.score)}%`;
+  cell("score").textContent = box.score_text || "–";
   cell("bar").hidden = box.score == null;
   cell("bar").style.setProperty("--score", `${100 * box.score}%`);
   cell("box").textContent = `${Math.round(x0)}, ${Math.round(y0)}, ${Math.round(x1 - x0)} × ${Math.round(y1 - y0)}`;
@@ -76,7 +78,7 @@ function light(id) {
   if (id === lit) return;
   lit = id;
   showLit();
-  document.dispatchEvent(new CustomEvent("stage:light", { detail: id }));
+  tell("stage:light", id);
 }
 
 /** The picture lit a box: bring its row into view, scrolling the table and never the page. */
@@ -94,7 +96,7 @@ function toggle(id) {
   if (!hidden.delete(id)) hidden.add(id);
   showHidden();
   save();
-  document.dispatchEvent(new CustomEvent("stage:hide", { detail: [...hidden] }));
+  tell("stage:hide", [...hidden]);
   trigger("hide", { hidden: [...hidden] });
 }
 
@@ -114,9 +116,6 @@ function step(event) {
   event.preventDefault();
 }
 
-document.addEventListener("stage:light", function listener(event) {
-  if (element.isConnected) follow(event.detail);
-  else document.removeEventListener("stage:light", listener);
-});
+hear("stage:light", follow);
 watch("value", receive);
 receive();

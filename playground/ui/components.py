@@ -1,8 +1,9 @@
 """The stage, where the picture, the boxes and the drawn regions are, and the table of regions beside it.
 
 Knows predictions and Gradio's component protocol. Knows nothing of tasks, of the model or of the rest of the page.
-The two talk to each other in the browser, so that lighting and hiding a box needs no round trip; what they look like
-and do there is in `assets/{stage,regions,table}.*`.
+The two talk to each other in the browser, so that lighting and hiding a box needs no round trip: those that belong
+together stand in one container of the class `WORKSPACE`, and two such containers on a page do not disturb each other.
+What the components look like and do there is in `assets/{workspace,stage,regions,table}.*`.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,20 +12,48 @@ from typing import Any, ClassVar
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import FileData, GradioModel
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from playground.drawing import ink_on, score_text
 from playground.paths import ASSETS
-from playground.regions import Region
+from playground.regions import Region, Source
 from playground.results import Prediction
 
+WORKSPACE = "workspace"  # an element class; `assets/workspace.js` looks for it
+
 _TRUTH_COLOR = "#ffffff"
+
+
+class BoxData(GradioModel):
+    """One region as stage and table show it.
+
+    `id` is the region's place in the prediction, which survives filtering. `color` is "#rrggbb", `ink` the color of
+    text on it. `score`, to a thousandth, is for bars; `score_text` is how it reads. Coordinates are to a tenth.
+    """
+
+    id: int
+    label: str
+    color: str
+    ink: str
+    score: float | None = None
+    score_text: str = ""
+    source: Source = "model"
+    xyxy: list[float]
+    quad: list[float] | None = None
+    polygons: list[list[list[float]]] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most boxes are boxes and nothing else, and each is sent again with every update of a streaming answer."""
+        fields = type(self).model_fields
+        return {name: value for name, value in serialize(self).items() if value != fields[name].default}
 
 
 class TruthData(GradioModel):
     """What is right to answer: in words, and in boxes as on the stage."""
 
     text: str = ""
-    boxes: list[dict[str, Any]] = Field(default_factory=list)
+    boxes: list[BoxData] = Field(default_factory=list)
 
 
 class StageData(GradioModel):
@@ -41,7 +70,7 @@ class StageData(GradioModel):
     alt: str = ""
     w: int = 0
     h: int = 0
-    boxes: list[dict[str, Any]] = Field(default_factory=list)
+    boxes: list[BoxData] = Field(default_factory=list)
     hidden: list[int] | None = None
     regions: list[list[float]] | None = None
     truth: TruthData | None = None
@@ -52,16 +81,15 @@ class StageData(GradioModel):
 class RegionTableData(GradioModel):
     """What the table shows: boxes as on the stage, or the sentence `empty`; `hidden` as in `StageData`."""
 
-    boxes: list[dict[str, Any]] = Field(default_factory=list)
+    boxes: list[BoxData] = Field(default_factory=list)
     hidden: list[int] | None = None
     empty: str = ""
 
 
-def boxes_from(prediction: Prediction, color_of: Callable[[str], str]) -> list[dict[str, Any]]:
+def boxes_from(prediction: Prediction, color_of: Callable[[str], str]) -> list[BoxData]:
     """Return the regions as boxes for the stage and the table; `color_of` maps a label to "#rrggbb".
 
-    Each is `{"id", "label", "color", "score", "xyxy", "quad"?, "polygons"?}`, with coordinates to a tenth of a pixel.
-    A box's `id` is its place in the prediction. It survives filtering: leave boxes out of the list as you like.
+    Leave boxes out of the list as you like: each has its `id`.
     """
     return [_box(index, region, color_of(region.label)) for index, region in enumerate(prediction.regions)]
 
@@ -71,13 +99,19 @@ def truth_from(words: str, regions: Iterable[Region]) -> TruthData:
     return TruthData(text=words, boxes=[_box(index, region, _TRUTH_COLOR) for index, region in enumerate(regions)])
 
 
-def _box(index: int, region: Region, color: str) -> dict[str, Any]:
-    box = {"id": index, "label": region.label, "color": color, "score": region.score, "xyxy": _tenths(region.xyxy)}
-    if region.xyxyxyxy:
-        box["quad"] = _tenths(region.xyxyxyxy)
-    if region.polygons:
-        box["polygons"] = [[_tenths(point) for point in polygon] for polygon in region.polygons]
-    return box
+def _box(index: int, region: Region, color: str) -> BoxData:
+    return BoxData(
+        id=index,
+        label=region.label,
+        color=color,
+        ink=ink_on(color),
+        score=None if region.score is None else round(region.score, 3),
+        score_text="" if region.score is None else score_text(region.score),
+        source=region.source,
+        xyxy=_tenths(region.xyxy),
+        quad=_tenths(region.xyxyxyxy) if region.xyxyxyxy else None,
+        polygons=[[_tenths(point) for point in polygon] for polygon in region.polygons] or None,
+    )
 
 
 def _tenths(pixels: Iterable[float]) -> list[float]:
@@ -117,7 +151,7 @@ class Stage(_AssetComponent):
     """The picture with its boxes; as an input, the regions drawn on it. Event: `region`, once a gesture."""
 
     template, style = _asset("stage.html"), _asset("stage.css")
-    script = _asset("regions.js") + _asset("stage.js")
+    script = _asset("workspace.js") + _asset("regions.js") + _asset("stage.js")
     data_model = StageData
 
     def preprocess(self, payload: StageData | None) -> StageData:  # type: ignore[override]
@@ -131,7 +165,8 @@ class Stage(_AssetComponent):
 class RegionTable(_AssetComponent):
     """The boxes as rows; as an input, the ids hidden by clicking. Event: `hide`, once a click."""
 
-    template, style, script = _asset("table.html"), _asset("table.css"), _asset("table.js")
+    template, style = _asset("table.html"), _asset("table.css")
+    script = _asset("workspace.js") + _asset("table.js")
     data_model = RegionTableData
 
     def preprocess(self, payload: RegionTableData | None) -> RegionTableData:  # type: ignore[override]

@@ -1,37 +1,63 @@
-"""The stage and the table as Python sees them; what they do on the page is in `tests/browser/test_stage.py`."""
+"""The stage and the table as Python sees them; what they do on the page is in `browser/test_stage.py`."""
 
-from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 from gradio.data_classes import FileData
 
+from playground.paths import ASSETS
+from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
-from playground.ui.components import RegionTable, RegionTableData, Stage, StageData, boxes_from
+from playground.ui.components import (
+    WORKSPACE,
+    BoxData,
+    RegionTable,
+    RegionTableData,
+    Stage,
+    StageData,
+    boxes_from,
+    truth_from,
+)
 
-_ASSETS = Path(__file__).resolve().parents[1] / "assets"
+SCRIPTS = [
+    pytest.param(Stage.script, id="stage"),
+    pytest.param(RegionTable.script, id="table"),
+]
+FORGED = BoxData(id=0, label="x", color="#000000", ink="white", xyxy=[0, 0, 1, 1])
 
 
-def test_boxes_carry_what_the_page_draws() -> None:
-    prediction = Prediction(
-        task="<OD>",
-        checkpoint="tiny",
-        resolution_wh=(100, 80),
-        regions=(
-            Region("cat", (1.24, 2.0, 30.06, 40.0), score=0.9),
-            Region("sign", (0, 0, 9, 5), xyxyxyxy=(0, 1, 9, 0, 9, 4, 0, 5.55)),
-            Region("tree", (5, 5, 9, 9), polygons=(((5, 5), (9, 5.04), (9, 9)),)),
-        ),
+def prediction_of(*regions: Region) -> Prediction:
+    return Prediction(Question("<OD>"), "tiny", (100, 80), regions=regions)
+
+
+def wire(boxes: list[BoxData]) -> list[dict[str, Any]]:
+    return [box.model_dump() for box in boxes]
+
+
+def test_boxes_carry_what_the_page_draws_and_nothing_that_is_absent() -> None:
+    prediction = prediction_of(
+        Region("cat", (1.24, 2.0, 30.06, 40.0), score=0.87654),
+        Region("sign", (0, 0, 9, 5), xyxyxyxy=(0, 1, 9, 0, 9, 4, 0, 5.55)),
+        Region("tree", (5, 5, 9, 9), polygons=(((5, 5), (9, 5.04), (9, 9)),), source="added"),
     )
-    color_of = {"cat": "#aa0000", "sign": "#00aa00", "tree": "#0000aa"}.__getitem__
-    assert boxes_from(prediction, color_of) == [
-        {"id": 0, "label": "cat", "color": "#aa0000", "score": 0.9, "xyxy": [1.2, 2.0, 30.1, 40.0]},
+    color_of = {"cat": "#101080", "sign": "#ffe000", "tree": "#0000aa"}.__getitem__
+    assert wire(boxes_from(prediction, color_of)) == [
+        {
+            "id": 0,
+            "label": "cat",
+            "color": "#101080",
+            "ink": "white",
+            "score": 0.877,
+            "score_text": "88%",
+            "xyxy": [1.2, 2.0, 30.1, 40.0],
+        },
         {
             "id": 1,
             "label": "sign",
-            "color": "#00aa00",
-            "score": None,
+            "color": "#ffe000",
+            "ink": "black",
             "xyxy": [0, 0, 9, 5],
             "quad": [0, 1, 9, 0, 9, 4, 0, 5.5],
         },
@@ -39,26 +65,46 @@ def test_boxes_carry_what_the_page_draws() -> None:
             "id": 2,
             "label": "tree",
             "color": "#0000aa",
-            "score": None,
+            "ink": "white",
+            "source": "added",
             "xyxy": [5, 5, 9, 9],
             "polygons": [[[5, 5], [9, 5.0], [9, 9]]],
         },
     ]
 
 
+def test_a_score_of_zero_is_a_score() -> None:
+    (box,) = wire(boxes_from(prediction_of(Region("cat", (0, 0, 9, 9), score=0.0)), lambda _: "#000000"))
+    assert (box["score"], box["score_text"]) == (0, "0%")
+
+
+def test_boxes_survive_the_way_to_the_page_and_back() -> None:
+    region = Region("cat", (0, 0, 9, 9), score=0.5, xyxyxyxy=(0, 0, 9, 0, 9, 9, 0, 9), source="edited")
+    stage = StageData(w=100, h=80, boxes=boxes_from(prediction_of(region), lambda _: "#00ff00"))
+    assert StageData.from_json(stage.model_dump()) == stage
+
+
 def test_a_prediction_without_regions_has_no_boxes() -> None:
-    assert boxes_from(Prediction("<OD>", "tiny", (10, 10)), lambda _: "#000000") == []
+    assert boxes_from(prediction_of(), lambda _: "#000000") == []
+
+
+def test_the_truth_is_words_and_white_boxes_with_black_text() -> None:
+    truth = truth_from("a cat", [Region("cat", (0, 0, 9, 9))])
+    assert truth.model_dump() == {
+        "text": "a cat",
+        "boxes": [{"id": 0, "label": "cat", "color": "#ffffff", "ink": "black", "xyxy": [0, 0, 9, 9]}],
+    }
 
 
 def test_as_an_input_the_stage_is_the_drawn_regions_and_nothing_else_from_the_page() -> None:
     forged = StageData(
-        image=FileData(path="/etc/passwd"), alt="forged", w=5, h=5, boxes=[{"label": "x"}], regions=[[1, 2, 3, 4]]
+        image=FileData(path="/etc/passwd"), alt="forged", w=5, h=5, boxes=[FORGED], regions=[[1, 2, 3, 4]]
     )
     assert Stage().preprocess(forged) == StageData(regions=[[1, 2, 3, 4]])
 
 
 def test_as_an_input_the_table_is_the_hidden_boxes_and_nothing_else_from_the_page() -> None:
-    assert RegionTable().preprocess(RegionTableData(boxes=[{"label": "x"}], hidden=[3])) == RegionTableData(hidden=[3])
+    assert RegionTable().preprocess(RegionTableData(boxes=[FORGED], hidden=[3])) == RegionTableData(hidden=[3])
 
 
 @pytest.mark.parametrize("payload", [pytest.param(None, id="no value"), pytest.param(StageData(), id="nothing drawn")])
@@ -79,15 +125,22 @@ def test_gestures_and_clicks_are_events() -> None:
     assert [function.targets[0][1] for function in demo.fns.values()] == ["region", "hide"]
 
 
-@pytest.mark.parametrize("name", ["stage.html", "table.html"])
+@pytest.mark.parametrize("name", ["stage.html", "table.html", "lines.html"])
 def test_templates_are_static_so_no_value_is_compiled_into_html(name: str) -> None:
-    template = (_ASSETS / name).read_text(encoding="utf-8")
+    template = (ASSETS / name).read_text(encoding="utf-8")
     assert "{{" not in template
     assert "${" not in template
 
 
-@pytest.mark.parametrize("name", ["stage.js", "regions.js", "table.js"])
+@pytest.mark.parametrize("name", sorted(path.name for path in ASSETS.glob("*.js")))
 def test_scripts_never_parse_html(name: str) -> None:
-    script = (_ASSETS / name).read_text(encoding="utf-8")
+    script = (ASSETS / name).read_text(encoding="utf-8")
     forbidden = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "Function("]
     assert [word for word in forbidden if word in script] == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_components_talk_through_their_workspace_and_never_through_the_document(script: str) -> None:
+    forbidden = ["document.addEventListener", "document.dispatchEvent", "document.querySelector", "getElementById"]
+    assert [word for word in forbidden if word in script] == []
+    assert f'closest(".{WORKSPACE}")' in script

@@ -6,37 +6,50 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio import processing_utils
-from gradio.data_classes import FileData
-from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
-from playground.ui.components import RegionTable, RegionTableData, Stage, StageData
+from playground.question import Question
+from playground.regions import Region
+from playground.results import Prediction
+from playground.ui.components import WORKSPACE, RegionTable, RegionTableData, Stage, StageData, boxes_from
+from tests.ui.browser.small_page import flat_picture, serving
 
 pytestmark = pytest.mark.browser
 W, H = 640, 480
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">${document.title='owned'}{{constructor}}"
-BOXES = [
-    {"id": 0, "label": "room", "color": "#101080", "score": 0.91, "xyxy": [64, 48, 512, 432]},
-    {"id": 1, "label": "cat", "color": "#ffe000", "score": None, "xyxy": [320, 240, 480, 360]},
-    {"id": 2, "label": HOSTILE, "color": "#ff0000", "score": 0.5, "xyxy": [600, 4, 639, 60]},
-    {"id": 5, "label": "sign", "color": "#00ff00", "score": 0.4, "xyxy": [10, 450, 60, 470],
-     "quad": [10, 455, 60, 450, 60, 465, 10, 470]},
-]  # fmt: skip
-MANY = [
-    {"id": i, "label": f"thing {i}", "color": "#3060c0", "score": i / 400, "xyxy": [i, i, i + 40, i + 30]}
-    for i in range(350)
-]
+BOXES = boxes_from(
+    Prediction(
+        Question("<OD>"),
+        "tiny",
+        (W, H),
+        regions=(
+            Region("room", (64, 48, 512, 432), score=0.91),
+            Region("cat", (320, 240, 480, 360)),
+            Region(HOSTILE, (600, 4, 639, 60), score=0.5),
+            Region("filtered out", (0, 0, 9, 9)),
+            Region("filtered out", (0, 0, 9, 9)),
+            Region("sign", (10, 450, 60, 470), score=0.4, xyxyxyxy=(10, 455, 60, 450, 60, 465, 10, 470)),
+        ),
+    ),
+    {"room": "#101080", "cat": "#ffe000", HOSTILE: "#ff0000", "sign": "#00ff00", "filtered out": "#000000"}.__getitem__,
+)
+del BOXES[3:5]
+MANY = boxes_from(
+    Prediction(
+        Question("<OD>"),
+        "tiny",
+        (W, H),
+        regions=tuple(Region(f"thing {i}", (i, i, i + 40, i + 30), score=i / 400) for i in range(350)),
+    ),
+    lambda _: "#3060c0",
+)
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page; each button pushes what its name says."""
     cache = str(tmp_path_factory.mktemp("cache"))
-    gray, white = (
-        FileData(path=processing_utils.save_pil_to_cache(Image.new("RGB", (W, H), color), cache, format="png"))
-        for color in ("#777777", "#ffffff")
-    )
+    gray, white = (flat_picture(color, (W, H), cache) for color in ("#777777", "#ffffff"))
 
     def shows(**options: Any) -> StageData:
         return StageData(image=gray, w=W, h=H, alt="A gray wall", **options)
@@ -55,8 +68,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "annotated": lambda: shows(boxes=BOXES, annotated=white),
     }
     with gr.Blocks(analytics_enabled=False, delete_cache=None) as demo:
-        stage = Stage(elem_id="stage")
-        table = RegionTable(RegionTableData(empty="Run a task first."), elem_id="regions")
+        with gr.Column(elem_classes=WORKSPACE):
+            stage = Stage(elem_id="stage")
+            table = RegionTable(RegionTableData(empty="Run a task first."), elem_id="regions")
         heard, hidden = gr.Textbox(elem_id="heard"), gr.Textbox(elem_id="hidden")
         said = gr.State([])
         for name, push in pushes.items():
@@ -74,9 +88,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         table.hide(
             lambda data: json.dumps(data.hidden), table, hidden, show_progress="hidden", trigger_mode="always_last"
         )
-    demo.launch(prevent_thread_lock=True, quiet=True, allowed_paths=[cache])
-    yield str(demo.local_url)
-    demo.close()
+    with serving(demo, allowed_paths=[cache]) as address:
+        yield address
 
 
 def _note(stage: StageData, said: list[Any]) -> tuple[str, list[Any]]:
@@ -170,12 +183,16 @@ def test_boxes_lie_where_the_model_saw_them(desk: Page) -> None:
     expect(desk.get_by_role("img", name="A gray wall")).to_be_visible()
     for index, xyxy in enumerate([(64, 48, 512, 432), (320, 240, 480, 360), (600, 4, 639, 60), (10, 450, 60, 470)]):
         box = desk.evaluate(
-            "i => { const r = document.querySelectorAll('.stage-shapes .stage-shape')[i].getBoundingClientRect();"
-            "return [r.left, r.top, r.right, r.bottom] }",
+            """index => {
+              const rect = (selector, index) => document.querySelectorAll(selector)[index].getBoundingClientRect();
+              const [frame, box] = [rect(".stage-frame", 0), rect(".stage-shapes .stage-shape", index)];
+              const [x, y] = [640 / frame.width, 480 / frame.height];
+              return [(box.left - frame.left) * x, (box.top - frame.top) * y,
+                      (box.right - frame.left) * x, (box.bottom - frame.top) * y];
+            }""",
             index,
         )
-        expected = [*on_screen(desk, *xyxy[:2]), *on_screen(desk, *xyxy[2:])]
-        assert box == pytest.approx(expected, abs=2), f"box {index}"
+        assert box == pytest.approx(xyxy, abs=3), f"box {index}"
 
 
 def test_text_from_the_model_is_shown_and_never_run(desk: Page) -> None:

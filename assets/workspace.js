@@ -1,0 +1,19 @@
+// How components that belong together talk: through the element of class `workspace` that is around them.
+// This comes first in the script of each of them.
+
+/** A component hears those of its own workspace only; one without a workspace hears nobody but itself. */
+function joinWorkspace(element) {
+  const workspace = element.closest(".workspace") ?? element;
+  return {
+    tell: (name, detail) => workspace.dispatchEvent(new CustomEvent(name, { detail })),
+
+    /** Gradio takes a component off the page and makes a new one without saying so: the old one stops listening. */
+    hear(name, act) {
+      workspace.addEventListener(name, function listener(event) {
+        if (element.isConnected) act(event.detail);
+        else workspace.removeEventListener(name, listener);
+      });
+    },
+  };
+}
+
