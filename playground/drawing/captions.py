@@ -1,6 +1,6 @@
 """Write captions on a picture: each a chip of its region's color, near its box and clear of the other chips.
 
-Knows fonts, placing and contrast. Knows nothing of regions, annotators and how large a text should be.
+Knows fonts and placing. Knows nothing of regions, annotators and how large a text should be.
 """
 
 import math
@@ -15,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-# Looked for by name in the system's font folders, for scripts that DejaVu Sans has no letters of.
-_FALLBACK_FONTS = (
+from playground.drawing.colors import ink_on
+
+# Looked for by name in the system's font folders, for scripts that DejaVu Sans cannot write.
+FALLBACK_FONTS = (
     "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf",  # Linux
     "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",  # macOS
     "msyh.ttc", "YuGothM.ttc", "malgun.ttf", "Nirmala.ttc",  # Windows
 )  # fmt: skip
 
-_MAX_LABEL_LETTERS = 200
+_MAX_LABEL_LENGTH = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,16 @@ class Caption:
     color: str
 
 
+def score_text(score: float) -> str:
+    """Return a score of 0..1 as it is shown to a person, "87%"; halves are rounded up."""
+    return f"{math.floor(100 * score + 0.5)}%"
+
+
 def caption_text(label: str, score: float | None) -> str:
-    """Return a label on one line, of what can be printed, and a score with two digits, of what there is of both."""
-    line = " ".join(label[:_MAX_LABEL_LETTERS].split())
-    return f"{''.join(filter(str.isprintable, line))} {'' if score is None else f'{score:.2f}'}".strip()
+    """Return the printable part of a label on one line and its score, or the one of them that there is."""
+    line = " ".join(label[:_MAX_LABEL_LENGTH].split())
+    printable = "".join(filter(str.isprintable, line))
+    return f"{printable} {'' if score is None else score_text(score)}".strip()
 
 
 # supervision's RichLabelAnnotator places every text by the height of "Tg", so that "noon" sinks through the lower edge
@@ -83,14 +91,7 @@ def _place(
     return x, y
 
 
-def ink_on(color: str) -> str:
-    """Return the text color with the larger contrast (WCAG 2.2, relative luminance)."""
-    channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
-    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
-
-
+@lru_cache(maxsize=256)
 def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """Cut a text to `width` pixels, with an ellipsis where something is missing."""
     if font.getlength(text) <= width:
@@ -100,14 +101,14 @@ def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """Return the first font that has all letters of the text, or DejaVu Sans where none has."""
+    """Return the first font that has all characters of the text, or DejaVu Sans where none has."""
     # supervision depends on matplotlib, which carries this font: it is there on a bare machine.
     default = _load_font(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
     assert default is not None
-    if text.isascii() or _has_letters(default, text):
+    if text.isascii() or _has_characters(default, text):
         return default
-    others = (_load_font(name, size) for name in _FALLBACK_FONTS)
-    return next((font for font in others if font and _has_letters(font, text)), default)
+    others = (_load_font(name, size) for name in FALLBACK_FONTS)
+    return next((font for font in others if font and _has_characters(font, text)), default)
 
 
 @lru_cache(maxsize=64)
@@ -118,11 +119,11 @@ def _load_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
         return None
 
 
-def _has_letters(font: ImageFont.FreeTypeFont, text: str) -> bool:
-    return all(_has_letter(font, letter) for letter in set(text))
+def _has_characters(font: ImageFont.FreeTypeFont, text: str) -> bool:
+    return all(_has_character(font, character) for character in set(text) - {" "})  # a space has no pixels
 
 
 @lru_cache(maxsize=4096)
-def _has_letter(font: ImageFont.FreeTypeFont, letter: str) -> bool:
-    # U+10FFFF is no character: for it, a font draws its sign for a missing glyph.
-    return bytes(font.getmask(letter)) != bytes(font.getmask("\U0010ffff"))
+def _has_character(font: ImageFont.FreeTypeFont, character: str) -> bool:
+    # U+10FFFF is a noncharacter: for it, a font draws its sign for a missing glyph.
+    return bytes(font.getmask(character)) != bytes(font.getmask("\U0010ffff"))

@@ -1,37 +1,72 @@
-"""Files out: a picture and its prediction in each of `FORMATS`. Knows nothing of the page and of models."""
+"""Files out: pictures and their predictions in each of `FORMATS`. Knows nothing of the page and of models.
 
+Adding a format is adding a file and a row here.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from playground.drawing import Look
 from playground.errors import ExportRejected
-from playground.export import as_coco, as_crops, as_csv, as_json, as_overlay, as_png, as_voc, as_yolo
-from playground.export.common import Export, Format, safe_name
+from playground.export.annotated import Annotated, check_pictures
+from playground.export.as_coco import COCO
+from playground.export.as_crops import CROPS
+from playground.export.as_csv import CSV
+from playground.export.as_json import JSON
+from playground.export.as_overlay import OVERLAY
+from playground.export.as_png import PNG
+from playground.export.as_voc import VOC
+from playground.export.as_yolo import YOLO
+from playground.export.format import Format
+from playground.export.names import safe_name
 
-__all__ = ["FORMATS", "Export", "Format", "export"]
+__all__ = ["FORMATS", "Annotated", "export", "file_name"]
 
-FORMATS: tuple[Format, ...] = (
-    as_png.FORMAT,
-    as_overlay.FORMAT,
-    as_crops.FORMAT,
-    as_json.FORMAT,
-    as_csv.FORMAT,
-    as_coco.FORMAT,
-    as_yolo.FORMAT,
-    as_voc.FORMAT,
-)
+FORMATS: tuple[Format, ...] = (PNG, OVERLAY, CROPS, JSON, CSV, COCO, YOLO, VOC)
 _BY_ID = {row.id: row for row in FORMATS}
 
 
-def export(answer: Export, format_id: str) -> tuple[str, bytes]:
-    """Return a file name and the file's content.
+def export(pictures: Iterable[Annotated], format_id: str, target: Path | BinaryIO, look: Look) -> None:
+    """Write pictures with their predictions, one in memory at a time.
 
-    Raises ExportRejected for an unknown format, for a picture that the prediction is not about, and for what a
-    format cannot hold at all.
+    Of one picture png, overlay, csv and json are a file of their own. Of several, png and overlay are a ZIP with a
+    file each, csv is one table that begins with a column for the picture, and json has a line for each picture (JSON
+    Lines). crops, coco, yolo and voc are a ZIP of all pictures together, whose names are made unique.
+
+    A stream is written from its first byte to its last without seeking. A path holds the whole file, or, when this
+    raises, what it held before. Raises ExportRejected for an unknown format, for no picture, for a picture that its
+    prediction is not about, and for what a format cannot hold at all.
     """
+    row = _row(format_id)
+    checked = check_pictures(pictures, look)
+    if isinstance(target, Path):
+        with _whole_file(target) as stream:
+            row.write(checked, stream)
+    else:
+        row.write(checked, target)
+
+
+def file_name(name: str, format_id: str, *, count: int = 1) -> str:
+    """Return a safe name for the file of `count` pictures. Raises ExportRejected for an unknown format."""
+    row = _row(format_id)
+    extension = row.extension if count == 1 else row.extension_of_several
+    return f"{safe_name(name, fallback='picture')}{row.suffix}.{extension}"
+
+
+def _row(format_id: str) -> Format:
     if format_id not in _BY_ID:
         raise ExportRejected(f"{str(format_id)[:80]!r} is not a format. Formats: {', '.join(_BY_ID)}.")
-    expected, got = answer.prediction.resolution_wh, answer.image.resolution_wh
-    if expected != got:
-        raise ExportRejected(
-            f"The prediction is about a picture of {expected[0]} x {expected[1]} pixels, but this one has "
-            f"{got[0]} x {got[1]}. Send the picture that was asked about."
-        )
-    row = _BY_ID[format_id]
-    return f"{safe_name(answer.name, fallback='picture')}{row.suffix}.{row.extension}", row.write(answer)
+    return _BY_ID[format_id]
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,51 +1,61 @@
-"""COCO: the picture and annotations.json, in a ZIP."""
+"""COCO: pictures and annotations.json, in a ZIP."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import supervision as sv
-from supervision.config import AREA_DATA_FIELD, COCO_RAW_SEGMENTATION
+from supervision.dataset.formats.coco import classes_to_coco_categories
 
-from playground.export.common import Export, Format, provenance
-from playground.export.dataset import write_dataset
+from playground.drawing.detections import boxes_inside
+from playground.export.annotated import CheckedPictures
+from playground.export.classes import NAMING, NUMBERING
+from playground.export.dataset import Dataset, DatasetEntry
+from playground.export.files import open_zip
+from playground.export.format import Format
 from playground.regions import Region
 
-CANNOT_CARRY = (
-    "COCO has no place for scores and quads: a score is written as one more key that its readers skip, "
-    "a quad as a polygon of four points."
-)
+
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
+    """Write `images/` and, at the end, `annotations.json`; ids count from 1, as COCO wants."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    with open_zip(stream) as archive:
+        dataset = Dataset(archive, folder="images")
+        for entry in dataset.add(pictures):
+            height, width, _ = entry.image_shape
+            image_id = len(images) + 1
+            images.append({"id": image_id, "file_name": entry.file_name, "height": height, "width": width})
+            for annotation in _annotations(entry):
+                annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
+        whole = {
+            "info": {"description": str(dataset.provenance)},
+            "licenses": [],
+            "categories": classes_to_coco_categories(dataset.classes.names),
+            "images": images,
+            "annotations": annotations,
+        }
+        archive.writestr("annotations.json", json.dumps(whole, indent=2))
+        dataset.provenance.add_readme(archive, COCO.cannot_carry, NUMBERING.format(first=1), NAMING)
 
 
-def write(export: Export) -> bytes:
-    """Write `images/` and `annotations.json`; categories count from 1, as COCO wants, and polygons are not rounded."""
-    regions = export.prediction.regions
-    outlines = np.empty(len(regions), dtype=object)
-    outlines[:] = [_outline(region) for region in regions]
-    areas = np.array([_area(region) for region in regions], dtype=np.float64)
-
-    def save(dataset: sv.DetectionDataset, folder: Path) -> None:
-        (detections,) = dataset.annotations.values()
-        detections.mask = None  # with masks, the writer would trace the polygons again, pixel by pixel
-        annotations = folder / "annotations.json"
-        dataset.as_coco(images_directory_path=str(folder / "images"), annotations_path=str(annotations))
-        _correct(annotations, export)
-
-    return write_dataset(export, save, CANNOT_CARRY, **{COCO_RAW_SEGMENTATION: outlines, AREA_DATA_FIELD: areas})
-
-
-def _correct(annotations: Path, export: Export) -> None:
-    """Add the scores and the note, and take out what supervision claims of every picture: a license and a date."""
-    written = json.loads(annotations.read_text("utf-8"))
-    written["info"] = {"description": provenance(export.prediction)}
-    written["licenses"] = []
-    for image in written["images"]:
-        del image["license"], image["date_captured"]
-    for annotation, region in zip(written["annotations"], export.prediction.regions, strict=True):
-        if region.score is not None:
-            annotation["score"] = region.score
-    annotations.write_text(json.dumps(written, indent=2), "utf-8")
+# supervision's writer has no place for scores, and traces an outline again from its pixels.
+def _annotations(entry: DatasetEntry) -> Iterator[dict[str, Any]]:
+    """Yield what COCO says of each region: boxes inside the picture, outlines as they were answered."""
+    boxes = boxes_inside(entry.prediction)
+    boxes[:, 2:] -= boxes[:, :2]
+    for region, class_id, box in zip(entry.prediction.regions, entry.class_ids, boxes.tolist(), strict=True):
+        score = {} if region.score is None else {"score": region.score}
+        yield {
+            "category_id": class_id + 1,
+            "bbox": box,
+            "area": _area(region),
+            "segmentation": _outline(region),
+            "iscrowd": 0,
+            **score,
+            "source": region.source,
+        }
 
 
 def _outline(region: Region) -> list[list[float]]:
@@ -64,4 +74,9 @@ def _polygon_area(points: npt.NDArray[np.float64]) -> float:
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)  # the shoelace formula
 
 
-FORMAT = Format("coco", "COCO (ZIP)", "zip", write, CANNOT_CARRY, suffix="-coco")
+COCO = Format(
+    "coco", "COCO (ZIP)", "zip", "zip", _write,
+    "COCO has no place for scores, for who drew a region and for quads: score and source are written as two more keys "
+    "that its readers skip, a quad as a polygon of four points.",
+    suffix="-coco",
+)  # fmt: skip

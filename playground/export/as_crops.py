@@ -1,43 +1,49 @@
-"""One crop and one mask a region, in a ZIP."""
+"""One crop and one mask a region, in a ZIP. Of several pictures, the names of the files begin with the picture's."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from PIL import Image
 
-from playground.drawing import masks
+from playground.drawing.detections import masks
 from playground.errors import ExportRejected
-from playground.export.common import Export, Format, png, readme, safe_name, wire_json, zip_files
+from playground.export.annotated import CheckedPicture, CheckedPictures
+from playground.export.files import Provenance, add_png, json_bytes, json_line, open_zip, png_bytes
+from playground.export.format import Format
+from playground.export.names import safe_name
+from playground.results import Prediction
 
-MAX_MEGAPIXELS = 400  # of all crops together: about a minute of compression, and the memory of one archive
-
-CANNOT_CARRY = (
-    "The names of the files keep only the letters and digits of a label; prediction.json beside them holds it whole."
-)
+MAX_MEGAPIXELS = 400  # of all crops of a picture together: about a minute of compression
 
 
-def write(export: Export) -> bytes:
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     """Cut out each region, with a mask of the same size: white where the region is.
 
-    Raises ExportRejected where there is no region, or where the crops would be too large together.
+    Raises ExportRejected where there is no region, or where the crops of a picture would be too large together.
     """
-    _check(export)
-    files = {
-        "README.txt": readme(export, CANNOT_CARRY).encode("utf-8"),
-        "prediction.json": wire_json(export.prediction),
-    }
-    shapes = masks(export.prediction)
-    for index, region in enumerate(export.prediction.regions):
-        name = f"{index + 1:03d}-{safe_name(region.label, fallback='region')}.png"
-        shape, (x, y) = shapes.crop(index), shapes.offsets[index].tolist()
-        crop = export.image.pixels.crop((x, y, x + shape.shape[1], y + shape.shape[0]))
-        files[f"crops/{name}"] = png(crop)
-        files[f"masks/{name}"] = png(Image.fromarray(shape))
-    return zip_files(files)
+    provenance, predictions, has_crops = Provenance(), [], False
+    with open_zip(stream) as archive:
+        for picture in pictures.each:
+            _check_size(picture.prediction)
+            first = f"{picture.stem}-" if pictures.are_several else ""
+            for name, crop, mask in _pieces(picture):
+                add_png(archive, f"crops/{first}{name}.png", png_bytes(crop))
+                add_png(archive, f"masks/{first}{name}.png", png_bytes(mask))
+                has_crops = True
+            provenance.add(picture.prediction)
+            predictions.append(
+                json_line(picture.stem, picture.prediction) if pictures.are_several else json_bytes(picture.prediction)
+            )
+        if not has_crops:
+            raise ExportRejected(
+                "There is no region to cut out. Ask a question that finds regions, or show hidden ones."
+            )
+        archive.writestr("predictions.jsonl" if pictures.are_several else "prediction.json", b"".join(predictions))
+        provenance.add_readme(archive, CROPS.cannot_carry)
 
 
-def _check(export: Export) -> None:
-    regions = export.prediction.regions
-    if not regions:
-        raise ExportRejected("There is no region to cut out. Ask a question that finds regions, or show hidden ones.")
-    megapixels = sum(region.area for region in regions) / 1e6
+def _check_size(prediction: Prediction) -> None:
+    megapixels = sum(region.area for region in prediction.regions) / 1e6
     if megapixels > MAX_MEGAPIXELS:
         raise ExportRejected(
             f"The crops would hold {megapixels:.0f} megapixels together; the limit is {MAX_MEGAPIXELS}. "
@@ -45,4 +51,20 @@ def _check(export: Export) -> None:
         )
 
 
-FORMAT = Format("crops", "Crops and masks (ZIP)", "zip", write, CANNOT_CARRY, suffix="-crops")
+def _pieces(picture: CheckedPicture) -> Iterator[tuple[str, Image.Image, Image.Image]]:
+    """Yield the name, the crop and the mask of each region."""
+    if not picture.prediction.regions:
+        return
+    shapes = masks(picture.prediction)
+    for index, region in enumerate(picture.prediction.regions):
+        shape, (x, y) = shapes.crop(index), shapes.offsets[index].tolist()
+        crop = picture.image.pixels.crop((x, y, x + shape.shape[1], y + shape.shape[0]))
+        yield f"{index + 1:03d}-{safe_name(region.label, fallback='region')}", crop, Image.fromarray(shape)
+
+
+CROPS = Format(
+    "crops", "Crops and masks (ZIP)", "zip", "zip", _write,
+    "The names of the files keep only the letters and digits of a label; the prediction in JSON beside them holds it "
+    "whole.",
+    suffix="-crops",
+)  # fmt: skip

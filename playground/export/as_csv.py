@@ -1,30 +1,42 @@
-"""One row a region, for spreadsheets."""
+"""One row a region, for spreadsheets. The rows of several pictures begin with the picture's name."""
 
+import codecs
 import csv
 import io
 import json
+from collections.abc import Iterable
+from typing import BinaryIO
 
-from playground.export.common import Export, Format
+from playground.export.annotated import CheckedPictures
+from playground.export.format import Format
 from playground.regions import Region
 
-COLUMNS = ("label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons")
+COLUMNS = ("label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons", "source")
+
+_Row = tuple[str | float, ...]
 
 
-def write(export: Export) -> bytes:
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     """Write UTF-8 with a byte order mark, without which Excel reads Chinese as Latin. Pixels have three decimals."""
+    stream.write(codecs.BOM_UTF8)
+    stream.write(_lines([("picture", *COLUMNS) if pictures.are_several else COLUMNS]))
+    for picture in pictures.each:
+        first = (picture.stem,) if pictures.are_several else ()
+        stream.write(_lines((*first, *_row(region)) for region in picture.prediction.regions))
+
+
+def _lines(rows: Iterable[_Row]) -> bytes:
     content = io.StringIO(newline="")
-    writer = csv.writer(content)
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(region) for region in export.prediction.regions)
-    return content.getvalue().encode("utf-8-sig", "replace")
+    csv.writer(content).writerows(rows)
+    return content.getvalue().encode("utf-8", "replace")
 
 
-def _row(region: Region) -> list[str | float]:
+def _row(region: Region) -> _Row:
     score = "" if region.score is None else round(region.score, 4)
     quad = "" if region.xyxyxyxy is None else json.dumps([round(value, 3) for value in region.xyxyxyxy])
     parts = [[[round(x, 3), round(y, 3)] for x, y in part] for part in region.polygons]
     numbers = [round(value, 3) for value in (*region.xyxy, region.area)]
-    return [_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else ""]
+    return (_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source)
 
 
 def _as_text(label: str) -> str:
@@ -32,8 +44,8 @@ def _as_text(label: str) -> str:
     return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else label
 
 
-FORMAT = Format(
-    "csv", "Table (CSV)", "csv", write,
+CSV = Format(
+    "csv", "Table (CSV)", "csv", "csv", _write,
     "It holds the regions alone: no picture, no caption, and not the note of who answered. "
     "A label that begins with = + - or @ gets an apostrophe before it, so that no spreadsheet runs it.",
 )  # fmt: skip

@@ -1,11 +1,19 @@
-"""The wire form of the prediction, as the API returns it."""
+"""The wire form of the prediction, as the API returns it; of several pictures a line each (JSON Lines)."""
 
-from playground.export.common import Export, Format, wire_json
+from typing import BinaryIO
+
+from playground.export.annotated import CheckedPictures
+from playground.export.files import json_bytes, json_line
+from playground.export.format import Format
 
 
-def write(export: Export) -> bytes:
-    """Write the prediction without the picture."""
-    return wire_json(export.prediction)
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
+    for picture in pictures.each:
+        stream.write(
+            json_line(picture.stem, picture.prediction) if pictures.are_several else json_bytes(picture.prediction)
+        )
 
 
-FORMAT = Format("json", "Prediction (JSON)", "json", write, "The picture and the style of drawing are not in it.")
+JSON = Format(
+    "json", "Prediction (JSON)", "json", "jsonl", _write, "The picture and the style of drawing are not in it."
+)

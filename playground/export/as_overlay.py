@@ -1,17 +1,27 @@
-"""The drawing alone, on a transparent ground of the picture's size."""
+"""The drawing alone, on a transparent ground of the picture's size; several in a ZIP."""
 
-from playground.drawing import draw_overlay
-from playground.export.common import Export, Format, png, provenance
+from typing import BinaryIO
+
+from PIL import Image
+
+from playground.drawing import Look
+from playground.drawing.annotate import draw_overlay
+from playground.export.annotated import CheckedPicture, CheckedPictures
+from playground.export.drawn import write_drawn
+from playground.export.format import Format
 
 
-def write(export: Export) -> bytes:
-    """Draw on nothing; the note of who answered is in the text chunk "Description"."""
-    drawing = draw_overlay(export.image.resolution_wh, export.prediction, export.look)
-    return png(drawing, description=provenance(export.prediction))
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
+    write_drawn(pictures, stream, suffix=OVERLAY.suffix, drawn=_drawn)
 
 
-FORMAT = Format(
-    "overlay", "Transparent overlay (PNG)", "png", write,
-    "Blurred, pixelated and darkened parts need the picture and are left out; labels and coordinates become pixels.",
+def _drawn(picture: CheckedPicture, look: Look) -> Image.Image:
+    return draw_overlay(picture.image.resolution_wh, picture.prediction, look)
+
+
+OVERLAY = Format(
+    "overlay", "Transparent overlay (PNG)", "png", "zip", _write,
+    "Blurred, pixelated and darkened parts need the picture and are left out; labels and coordinates become pixels, "
+    "and who drew a region is lost.",
     suffix="-overlay",
 )  # fmt: skip

@@ -1,17 +1,25 @@
-"""The annotated picture, at full size."""
+"""The annotated picture, at full size; several in a ZIP."""
 
-from playground.drawing import draw
-from playground.export.common import Export, Format, png, provenance
+from typing import BinaryIO
+
+from PIL import Image
+
+from playground.drawing import Look, draw
+from playground.export.annotated import CheckedPicture, CheckedPictures
+from playground.export.drawn import write_drawn
+from playground.export.format import Format
 
 
-def write(export: Export) -> bytes:
-    """Draw on the full picture; the note of who answered is in the text chunk "Description"."""
-    picture = draw(export.image.pixels, export.prediction, export.look)
-    return png(picture, description=provenance(export.prediction))
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
+    write_drawn(pictures, stream, suffix=PNG.suffix, drawn=_drawn)
 
 
-FORMAT = Format(
-    "png", "Annotated picture (PNG)", "png", write,
-    "The regions become pixels of the picture: labels and coordinates cannot be read back.",
+def _drawn(picture: CheckedPicture, look: Look) -> Image.Image:
+    return draw(picture.image.pixels, picture.prediction, look)
+
+
+PNG = Format(
+    "png", "Annotated picture (PNG)", "png", "zip", _write,
+    "The regions become pixels of the picture: labels, coordinates and who drew a region cannot be read back.",
     suffix="-annotated",
 )  # fmt: skip

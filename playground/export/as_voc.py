@@ -1,32 +1,36 @@
-"""Pascal VOC: the picture and one XML file, in a ZIP."""
+"""Pascal VOC: pictures and an XML file each, in a ZIP."""
 
-from pathlib import Path
+from typing import BinaryIO
 
-import supervision as sv
+from supervision.dataset.formats.pascal_voc import detections_to_pascal_voc
 
-from playground.export.common import Export, Format
-from playground.export.dataset import write_dataset
-
-CANNOT_CARRY = (
-    "Pascal VOC has no place for scores and quads, of which the boxes remain, and holds whole pixels. "
-    "Each part of an outline becomes an object of its own."
-)
+from playground.export.annotated import CheckedPictures
+from playground.export.classes import NAMING
+from playground.export.dataset import Dataset, DatasetEntry
+from playground.export.files import open_zip
+from playground.export.format import Format
 
 
-def write(export: Export) -> bytes:
+def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     """Write `JPEGImages/` and `Annotations/`, the folders of the Pascal VOC devkit."""
-
-    def save(dataset: sv.DetectionDataset, folder: Path) -> None:
-        dataset.as_pascal_voc(
-            images_directory_path=str(folder / "JPEGImages"),
-            annotations_directory_path=str(folder / "Annotations"),
-        )
-        for file in (folder / "Annotations").iterdir():
-            # supervision names its maker as the source of every picture.
-            written = file.read_text("utf-8")
-            file.write_text(written.replace("<database>roboflow.ai<", "<database>Florence-2 Playground<", 1), "utf-8")
-
-    return write_dataset(export, save, CANNOT_CARRY)
+    with open_zip(stream) as archive:
+        dataset = Dataset(archive, folder="JPEGImages")
+        for entry in dataset.add(pictures):
+            archive.writestr(f"Annotations/{entry.stem}.xml", _xml(entry, dataset.classes.names))
+        dataset.provenance.add_readme(archive, VOC.cannot_carry, NAMING)
 
 
-FORMAT = Format("voc", "Pascal VOC (ZIP)", "zip", write, CANNOT_CARRY, suffix="-voc")
+def _xml(entry: DatasetEntry, names: list[str]) -> str:
+    written = detections_to_pascal_voc(
+        entry.to_detections(), names, entry.file_name, entry.image_shape, approximation_percentage=0.0
+    )
+    # supervision names its maker as the source of every picture.
+    return written.replace("<database>roboflow.ai<", "<database>Florence-2 Playground<", 1)
+
+
+VOC = Format(
+    "voc", "Pascal VOC (ZIP)", "zip", "zip", _write,
+    "Pascal VOC has no place for scores, for who drew a region and for quads, of which the boxes remain, and holds "
+    "whole pixels. Each part of an outline becomes an object of its own.",
+    suffix="-voc",
+)  # fmt: skip

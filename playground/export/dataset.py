@@ -1,55 +1,62 @@
-"""A prediction as a `sv.DetectionDataset` of one picture, written by one of supervision's writers and zipped."""
+"""What the formats of data sets share: pictures in a ZIP, names for their files, and numbers for their classes."""
 
-import re
-from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import supervision as sv
 
-from playground.drawing import to_detections
-from playground.export.common import Export, png, read_folder, readme, safe_name, zip_files
-
-UNNAMED = "region"
-MAX_CLASS_LETTERS = 500
-
-CLASSES = (
-    f"Classes are numbered from 0 in the order of the answer; a label without letters becomes “{UNNAMED}”, "
-    f"line breaks become spaces, and {MAX_CLASS_LETTERS} letters of a label are kept."
-)
-
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from playground.drawing.detections import to_detections
+from playground.export.annotated import CheckedPictures
+from playground.export.classes import ClassNumbers
+from playground.export.files import Provenance, add_png, png_bytes
+from playground.export.names import UniqueNames, safe_name
+from playground.results import Prediction
 
 
-def write_dataset(
-    export: Export,
-    save: Callable[[sv.DetectionDataset, Path], None],
-    cannot_carry: str,
-    **data: Any,
-) -> bytes:
-    """Let `save` write the dataset into a folder, and return the folder as an archive.
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """A picture that lies in the archive as `stem`.png, what was answered about it, and the numbers of its classes."""
 
-    `data` are arrays of one entry a region, for the writer.
-    """
-    classes = [class_name(region.label) for region in export.prediction.regions]
-    names = list(dict.fromkeys(classes))
-    detections = to_detections(export.prediction)
-    detections.class_id = np.array([names.index(name) for name in classes], dtype=np.int64)
-    detections.data.update(data)
-    with TemporaryDirectory() as temporary:
-        # OpenCV opens no picture on Windows whose path is not in the system's own code page.
-        stem = safe_name(export.name.encode("ascii", "ignore").decode(), fallback="picture")
-        picture = Path(temporary, f"{stem}.png")
-        picture.write_bytes(png(export.image.pixels))
-        folder = Path(temporary, "dataset")
-        folder.mkdir()
-        save(sv.DetectionDataset(names, [str(picture)], {str(picture): detections}), folder)
-        files = read_folder(folder)
-    return zip_files({"README.txt": readme(export, f"{cannot_carry} {CLASSES}").encode("utf-8"), **files})
+    stem: str
+    prediction: Prediction
+    class_ids: list[int]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.stem}.png"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels, as supervision asks for them."""
+        width, height = self.prediction.resolution_wh
+        return height, width, 3
+
+    def to_detections(self) -> sv.Detections:
+        """Return the regions with the numbers of their classes."""
+        detections = to_detections(self.prediction)
+        detections.class_id = np.array(self.class_ids, dtype=np.int64)
+        return detections
 
 
-def class_name(label: str) -> str:
-    """Return a label as the name of a class, in letters that XML can carry (XML 1.0, production 2)."""
-    return " ".join(_NOT_XML.sub("", label[: 2 * MAX_CLASS_LETTERS]).split())[:MAX_CLASS_LETTERS].strip() or UNNAMED
+class Dataset:
+    """A data set that grows picture by picture. What all pictures have a part in is complete after the last one."""
+
+    def __init__(self, archive: zipfile.ZipFile, *, folder: str) -> None:
+        self.classes = ClassNumbers()
+        self.provenance = Provenance()
+        self._archive = archive
+        self._folder = folder
+
+    def add(self, pictures: CheckedPictures) -> Iterator[DatasetEntry]:
+        """Write each picture into the folder, and yield what its annotations are made of."""
+        names = UniqueNames()
+        for picture in pictures.each:
+            # OpenCV opens no picture on Windows whose path is not in the system's own code page.
+            ascii_name = picture.name.encode("ascii", "ignore").decode()
+            stem = names.take(safe_name(ascii_name, fallback="picture"))
+            entry = DatasetEntry(stem, picture.prediction, self.classes.number(picture.prediction))
+            add_png(self._archive, f"{self._folder}/{entry.file_name}", png_bytes(picture.image.pixels))
+            self.provenance.add(picture.prediction)
+            yield entry

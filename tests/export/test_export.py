@@ -1,113 +1,70 @@
-"""Files out: each format is read back by the library that owns it, and compared with values written out here."""
+"""One picture out: each format is read back by the library that owns it, and compared with values written out here."""
 
-import csv
 import io
 import json
-import tempfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import supervision as sv
 from PIL import Image
 
-from playground.drawing import Look, draw, draw_overlay
+from playground.drawing import draw
+from playground.drawing.annotate import draw_overlay
 from playground.errors import ExportRejected
-from playground.export import FORMATS, Export, as_crops, export
+from playground.export import FORMATS, Annotated, as_crops, export, file_name
 from playground.pictures.reader import InputImage
 from playground.regions import Region
 from playground.results import Prediction
+from tests.export.samples import (
+    ALL,
+    CAR,
+    LEFT,
+    LOOK,
+    NOTE,
+    READERS,
+    RIGHT,
+    SECOND_CAR,
+    SIGN,
+    TREE,
+    WHEELS,
+    files_of,
+    labels_of,
+    noise,
+    predict,
+    read_coco,
+    read_voc,
+    read_yolo,
+    rows_of,
+    street,
+    unzip,
+    written,
+)
 
-NOTE = "The bundled demo model answered: it knows drawn scenes only."
-CAR = Region("car", (40.25, 60.5, 120.125, 110.0), 0.875)
-SECOND_CAR = Region("car", (0.0, 0.0, 160.0, 120.0), 0.5)
-TREE = Region("tree", (5.0, 6.0, 30.0, 70.0), None)
-SIGN = Region("STOP", (50.0, 20.0, 110.0, 60.0), 0.25, xyxyxyxy=(60.0, 20.0, 110.0, 30.0, 100.0, 60.0, 50.0, 50.0))
-LEFT = ((20.5, 20.0), (40.0, 20.0), (40.0, 40.0), (20.5, 40.0))
-RIGHT = ((80.0, 20.0), (100.0, 20.0), (100.0, 40.0), (80.0, 40.0))
-WHEELS = Region("wheels", (20.5, 20.0, 100.0, 40.0), 0.75, polygons=(LEFT, RIGHT))
-
-ODD_LABELS = ('<b>&"\'', "a/b", "../../etc/passwd", "红色的车", "", "=1+1", "line\nbreak", "\x00\x0b", "\ud800")
+ODD_LABELS = ("<b>&\"'", "a/b", "../../etc/passwd", "红色的车", "", "=1+1", "line\nbreak", "\x00\x0b", "\ud800")
 ZIPS = ("crops", "coco", "yolo", "voc")
-ALL = tuple(row.id for row in FORMATS)
 
 
-@pytest.fixture
-def image() -> InputImage:
-    noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), dtype=np.uint8)
-    return InputImage(Image.fromarray(noise), digest="any")
-
-
-@pytest.fixture
-def save(image):
-    """Write regions in a format and return the bytes."""
-
-    def write(format_id: str, *regions: Region) -> bytes:
-        return export(answer(image, *regions), format_id)[1]
-
-    return write
-
-
-def answer(image: InputImage, *regions: Region, name: str = "street") -> Export:
-    prediction = Prediction(
-        "<OD>", "tiny-florence2", (160, 120), text="A car.", regions=regions, is_final=True, notices=(NOTE,)
-    )
-    return Export(image, prediction, Look(("box",)), name)
-
-
-def unzip(content: bytes, folder: Path) -> Path:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert archive.testzip() is None
-        archive.extractall(folder)
-    return folder
-
-
-def read_coco(content: bytes, folder: Path, **options: bool) -> sv.DetectionDataset:
-    unzip(content, folder)
-    return sv.DetectionDataset.from_coco(str(folder / "images"), str(folder / "annotations.json"), **options)
-
-
-def read_yolo(content: bytes, folder: Path, **options: bool) -> sv.DetectionDataset:
-    unzip(content, folder)
-    return sv.DetectionDataset.from_yolo(
-        str(folder / "images"), str(folder / "labels"), str(folder / "data.yaml"), **options
-    )
-
-
-def read_voc(content: bytes, folder: Path) -> sv.DetectionDataset:
-    unzip(content, folder)
-    return sv.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations"))
-
-
-READERS = {"coco": read_coco, "yolo": read_yolo, "voc": read_voc}
-
-
-def labels_of(dataset: sv.DetectionDataset) -> list[str]:
-    (detections,) = dataset.annotations.values()
-    return [dataset.classes[index] for index in detections.class_id]
-
-
-def table_of(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+def save(format_id: str, *regions: Region) -> bytes:
+    return written([street(*regions)], format_id)
 
 
 @pytest.mark.parametrize(
-    ("format_id", "file_name"),
+    ("format_id", "of_one", "of_two"),
     [
-        ("png", "street-annotated.png"),
-        ("overlay", "street-overlay.png"),
-        ("crops", "street-crops.zip"),
-        ("json", "street.json"),
-        ("csv", "street.csv"),
-        ("coco", "street-coco.zip"),
-        ("yolo", "street-yolo.zip"),
-        ("voc", "street-voc.zip"),
+        ("png", "street-annotated.png", "street-annotated.zip"),
+        ("overlay", "street-overlay.png", "street-overlay.zip"),
+        ("crops", "street-crops.zip", "street-crops.zip"),
+        ("json", "street.json", "street.jsonl"),
+        ("csv", "street.csv", "street.csv"),
+        ("coco", "street-coco.zip", "street-coco.zip"),
+        ("yolo", "street-yolo.zip", "street-yolo.zip"),
+        ("voc", "street-voc.zip", "street-voc.zip"),
     ],
 )
-def test_each_format_names_its_file(image, format_id, file_name):
-    assert export(answer(image, CAR), format_id)[0] == file_name
+def test_each_format_names_its_file(format_id, of_one, of_two):
+    assert file_name("street", format_id) == of_one
+    assert file_name("street", format_id, count=2) == of_two
 
 
 def test_there_is_a_row_for_every_format_that_was_promised():
@@ -116,7 +73,7 @@ def test_there_is_a_row_for_every_format_that_was_promised():
 
 
 @pytest.mark.parametrize(
-    ("name", "file_name"),
+    ("name", "safe"),
     [
         ("../../etc/passwd", "etc-passwd.json"),
         ("C:\\photos\\street.jpg", "C-photos-street-jpg.json"),
@@ -126,44 +83,55 @@ def test_there_is_a_row_for_every_format_that_was_promised():
         ("w" * 500, "w" * 40 + ".json"),
     ],
 )
-def test_a_file_name_cannot_leave_its_folder(image, name, file_name):
-    assert export(answer(image, name=name), "json")[0] == file_name
+def test_a_file_name_cannot_leave_its_folder(name, safe):
+    assert file_name(name, "json") == safe
 
 
-def test_an_unknown_format_is_refused_with_the_names_of_the_others(image):
-    with pytest.raises(ExportRejected, match=r"'docx' is not a format\. Formats: png, overlay, crops, json, csv, coco"):
-        export(answer(image), "docx")
+def test_an_unknown_format_is_refused_with_the_names_of_the_others():
+    problem = r"'docx' is not a format\. Formats: png, overlay, crops, json, csv, coco"
+    with pytest.raises(ExportRejected, match=problem):
+        save("docx")
+    with pytest.raises(ExportRejected, match=problem):
+        file_name("street", "docx")
 
 
-def test_a_picture_of_another_size_is_refused(image):
-    other = InputImage(image.pixels.resize((80, 60)), digest="other")
+@pytest.mark.parametrize("format_id", ALL)
+def test_a_picture_of_another_size_is_refused(format_id):
+    other = InputImage(noise().pixels.resize((80, 60)), digest="other")
     with pytest.raises(ExportRejected, match="about a picture of 160 x 120 pixels, but this one has 80 x 60"):
-        export(replace(answer(image, CAR), image=other), "png")
+        written([Annotated("street", predict(CAR), other)], format_id)
 
 
-def test_png_is_the_annotated_picture_and_says_who_answered(image, save):
+def test_another_picture_of_the_same_size_is_refused():
+    about_another = replace(predict(CAR), digest=noise(seed=4).digest)
+    with pytest.raises(ExportRejected, match="is about another picture of the same size"):
+        written([Annotated("street", about_another, noise())], "png")
+    assert written([Annotated("street", about_another, noise(seed=4))], "png")
+
+
+def test_png_is_the_annotated_picture_and_says_who_answered():
     picture = Image.open(io.BytesIO(save("png", CAR)))
-    assert picture.tobytes() == draw(image.pixels, answer(image, CAR).prediction, Look(("box",))).tobytes()
+    assert picture.tobytes() == draw(noise().pixels, predict(CAR), LOOK).tobytes()
     assert picture.text["Description"] == f"Florence-2 Playground: tiny-florence2 answered <OD>. {NOTE}"
 
 
-def test_overlay_is_the_drawing_alone(image, save):
+def test_overlay_is_the_drawing_alone():
     picture = Image.open(io.BytesIO(save("overlay", CAR)))
     assert picture.mode == "RGBA"
-    assert picture.tobytes() == draw_overlay((160, 120), answer(image, CAR).prediction, Look(("box",))).tobytes()
+    assert picture.tobytes() == draw_overlay((160, 120), predict(CAR), LOOK).tobytes()
     assert NOTE in picture.text["Description"]
 
 
-def test_a_note_in_another_script_is_kept_in_a_png(image):
-    source = answer(image, CAR)
-    chinese = replace(source, prediction=replace(source.prediction, notices=("演示模型", "\ud800")))
-    assert Image.open(io.BytesIO(export(chinese, "png")[1])).text["Description"].endswith("演示模型 ?")
+def test_a_note_in_another_script_is_kept_in_a_png():
+    chinese = replace(predict(CAR), notices=("演示模型", "\ud800"))
+    content = written([Annotated("street", chinese, noise())], "png")
+    assert Image.open(io.BytesIO(content)).text["Description"].endswith("演示模型 ?")
 
 
-def test_crops_are_the_pixels_and_masks_are_the_shape(image, save, tmp_path):
+def test_crops_are_the_pixels_and_masks_are_the_shape(tmp_path):
     folder = unzip(save("crops", CAR, WHEELS, SIGN), tmp_path)
     crop, mask = Image.open(folder / "crops/001-car.png"), Image.open(folder / "masks/001-car.png")
-    assert crop.tobytes() == image.pixels.crop((40, 60, 121, 111)).tobytes()
+    assert crop.tobytes() == noise().pixels.crop((40, 60, 121, 111)).tobytes()
     assert mask.size == crop.size
     assert mask.convert("L").getextrema() == (255, 255)
 
@@ -175,46 +143,44 @@ def test_crops_are_the_pixels_and_masks_are_the_shape(image, save, tmp_path):
     assert (tilted[0, 0], tilted[20, 30]) == (0, 255)
 
 
-def test_crops_of_odd_labels_have_safe_names_and_keep_the_labels(save):
+def test_crops_of_odd_labels_have_safe_names_and_keep_the_labels():
     regions = [replace(CAR, label=label) for label in ODD_LABELS[:-1]]
-    with zipfile.ZipFile(io.BytesIO(save("crops", *regions))) as archive:
-        names = [name for name in archive.namelist() if name.startswith("crops/")]
-        kept = Prediction.from_dict(json.loads(archive.read("prediction.json")))
-    assert names == [
+    files = files_of(save("crops", *regions))
+    kept = Prediction.from_dict(json.loads(files["prediction.json"]))
+    assert [name for name in files if name.startswith("crops/")] == [
         "crops/001-b.png", "crops/002-a-b.png", "crops/003-etc-passwd.png", "crops/004-红色的车.png",
         "crops/005-region.png", "crops/006-1-1.png", "crops/007-line-break.png", "crops/008-region.png",
     ]  # fmt: skip
     assert [region.label for region in kept.regions] == list(ODD_LABELS[:-1])
 
 
-def test_a_crop_of_no_area_has_one_pixel(image, save, tmp_path):
+def test_a_crop_of_no_area_has_one_pixel(tmp_path):
     folder = unzip(save("crops", Region("dot", (160.0, 120.0, 160.0, 120.0))), tmp_path)
-    assert Image.open(folder / "crops/001-dot.png").getpixel((0, 0)) == image.pixels.getpixel((159, 119))
+    assert Image.open(folder / "crops/001-dot.png").getpixel((0, 0)) == noise().pixels.getpixel((159, 119))
 
 
-def test_crops_without_regions_are_refused(save):
+def test_crops_without_regions_are_refused():
     with pytest.raises(ExportRejected, match="no region to cut out"):
         save("crops")
 
 
-def test_crops_that_are_too_large_together_are_refused(save, monkeypatch):
+def test_crops_that_are_too_large_together_are_refused(monkeypatch):
     monkeypatch.setattr(as_crops, "MAX_MEGAPIXELS", 0.01)
     with pytest.raises(ExportRejected, match="Hide some regions"):
         save("crops", SECOND_CAR)
 
 
-def test_json_is_the_wire_form(image, save):
+def test_json_is_the_wire_form():
     content = save("json", CAR, SIGN, WHEELS, replace(TREE, label="树"))
     assert "树" in content.decode("utf-8")
-    expected = answer(image, CAR, SIGN, WHEELS, replace(TREE, label="树")).prediction
-    assert Prediction.from_dict(json.loads(content)) == expected
+    assert Prediction.from_dict(json.loads(content)) == predict(CAR, SIGN, WHEELS, replace(TREE, label="树"))
 
 
-def test_csv_has_a_row_for_each_region(save):
-    rows = table_of(save("csv", CAR, TREE, SIGN, WHEELS))
+def test_csv_has_a_row_for_each_region():
+    rows = rows_of(save("csv", CAR, TREE, SIGN, WHEELS))
     assert rows[0] == {
         "label": "car", "score": "0.875", "x_min": "40.25", "y_min": "60.5", "x_max": "120.125", "y_max": "110.0",
-        "area": "3953.812", "xyxyxyxy": "", "polygons": "",
+        "area": "3953.812", "xyxyxyxy": "", "polygons": "", "source": "model",
     }  # fmt: skip
     assert rows[1]["score"] == ""
     assert json.loads(rows[2]["xyxyxyxy"]) == list(SIGN.xyxyxyxy)
@@ -222,17 +188,17 @@ def test_csv_has_a_row_for_each_region(save):
 
 
 @pytest.mark.parametrize("label", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
-def test_csv_guards_a_label_that_a_spreadsheet_would_run(save, label):
-    assert table_of(save("csv", replace(CAR, label=label)))[0]["label"] == f"'{label}"
+def test_csv_guards_a_label_that_a_spreadsheet_would_run(label):
+    assert rows_of(save("csv", replace(CAR, label=label)))[0]["label"] == f"'{label}"
 
 
 @pytest.mark.parametrize("label", ['say "hi", twice', "two\nlines", "红色的车", "a=b", ""])
-def test_csv_keeps_other_labels(save, label):
-    assert table_of(save("csv", replace(CAR, label=label)))[0]["label"] == label
+def test_csv_keeps_other_labels(label):
+    assert rows_of(save("csv", replace(CAR, label=label)))[0]["label"] == label
 
 
-def test_csv_has_only_its_header_where_nothing_was_found(save):
-    assert save("csv").decode("utf-8-sig") == "label,score,x_min,y_min,x_max,y_max,area,xyxyxyxy,polygons\r\n"
+def test_csv_has_only_its_header_where_nothing_was_found():
+    assert save("csv").decode("utf-8-sig") == "label,score,x_min,y_min,x_max,y_max,area,xyxyxyxy,polygons,source\r\n"
 
 
 @pytest.mark.parametrize(
@@ -243,52 +209,52 @@ def test_csv_has_only_its_header_where_nothing_was_found(save):
         pytest.param("voc", 0.5, id="voc: whole pixels"),
     ],
 )
-def test_datasets_keep_boxes_and_labels(save, tmp_path, format_id, precision):
+def test_datasets_keep_boxes_and_labels(tmp_path, format_id, precision):
     dataset = READERS[format_id](save(format_id, CAR, TREE, SECOND_CAR), tmp_path)
     (detections,) = dataset.annotations.values()
     assert dataset.classes == ["car", "tree"]
-    assert labels_of(dataset) == ["car", "tree", "car"]
+    assert labels_of(dataset) == {"street.png": ["car", "tree", "car"]}
     expected = [[40.25, 60.5, 120.125, 110.0], [5.0, 6.0, 30.0, 70.0], [0.0, 0.0, 160.0, 120.0]]
     assert detections.xyxy == pytest.approx(np.array(expected), abs=precision)
 
 
 @pytest.mark.parametrize("format_id", READERS)
-def test_datasets_carry_the_picture_unchanged(image, save, tmp_path, format_id):
+def test_datasets_carry_the_picture_unchanged(tmp_path, format_id):
     (path,) = READERS[format_id](save(format_id, CAR), tmp_path).image_paths
     assert Path(path).name == "street.png"
-    assert Image.open(path).tobytes() == image.pixels.tobytes()
+    assert Image.open(path).tobytes() == noise().pixels.tobytes()
 
 
 @pytest.mark.parametrize("format_id", READERS)
-def test_datasets_without_regions_are_valid(save, tmp_path, format_id):
+def test_datasets_without_regions_are_valid(tmp_path, format_id):
     dataset = READERS[format_id](save(format_id), tmp_path)
     assert dataset.classes == []
     assert [len(detections) for detections in dataset.annotations.values()] == [0]
 
 
 @pytest.mark.parametrize("format_id", READERS)
-def test_datasets_keep_odd_labels_as_far_as_they_say(save, tmp_path, format_id):
+def test_datasets_keep_odd_labels_as_far_as_they_say(tmp_path, format_id):
     regions = [replace(CAR, label=label) for label in ODD_LABELS]
     dataset = READERS[format_id](save(format_id, *regions), tmp_path)
-    assert labels_of(dataset) == [
+    assert labels_of(dataset)["street.png"] == [
         '<b>&"\'', "a/b", "../../etc/passwd", "红色的车", "region", "=1+1", "line break", "region", "region",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("format_id", READERS)
-def test_datasets_cut_boxes_at_the_edge_of_the_picture(save, tmp_path, format_id):
+def test_datasets_cut_boxes_at_the_edge_of_the_picture(tmp_path, format_id):
     dataset = READERS[format_id](save(format_id, Region("far", (-50.0, -1e30, 500.0, 60.0))), tmp_path)
     (detections,) = dataset.annotations.values()
     assert detections.xyxy == pytest.approx(np.array([[0.0, 0.0, 160.0, 60.0]]), abs=1e-3)
 
 
 @pytest.mark.parametrize("format_id", READERS)
-def test_class_names_are_cut_after_so_many_letters(save, tmp_path, format_id):
+def test_class_names_are_cut_after_so_many_characters(tmp_path, format_id):
     dataset = READERS[format_id](save(format_id, replace(CAR, label="w" * 100_000)), tmp_path)
     assert dataset.classes == ["w" * 500]
 
 
-def test_coco_keeps_polygons_and_quads_exactly_and_scores_beside(save, tmp_path):
+def test_coco_keeps_polygons_and_quads_exactly_and_scores_beside(tmp_path):
     read_coco(save("coco", WHEELS, SIGN, TREE), tmp_path)
     written = json.loads((tmp_path / "annotations.json").read_text("utf-8"))
     wheels, sign, tree = written["annotations"]
@@ -300,7 +266,7 @@ def test_coco_keeps_polygons_and_quads_exactly_and_scores_beside(save, tmp_path)
     assert [category["id"] for category in written["categories"]] == [1, 2, 3]
 
 
-def test_coco_claims_no_license_and_no_date(save, tmp_path):
+def test_coco_claims_no_license_and_no_date(tmp_path):
     read_coco(save("coco", CAR), tmp_path)
     written = json.loads((tmp_path / "annotations.json").read_text("utf-8"))
     assert written["licenses"] == []
@@ -309,7 +275,7 @@ def test_coco_claims_no_license_and_no_date(save, tmp_path):
 
 
 @pytest.mark.parametrize("format_id", ["coco", "yolo", "voc"])
-def test_outlines_come_back_as_masks(save, tmp_path, format_id):
+def test_outlines_come_back_as_masks(tmp_path, format_id):
     options = {"force_masks": True} if format_id == "coco" else {}
     dataset = READERS[format_id](save(format_id, WHEELS), tmp_path, **options)
     (detections,) = dataset.annotations.values()
@@ -320,7 +286,7 @@ def test_outlines_come_back_as_masks(save, tmp_path, format_id):
     assert len(detections) == (1 if format_id == "coco" else 2), "the parts are objects of their own"
 
 
-def test_yolo_writes_quads_as_oriented_boxes(save, tmp_path):
+def test_yolo_writes_quads_as_oriented_boxes(tmp_path):
     dataset = read_yolo(save("yolo", SIGN, CAR), tmp_path, is_obb=True)
     (detections,) = dataset.annotations.values()
     corners = [
@@ -330,12 +296,12 @@ def test_yolo_writes_quads_as_oriented_boxes(save, tmp_path):
     assert detections.data["xyxyxyxy"] == pytest.approx(np.array(corners), abs=0.002)
 
 
-def test_yolo_settings_name_the_folder_of_pictures(save, tmp_path):
+def test_yolo_settings_name_the_folder_of_pictures(tmp_path):
     read_yolo(save("yolo", CAR), tmp_path)
     assert (tmp_path / "data.yaml").read_text("utf-8") == "nc: 1\nnames: [car]\ntrain: images\nval: images\n"
 
 
-def test_voc_keeps_the_boxes_of_quads(save, tmp_path):
+def test_voc_keeps_the_boxes_of_quads(tmp_path):
     dataset = read_voc(save("voc", SIGN), tmp_path)
     (detections,) = dataset.annotations.values()
     assert detections.xyxy.tolist() == [[50.0, 20.0, 110.0, 60.0]]
@@ -343,37 +309,47 @@ def test_voc_keeps_the_boxes_of_quads(save, tmp_path):
 
 
 @pytest.mark.parametrize("format_id", ZIPS)
-def test_archives_say_who_answered_and_what_is_missing(save, format_id):
+def test_archives_say_who_answered_and_what_is_missing(format_id):
     row = next(row for row in FORMATS if row.id == format_id)
-    with zipfile.ZipFile(io.BytesIO(save(format_id, CAR))) as archive:
-        readme = archive.read("README.txt").decode("utf-8")
+    readme = files_of(save(format_id, CAR))["README.txt"].decode("utf-8")
     assert NOTE in readme
     assert row.cannot_carry in readme
 
 
 @pytest.mark.parametrize("format_id", ALL)
-def test_every_format_takes_odd_labels_and_all_shapes_at_once(save, format_id):
+def test_every_format_takes_odd_labels_and_all_shapes_at_once(format_id):
     regions = [replace(region, label=label) for label in ODD_LABELS for region in (CAR, SIGN, WHEELS)]
     assert len(save(format_id, *regions)) > 100
 
 
-@pytest.mark.parametrize("format_id", ["coco", "yolo", "voc"])
-def test_no_temporary_folder_is_left_behind(save, tmp_path, monkeypatch, format_id):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    save(format_id, CAR)
+def test_a_path_holds_the_whole_file_or_what_it_held_before(tmp_path):
+    path = tmp_path / "street.zip"
+    path.write_bytes(b"before")
+    with pytest.raises(ExportRejected):
+        export([street()], "crops", path, LOOK)
+    assert path.read_bytes() == b"before"
+    export([street(CAR)], "crops", path, LOOK)
+    assert "crops/001-car.png" in files_of(path.read_bytes())
+    assert list(tmp_path.iterdir()) == [path]
 
-    def fail(*_: object, **__: object) -> None:
-        raise OSError("the disk is full")
 
-    monkeypatch.setattr(sv.DetectionDataset, f"as_{'pascal_voc' if format_id == 'voc' else format_id}", fail)
-    with pytest.raises(OSError, match="the disk is full"):
-        save(format_id, CAR)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("source", ["model", "edited", "added"])
+def test_who_drew_a_region_is_kept_where_there_is_a_place(source):
+    region = replace(CAR, source=source)
+    assert json.loads(save("json", region))["regions"][0]["source"] == source
+    assert json.loads(files_of(save("crops", region))["prediction.json"])["regions"][0]["source"] == source
+    assert rows_of(save("csv", region))[0]["source"] == source
+    assert json.loads(files_of(save("coco", region))["annotations.json"])["annotations"][0]["source"] == source
+
+
+@pytest.mark.parametrize("format_id", ["png", "overlay", "coco", "yolo", "voc"])
+def test_formats_without_a_place_for_who_drew_a_region_say_so(format_id):
+    assert "who drew a region" in next(row.cannot_carry for row in FORMATS if row.id == format_id)
 
 
 @pytest.mark.parametrize("format_id", ALL)
-def test_saving_leaves_picture_and_prediction_alone(image, format_id):
-    source = answer(image, CAR, WHEELS)
-    before = (image.pixels.tobytes(), source.prediction.to_dict())
-    export(source, format_id)
-    assert (image.pixels.tobytes(), source.prediction.to_dict()) == before
+def test_saving_leaves_picture_and_prediction_alone(format_id):
+    image, prediction = noise(), predict(CAR, WHEELS)
+    before = (image.pixels.tobytes(), prediction.to_dict())
+    written([Annotated("street", prediction, image)], format_id)
+    assert (image.pixels.tobytes(), prediction.to_dict()) == before

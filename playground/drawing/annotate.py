@@ -1,0 +1,69 @@
+"""Annotated pictures: a prediction drawn on its picture, or alone on a transparent ground, in a look."""
+
+import math
+
+import numpy as np
+import supervision as sv
+from PIL import Image
+
+from playground.drawing.captions import Caption, caption_text, write_captions
+from playground.drawing.colors import color_of
+from playground.drawing.detections import to_detections
+from playground.drawing.styles import Look, Pen, Style, styles_for
+from playground.results import Prediction
+
+
+def draw(image: Image.Image, prediction: Prediction, look: Look) -> Image.Image:
+    """Return a copy of an RGB picture with the regions drawn on it, scaled to its size."""
+    if not prediction.regions:
+        return image.copy()
+    wanted = [style for style in reversed(styles_for(prediction)) if style.id in look.styles]
+    return _paint(image, prediction, look, wanted)
+
+
+def draw_overlay(resolution_wh: tuple[int, int], prediction: Prediction, look: Look) -> Image.Image:
+    """Return the drawing alone on a transparent ground, as an RGBA picture."""
+    if not prediction.regions:
+        return Image.new("RGBA", resolution_wh)
+    wanted = [style for style in reversed(styles_for(prediction))
+              if style.id in look.styles and not style.changes_picture]  # fmt: skip
+    on_black, on_white = (
+        np.asarray(_paint(Image.new("RGB", resolution_wh, ground), prediction, look, wanted))
+        for ground in ("black", "white")
+    )
+    # Painted over a ground g, a color c of opacity a gives a*c + (1-a)*g: two grounds give a and c.
+    alpha = 255 - (on_white - np.minimum(on_black, on_white)).min(axis=2)
+    drawn = alpha > 0
+    overlay = np.zeros((*alpha.shape, 4), dtype=np.uint8)
+    opaque = alpha[drawn].astype(np.uint16)[:, None]
+    overlay[drawn, :3] = np.minimum((on_black[drawn] * np.uint16(255) + opaque // 2) // opaque, 255)
+    overlay[..., 3] = alpha
+    return Image.fromarray(overlay)
+
+
+def _paint(image: Image.Image, prediction: Prediction, look: Look, styles: list[Style]) -> Image.Image:
+    detections = to_detections(prediction, resolution_wh=image.size)
+    pen = _pen(image.size, look.opacity)
+    scene = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # supervision paints BGR
+    for style in styles:
+        scene = style.annotator(pen).annotate(scene, style.prepare(detections))
+    picture = Image.fromarray(scene[:, :, ::-1])
+    write_captions(picture, _captions(prediction, detections, look), text_size=pen.text, clearance=pen.thickness // 2)
+    return picture
+
+
+def _captions(prediction: Prediction, detections: sv.Detections, look: Look) -> list[Caption]:
+    """Return what is written beside each region, at its place among the detections."""
+    return [
+        Caption(
+            caption_text(region.label if look.labels else "", region.score if look.scores else None),
+            tuple(xyxy),
+            color_of(region.label),
+        )
+        for region, xyxy in zip(prediction.regions, detections.xyxy.tolist(), strict=True)
+    ]
+
+
+def _pen(resolution_wh: tuple[int, int], opacity: float) -> Pen:
+    side = math.sqrt(resolution_wh[0] * resolution_wh[1])
+    return Pen(thickness=max(2, round(side / 450)), text=max(12, round(side * 0.0185)), opacity=opacity)

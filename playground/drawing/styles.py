@@ -1,0 +1,94 @@
+"""The table of styles, and `Look`, what a user chose of it. Adding a style is adding a row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import supervision as sv
+
+from playground.drawing.annotators import COLORS, Annotator, HaloAnnotator, halve_width, union
+from playground.drawing.detections import Shape, shapes_of
+from playground.errors import PlaygroundError
+from playground.results import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """Sizes in pixels, fitted to the resolution of what is drawn on, and the opacity of fills."""
+
+    thickness: int
+    text: int
+    opacity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A way to draw regions: it applies to a prediction with at least one region that has the shape it `needs`.
+
+    One that `changes_picture` has no drawing of its own, so it is left out of an overlay.
+    """
+
+    id: str
+    title: str
+    needs: Shape
+    annotator: Callable[[Pen], Annotator]
+    changes_picture: bool = False
+    prepare: Callable[[sv.Detections], sv.Detections] = lambda detections: detections
+
+
+# The order of the menu; painted from the last to the first, so that lines lie over fills and fills over blurs.
+STYLES: tuple[Style, ...] = (
+    Style("box", "Box", "boxes", lambda pen: sv.BoxAnnotator(COLORS, pen.thickness)),
+    Style("round-box", "Rounded box", "boxes",
+          lambda pen: sv.RoundBoxAnnotator(COLORS, pen.thickness, roundness=0.3)),
+    Style("corners", "Corners", "boxes",
+          lambda pen: sv.BoxCornerAnnotator(COLORS, round(pen.thickness * 1.5), corner_length=6 * pen.thickness)),
+    Style("oriented-box", "Tilted box", "quads", lambda pen: sv.OrientedBoxAnnotator(COLORS, pen.thickness)),
+    Style("polygon", "Outline", "polygons", lambda pen: sv.PolygonAnnotator(COLORS, pen.thickness)),
+    Style("mask", "Mask", "polygons", lambda pen: sv.MaskAnnotator(COLORS, pen.opacity)),
+    Style("halo", "Halo", "polygons", lambda pen: HaloAnnotator(pen.opacity, radius=4 * pen.thickness)),
+    # supervision's ring is twice as wide as the box that it is given.
+    Style("ellipse", "Ellipse", "boxes", lambda pen: sv.EllipseAnnotator(COLORS, pen.thickness),
+          prepare=halve_width),
+    Style("blur", "Blur", "boxes", lambda _: sv.BlurAnnotator(), changes_picture=True),
+    Style("pixelate", "Pixelate", "boxes",
+          lambda pen: sv.PixelateAnnotator(pixel_size=6 * pen.thickness), changes_picture=True),
+    Style("background", "Darken the background", "boxes",
+          lambda pen: sv.BackgroundOverlayAnnotator(opacity=pen.opacity), changes_picture=True, prepare=union),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the user chose: ids of STYLES, what is written beside a region, and how opaque fills are (0..1).
+
+    A style that does not apply to a prediction draws nothing. Raises PlaygroundError for a style that is not in
+    the table and for an opacity out of range.
+    """
+
+    styles: tuple[str, ...]
+    labels: bool = True
+    scores: bool = False
+    opacity: float = 0.5
+
+    def __post_init__(self) -> None:
+        known = [style.id for style in STYLES]
+        unknown = [style for style in self.styles if style not in known]
+        if unknown:
+            raise PlaygroundError(f"{unknown[0]!r} is not a style of drawing. Styles: {', '.join(known)}.")
+        if not 0 <= self.opacity <= 1:
+            raise PlaygroundError(f"The opacity must be between 0 and 1, but got {self.opacity}.")
+
+
+def styles_for(prediction: Prediction) -> tuple[Style, ...]:
+    """Return the rows of STYLES that draw something of this prediction."""
+    return tuple(style for style in STYLES if style.needs in shapes_of(prediction))
+
+
+def default_styles(prediction: Prediction) -> tuple[str, ...]:
+    """Return the ids of the styles that show the finest shape that the regions have."""
+    shapes = shapes_of(prediction)
+    if "polygons" in shapes:
+        return ("mask", "polygon")
+    if "quads" in shapes:
+        return ("oriented-box",)
+    return ("box",) if shapes else ()

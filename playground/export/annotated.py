@@ -1,0 +1,89 @@
+"""What is saved: pictures with their predictions, any number of them, one in memory at a time.
+
+`Annotated` is what a caller hands in; `check_pictures` makes of it what every format takes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from playground.drawing import Look
+from playground.errors import ExportRejected
+from playground.export.names import UniqueNames, safe_name
+from playground.pictures.reader import InputImage
+from playground.results import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """A picture with what was answered about it; `name` is that of the picture, without an extension.
+
+    `image` may be a function that reads the picture, which is called once, when its turn comes: so the pictures of a
+    long list never lie in memory together.
+    """
+
+    name: str
+    prediction: Prediction
+    image: InputImage | Callable[[], InputImage]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPicture:
+    """A picture that its prediction is about. `stem` is its name for files, unlike that of any other of its export."""
+
+    name: str
+    stem: str
+    prediction: Prediction
+    image: InputImage
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPictures:
+    """What a format writes: at least one picture, each read when the iterator gets to it, and the look of drawings."""
+
+    each: Iterator[CheckedPicture]
+    look: Look
+    are_several: bool
+
+
+def check_pictures(pictures: Iterable[Annotated], look: Look) -> CheckedPictures:
+    """Return the pictures to be iterated once; ExportRejected is raised there for one that its prediction is not about.
+
+    Raises ExportRejected where there is no picture at all.
+    """
+    rest = iter(pictures)
+    begin = list(islice(rest, 2))
+    if not begin:
+        raise ExportRejected("There is no picture to save.")
+    are_several = len(begin) > 1
+    return CheckedPictures(_check_each(_joined(begin, rest), are_several), look, are_several)
+
+
+def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annotated]:
+    while begin:  # `itertools.chain` would hold the list, and so its pictures, until the end
+        yield begin.pop(0)
+    yield from rest
+
+
+def _check_each(pictures: Iterator[Annotated], are_several: bool) -> Iterator[CheckedPicture]:
+    names = UniqueNames()
+    for picture in pictures:
+        stem = names.take(safe_name(picture.name, fallback="picture"))
+        image = picture.image if isinstance(picture.image, InputImage) else picture.image()
+        problem = _mismatch(picture.prediction, image)
+        if problem:
+            raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
+        yield CheckedPicture(picture.name, stem, picture.prediction, image)
+
+
+def _mismatch(prediction: Prediction, image: InputImage) -> str:
+    """Return why the prediction is not about this picture, or nothing."""
+    expected, got = prediction.resolution_wh, image.resolution_wh
+    if expected != got:
+        return (
+            f"The prediction is about a picture of {expected[0]} x {expected[1]} pixels, but this one has "
+            f"{got[0]} x {got[1]}. Send the picture that was asked about."
+        )
+    if prediction.digest not in ("", image.digest):
+        return "The prediction is about another picture of the same size. Send the picture that was asked about."
+    return ""

@@ -1,0 +1,62 @@
+"""Classes of data sets: the names that labels become, and the one order in which every format numbers them."""
+
+import re
+
+from playground.errors import UnknownTask
+from playground.question import Question, asked_names
+from playground.results import Prediction
+
+UNNAMED = "region"
+MAX_CLASS_LENGTH = 500  # characters
+
+NAMING = (
+    f"An empty label becomes “{UNNAMED}”, characters that XML cannot carry are left out, line breaks become spaces, "
+    f"and {MAX_CLASS_LENGTH} characters of a label are kept."
+)
+NUMBERING = (
+    "Classes are numbered from {first}: the names that were asked for in the order of the question, found or not, then "
+    "the other labels as they first appear."
+)
+
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def class_name(label: str) -> str:
+    """Return a label as the name of a class, in characters that XML can carry (XML 1.0, production 2)."""
+    return " ".join(_NOT_XML.sub("", label[: 2 * MAX_CLASS_LENGTH]).split())[:MAX_CLASS_LENGTH].strip() or UNNAMED
+
+
+class ClassNumbers:
+    """Numbers of classes from 0, over any number of pictures.
+
+    The names that a question asks for come first, in its order, so that all answers to it agree; other labels follow
+    as they first appear. A label that differs from an asked name in upper and lower case alone is that name.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._asked: dict[str, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names so far, each at the place of its number."""
+        return list(self._numbers)
+
+    def number(self, prediction: Prediction) -> list[int]:
+        """Return the number of each region's class."""
+        for name in map(class_name, _asked_names(prediction.question)):
+            self._asked.setdefault(name.casefold(), name)
+            self._numbers.setdefault(name, len(self._numbers))
+        return [self._number(class_name(region.label)) for region in prediction.regions]
+
+    def _number(self, name: str) -> int:
+        if name not in self._numbers:
+            name = self._asked.get(name.casefold(), name)
+        return self._numbers.setdefault(name, len(self._numbers))
+
+
+def _asked_names(question: Question) -> tuple[str, ...]:
+    try:
+        return asked_names(question)
+    except UnknownTask:  # a prediction from outside may name any task
+        return ()

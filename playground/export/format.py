@@ -1,0 +1,24 @@
+"""`Format`, a row of the table of formats."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from playground.export.annotated import CheckedPictures
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file. `write` writes pictures to a stream from its first byte to its last, and never seeks.
+
+    `suffix` tells two files of one extension apart; several pictures together have `extension_of_several`.
+    `cannot_carry` is said to the user.
+    """
+
+    id: str
+    title: str
+    extension: str
+    extension_of_several: str
+    write: Callable[[CheckedPictures, BinaryIO], None]
+    cannot_carry: str
+    suffix: str = ""
