@@ -53,7 +53,7 @@ def serve(settings: Settings) -> None:
     if named.is_local:
         check_folder(named, Path(named.source))  # at once, before the seconds that gradio's import takes
 
-    from playground.ui.layout import build_app, launch_options
+    from playground.ui.pages import build_app, launch_options
 
     pool.start()
     if settings.on_zero_gpu:
