@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from playground.drawing.colors import PALETTE
 
-COLORS = sv.ColorPalette.from_hex(list(PALETTE))
+SV_PALETTE = sv.ColorPalette.from_hex(list(PALETTE))
 
 
 class Annotator(Protocol):
@@ -36,7 +36,7 @@ class HaloAnnotator:
         step = max(1, self.radius // 3)  # a glow has no detail, and a small one is painted and blurred faster
         small = replace(detections, mask=masks.resize((math.ceil(height / step), math.ceil(width / step))))
         shape = union(small).mask[0].astype(np.uint8) * 255
-        colors = sv.MaskAnnotator(COLORS, 1).annotate(np.zeros((*shape.shape, 3), dtype=np.uint8), small)
+        colors = sv.MaskAnnotator(SV_PALETTE, 1).annotate(np.zeros((*shape.shape, 3), dtype=np.uint8), small)
         glow = Image.fromarray(np.dstack([colors, shape])).convert("RGBa")
         glow = glow.filter(ImageFilter.GaussianBlur(self.radius / step)).convert("RGBA")
         light = np.minimum(np.asarray(glow.getchannel("A")), 127) * (2 * self.opacity)

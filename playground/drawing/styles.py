@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import supervision as sv
 
-from playground.drawing.annotators import COLORS, Annotator, HaloAnnotator, halve_width, union
+from playground.drawing.annotators import SV_PALETTE, Annotator, HaloAnnotator, halve_width, union
 from playground.drawing.detections import Shape, shapes_of
 from playground.errors import PlaygroundError
 from playground.results import Prediction
@@ -37,17 +37,17 @@ class Style:
 
 # The order of the menu; painted from the last to the first, so that lines lie over fills and fills over blurs.
 STYLES: tuple[Style, ...] = (
-    Style("box", "Box", "boxes", lambda pen: sv.BoxAnnotator(COLORS, pen.thickness)),
+    Style("box", "Box", "boxes", lambda pen: sv.BoxAnnotator(SV_PALETTE, pen.thickness)),
     Style("round-box", "Rounded box", "boxes",
-          lambda pen: sv.RoundBoxAnnotator(COLORS, pen.thickness, roundness=0.3)),
+          lambda pen: sv.RoundBoxAnnotator(SV_PALETTE, pen.thickness, roundness=0.3)),
     Style("corners", "Corners", "boxes",
-          lambda pen: sv.BoxCornerAnnotator(COLORS, round(pen.thickness * 1.5), corner_length=6 * pen.thickness)),
-    Style("oriented-box", "Tilted box", "quads", lambda pen: sv.OrientedBoxAnnotator(COLORS, pen.thickness)),
-    Style("polygon", "Outline", "polygons", lambda pen: sv.PolygonAnnotator(COLORS, pen.thickness)),
-    Style("mask", "Mask", "polygons", lambda pen: sv.MaskAnnotator(COLORS, pen.opacity)),
+          lambda pen: sv.BoxCornerAnnotator(SV_PALETTE, round(pen.thickness * 1.5), corner_length=6 * pen.thickness)),
+    Style("oriented-box", "Tilted box", "quads", lambda pen: sv.OrientedBoxAnnotator(SV_PALETTE, pen.thickness)),
+    Style("polygon", "Outline", "polygons", lambda pen: sv.PolygonAnnotator(SV_PALETTE, pen.thickness)),
+    Style("mask", "Mask", "polygons", lambda pen: sv.MaskAnnotator(SV_PALETTE, pen.opacity)),
     Style("halo", "Halo", "polygons", lambda pen: HaloAnnotator(pen.opacity, radius=4 * pen.thickness)),
     # supervision's ring is twice as wide as the box that it is given.
-    Style("ellipse", "Ellipse", "boxes", lambda pen: sv.EllipseAnnotator(COLORS, pen.thickness),
+    Style("ellipse", "Ellipse", "boxes", lambda pen: sv.EllipseAnnotator(SV_PALETTE, pen.thickness),
           prepare=halve_width),
     Style("blur", "Blur", "boxes", lambda _: sv.BlurAnnotator(), changes_picture=True),
     Style("pixelate", "Pixelate", "boxes",

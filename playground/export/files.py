@@ -45,7 +45,7 @@ def add_png(archive: zipfile.ZipFile, path: str, content: bytes) -> None:
 
 
 class Provenance:
-    """Who answered what, and the notices that belong to the answers; of many pictures each sentence once."""
+    """Who answered what, and the notices that belong to the answers; of many pictures each note once."""
 
     def __init__(self) -> None:
         self._notes: dict[str, None] = {}
