@@ -14,6 +14,7 @@ from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.cleanup import cleanup
 from playground.ui.server.headers import SecurityHeaders
 from playground.ui.server.queue_limits import limit_queue
+from playground.ui.task_list import task_headings
 
 _SECONDS_BETWEEN_ROUNDS = 60  # in which files are deleted that are older than the settings allow
 
@@ -35,6 +36,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     return {
         "theme": _theme(),
         "css_paths": [ASSETS / "page.css"],
+        "css": task_headings(),
         "js": (ASSETS / "page.js").read_text(encoding="utf-8"),
         "footer_links": ["api"],
         "app_kwargs": {

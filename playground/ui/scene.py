@@ -27,19 +27,19 @@ def read_seed(given: float | None) -> int:
     return int(given)
 
 
-def draw(seed: int) -> Scene:
+def draw_scene(seed: int) -> Scene:
     """Draw the scene of a seed, always the same."""
     return make_scene(seed, resolution_wh=(_SIDE, _SIDE))
 
 
-def draw_any() -> Scene:
+def draw_any_scene() -> Scene:
     """Draw a scene that shows something."""
     while not plan_scene(seed := random.choice(_RANDOM_SEEDS), resolution_wh=(_SIDE, _SIDE)).things:
         pass
-    return draw(seed)
+    return draw_scene(seed)
 
 
-def save(scene: Scene) -> str:
+def save_scene(scene: Scene) -> str:
     """Write the picture of a scene, without loss; returns its path."""
     data = BytesIO()
     scene.image.save(data, "PNG")

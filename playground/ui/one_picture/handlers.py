@@ -11,13 +11,13 @@ import gradio as gr
 from gradio.data_classes import FileData
 from PIL import Image
 
-from playground import paths
 from playground.drawing.annotate import draw
 from playground.drawing.colors import color_of
 from playground.drawing.styles import Look, default_styles, styles_for
 from playground.engines import State, too_late_sentence
 from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
 from playground.events import RunStage
+from playground.paths import EXAMPLES
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
 from playground.question import Question, check_question
@@ -32,7 +32,7 @@ from playground.ui.session import Item, RunKey, Runs, View, Workspace
 from playground.ui.streams import errors_for_the_user, paced, runner_of, sentence_of
 from playground.ui.wiring import Problems, Updates
 
-EXAMPLES = sorted(paths.EXAMPLES.glob("*.[jp][pn]g"))
+EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 STRIP_HEIGHT = 92  # pixels of the field for the next picture
 _SECONDS_BETWEEN_LOOKS = 0.3
@@ -67,22 +67,22 @@ class Handlers:
 
     def take_example(self, examples: int, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""
-        return self.take_picture(str(EXAMPLES[examples]), task, workspace, request)
+        return self.take_picture(str(EXAMPLE_PICTURES[examples]), task, workspace, request)
 
     def take_new_scene(self, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         """Draw a scene that nobody chose, and show it like any picture."""
-        return self._take_scene(scene.draw_any(), task, workspace, request)
+        return self._take_scene(scene.draw_any_scene(), task, workspace, request)
 
     def take_scene(self, seed: float | None, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         """Draw the scene of a seed. A bad seed is a sentence, and nothing else changes."""
         try:
-            drawn = scene.draw(scene.read_seed(seed))
+            drawn = scene.draw_scene(scene.read_seed(seed))
         except InputRejected as error:
             return {"problem": [text.line(str(error), "error")]}
         return self._take_scene(drawn, task, workspace, request)
 
     def _take_scene(self, drawn: Scene, task: str, workspace: Workspace, request: gr.Request) -> Updates:
-        path = scene.save(drawn)
+        path = scene.save_scene(drawn)
         item = _remember(path, self._predictor.read_image(path), seed=drawn.seed)
         return {"seed": drawn.seed, **self._take(item, task, workspace, request)}
 

@@ -11,7 +11,7 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.components import Lines, RegionTable, RegionTableData, Stage
-from playground.ui.one_picture.handlers import EXAMPLES, Handlers
+from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, Handlers
 from playground.ui.picture import Picture
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.session import Workspace
@@ -67,7 +67,7 @@ def _form(engines: Engines) -> Components:
         examples=gr.Dataset(
             label="or try a drawn scene",
             components=[gr.Image(visible=False)],
-            samples=[[str(path)] for path in EXAMPLES],
+            samples=[[str(path)] for path in EXAMPLE_PICTURES],
             type="index",
             samples_per_page=20,
             elem_id="examples",
