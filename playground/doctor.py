@@ -19,7 +19,7 @@ from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, resolve
 from playground.checkpoints.loader import check_digests
 from playground.engines import State
 from playground.errors import CheckpointUnavailable, PlaygroundError
-from playground.evaluation.metrics import right
+from playground.evaluation.metrics import matches
 from playground.paths import ASSETS, EXAMPLES
 from playground.pool import Pool
 from playground.predictor import Predictor
@@ -133,7 +133,7 @@ def _compare_with_published(
 
 def _check_regions(expected: Sequence[Region], prediction: Prediction) -> None:
     """Refuse an answer that lacks one of the regions or has another one."""
-    found = int(right(prediction.regions, expected, _MIN_OVERLAP).sum())
+    found = int(matches(prediction.regions, expected, _MIN_OVERLAP).sum())
     if not found == len(expected) == len(prediction.regions):
         said = f"{len(prediction.regions)} regions, {found} of the {len(expected)} known ones among them"
         raise _DiffersError(said)

@@ -1,10 +1,10 @@
-"""Compare formulas for a region's score: how well each tells right from wrong on held-out scenes.
+"""Compare formulas for a region's score: how well each tells matches from mistakes on held-out scenes.
 
     python -m playground.evaluation.calibrate --count 150
 
-Half of the scenes are blurred and noisy, so that there are wrong regions to tell apart. Prints a table: for two bounds
-of IoU the area under the ROC curve (how often a right region is scored above a wrong one), detection mAP@50 with the
-score as confidence, and how far the scores are from the share of right regions (expected calibration error, ten bins).
+Half of the scenes are blurred and noisy, so that there are mistakes to tell apart. Prints a table: for two bounds of
+IoU the area under the ROC curve (how often a match is scored above a mistake), detection mAP@50 with the score as
+confidence, and how far the scores are from the share of matches (expected calibration error, ten bins).
 """
 
 import argparse
@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from playground.checkpoints import catalog
 from playground.engines import Ask, AskedEngine
 from playground.errors import CheckpointUnavailable
-from playground.evaluation.metrics import area_under_roc, calibration_error, mean_average_precision, right
+from playground.evaluation.metrics import area_under_roc, calibration_error, matches, mean_average_precision
 from playground.events import Token
 from playground.grammar import Parser, region_score
 from playground.pictures.reader import read_image
@@ -30,7 +30,7 @@ from playground.scenes.examples import examples
 from playground.scenes.scene import TRAINING_SEEDS, Scene, make_scene
 from playground.tasks import get_task
 
-TASKS = ("<OD>", "<DENSE_REGION_CAPTION>")
+_TASKS = ("<OD>", "<DENSE_REGION_CAPTION>")
 _IOU_BOUNDS = (0.5, 0.9)
 
 Formula = Callable[[Sequence[Token], Sequence[Token]], float | None]
@@ -67,7 +67,7 @@ FORMULAS: dict[str, Formula] = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerTokens:
-    """The tokens of one answer about a scene, and what would have been right."""
+    """The tokens of one answer about a scene, and the true regions."""
 
     task: str
     tokens: tuple[Token, ...]
@@ -82,28 +82,28 @@ class AnswerTokens:
         return parser.finish().regions
 
 
-def degrade(scene: Scene, seed: int) -> Image.Image:
-    """Return the scene's picture blurred and with noise, by amounts of the seed."""
+def blur_and_add_noise(scene: Scene, seed: int) -> Image.Image:
+    """Return the scene's picture blurred and noisy; the seed decides how much."""
     rng = np.random.default_rng(seed)
     blurred = scene.image.filter(ImageFilter.GaussianBlur(float(rng.uniform(2, 9))))
     noisy = np.asarray(blurred, dtype=np.float64) + rng.normal(0, float(rng.uniform(5, 50)), (*blurred.size[::-1], 3))
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def answer(engine: AskedEngine, count: int) -> Iterator[AnswerTokens]:
-    """Ask about held-out scenes, every second one degraded."""
+def collect_answers(engine: AskedEngine, count: int) -> Iterator[AnswerTokens]:
+    """Ask about held-out scenes, every second one blurred and noisy."""
     for seed in range(TRAINING_SEEDS, TRAINING_SEEDS + count):
         scene = make_scene(seed)
-        image = read_image(degrade(scene, seed) if seed % 2 else scene.image)
+        image = read_image(blur_and_add_noise(scene, seed) if seed % 2 else scene.image)
         truth = examples(scene)
-        for task in TASKS:
+        for task in _TASKS:
             events = engine.generate([Ask(image, truth[task].prompt(scene.resolution_wh))])
             tokens = tuple(event for event in events if isinstance(event, Token))
             yield AnswerTokens(task, tokens, scene.resolution_wh, truth[task].regions)
 
 
 def print_formulas(answers: Sequence[AnswerTokens]) -> None:
-    """Print how each formula does."""
+    """Print a row for each formula."""
     truths = [a.truth for a in answers]
     bounds = [f"AUC {bound:.2f}" for bound in _IOU_BOUNDS]
     print(f"{'formula':50} {' '.join(f'{name:>9}' for name in [*bounds, 'mAP@50', 'ECE'])}")
@@ -111,7 +111,7 @@ def print_formulas(answers: Sequence[AnswerTokens]) -> None:
         found = [a.regions(formula) for a in answers]
         scores = np.array([region.score for regions in found for region in regions], dtype=np.float64)
         pairs = list(zip(found, truths, strict=True))
-        hits = [np.concatenate([right(*pair, bound) for pair in pairs]) for bound in _IOU_BOUNDS]
+        hits = [np.concatenate([matches(*pair, bound) for pair in pairs]) for bound in _IOU_BOUNDS]
         figures = [area_under_roc(scores, hit) for hit in hits]
         figures += [mean_average_precision(found, truths).at_50, calibration_error(scores, hits[0])]
         print(f"{name:50} {' '.join(f'{figure:9.3f}' for figure in figures)}")
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CheckpointUnavailable as error:
         parser.error(str(error))
     with predictor.engines.acquire(chosen.checkpoint) as engine:
-        print_formulas(list(answer(engine, chosen.count)))
+        print_formulas(list(collect_answers(engine, chosen.count)))
 
 
 if __name__ == "__main__":

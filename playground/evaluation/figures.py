@@ -1,4 +1,4 @@
-"""What is measured of a checkpoint: which figures of which task, and what is to be reached. Knows no model or file."""
+"""What is measured of a checkpoint: which figures for which task, and their targets. Knows no model and no file."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from playground.scenes.examples import Example
 
 AS_DRAWN, AS_JPEG, IN_OTHER_PROPORTIONS = "as drawn", "as JPEG", "in other proportions"
 
-_SURVEYS = ("<OD>", "<DENSE_REGION_CAPTION>", "<REGION_PROPOSAL>", "<OCR>")  # that answer nothing about an empty scene
+_SURVEYS = ("<OD>", "<DENSE_REGION_CAPTION>", "<REGION_PROPOSAL>", "<OCR>")  # whose answer to an empty scene is empty
 _SEARCHES = ("<OPEN_VOCABULARY_DETECTION>", "<REFERRING_EXPRESSION_SEGMENTATION>")
 
 Figures = dict[str, float]
@@ -20,7 +20,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An example of a scene, in which condition its picture was, and the answer. Regions are in scene pixels."""
+    """An example about a scene, the condition of its picture, and the answer. Regions are in pixels of the scene."""
 
     seed: int
     condition: str
@@ -104,8 +104,8 @@ def _wordless(answers: Sequence[Answered]) -> Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """What is computed from all answers to a task in a condition. A figure is called `name`, then what it measures."""
+class Metric:
+    """What is computed from all answers to a task in a condition. A figure is called by `name` and what it measures."""
 
     name: str
     task: str
@@ -113,30 +113,30 @@ class Measure:
     condition: str = AS_DRAWN
 
 
-MEASURES: tuple[Measure, ...] = (
-    Measure("detection", "<OD>", _labeled_boxes),
-    Measure("open vocabulary", "<OPEN_VOCABULARY_DETECTION>", _phrases),
-    Measure("grounding", "<CAPTION_TO_PHRASE_GROUNDING>", _phrases),
-    Measure("dense captions", "<DENSE_REGION_CAPTION>", _phrases),
-    Measure("proposals", "<REGION_PROPOSAL>", _boxes),
-    Measure("referring", "<REFERRING_EXPRESSION_SEGMENTATION>", _masks),
-    Measure("region", "<REGION_TO_SEGMENTATION>", _masks),
-    Measure("region category", "<REGION_TO_CATEGORY>", _names),
-    Measure("region description", "<REGION_TO_DESCRIPTION>", _names),
-    Measure("caption", "<CAPTION>", _wording),
-    Measure("detailed caption", "<DETAILED_CAPTION>", _wording),
-    Measure("more detailed caption", "<MORE_DETAILED_CAPTION>", _wording),
-    Measure("OCR", "<OCR>", _reading),
-    Measure("OCR with region", "<OCR_WITH_REGION>", _reading_with_quads),
-    Measure("region OCR", "<REGION_TO_OCR>", _reading),
-    Measure("other proportions detection", "<OD>", _labeled_boxes, IN_OTHER_PROPORTIONS),
-    Measure("JPEG detection", "<OD>", _labeled_boxes, AS_JPEG),
+METRICS: tuple[Metric, ...] = (
+    Metric("detection", "<OD>", _labeled_boxes),
+    Metric("open vocabulary", "<OPEN_VOCABULARY_DETECTION>", _phrases),
+    Metric("grounding", "<CAPTION_TO_PHRASE_GROUNDING>", _phrases),
+    Metric("dense captions", "<DENSE_REGION_CAPTION>", _phrases),
+    Metric("proposals", "<REGION_PROPOSAL>", _boxes),
+    Metric("referring", "<REFERRING_EXPRESSION_SEGMENTATION>", _masks),
+    Metric("region", "<REGION_TO_SEGMENTATION>", _masks),
+    Metric("region category", "<REGION_TO_CATEGORY>", _names),
+    Metric("region description", "<REGION_TO_DESCRIPTION>", _names),
+    Metric("caption", "<CAPTION>", _wording),
+    Metric("detailed caption", "<DETAILED_CAPTION>", _wording),
+    Metric("more detailed caption", "<MORE_DETAILED_CAPTION>", _wording),
+    Metric("OCR", "<OCR>", _reading),
+    Metric("OCR with region", "<OCR_WITH_REGION>", _reading_with_quads),
+    Metric("region OCR", "<REGION_TO_OCR>", _reading),
+    Metric("other proportions detection", "<OD>", _labeled_boxes, IN_OTHER_PROPORTIONS),
+    Metric("JPEG detection", "<OD>", _labeled_boxes, AS_JPEG),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be reached at least, or at most."""
+    """The bound that a figure is to reach: at least, or at most."""
 
     bound: float
     at_most: bool = False
@@ -171,9 +171,9 @@ TARGETS: dict[str, Target] = {
 
 
 def compute(answers: Sequence[Answered]) -> Figures:
-    """Return the figures by their names, without those for which the answers do not suffice."""
+    """Return the figures by name, without those for which there are not enough answers."""
     measured: Figures = {}
-    for row in MEASURES:
+    for row in METRICS:
         chosen = [a for a in answers if (a.truth.task, a.condition) == (row.task, row.condition)]
         if chosen:
             measured |= {f"{row.name} {what}": figure for what, figure in row.figures(chosen).items()}
@@ -185,8 +185,8 @@ def compute(answers: Sequence[Answered]) -> Figures:
     return {name: float(figure) for name, figure in measured.items() if not math.isnan(figure)}
 
 
-def reliability(answers: Sequence[Answered]) -> tuple[metrics.Bin, ...]:
-    """Return how many of the detected regions of a score are right, at an IoU of 0.5."""
+def detection_reliability(answers: Sequence[Answered]) -> tuple[metrics.Bin, ...]:
+    """Return how many of the detected regions match at an IoU of 0.5, by score."""
     return metrics.reliability(*_scores_and_hits(_detections(answers)))
 
 
@@ -195,7 +195,7 @@ def _detections(answers: Sequence[Answered]) -> list[Answered]:
 
 
 def _nothing_there(answers: Sequence[Answered]) -> Figures:
-    """How often nothing is found where nothing is: in a whole scene by all of four tasks, and of what was asked for."""
+    """How often nothing is found where nothing is: by four tasks in an empty scene, and of things that are absent."""
     empty_scenes = {a.seed for a in answers if a.truth.task == "<OD>" and a.should_be_empty}
     fooled = {a.seed for a in answers if a.truth.task in _SURVEYS and not a.is_empty}
     absent = [a for a in answers if a.truth.task in _SEARCHES and a.should_be_empty]
@@ -206,7 +206,7 @@ def _nothing_there(answers: Sequence[Answered]) -> Figures:
 
 
 def _trust(detections: Sequence[Answered]) -> Figures:
-    """How well the regions are ordered without the scores, and how far these are from the share of right ones."""
+    """How good detection is without its scores, and how far these are from the share of matches."""
     if not detections:
         return {}
     found, truths = _sides(detections)
@@ -219,5 +219,5 @@ def _trust(detections: Sequence[Answered]) -> Figures:
 
 def _scores_and_hits(detections: Sequence[Answered]) -> tuple[metrics.Floats, metrics.Bools]:
     scores = np.array([region.score or 0.0 for a in detections for region in a.regions], dtype=np.float64)
-    hits = [hit for a in detections for hit in metrics.right(a.regions, a.truth.regions, 0.5)]
+    hits = [hit for a in detections for hit in metrics.matches(a.regions, a.truth.regions, 0.5)]
     return scores, np.array(hits, dtype=bool)

@@ -1,6 +1,6 @@
-"""Figures for answers whose truth is known: about places, masks, words and scores. Knows no scene, task or model.
+"""Metrics of answers whose truth is known: of boxes, scores, masks and words. Knows no scene, task or model.
 
-A figure is NaN where there is nothing to measure.
+A metric is NaN where there is nothing to measure.
 """
 
 import math
@@ -54,8 +54,8 @@ def average_precision_by_phrase(
 ) -> AveragePrecision:
     """Return the average precision where labels are free text: each phrase of a picture is a search of its own.
 
-    The searches are pooled. As classes, the phrases would each have a handful of regions and as much weight as any
-    other, and a region for a phrase that is nowhere true would cost nothing.
+    The searches are pooled. If phrases were classes, each would have a handful of regions and all the same weight, and
+    a region for a phrase that is nowhere true would cost nothing.
     """
     searches: tuple[list[list[Region]], list[list[Region]]] = ([], [])
     for pair in zip(found, truths, strict=True):
@@ -65,8 +65,8 @@ def average_precision_by_phrase(
     return mean_average_precision(*searches, class_agnostic=True)
 
 
-def right(regions: Sequence[Region], truth: Sequence[Region], iou_bound: float) -> Bools:
-    """Which regions have the label and the place of a true one that no earlier region has taken."""
+def matches(regions: Sequence[Region], truth: Sequence[Region], iou_bound: float) -> Bools:
+    """Return which regions match a true one that no earlier region has taken, in label and in place."""
     ious = sv.box_iou_batch(_boxes(regions), _boxes(truth))
     free = set(range(len(truth)))
     hits = np.zeros(len(regions), dtype=bool)
@@ -95,7 +95,7 @@ def _detections(regions: Sequence[Region], names: dict[str, int]) -> sv.Detectio
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The regions whose scores lie within one of ten steps, from `low` on."""
+    """The regions whose scores lie in one of ten equal intervals, from `low` on, and the share of them that match."""
 
     low: float
     count: int
@@ -114,16 +114,16 @@ def reliability(scores: Floats, hits: Bools) -> tuple[Bin, ...]:
 
 
 def calibration_error(scores: Floats, hits: Bools) -> float:
-    """Return the mean distance of score and share of right regions over ten bins (Guo et al., 2017)."""
+    """Return the mean distance between the score and the share of matches over ten bins (Guo et al., 2017)."""
     bins = reliability(scores, hits)
     gaps = [one.count * abs(one.mean_score - one.share_right) for one in bins]
     return sum(gaps) / len(scores) if bins else math.nan
 
 
 def area_under_roc(scores: Floats, hits: Bools) -> float:
-    """Return the chance that a right region is scored above a wrong one; ties count half (Mann and Whitney, 1947).
+    """Return the chance that a match is scored above a mistake; ties count half (Mann and Whitney, 1947).
 
-    NaN where there are not both.
+    NaN unless there are both.
     """
     if hits.all() or not hits.any():
         return math.nan
@@ -135,7 +135,7 @@ def area_under_roc(scores: Floats, hits: Bools) -> float:
 
 
 def mask_iou(found: Sequence[Region], truth: Sequence[Region], resolution_wh: tuple[int, int]) -> float:
-    """Return the IoU of the polygons of all regions together, in a square of 512 pixels; 1 if both sides are empty."""
+    """Return the IoU of the polygons of all regions together, in a square of 512 pixels; 1 if there are none at all."""
     masks = [_mask(side, resolution_wh) for side in (found, truth)]
     if not any(mask.any() for mask in masks):
         return 1.0
@@ -194,22 +194,22 @@ def _words(text: str) -> Counter[str]:
 
 
 def edit_distance(a: str, b: str) -> int:
-    """Return how many letters must be put in, left out or replaced to make one text the other (Levenshtein, 1966)."""
+    """Return how many characters to insert, delete or replace to make one text the other (Levenshtein, 1966)."""
     row = list(range(len(b) + 1))
-    for i, letter in enumerate(a, start=1):
+    for i, character in enumerate(a, start=1):
         diagonal, row[0] = row[0], i
         for j, other in enumerate(b, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (letter != other))
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (character != other))
     return row[-1]
 
 
 def character_error_rate(pairs: Sequence[tuple[str, str]]) -> float:
-    """Return the edit distance of all answers to their truths for each true letter: (answer, truth), ...
+    """Return the edit distance of all answers to their truths, as a share of the true characters: (answer, truth), ...
 
     More than 1 is possible: an answer may be longer than the truth.
     """
-    letters = sum(len(truth) for _, truth in pairs)
-    return sum(edit_distance(*pair) for pair in pairs) / letters if letters else math.nan
+    total = sum(len(truth) for _, truth in pairs)
+    return sum(edit_distance(*pair) for pair in pairs) / total if total else math.nan
 
 
 def mean(values: Sequence[float]) -> float:

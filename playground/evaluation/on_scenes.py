@@ -28,19 +28,19 @@ from playground.evaluation.metrics import Bin
 from playground.predictor import Predictor
 from playground.regions import Region
 from playground.scenes.augment import jpeg
-from playground.scenes.examples import TASKS, examples
+from playground.scenes.examples import EXAMPLE_TASKS, examples
 from playground.scenes.scene import TRAINING_SEEDS, Scene, make_scene
 
 FIRST_SEED = TRAINING_SEEDS  # from here on seeds are for evaluation only
 
-_MAX_NEW_TOKENS = 256  # three times the longest right answer: a checkpoint that babbles shall not take hours
-_AREA = 512 * 512  # of a picture in other proportions: as of one of default settings
+_MAX_NEW_TOKENS = 256  # far more than any right answer has: a checkpoint that babbles shall not take hours
+_AREA = 512 * 512  # of a picture in other proportions, as of one in the default size
 
 # Asking
 
 
-def ask(predictor: Predictor, seed: int, tasks: Sequence[str] = TASKS) -> Iterator[Answered]:
-    """Ask about the scene of a seed: the tasks about it as it is drawn, detection in the other conditions too."""
+def ask_about_scene(predictor: Predictor, seed: int, tasks: Sequence[str] = EXAMPLE_TASKS) -> Iterator[Answered]:
+    """Ask about the scene of a seed: all tasks about the picture as drawn, detection in the other conditions too."""
     scene = make_scene(seed)
     yield from _ask(predictor, AS_DRAWN, scene, scene.image, tasks)
     if "<OD>" in tasks:
@@ -50,7 +50,7 @@ def ask(predictor: Predictor, seed: int, tasks: Sequence[str] = TASKS) -> Iterat
 
 
 def saved(scene: Scene) -> Image.Image:
-    """Return the picture resized by 0.5 to 3, as likely to be halved as doubled, and saved as JPEG at quality 50."""
+    """Return the picture resized by 0.5 to 3, evenly on a logarithmic scale, and saved as JPEG at quality 50."""
     factor = 2 ** random.Random(f"size of {scene.seed}").uniform(-1, math.log2(3))
     width, height = scene.resolution_wh
     size = (round(width * factor), round(height * factor))
@@ -58,7 +58,7 @@ def saved(scene: Scene) -> Image.Image:
 
 
 def in_other_proportions(seed: int) -> Scene:
-    """Return a scene from twice as high as wide to twice as wide as high."""
+    """Return the scene of a seed in a picture from twice as high as wide to twice as wide as high."""
     aspect = 2 ** random.Random(f"proportions of {seed}").uniform(-1, 1)
     return make_scene(seed, resolution_wh=(round(math.sqrt(_AREA * aspect)), round(math.sqrt(_AREA / aspect))))
 
@@ -79,23 +79,23 @@ def _ask(
 
 
 def _rescale(region: Region, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Region:
-    """Move a box to a picture of another size."""
+    """Scale a box to a picture of another size."""
     x, y = to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]
     x_min, y_min, x_max, y_max = region.xyxy
     return Region(region.label, (x_min * x, y_min * y, x_max * x, y_max * y), region.score)
 
 
-def measure_on_scenes(predictor: Predictor, count: int, tasks: Sequence[str] = TASKS) -> Figures:
-    """Ask about so many held-out scenes and return the figures by their names; see the module `figures`."""
+def measure_on_scenes(predictor: Predictor, count: int, tasks: Sequence[str] = EXAMPLE_TASKS) -> Figures:
+    """Ask about that many held-out scenes and return the figures by name; see the module `figures`."""
     seeds = range(FIRST_SEED, FIRST_SEED + count)
-    return figures.compute([answered for seed in seeds for answered in ask(predictor, seed, tasks)])
+    return figures.compute([answered for seed in seeds for answered in ask_about_scene(predictor, seed, tasks)])
 
 
 # Reporting
 
 
 def print_table(measured: Figures, bins: Sequence[Bin]) -> None:
-    """Print the figures beside their targets, and the reliability of the scores."""
+    """Print the figures beside their targets, and how reliable the scores are."""
     print(f"{'metric':40} {'figure':>8}  target")
     for name, figure in measured.items():
         target = figures.TARGETS.get(name)
@@ -129,7 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m playground.evaluation", description="Measure a checkpoint.")
     parser.add_argument("--count", type=int, default=1000, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
-    parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS, metavar="TASK", help="only these tasks")
+    parser.add_argument(
+        "--tasks", nargs="+", default=EXAMPLE_TASKS, choices=EXAMPLE_TASKS, metavar="TASK", help="only these tasks"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the line of JSON to a file too")
     parser.add_argument("--write", action="store_true", help=f"put the figures into the checkpoint's {RECIPE}")
     chosen = parser.parse_args(arguments)
@@ -140,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (CheckpointUnavailable, ValueError) as error:
         parser.error(str(error))
     answers = _ask_with_progress(predictor, chosen.count, chosen.tasks)
-    measured, bins = figures.compute(answers), figures.reliability(answers)
+    measured, bins = figures.compute(answers), figures.detection_reliability(answers)
     print_table(measured, bins)
     if chosen.write:
         write_recipe(Path(checkpoint.source), measured, chosen.count)
@@ -156,10 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check(chosen: argparse.Namespace, checkpoint: catalog.Checkpoint) -> None:
-    """Refuse what cannot be done, before hours have passed. Raises ValueError."""
+    """Refuse what cannot be done, rather than after hours. Raises ValueError."""
     if chosen.count < 1:
         raise ValueError(f"--count must be at least 1, but got {chosen.count}.")
-    if chosen.write and set(chosen.tasks) != set(TASKS):
+    if chosen.write and set(chosen.tasks) != set(EXAMPLE_TASKS):
         raise ValueError("--write needs the figures of all tasks; leave out --tasks.")
     if chosen.write and not checkpoint.is_local:
         raise ValueError(f"--write needs a checkpoint in a folder, but {checkpoint.name} is on the hub.")
@@ -168,7 +170,7 @@ def _check(chosen: argparse.Namespace, checkpoint: catalog.Checkpoint) -> None:
 def _ask_with_progress(predictor: Predictor, count: int, tasks: Sequence[str]) -> list[Answered]:
     answers: list[Answered] = []
     for number in range(1, count + 1):
-        answers += ask(predictor, FIRST_SEED + number - 1, tasks)
+        answers += ask_about_scene(predictor, FIRST_SEED + number - 1, tasks)
         if number % 50 == 0:
             print(f"{number} of {count} scenes", file=sys.stderr, flush=True)
     return answers

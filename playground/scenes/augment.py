@@ -12,7 +12,7 @@ from playground.scenes.scene import Scene, Thing
 
 
 def degrade(rng: random.Random, image: Image.Image) -> Image.Image:
-    """Return the picture with none, one or several of these flaws, each mild enough for a person to overlook."""
+    """Return the picture with none, one or several flaws, each so mild that a person may overlook it."""
     if rng.random() < 0.4:
         for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
             image = enhancer(image).enhance(rng.uniform(0.75, 1.25))

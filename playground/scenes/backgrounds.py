@@ -29,7 +29,7 @@ class Background:
     near: _Decorate
 
 
-def paint(rng: random.Random, background: Background, horizon: float, size: tuple[int, int]) -> Image.Image:
+def paint_background(rng: random.Random, background: Background, horizon: float, size: tuple[int, int]) -> Image.Image:
     """Paint a place of `size` pixels with its ground line at the share `horizon` of the height."""
     width, height = size
     line, shade = int(height * horizon), rng.randint(-10, 10)

@@ -15,22 +15,20 @@ from statistics import median
 from typing import Any
 
 from playground.scenes import outlines
-from playground.scenes.examples import caption, detailed_caption, more_detailed_caption
-from playground.scenes.scene import Scene, Thing, make_scene
+from playground.scenes.captions import caption, detailed_caption, more_detailed_caption
+from playground.scenes.scene import ScenePlan, Thing, make_scene, plan_scene
 from playground.scenes.things import KINDS
 
 _STATS_COUNT = 1000
-_OVERLAPPED = 0.02  # from this hidden share on
+_MIN_OVERLAP = 0.02  # share of a thing that others hide, from which on they count as overlapping
 
 
-def write_dataset(
-    folder: Path, *, count: int, first_seed: int = 0, resolution_wh: tuple[int, int] = (512, 512)
-) -> None:
+def write_scenes(folder: Path, *, count: int, first_seed: int = 0, resolution_wh: tuple[int, int] = (512, 512)) -> None:
     """Write `count` scenes as PNG, and `annotations.json` in the format of COCO (cocodataset.org/#format-data).
 
     Boxes and outlines are those of what is visible. Fields beyond COCO's: of an image `seed`, `background` and three
     captions; of an annotation `attributes` (color, size and the hidden share), and where a word is printed `text` and
-    `quad`, the corners of its letters, clockwise from the top left of the text. Raises OSError as writing does.
+    `quad`, the corners of the text, clockwise from its top left. Raises OSError as writing does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
@@ -47,7 +45,7 @@ def write_dataset(
     (folder / "annotations.json").write_text(json.dumps(coco), encoding="utf-8")
 
 
-def _image_fields(scene: Scene) -> dict[str, Any]:
+def _image_fields(scene: ScenePlan) -> dict[str, Any]:
     width, height = scene.resolution_wh
     return {
         "width": width,
@@ -74,20 +72,18 @@ def _annotation_fields(thing: Thing) -> dict[str, Any]:
 
 
 def statistics(count: int, first_seed: int = 0, *, resolution_wh: tuple[int, int] = (512, 512)) -> dict[str, float]:
-    """Return what `count` scenes are like: means, shares in 0..1, and how many of all that there is occur.
+    """Return what `count` scenes are like: means, shares in 0..1, and how many kinds, colors and so on occur in them.
 
-    Sides are shares of the picture's width or height, letters of its height; NaN where there is nothing to measure.
+    Sides are shares of the picture's width or height, characters of its height; NaN where there is nothing to measure.
     """
-    scenes = [
-        make_scene(seed, resolution_wh=resolution_wh, supersampling=1) for seed in range(first_seed, first_seed + count)
-    ]
+    scenes = [plan_scene(seed, resolution_wh=resolution_wh) for seed in range(first_seed, first_seed + count)]
     things = [thing for scene in scenes for thing in scene.things]
-    letters = [height for thing in things if (height := _letter_height(thing))]
+    heights = [height for thing in things if (height := _character_height(thing))]
     return {
         "things_per_scene": len(things) / count,
         "median_side": median(_sides(things, resolution_wh)) if things else math.nan,
-        "least_letter": min(letters, default=math.nan) / resolution_wh[1],
-        "scenes_with_overlap": sum(any(t.hidden > _OVERLAPPED for t in s.things) for s in scenes) / count,
+        "min_character_height": min(heights, default=math.nan) / resolution_wh[1],
+        "scenes_with_overlap": sum(any(t.hidden > _MIN_OVERLAP for t in s.things) for s in scenes) / count,
         "scenes_with_words": sum(any(t.writing for t in s.things) for s in scenes) / count,
         "scenes_without_things": sum(not s.things for s in scenes) / count,
         "kinds": len({thing.kind for thing in things}),
@@ -98,13 +94,13 @@ def statistics(count: int, first_seed: int = 0, *, resolution_wh: tuple[int, int
 
 
 def _sides(things: Sequence[Thing], resolution_wh: tuple[int, int]) -> list[float]:
-    """Return widths and heights of boxes as shares of the picture's."""
+    """Return the widths and heights of boxes as shares of the picture's."""
     boxes = [thing.region.xyxy for thing in things]
     return [(box[axis + 2] - box[axis]) / resolution_wh[axis] for box in boxes for axis in (0, 1)]
 
 
-def _letter_height(thing: Thing) -> float | None:
-    """Return the left side of the quad of a printed word, in pixels."""
+def _character_height(thing: Thing) -> float | None:
+    """Return the height of a printed word, the left side of its quad, in pixels."""
     if thing.writing is None or thing.writing.xyxyxyxy is None:
         return None
     x, y, *_, x_below, y_below = thing.writing.xyxyxyxy
@@ -117,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--out", type=Path, metavar="FOLDER", help="write pictures and a COCO file, annotations.json")
     action.add_argument("--stats", action="store_true", help="print what the scenes are like, write nothing")
-    parser.add_argument("--count", type=_positive, help=f"how many scenes; --stats looks at {_STATS_COUNT} by itself")
+    parser.add_argument("--count", type=_positive, help=f"how many scenes; --stats takes {_STATS_COUNT} by default")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first scene; the next ones count up from it")
     parser.add_argument("--size", type=_resolution, default=(512, 512), metavar="WxH", help="pixels, as 512x512")
     options = parser.parse_args(arguments)
@@ -128,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.count is None:
         parser.error("--out needs --count, how many scenes to write.")
     try:
-        write_dataset(options.out, count=options.count, first_seed=options.seed, resolution_wh=options.size)
+        write_scenes(options.out, count=options.count, first_seed=options.seed, resolution_wh=options.size)
     except OSError as error:
         parser.error(f"{options.out} cannot be written: {error.strerror}.")
     return 0

@@ -1,29 +1,33 @@
-"""What is right to say about a scene: for each of Florence-2's tasks a question and its answer.
+"""Examples to learn from and to measure with: for each of Florence-2's tasks a question about a scene and its answer.
 
-Everything is listed from left to right, by the left edges, and short captions in the order of the table of kinds, so
-that there is one right answer to learn. Prompts and answers are spelled by the grammar that reads answers.
+Things are listed from left to right, those of one label together, so that there is one right answer to learn. Prompts
+are made by `answering`, which asks the model too, and answers are spelled by the grammar that reads them.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from playground import grammar, tasks
+from playground import grammar
 from playground.answering import filled_prompts
 from playground.question import Question
-from playground.regions import Box, Region
-from playground.scenes.backgrounds import BACKGROUNDS
-from playground.scenes.composition import bounds
+from playground.regions import Region
+from playground.scenes.captions import (
+    PLURALS,
+    Phrases,
+    capitalized,
+    caption,
+    detailed_caption,
+    enumerated,
+    group,
+    more_detailed_caption,
+    with_article,
+)
 from playground.scenes.scene import SIGN, ScenePlan, Thing
 from playground.scenes.things import COLORS, KINDS
-from playground.tasks import OutputKind, get_task
+from playground.tasks import TASK_TOKENS, TASKS, OutputKind, get_task
 
-PLURALS = {kind: f"{kind}s" for kind in KINDS} | {
-    "fish": "fish", "butterfly": "butterflies", "bus": "buses", "cactus": "cactuses",
-}  # fmt: skip
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
-
-TASKS = tuple(task.id for task in tasks.TASKS if task.id in tasks.TASK_TOKENS)
+EXAMPLE_TASKS = tuple(task.id for task in TASKS if task.id in TASK_TOKENS)  # ids, in the order of the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,105 +62,42 @@ class Example:
 def examples(scene: ScenePlan, *, about: Thing | None = None, rng: random.Random | None = None) -> dict[str, Example]:
     """Return an example of each task, by the task's id.
 
-    `about` is the thing that is asked for, `rng` chooses what else there is to choose; where they are None the
-    scene's seed decides. Tasks about a region are missing from a scene without things.
+    `about` is the thing that is asked about and `rng` makes all other choices; where they are None the scene's seed
+    decides. Tasks about a region are missing from a scene without things.
     """
     rng = rng or random.Random(f"examples of {scene.seed}")
     thing = about or (_choose_thing(rng, scene) if scene.things else None)
+    words = tuple(thing.writing for thing in scene.from_left() if thing.writing)
     made = [
-        Example(Question("<OD>"), regions=_boxes(scene, lambda t: t.kind)),
-        Example(Question("<DENSE_REGION_CAPTION>"), regions=_boxes(scene, lambda t: t.description)),
-        Example(Question("<REGION_PROPOSAL>"), regions=_boxes(scene, lambda _: "")),
+        Example(Question("<OD>"), _boxes(scene, lambda t: t.kind)),
+        Example(Question("<DENSE_REGION_CAPTION>"), _boxes(scene, lambda t: t.description)),
+        Example(Question("<REGION_PROPOSAL>"), _boxes(scene, lambda _: "")),
         _find_classes(rng, scene),
         _ground(rng, scene),
         _refer(rng, scene, thing),
         Example(Question("<CAPTION>"), text=caption(scene)[0]),
         Example(Question("<DETAILED_CAPTION>"), text=detailed_caption(scene)[0]),
         Example(Question("<MORE_DETAILED_CAPTION>"), text=more_detailed_caption(scene)[0]),
-        Example(Question("<OCR>"), text=" ".join(word.label for word in _words(scene))),
-        Example(Question("<OCR_WITH_REGION>"), regions=_words(scene)),
+        Example(Question("<OCR>"), text=" ".join(word.label for word in words)),
+        Example(Question("<OCR_WITH_REGION>"), words),
+        *(_about_region(thing) if thing else ()),
     ]
-    if thing:
-        box, word = thing.region.xyxy, thing.writing
-        made += [
-            Example(Question("<REGION_TO_CATEGORY>", regions=(box,)), (_boxed(thing, thing.kind),), thing.kind),
-            Example(
-                Question("<REGION_TO_DESCRIPTION>", regions=(box,)),
-                (_boxed(thing, thing.description),),
-                thing.description,
-            ),
-            Example(Question("<REGION_TO_SEGMENTATION>", regions=(box,)), (replace(thing.region, label=""),)),
-            Example(Question("<REGION_TO_OCR>", regions=(box,)), text=word.label if word else ""),
-        ]
     return {example.task: example for example in made}
 
 
-# Captions and their phrases
-
-Phrases = dict[str, list[Thing]]
-
-
-def caption(scene: ScenePlan) -> tuple[str, Phrases]:
-    """Return the short caption, kinds counted, and what its phrases stand for."""
-    groups = _groups(scene, lambda t: t.kind, order=lambda t: KINDS.index(t.kind))
-    phrases = {_count(kind, len(things)): things for kind, things in groups.items()}
-    if not phrases:
-        return BACKGROUNDS[scene.background].empty, {}
-    return _sentence(f"{_enumerate(list(phrases))} {BACKGROUNDS[scene.background].place}."), phrases
-
-
-def detailed_caption(scene: ScenePlan) -> tuple[str, Phrases]:
-    """Return the detailed caption, with colors and how the first two groups stand to each other."""
-    order = [*COLORS]
-    groups = _groups(
-        scene, lambda t: f"{t.color} {t.kind}", order=lambda t: KINDS.index(t.kind) * len(order) + order.index(t.color)
-    )
-    phrases = {_count(things[0].kind, len(things), things[0].color): things for things in groups.values()}
-    place = BACKGROUNDS[scene.background].place
-    names = list(phrases)
-    if not names:
-        return f"The image shows nothing {place}.", {}
-    if len(names) > 1:
-        relation = _relation(*list(phrases.values())[:2])
-        names = [f"{names[0]} {relation} {names[1]}", *names[2:]]
-    return f"The image shows {_enumerate(names)} {place}.", phrases
-
-
-def more_detailed_caption(scene: ScenePlan) -> tuple[str, Phrases]:
-    """Return the paragraph: how many things, all of them from left to right, what hides what, and what is written."""
-    things, place = _from_left(scene), BACKGROUNDS[scene.background].place
-    if not things:
-        return f"There is nothing {place}.", {}
-    phrases: Phrases = {}
-    for thing in things:
-        phrases.setdefault(_with_article(thing.description), []).append(thing)
-    listed = _enumerate([_with_article(thing.description) for thing in things])
-    if len(things) == 1:
-        sentences = [f"There is one thing {place}.", f"It is {listed}."]
-    else:
-        sentences = [f"There are {_NUMBERS[len(things)]} things {place}.", f"From left to right, they are {listed}."]
-    sentences += [
-        f"The {t.color} {t.kind} is partly hidden." for t in things if t.hidden > 0.05
-    ] + [f"The {t.color} sign says {t.writing.label}." for t in things if t.writing]
-    return " ".join(sentences), phrases
-
-
-def _relation(some: Sequence[Thing], others: Sequence[Thing]) -> str:
-    """Say how one group stands to another, by the edges of the boxes around them."""
-    left, top, right, bottom = _around(some)
-    other_left, other_top, other_right, other_bottom = _around(others)
-    if right <= other_left:
-        return "left of"
-    if left >= other_right:
-        return "right of"
-    if bottom <= other_top:
-        return "above"
-    return "below" if top >= other_bottom else "next to"
-
-
-def _around(things: Sequence[Thing]) -> Box:
-    boxes = [thing.region.xyxy for thing in things]
-    return bounds([(box[side], box[side + 1]) for box in boxes for side in (0, 2)])
+def _about_region(thing: Thing) -> list[Example]:
+    """Return the examples that ask with the box of a thing."""
+    asked, word = (thing.region.xyxy,), thing.writing
+    return [
+        Example(Question("<REGION_TO_CATEGORY>", regions=asked), (_boxed(thing, thing.kind),), thing.kind),
+        Example(
+            Question("<REGION_TO_DESCRIPTION>", regions=asked),
+            (_boxed(thing, thing.description),),
+            thing.description,
+        ),
+        Example(Question("<REGION_TO_SEGMENTATION>", regions=asked), (replace(thing.region, label=""),)),
+        Example(Question("<REGION_TO_OCR>", regions=asked), text=word.label if word else ""),
+    ]
 
 
 # Questions with a text
@@ -164,7 +105,7 @@ def _around(things: Sequence[Thing]) -> Box:
 
 def _find_classes(rng: random.Random, scene: ScenePlan) -> Example:
     """Name one to three classes, some of which are not there; each is answered in the words in which it is asked."""
-    names: dict[str, list[Thing]] = {}
+    names: Phrases = {}
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
         kind, color = _choose_kind_and_color(rng, scene)
         has_color = rng.random() < 0.3
@@ -173,16 +114,14 @@ def _find_classes(rng: random.Random, scene: ScenePlan) -> Example:
         found = _of(scene, kind, color if has_color else None)
         if not any(set(map(id, found)) & set(map(id, others)) for others in names.values()):
             names[name] = found
-    regions = tuple(_boxed(thing, name) for name, things in names.items() for thing in things)
-    return Example(Question("<OPEN_VOCABULARY_DETECTION>", ", ".join(names)), regions)
+    return Example(Question("<OPEN_VOCABULARY_DETECTION>", ", ".join(names)), _boxes_of(names))
 
 
 def _ground(rng: random.Random, scene: ScenePlan) -> Example:
     """Take a caption of the scene, or a phrase or two of which not all need to be there."""
-    say = rng.choice((caption, caption, detailed_caption, more_detailed_caption, None))
-    text, phrases = say(scene) if say else _some_phrases(rng, scene)
-    regions = tuple(_boxed(thing, phrase) for phrase, things in phrases.items() for thing in things)
-    return Example(Question("<CAPTION_TO_PHRASE_GROUNDING>", text), regions)
+    write = rng.choice((caption, caption, detailed_caption, more_detailed_caption, None))
+    text, phrases = write(scene) if write else _some_phrases(rng, scene)
+    return Example(Question("<CAPTION_TO_PHRASE_GROUNDING>", text), _boxes_of(phrases))
 
 
 def _some_phrases(rng: random.Random, scene: ScenePlan) -> tuple[str, Phrases]:
@@ -190,9 +129,9 @@ def _some_phrases(rng: random.Random, scene: ScenePlan) -> tuple[str, Phrases]:
     for _ in range(rng.randint(1, 2)):
         kind, color = _choose_kind_and_color(rng, scene)
         has_color = rng.random() < 0.5
-        phrase = _with_article(f"{color} {kind}" if has_color else kind)
+        phrase = with_article(f"{color} {kind}" if has_color else kind)
         phrases[phrase] = _of(scene, kind, color if has_color else None)
-    return _sentence(_enumerate(list(phrases))) + rng.choice((".", "")), phrases
+    return capitalized(enumerated(list(phrases))) + rng.choice((".", "")), phrases
 
 
 def _refer(rng: random.Random, scene: ScenePlan, thing: Thing | None) -> Example:
@@ -211,8 +150,8 @@ def _refer(rng: random.Random, scene: ScenePlan, thing: Thing | None) -> Example
 
 
 def _expressions(scene: ScenePlan, thing: Thing) -> list[tuple[str, list[Thing]]]:
-    """Return ways to speak of a thing, and all things that each fits."""
-    same = [t for t in _from_left(scene) if t.kind == thing.kind]
+    """Return ways to refer to a thing, and all things that each fits."""
+    same = _of(scene, thing.kind)
     ways = [
         (f"the {thing.kind}", same),
         (f"the {thing.color} {thing.kind}", [t for t in same if t.color == thing.color]),
@@ -224,7 +163,7 @@ def _expressions(scene: ScenePlan, thing: Thing) -> list[tuple[str, list[Thing]]
     return ways
 
 
-# Grouping and wording
+# Choosing and listing
 
 
 def _choose_thing(rng: random.Random, scene: ScenePlan) -> Thing:
@@ -241,51 +180,18 @@ def _choose_kind_and_color(rng: random.Random, scene: ScenePlan) -> tuple[str, s
     return rng.choice(KINDS), rng.choice(list(COLORS))
 
 
-def _of(scene: ScenePlan, kind: str, color: str | None) -> list[Thing]:
+def _of(scene: ScenePlan, kind: str, color: str | None = None) -> list[Thing]:
     """Return the things of a kind, and of a color if one is given, from left to right."""
-    return [t for t in _from_left(scene) if t.kind == kind and color in (None, t.color)]
-
-
-def _from_left(scene: ScenePlan) -> list[Thing]:
-    return sorted(scene.things, key=lambda thing: thing.region.xyxy[:2])
-
-
-def _words(scene: ScenePlan) -> tuple[Region, ...]:
-    return tuple(thing.writing for thing in _from_left(scene) if thing.writing)
-
-
-def _groups(
-    scene: ScenePlan, key: Callable[[Thing], str], order: Callable[[Thing], int] | None = None
-) -> dict[str, list[Thing]]:
-    """Group the things by a label, from left to right; the groups too, or by `order`."""
-    groups: dict[str, list[Thing]] = {}
-    for thing in sorted(_from_left(scene), key=order) if order else _from_left(scene):
-        groups.setdefault(key(thing), []).append(thing)
-    return groups
+    return [t for t in scene.from_left() if t.kind == kind and color in (None, t.color)]
 
 
 def _boxes(scene: ScenePlan, label: Callable[[Thing], str]) -> tuple[Region, ...]:
-    groups = _groups(scene, label)
-    return tuple(_boxed(thing, name) for name, things in groups.items() for thing in things)
+    return _boxes_of(group(scene.from_left(), label))
+
+
+def _boxes_of(phrases: Phrases) -> tuple[Region, ...]:
+    return tuple(_boxed(thing, phrase) for phrase, things in phrases.items() for thing in things)
 
 
 def _boxed(thing: Thing, label: str) -> Region:
     return Region(label=label, xyxy=thing.region.xyxy)
-
-
-def _count(kind: str, number: int, color: str = "") -> str:
-    name = kind if number == 1 else PLURALS[kind]
-    name = f"{color} {name}" if color else name
-    return _with_article(name) if number == 1 else f"{_NUMBERS[number]} {name}"
-
-
-def _with_article(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
-
-
-def _enumerate(phrases: Sequence[str]) -> str:
-    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Outlines of masks: along the pixels' edges, then with as few points as say the same. Knows nothing of scenes."""
+"""Outlines of masks: traced along the edges of pixels, then simplified. Knows nothing of scenes."""
 
 import math
 

@@ -5,13 +5,14 @@ import random
 
 from PIL import Image, ImageDraw
 
-from playground.scenes import backgrounds
-from playground.scenes.backgrounds import BACKGROUNDS
-from playground.scenes.composition import Composition, Placement, letters
+from playground.scenes.backgrounds import BACKGROUNDS, paint_background
+from playground.scenes.composition import Composition, PlacedThing
 from playground.scenes.things import DRAWINGS, Rgb
+from playground.scenes.words import word_mask
 
 _EDGE: Rgb = (60, 60, 60)
 _EDGES_PER_SIDE = 200  # the dark edge of a thing is this fraction of the picture's shorter side wide
+_DARK_INK, _LIGHT_INK = (30, 30, 35), (252, 252, 252)
 
 
 def paint(
@@ -19,37 +20,37 @@ def paint(
 ) -> Image.Image:
     """Return the picture, painted `supersampling` times as large and reduced; `rng` decorates the background."""
     size = (resolution_wh[0] * supersampling, resolution_wh[1] * supersampling)
-    canvas = backgrounds.paint(rng, BACKGROUNDS[composition.background], composition.horizon, size)
-    for placement in composition.placements:
-        _paint_thing(canvas, placement, math.sqrt(resolution_wh[0] * resolution_wh[1]) * supersampling)
+    canvas = paint_background(rng, BACKGROUNDS[composition.background], composition.horizon, size)
+    for thing in composition.things:
+        _paint_thing(canvas, thing, math.sqrt(resolution_wh[0] * resolution_wh[1]) * supersampling)
     return canvas.reduce(supersampling) if supersampling > 1 else canvas
 
 
-def _paint_thing(canvas: Image.Image, placement: Placement, scale: float) -> None:
+def _paint_thing(canvas: Image.Image, thing: PlacedThing, scale: float) -> None:
     draw = ImageDraw.Draw(canvas)
     edge_width = max(1, round(min(canvas.size) / _EDGES_PER_SIDE))
-    for part in DRAWINGS[placement.kind].parts:
-        polygon = placement.project(part.polygon, scale)
+    for part in DRAWINGS[thing.kind].parts:
+        polygon = thing.project(part.polygon, scale)
         if part.fill is None and part.tone == 0:
-            draw.polygon(polygon, fill=placement.fill, outline=_EDGE, width=edge_width)
+            draw.polygon(polygon, fill=thing.fill, outline=_EDGE, width=edge_width)
         else:
-            draw.polygon(polygon, fill=part.fill or _toned(placement.fill, part.tone))
-    if placement.word:
-        _paint_word(canvas, placement, scale)
+            draw.polygon(polygon, fill=part.fill or _toned(thing.fill, part.tone))
+    if thing.word:
+        _paint_word(canvas, thing, scale)
 
 
-def _paint_word(canvas: Image.Image, placement: Placement, scale: float) -> None:
-    """Print the word of a sign, in black or in white, whichever stands out."""
-    left, top, right, bottom = placement.writing_box()
-    board_width, board_height = placement.box[2] - placement.box[0], placement.box[3] - placement.box[1]
-    size = max(1, round((right - left) * board_width * scale)), max(1, round((bottom - top) * board_height * scale))
-    mask = letters(placement.word).resize(size, Image.Resampling.LANCZOS)
-    # Image.rotate turns against the clock, and the scene's y axis points down.
-    turned = mask.rotate(-math.degrees(placement.angle), Image.Resampling.BICUBIC, expand=True)
-    middle_x, middle_y = (placement.box[0] + placement.box[2]) / 2, (placement.box[1] + placement.box[3]) / 2
-    corner = (round(middle_x * scale - turned.width / 2), round(middle_y * scale - turned.height / 2))
-    ink = (30, 30, 35) if sum(placement.fill) > 330 else (252, 252, 252)
-    canvas.paste(ink, corner, turned)
+def _paint_word(canvas: Image.Image, sign: PlacedThing, scale: float) -> None:
+    """Print the word of a sign, in dark or in light ink, whichever stands out."""
+    left, top, right, bottom = sign.word_box()
+    x_min, y_min, x_max, y_max = sign.box
+    width, height = (right - left) * (x_max - x_min) * scale, (bottom - top) * (y_max - y_min) * scale
+    size = max(1, round(width)), max(1, round(height))
+    mask = word_mask(sign.word).resize(size, Image.Resampling.LANCZOS)
+    # Image.rotate turns counterclockwise, and the scene's y axis points down.
+    turned = mask.rotate(-math.degrees(sign.angle), Image.Resampling.BICUBIC, expand=True)
+    center_x, center_y = (x_min + x_max) / 2 * scale, (y_min + y_max) / 2 * scale
+    corner = (round(center_x - turned.width / 2), round(center_y - turned.height / 2))
+    canvas.paste(_DARK_INK if sum(sign.fill) > 330 else _LIGHT_INK, corner, turned)
 
 
 def _toned(color: Rgb, tone: float) -> Rgb:

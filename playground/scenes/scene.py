@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from PIL import Image
 
 from playground.regions import Quad, Region
-from playground.scenes.composition import MAX_THINGS, SIGN, SIGNS, Composition, Placement, Visible, bounds, compose
+from playground.scenes.composition import (
+    MAX_THINGS,
+    SIGN,
+    SIGN_SHARE,
+    Composition,
+    PlacedThing,
+    Visible,
+    bounds,
+    compose,
+)
 from playground.scenes.painting import paint
 
 __all__ = ["MAX_THINGS", "SIGN", "TRAINING_SEEDS", "Scene", "ScenePlan", "Thing", "make_scene", "plan_scene"]
@@ -23,8 +32,8 @@ class Thing:
     """One thing of a scene.
 
     `region` is what can be seen of it: the box, and the outline as polygons (one, or more where another thing divides
-    it) of at most a half percent of the picture's side beside the pixels. Scraps of less than a fiftieth of the thing
-    do not count. `writing` is the printed word and its quad.
+    it), which is off by at most half a percent of the picture's side. Scraps of less than a fiftieth of the thing do
+    not count. `writing` is the printed word and its quad.
     """
 
     kind: str
@@ -42,54 +51,61 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class ScenePlan:
-    """What is on a picture of `resolution_wh` pixels, from back to front; all that there is to say about it."""
+    """All that is true of a scene in a picture of `resolution_wh` pixels; its things from back to front."""
 
     seed: int
     background: str
     things: tuple[Thing, ...]
     resolution_wh: tuple[int, int]
 
+    def from_left(self) -> list[Thing]:
+        """Return the things from left to right, by their left edges."""
+        return sorted(self.things, key=lambda thing: thing.region.xyxy[:2])
+
 
 @dataclass(frozen=True, slots=True)
 class Scene(ScenePlan):
-    """A drawn picture and what is on it."""
+    """What is true of a scene, and its picture."""
 
     image: Image.Image
 
 
 def make_scene(
-    seed: int, *, resolution_wh: tuple[int, int] = (512, 512), supersampling: int = 2, signs: float = SIGNS
+    seed: int,
+    *,
+    resolution_wh: tuple[int, int] = (512, 512),
+    supersampling: int = 2,
+    sign_share: float = SIGN_SHARE,
 ) -> Scene:
-    """Draw the scene of a seed: 0 to MAX_THINGS things, a share of `signs` among them at least.
+    """Draw the scene of a seed: 0 to MAX_THINGS things, `sign_share` of them signs beside those that come up anyway.
 
     Pictures of the same proportions and the same share have the same composition.
 
     Raises ValueError unless both sides are at least one pixel.
     """
-    plan, composition, rng = _plan(seed, resolution_wh, signs)
+    plan, composition, rng = _plan(seed, resolution_wh, sign_share)
     image = paint(rng, composition, resolution_wh, supersampling=supersampling)
     return Scene(plan.seed, plan.background, plan.things, plan.resolution_wh, image)
 
 
-def plan_scene(seed: int, *, resolution_wh: tuple[int, int] = (512, 512), signs: float = SIGNS) -> ScenePlan:
-    """Return what `make_scene` would draw, without painting it."""
-    plan, _, _ = _plan(seed, resolution_wh, signs)
-    return plan
+def plan_scene(seed: int, *, resolution_wh: tuple[int, int] = (512, 512), sign_share: float = SIGN_SHARE) -> ScenePlan:
+    """Return what is true of the scene that `make_scene` would draw, without painting it."""
+    return _plan(seed, resolution_wh, sign_share)[0]
 
 
-def _plan(seed: int, resolution_wh: tuple[int, int], signs: float) -> tuple[ScenePlan, Composition, random.Random]:
-    """Return a scene before it is painted, and the chance that decorates its background."""
+def _plan(seed: int, resolution_wh: tuple[int, int], sign_share: float) -> tuple[ScenePlan, Composition, random.Random]:
+    """Return a scene before it is painted, and the random generator that goes on to decorate its background."""
     width, height = resolution_wh
     if min(resolution_wh) < 1:
         raise ValueError(f"resolution_wh must be a width and a height of at least 1, but got {resolution_wh}.")
     rng, scale = random.Random(seed), math.sqrt(width * height)
-    composition = compose(rng, (width / scale, height / scale), signs)
-    pairs = zip(composition.placements, composition.visible, strict=True)
-    things = tuple(_to_thing(placement, visible, resolution_wh) for placement, visible in pairs)
+    composition = compose(rng, (width / scale, height / scale), sign_share)
+    pairs = zip(composition.things, composition.visible, strict=True)
+    things = tuple(_to_thing(placed, visible, resolution_wh) for placed, visible in pairs)
     return ScenePlan(seed, composition.background, things, resolution_wh), composition, rng
 
 
-def _to_thing(placement: Placement, visible: Visible, resolution_wh: tuple[int, int]) -> Thing:
+def _to_thing(placed: PlacedThing, visible: Visible, resolution_wh: tuple[int, int]) -> Thing:
     width, height = resolution_wh
     scale = math.sqrt(width * height)
     polygons = tuple(
@@ -97,15 +113,15 @@ def _to_thing(placement: Placement, visible: Visible, resolution_wh: tuple[int, 
         for polygon in visible.polygons
     )
     box = bounds([point for polygon in polygons for point in polygon])
-    region = Region(label=placement.kind, xyxy=box, polygons=polygons)
-    writing = _writing(placement, scale) if placement.word else None
-    return Thing(placement.kind, placement.color, placement.size, region, writing, visible.hidden)
+    region = Region(label=placed.kind, xyxy=box, polygons=polygons)
+    writing = _writing(placed, scale) if placed.word else None
+    return Thing(placed.kind, placed.color, placed.size, region, writing, visible.hidden)
 
 
-def _writing(placement: Placement, scale: float) -> Region:
-    """Return the word of a sign with the corners of its letters, clockwise from the top left of the text."""
-    left, top, right, bottom = placement.writing_box()
-    corners = placement.project(((left, top), (right, top), (right, bottom), (left, bottom)), scale)
+def _writing(sign: PlacedThing, scale: float) -> Region:
+    """Return the word of a sign with the corners of its print, clockwise from the top left of the text."""
+    left, top, right, bottom = sign.word_box()
+    corners = sign.project(((left, top), (right, top), (right, bottom), (left, bottom)), scale)
     (x1, y1), (x2, y2), (x3, y3), (x4, y4) = corners
     quad: Quad = (x1, y1, x2, y2, x3, y3, x4, y4)
-    return Region(label=placement.word, xyxy=bounds(corners), xyxyxyxy=quad)
+    return Region(label=sign.word, xyxy=bounds(corners), xyxyxyxy=quad)

@@ -1,4 +1,4 @@
-"""How the things of a picture book look: polygons, colors and where a thing belongs. Data, no chance.
+"""How the things of a picture book look: polygons, colors and where a thing belongs. Data; nothing is random.
 
 Every kind is drawn in units of its own, in true proportions with y down, and fitted into the unit square at the end.
 Knows nothing of pictures, scenes or pixels.

@@ -1,6 +1,7 @@
-"""What is right to answer to a question that a person asked about a scene, as far as that can be known.
+"""What is right to answer to any question about a scene, as far as that can be known.
 
-The examples of `answers` choose their question themselves; here it is given. Knows no model and no page.
+The questions of `examples` are chosen together with their answers; here the question is given. Knows no model and no
+page.
 """
 
 import re
@@ -10,24 +11,18 @@ from dataclasses import replace
 import numpy as np
 import supervision as sv
 
+from playground.answering import join_texts, prompts_of
 from playground.question import CheckedQuestion, Question, asked_names, check_question
 from playground.regions import Box, Region
 from playground.scenes.backgrounds import BACKGROUNDS
+from playground.scenes.captions import PLURALS, Phrases, caption, detailed_caption, more_detailed_caption
 from playground.scenes.composition import SIZES
-from playground.scenes.examples import (
-    PLURALS,
-    Example,
-    Phrases,
-    caption,
-    detailed_caption,
-    examples,
-    more_detailed_caption,
-)
+from playground.scenes.examples import Example, examples
 from playground.scenes.scene import ScenePlan, Thing
 from playground.scenes.things import COLORS
 from playground.tasks import InputKind, Task, get_task
 
-_LEAST_OVERLAP = 0.5  # IoU of a region and the thing that it is taken to mean
+_MIN_IOU = 0.5  # of a region and the thing that it is taken to mean
 
 _CAPTIONS = {
     "<CAPTION>": caption,
@@ -46,8 +41,8 @@ _JOINT = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|left of|right of|above|below|
 def truth_of(scene: ScenePlan, question: Question) -> Example | None:
     """Return the right answer, or None where for some part of the question none is known.
 
-    An answer to several regions has a numbered line for each. Raises UnknownTask or InputRejected, as asking the model
-    does.
+    An answer to several regions is joined as the predictor joins it. Raises UnknownTask or InputRejected, as asking the
+    model does.
     """
     checked = check_question(question, scene.resolution_wh)
     if checked.task.input_kind is InputKind.NONE:
@@ -70,11 +65,11 @@ def _without_input(scene: ScenePlan, question: Question) -> Example | None:
     if task.then is None:
         return examples(scene).get(task.id)
     text, phrases = _CAPTIONS[task.id.partition("+")[0]](scene)
-    return Example(question, regions=_regions(get_task(task.then), phrases), text=text)
+    return Example(question, _regions(get_task(task.then), phrases), text)
 
 
 def _example(question: Question, phrases: Phrases | None) -> Example | None:
-    return None if phrases is None else Example(question, regions=_regions(get_task(question.task), phrases))
+    return None if phrases is None else Example(question, _regions(get_task(question.task), phrases))
 
 
 def _regions(task: Task, phrases: Phrases) -> tuple[Region, ...]:
@@ -118,7 +113,7 @@ def _fitting(scene: ScenePlan, words: str) -> list[Thing] | None:
         return None
     things = [
         thing
-        for thing in sorted(scene.things, key=lambda thing: thing.region.xyxy[:2])
+        for thing in scene.from_left()
         if thing.kind == _KINDS[said["noun"]]
         and said["color"] in (None, thing.color)
         and said["size"] in (None, thing.size)
@@ -130,31 +125,25 @@ def _fitting(scene: ScenePlan, words: str) -> list[Thing] | None:
 
 
 def _about_regions(scene: ScenePlan, checked: CheckedQuestion) -> Example | None:
-    things = [_thing_in(scene, box) for box in checked.regions]
-    answers = [_about_thing(scene, checked.task, thing) for thing in things if thing]
-    if len(answers) < len(things):
-        return None
-    regions = [
-        region if region.label else replace(region, label=f"region {index}")
-        for index, answer in enumerate(answers, start=1)
-        for region in answer.regions
-    ]
-    lines = [answer.text for answer in answers]
-    if len(lines) > 1:
-        lines = [f"{index}. {line}" for index, line in enumerate(lines, start=1)]
-    return Example(checked.question, regions=tuple(regions), text="\n".join(lines))
-
-
-def _about_thing(scene: ScenePlan, task: Task, thing: Thing) -> Example:
-    return examples(scene, about=thing)["<REGION_TO_OCR>" if task.on_crop else task.id]
+    texts: list[str] = []
+    regions: list[Region] = []
+    for prompt, box in zip(prompts_of(checked), checked.regions, strict=True):
+        thing = _thing_in(scene, box)
+        if thing is None:
+            return None
+        answer = examples(scene, about=thing)["<REGION_TO_OCR>" if checked.task.on_crop else checked.task.id]
+        texts.append(answer.text)
+        regions += [region if region.label else replace(region, label=prompt.label) for region in answer.regions]
+    text = join_texts(checked.task, texts, regions, is_numbered=len(texts) > 1)
+    return Example(checked.question, tuple(regions), text)
 
 
 def _thing_in(scene: ScenePlan, box: Box) -> Thing | None:
     """Return the thing that a region was drawn around, or around the writing on it."""
 
-    def overlap(thing: Thing) -> float:
+    def iou(thing: Thing) -> float:
         places = np.array([region.xyxy for region in (thing.region, thing.writing) if region])
         return float(sv.box_iou_batch(np.array([box]), places).max())
 
-    best = max(scene.things, key=overlap, default=None)
-    return best if best and overlap(best) >= _LEAST_OVERLAP else None
+    best = max(scene.things, key=iou, default=None)
+    return best if best and iou(best) >= _MIN_IOU else None

@@ -19,7 +19,7 @@ from transformers.models.florence2.configuration_florence2 import Florence2Visio
 from playground.locations import NUM_BINS, location_token
 from playground.training.tokenizer import IMAGE_TOKEN, MAX_POSITIONS, token_id
 
-IMAGE_SIDE = 160  # pixels that the model sees
+IMAGE_SIDE = 160  # pixels on a side of the picture that the model sees
 STRIDE = 16  # pixels on a side of an image token
 GRID = IMAGE_SIDE // STRIDE
 NUM_IMAGE_TOKENS = GRID * GRID + 1  # one for each cell, and their mean
@@ -43,9 +43,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Florence2ForConditionalGe
         decoder_start_token_id=tokenizer.eos_token_id, forced_eos_token_id=None,
     )  # fmt: skip
     image_token_id = token_id(tokenizer, IMAGE_TOKEN)
-    config = Florence2Config(
-        text_config=text.to_dict(), vision_config=vision.to_dict(), image_token_id=image_token_id
-    )
+    config = Florence2Config(text_config=text.to_dict(), vision_config=vision.to_dict(), image_token_id=image_token_id)
     # Eager attention: on a CPU the backward pass of the fused one takes twice as long.
     config._attn_implementation = "eager"
     model = Florence2ForConditionalGeneration(config)
@@ -55,7 +53,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Florence2ForConditionalGe
 
 
 def _smooth_locations(model: Florence2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Start with location embeddings of which neighbors are alike: sinusoids (Vaswani et al., 2017, section 3.5)."""
+    """Let the embeddings of neighboring locations start out alike: sinusoids (Vaswani et al., 2017, section 3.5)."""
     first = token_id(tokenizer, location_token(0))
     position = torch.arange(NUM_BINS) / NUM_BINS
     frequency = torch.exp(torch.linspace(0, math.log(250), WIDTH // 2))
@@ -66,8 +64,10 @@ def _smooth_locations(model: Florence2ForConditionalGeneration, tokenizer: PreTr
         embedding[first : first + NUM_BINS] = waves * math.sqrt(2) * _INIT_STD
 
 
-def export(model: Florence2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write weights in half precision, configuration, tokenizer and processor; other files of the folder stay."""
+def write_checkpoint(
+    model: Florence2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
+    """Write weights in half precision, configuration, tokenizer and processor; other files in the folder stay."""
     folder.mkdir(parents=True, exist_ok=True)
     half = Florence2ForConditionalGeneration(model.config)
     half.load_state_dict(model.state_dict())
@@ -90,7 +90,7 @@ def write_processor(
     Florence2Processor(images, tokenizer, post_processor_config=_POST_PROCESSING).save_pretrained(folder)
 
 
-# How transformers' own processor reads each kind of answer (the published processor_config.json has these kinds).
+# How transformers' own processor parses each kind of answer; the published processor_config.json has these kinds.
 _POST_PROCESSING = {
     "ocr": {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0},
     "phrase_grounding": {"banned_grounding_tokens": []},

@@ -9,16 +9,16 @@ from transformers import PreTrainedTokenizerFast
 
 from playground.locations import NUM_BINS, location_token
 from playground.scenes.examples import examples
-from playground.scenes.scene import make_scene
+from playground.scenes.scene import plan_scene
 
-VOCABULARY = 768  # text tokens: 256 bytes, and as many merges as the words of the scenes are worth
+VOCABULARY = 768  # text tokens: 256 bytes, and enough merges for the words that are said about scenes
 MAX_POSITIONS = 512  # of a prompt and of an answer
 IMAGE_TOKEN = "<image>"
 
 _CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # the first four have these ids in BART too
 _CORPUS_SCENES = 1500
 _LOCATION = re.compile(r"<loc_\d+>|<and>|<sep>|</?poly>")
-_PRINTED = re.compile(r"[A-Z]{2,}|\d+")  # words of signs are spelled letter by letter, so that any word can be read
+_PRINTED = re.compile(r"[A-Z]{2,}|\d+")  # words on signs are spelled character by character, so that any can be read
 
 # In the order of Florence-2's own vocabulary (added_tokens.json of microsoft/Florence-2-base).
 _BEFORE_LOCATIONS = ("<od>", "</od>", "<ocr>", "</ocr>")
@@ -66,8 +66,7 @@ def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
 
 def _corpus() -> Iterator[str]:
     for seed in range(_CORPUS_SCENES):
-        scene = make_scene(seed, resolution_wh=(32, 32), supersampling=1)
-        rng = random.Random(seed)
-        for example in examples(scene, rng=rng).values():
+        scene = plan_scene(seed, resolution_wh=(32, 32))
+        for example in examples(scene, rng=random.Random(seed)).values():
             for text in (example.prompt((32, 32)), example.answer((32, 32))):
                 yield _PRINTED.sub(" ", _LOCATION.sub(" ", text))

@@ -2,9 +2,9 @@
 
     python -m playground.training --out runs/tiny --steps 20000
 
-Stopped at any moment, the same command goes on from the last save, and ends in the same weights. `--start FOLDER`
-begins with the weights of a checkpoint instead of random ones, and `--start-share` keeps a share of them. At the end
-the checkpoint lies in `--out`, ready to be loaded.
+If it is stopped, the same command goes on from the last save and ends with the same weights. `--start FOLDER` begins
+with the weights of a checkpoint instead of random ones, and `--start-share` keeps a share of them. At the end the
+checkpoint lies in `--out`, ready to be loaded.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from transformers import Florence2ForConditionalGeneration, PreTrainedTokenizerF
 
 from playground.checkpoints.catalog import RECIPE
 from playground.checkpoints.loader import cpu_multiplies_bfloat16
-from playground.training.batches import Batch, Batches, Options, Questions
+from playground.training.batches import Batch, Batches, Options, QuestionGroup
 from playground.training.learner import Learner
-from playground.training.model import export
+from playground.training.model import write_checkpoint
 from playground.training.tokenizer import train_tokenizer
 
 _STATE = "state.pt"
@@ -108,8 +108,8 @@ def _multiplies_bfloat16(device: str) -> bool:
 
 
 def _to_device(batch: Batch, device: str) -> Batch:
-    groups = tuple(Questions(*(tensor.to(device) for tensor in group)) for group in batch.groups)
-    return Batch(batch.pixels.to(device), batch.cells.to(device), batch.letters.to(device), groups)
+    groups = tuple(QuestionGroup(*(tensor.to(device) for tensor in group)) for group in batch.groups)
+    return Batch(batch.pixels.to(device), batch.cells.to(device), batch.characters.to(device), groups)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -118,9 +118,9 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def keep_share(model: torch.nn.Module, start: Path, share: float) -> None:
-    """Blend the weights of the checkpoint from which a model has learnt on into it.
+    """Blend the weights with which a training began into those with which it ended.
 
-    Between the two, what was learnt anew is there, and less is forgotten (WiSE-FT; Wortsman et al., 2022, section 3).
+    Between the two, what was learned last is there and less is forgotten (WiSE-FT; Wortsman et al., 2022, section 3).
     """
     before = _weights(start)
     with torch.no_grad():
@@ -132,7 +132,7 @@ def _write(trainer: Trainer, folder: Path, start: Path | None, before: dict[str,
     """Write the checkpoint and what is known of its making."""
     if start:
         keep_share(trainer.learner.model, start, trainer.options.start_share)
-    export(trainer.learner.model, trainer.tokenizer, folder)
+    write_checkpoint(trainer.learner.model, trainer.tokenizer, folder)
     recipe = {
         "seed": trainer.options.seed,
         "steps": before.get("steps", 0) + trainer.step,
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--start", type=Path, metavar="FOLDER", help="a checkpoint whose weights to begin with")
     parser.add_argument("--start-share", type=float, default=0.0, metavar="SHARE",
-                        help="how much of --start the result keeps, from 0, only what was learnt, to 1")  # fmt: skip
+                        help="how much of --start the result keeps: 0, nothing, to 1, all")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=16, help="scenes a step")
     parser.add_argument("--learning-rate", type=float, default=1.2e-3)
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _tokenizer(folder: Path, start: Path | None) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of this training, which is learnt once: a vocabulary belongs to its weights."""
+    """Return the tokenizer of this training, which is learned once: a vocabulary belongs to its weights."""
     for known in (folder, start):
         if known and (known / "tokenizer.json").is_file():
             tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(known)
