@@ -1,6 +1,7 @@
 """What happens to a picture on its way keeps its size, and the truth stays where the pixels are."""
 
 import random
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ RESOLUTIONS = [
 STRIPS = [pytest.param((3, 40), id="a strip"), pytest.param((1, 1), id="one pixel")]
 
 
+@cache
 def drawn(seed: int, resolution_wh: tuple[int, int] = (256, 256)) -> Scene:
     return make_scene(seed, resolution_wh=resolution_wh, supersampling=1)
 
@@ -36,7 +38,7 @@ def places(scene: Scene) -> list[np.ndarray]:
     return [points.reshape(-1, 2) for points in (*coordinates, *outlines)]
 
 
-# Harms
+# Flaws
 
 
 @pytest.mark.parametrize("resolution_wh", [*RESOLUTIONS, *STRIPS])
@@ -47,13 +49,13 @@ def test_a_degraded_picture_has_its_size_and_mode(resolution_wh: tuple[int, int]
         assert (degraded.size, degraded.mode) == (resolution_wh, "RGB")
 
 
-def test_the_same_chance_does_the_same_harm() -> None:
+def test_the_same_chance_makes_the_same_flaws() -> None:
     image = drawn(0).image
     for seed in range(20):
         assert degrade(random.Random(seed), image).tobytes() == degrade(random.Random(seed), image).tobytes()
 
 
-def test_harms_are_mild_and_spare_some_pictures() -> None:
+def test_flaws_are_mild_and_spare_some_pictures() -> None:
     image = drawn(0).image
     before = image.tobytes()
     degraded = [degrade(random.Random(seed), image) for seed in range(100)]

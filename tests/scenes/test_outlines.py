@@ -75,7 +75,7 @@ def test_an_island_in_a_hole_has_an_outline_of_its_own() -> None:
     assert sorted(map(area, outlines)) == [-9, 1, 25]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(masks())
 def test_traced_outlines_painted_again_are_the_mask(mask: Mask) -> None:
     painted = np.zeros(mask.shape, dtype=bool)

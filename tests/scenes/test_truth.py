@@ -1,12 +1,14 @@
 """What is right to answer to the questions of a person, on a scene made by hand."""
 
+from collections.abc import Sequence
+
 import pytest
-from PIL import Image
 
 from playground.errors import InputRejected
+from playground.question import Question
 from playground.regions import Box, Region
-from playground.scenes.examples import examples
-from playground.scenes.scene import Scene, Thing, make_scene
+from playground.scenes.examples import Example, examples
+from playground.scenes.scene import ScenePlan, Thing, plan_scene
 from playground.scenes.truth import truth_of
 from playground.tasks import TASKS, InputKind
 
@@ -19,7 +21,7 @@ def thing(kind: str, color: str, xyxy: Box, size: str = "medium", writing: Regio
     return Thing(kind, color, size, Region(kind, xyxy, polygons=(SHAPE,) if kind == "car" else ()), writing)
 
 
-SCENE = Scene(
+SCENE = ScenePlan(
     7,
     "beach",
     (
@@ -28,15 +30,20 @@ SCENE = Scene(
         thing("car", "red", CAR, "small"),
         thing("sign", "yellow", SIGN, writing=Region("OPEN", WORD, xyxyxyxy=(160, 28, 180, 28, 180, 40, 160, 40))),
     ),
-    Image.new("RGB", (200, 100)),
+    (200, 100),
 )
+EMPTY = ScenePlan(7, "beach", (), (200, 100))
 GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
 
 Found = list[tuple[str, Box]]
 
 
-def found(task: str, phrase: str = "", regions: list[Box] | None = None) -> Found | None:
-    truth = truth_of(SCENE, task, phrase, regions or [])
+def truth_about(task: str, phrase: str = "", regions: Sequence[Box] = (), scene: ScenePlan = SCENE) -> Example | None:
+    return truth_of(scene, Question(task, phrase, tuple(regions)))
+
+
+def found(task: str, phrase: str = "", regions: Sequence[Box] = ()) -> Found | None:
+    truth = truth_about(task, phrase, regions)
     return truth and [(region.label, region.xyxy) for region in truth.regions]
 
 
@@ -68,7 +75,7 @@ def test_what_is_to_be_found(task: str, regions: Found) -> None:
     ids=["caption", "a caption with its things", "text"],
 )
 def test_what_is_to_be_said(task: str, said: str) -> None:
-    truth = truth_of(SCENE, task)
+    truth = truth_about(task)
     assert truth is not None
     assert truth.text.lower() == said.lower()
 
@@ -108,7 +115,7 @@ def test_a_thing_by_description(phrase: str, regions: Found | None) -> None:
 
 
 def test_what_is_described_comes_with_its_outline() -> None:
-    truth = truth_of(SCENE, "<REFERRING_EXPRESSION_SEGMENTATION>", "the car")
+    truth = truth_about("<REFERRING_EXPRESSION_SEGMENTATION>", "the car")
     assert truth is not None
     assert [region.polygons for region in truth.regions] == [(SHAPE,)]
 
@@ -132,7 +139,7 @@ def test_the_phrases_of_a_sentence(sentence: str, regions: Found | None) -> None
 
 @pytest.mark.parametrize("task", ["<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>"])
 def test_a_caption_of_the_scene_is_grounded_as_its_cascade_is(task: str) -> None:
-    truth = truth_of(SCENE, task)
+    truth = truth_about(task)
     assert truth is not None
     assert found(GROUNDING, truth.text) == found(f"{task}+{GROUNDING}")
 
@@ -149,8 +156,12 @@ NEAR_CAR, NEAR_SIGN, NOWHERE = (12.0, 58.0, 42.0, 81.0), (150.0, 15.0, 195.0, 50
             [("small red car", CAR), ("yellow sign", SIGN)], id="two descriptions",
         ),
         pytest.param("<REGION_TO_SEGMENTATION>", [NEAR_CAR], "", [("region 1", CAR)], id="outline"),
+        pytest.param(
+            "<REGION_TO_SEGMENTATION>", [NEAR_SIGN, NEAR_CAR], "region 1, region 2",
+            [("region 1", SIGN), ("region 2", CAR)], id="two outlines, counted as the predictor counts them",
+        ),
         pytest.param("<REGION_TO_OCR>", [NEAR_SIGN], "OPEN", [], id="text"),
-        pytest.param("<REGION_TO_OCR>", [WORD], "OPEN", [], id="a region around the letters alone"),
+        pytest.param("<REGION_TO_OCR>", [WORD], "OPEN", [], id="a region around the word alone"),
         pytest.param("<REGION_TO_OCR>", [NEAR_CAR], "", [], id="nothing is written there"),
         pytest.param("<OCR>+<CROP>", [NEAR_SIGN], "OPEN", [], id="text, cut out"),
     ],
@@ -158,7 +169,7 @@ NEAR_CAR, NEAR_SIGN, NOWHERE = (12.0, 58.0, 42.0, 81.0), (150.0, 15.0, 195.0, 50
 def test_regions_mean_the_things_that_they_were_drawn_around(
     task: str, boxes: list[Box], said: str, regions: Found
 ) -> None:
-    truth = truth_of(SCENE, task, regions=boxes)
+    truth = truth_about(task, regions=boxes)
     assert truth is not None
     assert (truth.text, found(task, regions=boxes)) == (said, regions)
 
@@ -167,37 +178,34 @@ def test_regions_mean_the_things_that_they_were_drawn_around(
     "boxes", [[NOWHERE], [NEAR_CAR, NOWHERE], [(0, 0, 200, 100)]], ids=["nowhere", "one of two", "everything"]
 )
 def test_a_region_around_no_thing_has_no_truth(boxes: list[Box]) -> None:
-    assert truth_of(SCENE, "<REGION_TO_CATEGORY>", regions=boxes) is None
+    assert truth_about("<REGION_TO_CATEGORY>", regions=boxes) is None
 
 
 def test_a_region_of_an_empty_scene_has_no_truth() -> None:
-    empty = Scene(7, "beach", (), SCENE.image)
-    assert truth_of(empty, "<REGION_TO_CATEGORY>", regions=[CAR]) is None
+    assert truth_about("<REGION_TO_CATEGORY>", regions=[CAR], scene=EMPTY) is None
 
 
 def test_a_prompt_of_ones_own_has_no_truth() -> None:
-    assert truth_of(SCENE, "<CUSTOM>", "<DocVQA> What is the date?") is None
+    assert truth_about("<CUSTOM>", "<DocVQA> What is the date?") is None
 
 
 def test_what_cannot_be_asked_has_no_truth_either() -> None:
     with pytest.raises(InputRejected):
-        truth_of(SCENE, "<OPEN_VOCABULARY_DETECTION>", " , ")
+        truth_about("<OPEN_VOCABULARY_DETECTION>", " , ")
 
 
 @pytest.mark.parametrize("task", [task.id for task in TASKS if task.input_kind is InputKind.NONE])
 def test_every_task_without_input_has_a_truth(task: str) -> None:
-    assert truth_of(SCENE, task) is not None
-    assert truth_of(Scene(7, "beach", (), SCENE.image), task) is not None
+    assert truth_about(task) is not None
+    assert truth_about(task, scene=EMPTY) is not None
 
 
 def test_the_questions_of_the_training_are_answered_as_the_training_teaches() -> None:
-    for seed in range(150):
-        scene = make_scene(seed, resolution_wh=(64, 64), supersampling=1)
+    for seed in range(100):
+        scene = plan_scene(seed, resolution_wh=(64, 64))
         for example in examples(scene).values():
-            given = example.prompt_input
-            phrase, regions = (given, []) if isinstance(given, str) else ("", [given] if given else [])
-            truth = truth_of(scene, example.task, phrase, regions)
+            truth = truth_of(scene, example.question)
             assert truth is not None, (seed, example)
             assert truth.text == example.text
-            right, taught = (sorted((r.xyxy, r.polygons) for r in one.regions) for one in (truth, example))
-            assert right == taught, (seed, example)
+            known, taught = (sorted((r.xyxy, r.polygons) for r in one.regions) for one in (truth, example))
+            assert known == taught, (seed, example)
