@@ -48,7 +48,7 @@ class AskedEngine(Protocol):
 
     @property
     def max_asks(self) -> int:
-        """How many asks are answered at the same time."""
+        """How many asks are answered at the same time, if there are so many in one call."""
 
     def num_tokens(self, text: str) -> int:
         """Return the number of tokens of a prompt without its two ends."""
@@ -61,7 +61,7 @@ class AskedEngine(Protocol):
         stop: threading.Event | None = None,
         deadline: float = math.inf,
     ) -> Generator[Event, None, None]:
-        """Yield the events of one answer to each ask, at most `max_asks`; the last of each answer is `Finished`."""
+        """Yield the events of one answer to each ask; the last of each answer is `Finished`."""
 
 
 class State(Enum):

@@ -165,9 +165,11 @@ class Pool:
 
     def _make_real_engine(self, loaded: "LoadedCheckpoint") -> "Engine":
         from playground.inference.engine import Engine  # brings torch, which the page does not wait for
+        from playground.inference.prepared import prepare
 
         return Engine(
             loaded,
+            prepare(loaded),
             image_cache_bytes=self._settings.image_cache_megabytes * 2**20,
             prompt_cache_bytes=self._settings.prompt_cache_megabytes * 2**20,
         )

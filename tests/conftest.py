@@ -3,16 +3,13 @@
 Torch is imported by the fixtures that need it, so that the files which do without stay quick.
 """
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from playground.checkpoints.catalog import BUNDLED
+from playground.paths import ASSETS
 from playground.pictures.reader import InputImage, read_image
 from playground.scenes.examples import examples
 from playground.scenes.scene import Scene, make_scene
@@ -20,10 +17,10 @@ from playground.scenes.scene import Scene, make_scene
 if TYPE_CHECKING:
     from playground.checkpoints.loader import LoadedCheckpoint
     from playground.inference.engine import Engine
+    from playground.inference.prepared import PreparedModel
     from playground.predictor import Predictor
 
 _MEGABYTE = 1_000_000
-_SKELETON_MAKER = Path(__file__).resolve().parents[2] / "shared" / "tools" / "make_skeleton.py"
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +39,22 @@ def image(scene: Scene) -> InputImage:
     return read_image(scene.image)
 
 
-@pytest.fixture(scope="session")
-def loaded() -> "LoadedCheckpoint":
+def _load(folder: Path) -> "LoadedCheckpoint":
     from playground.checkpoints import catalog, loader
 
-    bundled = catalog.resolve(catalog.BUNDLED)
-    return loader.load(bundled, Path(bundled.source), device="cpu")
+    return loader.load(catalog.resolve(str(folder)), folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def loaded() -> "LoadedCheckpoint":
+    """The bundled checkpoint with transformers' own model, which no test may prepare."""
+    return _load(ASSETS / BUNDLED)
+
+
+@pytest.fixture
+def fresh() -> "LoadedCheckpoint":
+    """The bundled checkpoint, loaded for one test."""
+    return _load(ASSETS / BUNDLED)
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +65,26 @@ def processor(loaded: "LoadedCheckpoint") -> Any:
     return Florence2Processor.from_pretrained(loaded.checkpoint.source, backend="pil")
 
 
+@pytest.fixture(scope="session")
+def consumed() -> "LoadedCheckpoint":
+    """What `prepared` was made of: the parts of its model may be watched."""
+    return _load(ASSETS / BUNDLED)
+
+
+@pytest.fixture(scope="session")
+def prepared(consumed: "LoadedCheckpoint") -> "PreparedModel":
+    """The bundled checkpoint's model, prepared once for all engines."""
+    from playground.inference.prepared import prepare
+
+    return prepare(consumed)
+
+
 @pytest.fixture
-def engine(loaded: "LoadedCheckpoint") -> "Engine":
+def engine(consumed: "LoadedCheckpoint", prepared: "PreparedModel") -> "Engine":
     """A fresh engine, its caches empty, on the bundled checkpoint."""
     from playground.inference.engine import Engine
 
-    return Engine(loaded, image_cache_bytes=8 * _MEGABYTE, prompt_cache_bytes=8 * _MEGABYTE)
+    return Engine(consumed, prepared, image_cache_bytes=8 * _MEGABYTE, prompt_cache_bytes=8 * _MEGABYTE)
 
 
 @pytest.fixture(scope="session")
@@ -76,23 +97,15 @@ def predictor() -> "Predictor":
 @pytest.fixture(scope="session")
 def skeleton() -> Path:
     """The folder of a Florence-2-base of the true size with random weights, made once for many runs."""
-    if not _SKELETON_MAKER.is_file():
-        pytest.skip(f"The maker of the true-size checkpoint is not on this machine: {_SKELETON_MAKER}")
-    folder = Path(tempfile.gettempdir()) / "florence-2-skeleton"
-    if not folder.is_dir():
-        unfinished = Path(tempfile.mkdtemp(prefix="florence-2-skeleton-"))
-        subprocess.run([sys.executable, _SKELETON_MAKER, unfinished], check=True, capture_output=True, timeout=240)
-        try:
-            os.rename(unfinished, folder)
-        except OSError:  # another run was quicker
-            shutil.rmtree(unfinished)
-    return folder
+    from playground.bench.skeleton import skeleton
+
+    return skeleton()
 
 
 @pytest.fixture(scope="session")
 def skeleton_engine(skeleton: Path) -> "Engine":
-    from playground.checkpoints import catalog, loader
     from playground.inference.engine import Engine
+    from playground.inference.prepared import prepare
 
-    loaded = loader.load(catalog.resolve(str(skeleton)), skeleton, device="cpu")
-    return Engine(loaded, image_cache_bytes=64 * _MEGABYTE, prompt_cache_bytes=64 * _MEGABYTE)
+    loaded = _load(skeleton)
+    return Engine(loaded, prepare(loaded), image_cache_bytes=64 * _MEGABYTE, prompt_cache_bytes=64 * _MEGABYTE)

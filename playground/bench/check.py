@@ -34,7 +34,7 @@ def loss_of_map(precision: str, count: int) -> Figures:
 
 def _measure(folder: Path, precision: str, count: int) -> Figures:
     loaded = loader.load(catalog.resolve(str(folder)), folder, device="cpu", precision=precision)
-    engine = Engine(loaded, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)
+    engine = Engine(loaded, prepare(loaded), image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)
     return measure_on_scenes(Predictor(paths.OneEngine(engine)), count, ("<OD>",))
 
 

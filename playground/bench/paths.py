@@ -119,6 +119,7 @@ class Ours:
         from playground.checkpoints import catalog, loader
         from playground.inference.decoding import DecodingRules
         from playground.inference.engine import Engine
+        from playground.inference.prepared import prepare
         from playground.predictor import Predictor
         from playground.settings import Settings
 
@@ -135,9 +136,9 @@ class Ours:
 
         engine = Engine(
             loaded,
+            prepare(loaded, rules=Recorded),
             image_cache_bytes=settings.image_cache_megabytes * megabyte,
             prompt_cache_bytes=settings.prompt_cache_megabytes * megabyte,
-            rules=Recorded,
         )
         self._longest = engine.max_answer_tokens
         self._predictor = Predictor(OneEngine(engine))

@@ -4,6 +4,9 @@ Its shapes, its token ids and its rules of generation are the published ones, so
 Its vocabulary is not, beyond the words of the prompts: what it says is noise anyhow.
 """
 
+import shutil
+import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -23,6 +26,7 @@ from playground.tasks import TASK_TOKENS, get_task
 from playground.training.model import write_processor
 
 _FOLDER = CACHE / "skeleton-base"
+_LEFT_AFTER_SECONDS = 3600  # nobody writes for so long
 
 # The numbers below: config.json, generation_config.json, preprocessor_config.json and tokenizer.json of
 # huggingface.co/florence-community/Florence-2-base.
@@ -37,15 +41,38 @@ _AFTER_LOCATIONS = (
 )  # fmt: skip
 
 
-def skeleton() -> Path:
-    """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds)."""
-    if not (_FOLDER / "processor_config.json").is_file():
-        _write(_FOLDER)
-    return _FOLDER
+def skeleton(folder: Path = _FOLDER) -> Path:
+    """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds).
+
+    It appears at once or not at all: several processes may ask for it, and any of them may be killed.
+    """
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _delete_what_was_left(folder)
+        unfinished = Path(tempfile.mkdtemp(prefix=_unfinished_prefix(folder), dir=folder.parent))
+        try:
+            _write(unfinished)
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _unfinished_prefix(folder: Path) -> str:
+    return f"{folder.name}-unfinished-"
+
+
+def _delete_what_was_left(folder: Path) -> None:
+    """Delete what processes that were killed have left."""
+    for unfinished in folder.parent.glob(f"{_unfinished_prefix(folder)}*"):
+        if time.time() - unfinished.stat().st_mtime > _LEFT_AFTER_SECONDS:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     text = BartConfig(
         vocab_size=_ROWS, d_model=768, encoder_layers=6, decoder_layers=6, encoder_attention_heads=12,
@@ -66,13 +93,13 @@ def _write(folder: Path) -> None:
 
 def _tokenizer() -> PreTrainedTokenizerFast:
     """Return a byte-level tokenizer whose special tokens have the published ids and that knows the prompts' words."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *letters])}
+    characters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *characters])}
     merges = []
-    for start, letter in _prefixes():
-        if start + letter not in vocabulary:
-            vocabulary[start + letter] = len(vocabulary)
-            merges.append((start, letter))
+    for start, character in _prefixes():
+        if start + character not in vocabulary:
+            vocabulary[start + character] = len(vocabulary)
+            merges.append((start, character))
     for index in range(len(vocabulary), _VOCABULARY):
         vocabulary[f"filler {index}"] = index
     vocabulary["<mask>"] = _MASK
@@ -91,7 +118,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _prefixes() -> list[tuple[str, str]]:
-    """Return how each word of the prompts grows letter by letter: all but its last letter, and that."""
+    """Return how each word of the prompts grows by a character: all but its last one, and that."""
     split = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
     words = [word for task in sorted(TASK_TOKENS) for word, _ in split(get_task(task).fill())]
     return [(word[:length], word[length]) for word in words for length in range(1, len(word))]

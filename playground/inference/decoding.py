@@ -1,8 +1,8 @@
-"""How an answer is decoded: the rules of a generation config, greedy and beam search.
+"""How answers are decoded: the rules of a generation config, greedy and beam search.
 
 Does what transformers' `generate` does, for the rules that Florence-2's checkpoints come with. The searches are
-generators over logits: they say which tokens come last, are sent the logits of what may follow, and know neither model
-nor thread.
+generators over logits: they yield the last token of each row, are sent the logits of the next one, and know neither
+model nor thread.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -12,20 +12,20 @@ from itertools import chain
 import torch
 from transformers import GenerationConfig
 
-# What a generation config may say for `DecodingRules` to do the same; the rest is left to `generate`. The last line
-# speaks of sampling, or of lengths that the engine sets itself.
+# The fields of a generation config that `DecodingRules` and the searches follow; a config with others is left to
+# `generate`. Those of the last line do nothing without sampling, or are set by the engine.
 _COVERED = {
     "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id",
     "no_repeat_ngram_size", "num_beams", "early_stopping", "length_penalty", "use_cache", "transformers_version",
     "_from_model_config", "do_sample", "temperature", "top_k", "top_p", "max_length", "max_new_tokens",
 }  # fmt: skip
 
-_NO_CHANCE = -1e9  # the score of the beams that are copies of the first one, as in `generate`
+_NO_CHANCE = -1e9  # the score at the start of all beams but the first, which are its copies; as in `generate`
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingRules:
-    """What a generation config allows. An answer is a sequence of ids from `start` to one of `ends`."""
+    """What a generation config allows. An answer is a sequence of ids that begins with `start` and ends with an end."""
 
     start: int
     ends: frozenset[int]
@@ -35,11 +35,12 @@ class DecodingRules:
     @classmethod
     def of(cls, config: GenerationConfig) -> "DecodingRules | None":
         """Return the rules of a config, or None where it asks for more than is covered here."""
+        start, ends = config.decoder_start_token_id, end_ids(config)
         if not config.to_diff_dict().keys() <= _COVERED or config.early_stopping == "never":
             return None
-        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-        ngram_size = config.no_repeat_ngram_size or 0
-        return cls(int(config.decoder_start_token_id), frozenset(ends), config.forced_bos_token_id, ngram_size)
+        if start is None or not ends:
+            return None
+        return cls(start, ends, config.forced_bos_token_id, config.no_repeat_ngram_size or 0)
 
     def choose(self, ids: Sequence[int], logits: torch.Tensor) -> int:
         """Return the most probable next token that is allowed, given its logits of shape (vocabulary,)."""
@@ -53,15 +54,21 @@ class DecodingRules:
         return scores.index_fill(0, _index(banned, scores), -torch.inf) if banned else scores
 
     def _banned(self, ids: Sequence[int]) -> list[int]:
-        """Return what followed before on the last tokens."""
+        """Return the tokens that would repeat an n-gram: what has followed the last n - 1 tokens before."""
         before = self.ngram_size - 1
         if before < 0:
             return []
         last = list(ids[len(ids) - before :])
         ends: Sequence[int] = range(before, len(ids))
-        if last:  # mostly the token before is another one, which is seen without a copy
+        if last:  # most places are ruled out by one token, without a slice
             ends = [at for at in ends if ids[at - 1] == last[-1]]
         return [ids[at] for at in ends if list(ids[at - before : at]) == last]
+
+
+def end_ids(config: GenerationConfig) -> frozenset[int]:
+    """Return the tokens that end an answer."""
+    ends = config.eos_token_id
+    return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
 
 
 def _index(ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
@@ -69,15 +76,15 @@ def _index(ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
 
 
 Measures = tuple[float | None, float | None]  # a token's log-probability, and for a location the mass around its bin
-Measure = Callable[[torch.Tensor, int], Measures]  # of a token, given the logits that it was chosen from
+Measure = Callable[[torch.Tensor, int], Measures]  # of a token, given the log-probabilities of its whole row
 
 
-# --- What a search says
+# --- What a search yields
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One more token of an answer, which stays."""
+    """One more token of an answer, for good."""
 
     answer: int
     token_id: int
@@ -86,7 +93,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The leading beam of an answer, whole, without its start token; another one may win."""
+    """The leading beam of an answer, whole, without its start token. Another one may win."""
 
     answer: int
     ids: tuple[int, ...]
@@ -94,33 +101,36 @@ class Leading:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An answer has ended, with its last token or without one."""
+    """An answer has ended. It is complete if an end token says so, not if it was cut or stopped."""
 
     answer: int
-    last_id: int | None
+    is_complete: bool
+
+
+News = Written | Leading | Ended
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What there is to say, and the rows whose logits are wanted next: the last token of each, and the row before it.
+    """What is new, and the rows to decode next: the last token of each, and the row that it continues.
 
-    Without rows the search is over.
+    A step without rows is the last one.
     """
 
-    news: Sequence[Written | Leading | Ended]
+    news: Sequence[News]
     last_ids: Sequence[int] = ()
     parents: Sequence[int] = ()
 
 
-# A search is sent logits of rows x vocabulary for each step; None asks it to end with what there is.
+# A search is sent the logits of each step's rows, rows x vocabulary, or None to end with what there is.
 Search = Generator[Step, torch.Tensor | None, None]
 
 
 def greedy_search(rules: DecodingRules, measure: Measure, *, num_answers: int, max_new_tokens: int) -> Search:
-    """Write some answers at the same time, a row each, always with the most probable token."""
+    """Write several answers at the same time, a row each, always with the most probable token."""
     written = [[rules.start] for _ in range(num_answers)]
     rows = unfinished = list(range(num_answers))
-    news: list[Written | Leading | Ended] = []
+    news: list[News] = []
     for _ in range(max_new_tokens):
         logits = yield Step(news, [ids[-1] for ids in written], rows)
         news = []
@@ -129,23 +139,26 @@ def greedy_search(rules: DecodingRules, measure: Measure, *, num_answers: int, m
         for answer in unfinished:
             token_id = rules.choose(written[answer], logits[answer])
             written[answer].append(token_id)
-            news.append(Written(answer, token_id, measure(logits[answer], token_id)))
+            news.append(Written(answer, token_id, measure(logits[answer].float().log_softmax(-1), token_id)))
             if token_id in rules.ends:
-                news.append(Ended(answer, token_id))
+                news.append(Ended(answer, is_complete=True))
         unfinished = [answer for answer in unfinished if written[answer][-1] not in rules.ends]
         if not unfinished:
             break
-    yield Step([*news, *(Ended(answer, _last(written[answer])) for answer in unfinished)])
+    yield Step([*news, *(Ended(answer, is_complete=False) for answer in unfinished)])
 
 
 def beam_search(
     rules: DecodingRules, measure: Measure, config: GenerationConfig, *, num_answers: int, max_new_tokens: int
 ) -> Search:
-    """Write some answers at the same time, `config.num_beams` rows each; tokens are told once an answer has ended."""
+    """Write several answers at the same time, `config.num_beams` rows each, one after another.
+
+    An answer's tokens are known once it has ended; until then its leading beam is.
+    """
     beams = [_Beams(rules, config, measure) for _ in range(num_answers)]
     rows = [list(range(answer * one.width, (answer + 1) * one.width)) for answer, one in enumerate(beams)]
     parents, unfinished = list(rows), list(range(num_answers))
-    news: list[Written | Leading | Ended] = []
+    news: list[News] = []
     for step in range(max_new_tokens):
         news += [Leading(answer, beams[answer].running[0].ids[1:]) for answer in unfinished]
         logits = yield Step(news, [beam.ids[-1] for one in beams for beam in one.running], list(chain(*parents)))
@@ -157,21 +170,17 @@ def beam_search(
                 grown_from = beams[answer].advance(logits[rows[answer]], is_last=step == max_new_tokens - 1)
                 parents[answer] = [rows[answer][beam] for beam in grown_from]
             if beams[answer].is_done:
-                news += _told(answer, beams[answer].best)
+                news += _whole(answer, beams[answer].best, rules)
         unfinished = [answer for answer in unfinished if not beams[answer].is_done]
         if not unfinished:
             break
     yield Step(news)
 
 
-def _told(answer: int, beam: "Beam") -> list[Written | Leading | Ended]:
+def _whole(answer: int, beam: "Beam", rules: DecodingRules) -> list[News]:
+    """Return the news of an answer that is known at once."""
     tokens = [Written(answer, *token) for token in zip(beam.ids[1:], beam.measures, strict=True)]
-    return [*tokens, Ended(answer, _last(beam.ids))]
-
-
-def _last(ids: Sequence[int]) -> int | None:
-    """Return the last token after the one that every answer starts with."""
-    return ids[-1] if len(ids) > 1 else None
+    return [*tokens, Ended(answer, is_complete=bool(tokens) and beam.ids[-1] in rules.ends)]
 
 
 # --- Beams
@@ -179,7 +188,7 @@ def _last(ids: Sequence[int]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Beam:
-    """An answer so far, with its start token. Its score is the sum of the log-probabilities that the rules left."""
+    """An answer so far, with its start token. `score` is the sum of its log-probabilities; a forced token adds none."""
 
     ids: tuple[int, ...]
     score: float
@@ -191,7 +200,7 @@ class Beam:
 
 
 class _Beams:
-    """The search for one answer: the most probable among some that are followed at the same time."""
+    """The search for one answer: the best of several that are followed at the same time."""
 
     def __init__(self, rules: DecodingRules, config: GenerationConfig, measure: Measure) -> None:
         self._rules = rules
@@ -211,32 +220,32 @@ class _Beams:
 
     @property
     def is_done(self) -> bool:
-        """Whether no better answer is to be expected."""
+        """Whether no better answer can be expected."""
         if self._is_over or len(self._ended) < self.width:
             return self._is_over
         return self._ends_early or self._rank(self.running[0]) <= self._rank(self._ended[-1])
 
     def advance(self, logits: torch.Tensor, *, is_last: bool) -> list[int]:
-        """Let the beams grow by a token, given the logits of each, beams x vocabulary.
+        """Extend the beams by a token, given the logits of each, beams x vocabulary.
 
-        Returns for each beam the index of the one that it has grown from. After the last step all answers have ended.
+        Returns for each beam the index of the one that it extends. The last step ends the search.
         """
         beams = self.running
         logprobs = logits.float().log_softmax(-1)
         scores = [self._rules.allowed(beam.ids, row) + beam.score for beam, row in zip(beams, logprobs, strict=True)]
-        num_candidates = max(2, 1 + len(self._rules.ends)) * self.width  # so that enough of them go on
+        num_candidates = max(2, 1 + len(self._rules.ends)) * self.width  # enough, even where many of them end
         best, at = torch.cat(scores).topk(num_candidates)
         candidates = [
             (score, *divmod(index, logits.shape[1])) for score, index in zip(best.tolist(), at.tolist(), strict=True)
         ]
 
         def grown(score: float, parent: int, token_id: int) -> Beam:
-            beam, measured = beams[parent], self._measure(logits[parent], token_id)
+            beam, measured = beams[parent], self._measure(logprobs[parent], token_id)
             return Beam((*beam.ids, token_id), score, (*beam.measures, measured))
 
         ending = [c for c in candidates[: self.width] if is_last or c[2] in self._rules.ends]
         going_on = [c for c in candidates if c[2] not in self._rules.ends][: self.width]
-        # Sorting keeps the order of equals, as the first one found is the one to keep.
+        # Sorting keeps the order of equals: among them, the first one that was found stays.
         ended = sorted([*self._ended, *(grown(*c) for c in ending)], key=self._rank, reverse=True)
         self._ended = ended[: self.width]
         self.running = [grown(*c) for c in going_on]

@@ -1,4 +1,4 @@
-"""Token ids to `Token`s with their text. Knows a vocabulary; nothing of models and of what an answer means."""
+"""Turn token ids into `Token`s with their text. Knows a vocabulary; nothing of models or of what an answer means."""
 
 import codecs
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from playground.events import Token
 
 
 class Vocabulary:
-    """The pieces of a tokenizer by id, in the byte-level alphabet of BART's, and which of them are special."""
+    """The pieces of a tokenizer by id, in the byte-level alphabet of BART's tokenizer, and which of them are special."""
 
     def __init__(self, pieces: Sequence[str], special_ids: frozenset[int]) -> None:
         self.pieces = pieces
@@ -19,7 +19,7 @@ class Vocabulary:
     @classmethod
     def of(cls, tokenizer: Any) -> "Vocabulary":
         """Read the vocabulary of a tokenizer of transformers."""
-        # Not all tokenizers mark the task tokens as special; a fine-tune's added words are none.
+        # Not all tokenizers mark the task tokens as special, and words that a fine-tune has added are not special.
         special_ids = frozenset(
             token_id
             for token_id, token in tokenizer.added_tokens_decoder.items()
@@ -28,14 +28,14 @@ class Vocabulary:
         return cls(tokenizer.convert_ids_to_tokens(range(len(tokenizer))), special_ids)
 
 
-# `tokenizers.decoders.DecodeStream` drops special tokens or joins them to the text beside them, and what it holds back
-# of a character is lost when a special token follows: `tests/inference/test_detokenizer.py` shows both.
+# Not `tokenizers.decoders.DecodeStream`: it returns an incomplete character and the special token after it as one text,
+# "\N{REPLACEMENT CHARACTER}<loc_5>", of which no location can be read. `tests/inference/test_detokenizer.py` shows it.
 class Detokenizer:
-    """Turns the token ids of one answer into `Token`s, a character at a time when it is complete (it may span some)."""
+    """Turns the token ids of one answer into `Token`s. A character that spans several of them comes with the last."""
 
     def __init__(self, vocabulary: Vocabulary, answer: int = 0) -> None:
+        self.answer = answer  # the index of what was asked
         self._vocabulary = vocabulary
-        self._answer = answer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def read(self, token_id: int, logprob: float | None = None, bin_probability: float | None = None) -> Token:
@@ -48,7 +48,12 @@ class Detokenizer:
             text = piece
         else:
             text = self._decoder.decode(_bytes(piece))
-        return Token(token_id, text, logprob, bin_probability, is_special, self._answer)
+        return Token(token_id, text, logprob, bin_probability, is_special, self.answer)
+
+    def read_anew(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """Return the tokens of another version of the answer, from its beginning and without measures."""
+        reader = Detokenizer(self._vocabulary, self.answer)
+        return tuple(reader.read(token_id) for token_id in ids)
 
 
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""Matrix kernels: the linear layers and the attention of a model, each in the way that is fastest for a processor.
+"""Kernels: the linear layers and the attention of a model, each in the form that is fastest on a given processor.
 
-A maker takes a linear layer, prepares its weights once, and returns what to call with rows, of shape (..., inputs), for
-rows of shape (..., outputs).
+The makers take a linear layer, prepare its weights once, and return a function from rows of shape (..., inputs) to rows
+of shape (..., outputs).
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ Kernel = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Kernel]
 Check = Callable[[], None]  # called again and again during a pass; what it raises ends the pass
 
-_MANY_OUTPUTS = 16384  # a layer with so many gains from the processor's integers; the others lose by the call
-WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB
+_MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their more expensive call
+WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
 _ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
 
@@ -26,19 +26,19 @@ def full(linear: torch.nn.Linear) -> Kernel:
 
 
 def packed(linear: torch.nn.Linear) -> Kernel:
-    """Return the product of bfloat16 on a CPU, with weights in oneDNN's own order, else made anew in each call.
+    """Return the layer for bfloat16 on a CPU, its weights reordered once for oneDNN, which else does so in each call.
 
-    The layer gives its weights up, so that they are not held twice: from then on only the product can be called.
+    The layer gives its weights up, so that they are not held twice: from then on only the kernel can be called.
     """
     return _packed(linear, "none")
 
 
 def activated(linear: torch.nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor], *, pack: bool) -> Kernel:
-    """Return the product, packed or not, with an activation after it; GELU while the results are in the cache."""
+    """Return the layer, packed or not, with an activation after it: GELU while the results are still in the cache."""
     if pack and isinstance(activation, GELUActivation):
         return _packed(linear, "gelu")
-    product = packed(linear) if pack else full(linear)
-    return lambda rows: activation(product(rows))
+    kernel = packed(linear) if pack else full(linear)
+    return lambda rows: activation(kernel(rows))
 
 
 def _packed(linear: torch.nn.Linear, after: str) -> Kernel:
@@ -52,7 +52,7 @@ def _packed(linear: torch.nn.Linear, after: str) -> Kernel:
 
 
 def int8(linear: torch.nn.Linear) -> Kernel:
-    """Return the product with weights of 8 bits and a scale for each output, which reads half of the memory.
+    """Return the layer with 8-bit weights and a scale for each output: half of the bytes of bfloat16 to read.
 
     Only the weights are rounded, to 1/127 of the largest of their output. It is for a few rows, of any float format.
     """
@@ -79,10 +79,10 @@ def _of_bfloat16(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
 
 
 def _of_integers(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
-    """Return the product by the processor's own instructions for integers of 8 bits, two of which stand for a number.
+    """Return the product by the processor's instructions for 8-bit integers; two of them stand for a number of a row.
 
-    The second is what the first leaves, in 254 times smaller steps: with 16 bits a row is closer than in bfloat16.
-    Three times as fast where there are many outputs; the call itself takes longer.
+    The second holds what the first leaves over, in 254 times smaller steps: with 16 bits a row is closer than in
+    bfloat16. The call itself takes longer, and its work much less time.
     """
     operations = torch.ops.onednn
     zeros = torch.zeros(len(weight), dtype=torch.int8)
@@ -111,8 +111,9 @@ def attend(
 ) -> torch.Tensor:
     """Return what attention reads, batch x positions x (heads * width), all three batch x heads x positions x width.
 
-    `mask` is False where nothing is to be read. In bfloat16 on a CPU by products of oneDNN, which take two thirds of
-    the time of PyTorch's own attention, some of the batch at once, so that the weights stay near the processor.
+    `mask` is False where nothing is to be read. In bfloat16 on a CPU plain products by oneDNN, a part of the batch at a
+    time so that the weights stay in the processor's cache, are faster than PyTorch's own attention on AMD's Zen 4; with
+    Intel's AMX that depends on the shape.
     """
     if queries.dtype is not torch.bfloat16 or queries.device.type != "cpu":
         seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)

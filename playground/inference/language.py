@@ -1,7 +1,7 @@
 """The language model of a loaded checkpoint: BART (Lewis et al., 2019), its encoder and its decoder a token at a time.
 
-Computes what transformers' own forward computes, without its work around each step. Knows weights and ids; nothing of
-pictures, prompts or events.
+Computes what transformers' own forward pass computes, with less work around each step. Knows weights and ids; nothing
+of pictures, prompts or events.
 """
 
 import copy
@@ -33,7 +33,7 @@ class _EncoderLayer:
 
 
 class Encoder:
-    """The encoder of a `Florence2ForConditionalGeneration`. `pack`: bfloat16, with weights in oneDNN's order."""
+    """The encoder of a `Florence2ForConditionalGeneration`. `pack`: as of the `VisionTower`."""
 
     def __init__(self, model: Any, *, pack: bool) -> None:
         encoder = model.model.language_model.encoder
@@ -52,8 +52,8 @@ class Encoder:
         """
         batch, positions, _ = inputs.shape
         mask = None if mask is None else mask[:, None, None]
-        places = self._positions(inputs[:, :, -1])  # which takes of these only their shape
-        rows: torch.Tensor = self._norm(inputs + places)
+        position_embeddings = self._positions(inputs[:, :, -1])  # only the shape of these matters to it
+        rows: torch.Tensor = self._norm(inputs + position_embeddings)
         for layer in self._layers:
             check()
             qkv = layer.self_attn_qkv(rows).view(batch, positions, 3, self._heads, -1)
@@ -64,15 +64,21 @@ class Encoder:
 
 
 class Cache:
-    """The keys and values of some answers while they are written: those of the prompt, and those of each token."""
+    """The keys and values of some answers while they are written: those of the prompts, and those of each token.
 
-    def __init__(self, prompts: list[tuple[torch.Tensor, torch.Tensor]], mask: torch.Tensor | None) -> None:
-        self.prompts = prompts  # of each layer: batch x heads x positions x head width
+    Of each prompt there is one, whatever the number of beams that answer it.
+    """
+
+    def __init__(
+        self, prompts: list[tuple[torch.Tensor, torch.Tensor]], mask: torch.Tensor | None, num_beams: int
+    ) -> None:
+        self.prompts = prompts  # of each layer: prompts x heads x positions x head width
         self.mask = mask
+        self.num_beams = num_beams
         self.length = 0
         keys, _ = prompts[0]
-        batch, heads, _, width = keys.shape
-        self._tokens = keys.new_empty(len(prompts), 2, batch, heads, _FIRST_CAPACITY, width)
+        num_prompts, heads, _, width = keys.shape
+        self._tokens = keys.new_empty(len(prompts), 2, num_prompts * num_beams, heads, _FIRST_CAPACITY, width)
 
     def add(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keep the keys and values of one more token, batch x heads x head width; return those of all tokens."""
@@ -83,7 +89,7 @@ class Cache:
         return kept[0, :, :, : self.length + 1], kept[1, :, :, : self.length + 1]
 
     def reorder(self, parents: Sequence[int]) -> None:
-        """Let each row go on from the tokens of another one about the same prompt."""
+        """Let each row go on from the tokens of another row of the same answer, or of its own."""
         if list(parents) != list(range(len(parents))):
             used = self._tokens[:, :, parents, :, : self.length]
             self._tokens[:, :, :, :, : self.length] = used
@@ -109,7 +115,7 @@ class _DecoderLayer:
 
 
 def _take_weights(module: torch.nn.Module) -> None:
-    """Let a module give up the weights of its products, which were prepared anew."""
+    """Let a module give up the weights of its linear layers, which were prepared anew."""
     for part in module.modules():
         if isinstance(part, torch.nn.Linear):
             part.register_parameter("weight", None)
@@ -117,7 +123,7 @@ def _take_weights(module: torch.nn.Module) -> None:
 
 
 def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
-    """Return one product instead of several with the same rows."""
+    """Return one linear layer in place of several that take the same rows."""
     weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
     joined = torch.nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     joined.weight, joined.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
@@ -128,13 +134,8 @@ def _in_format(norm: torch.nn.LayerNorm, dtype: torch.dtype) -> torch.nn.LayerNo
     return norm if norm.weight.dtype is dtype else copy.deepcopy(norm).to(dtype)
 
 
-def _repeat(rows: torch.Tensor, times: int) -> torch.Tensor:
-    """Return each row so many times, one after another; a single one without a copy."""
-    return rows.expand(times, -1, -1, -1) if len(rows) == 1 else rows.repeat_interleave(times, 0)
-
-
 class Decoder:
-    """The decoder of a `Florence2ForConditionalGeneration`, its products made by `make` and its rows of `dtype`.
+    """The decoder of a `Florence2ForConditionalGeneration`: its linear layers made by `make`, its rows of `dtype`.
 
     With `take` the model gives up the weights of its decoder, so that they are not held twice.
     """
@@ -150,31 +151,33 @@ class Decoder:
         self._output = make(model.lm_head)
 
     def start(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1) -> Cache:
-        """Return the cache of new answers to prompts of batch x positions x width, `num_beams` rows to each.
+        """Return the cache of new answers to the hidden states of prompts, batch x positions x width.
 
-        `mask` (batch x positions, bool) is False at the padding of shorter prompts.
+        Each answer has `num_beams` rows, one after another. `mask` (batch x positions, bool) is False at the padding of
+        shorter prompts.
         """
         batch, positions, _ = hidden_states.shape
         prompts = []
         for layer in self._layers:
             both = layer.cross_attn_kv(hidden_states).view(batch, positions, 2, self._heads, -1)
             keys, values = both.permute(2, 0, 3, 1, 4).to(self._dtype).contiguous()
-            prompts.append((_repeat(keys, num_beams), _repeat(values, num_beams)))
-        return Cache(prompts, None if mask is None else _repeat(mask[:, None, None], num_beams))
+            prompts.append((keys, values))
+        return Cache(prompts, None if mask is None else mask[:, None, None], num_beams)
 
     def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
-        """Take the last token of each answer, of shape (batch,); return the logits of the next, batch x vocabulary."""
+        """Take the last token of each row, of shape (batch,); return the logits of the next, batch x vocabulary."""
         batch = len(ids)
         positions = torch.tensor([cache.length], device=ids.device)
-        places = self._positions(ids[:, None], position_ids=positions)[0]
-        rows = self._norm(self._embed(ids).to(self._dtype) + places)
+        position_embeddings = self._positions(ids[:, None], position_ids=positions)[0]
+        rows = self._norm(self._embed(ids).to(self._dtype) + position_embeddings)
         for index, layer in enumerate(self._layers):
             queries, keys, values = layer.self_attn_qkv(rows).view(batch, 3, self._heads, -1).unbind(1)
             seen = functional.scaled_dot_product_attention(queries[:, :, None], *cache.add(index, keys, values))
             rows = layer.self_attn_norm(rows + layer.self_attn_out(seen.reshape(batch, -1)))
-            queries = layer.cross_attn_q(rows).view(batch, self._heads, 1, -1)
+            # The beams of an answer are queries to the same keys, so that these are read once for all of them.
+            queries = layer.cross_attn_q(rows).view(-1, cache.num_beams, *queries.shape[1:]).transpose(1, 2)
             read = functional.scaled_dot_product_attention(queries, *cache.prompts[index], attn_mask=cache.mask)
-            rows = layer.cross_attn_norm(rows + layer.cross_attn_out(read.reshape(batch, -1)))
+            rows = layer.cross_attn_norm(rows + layer.cross_attn_out(read.transpose(1, 2).reshape(batch, -1)))
             rows = layer.norm(rows + layer.fc2(layer.activation(layer.fc1(rows))))
         cache.length += 1
         return self._output(rows)

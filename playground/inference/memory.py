@@ -1,6 +1,6 @@
-"""What is freed goes back to the system. Left alone, glibc keeps it, in up to eight arenas for each core.
+"""Give freed memory back to the system: left alone, glibc keeps it, in up to eight arenas for each core.
 
-On systems with another C library both functions do nothing.
+With another C library both functions do nothing.
 """
 
 import ctypes
@@ -12,12 +12,12 @@ _ARENAS = 2
 
 
 def share_arenas() -> None:
-    """Let all threads take their memory from two arenas. Threads that come and go leave holes in each that they use."""
+    """Let all threads allocate from two arenas: threads that come and go leave holes in each arena that they use."""
     _call("mallopt", _M_ARENA_MAX, _ARENAS)
 
 
 def return_memory() -> None:
-    """Give what was freed back. Where weights are prepared one after another, glibc would keep 0.4 GB."""
+    """Give back what was freed. Where weights are prepared layer by layer, glibc would keep as much as they take."""
     _call("malloc_trim", 0)
 
 

@@ -1,4 +1,4 @@
-"""A loaded model made ready for inference: pictures, prompts, and one token after another, each the fastest known way.
+"""A loaded model made ready for inference: its passes over pictures, prompts and tokens, each the fastest known way.
 
 On a CPU the passes are this package's own; on a GPU the vision tower is transformers', whose calls cost little there.
 """
@@ -22,12 +22,13 @@ _IMAGES_AT_ONCE = 8
 
 
 class PreparedModel:
-    """The passes of a Florence-2 whose weights were prepared by `prepare`; the model that they came from is consumed.
+    """The passes of a Florence-2 that `prepare` has consumed.
 
     `check` is called again and again during a pass, and what it raises ends it.
     """
 
     def __init__(self, model: Any, *, eight_bits: bool, rules: type[DecodingRules]) -> None:
+        self.rules = rules
         self.device: torch.device = model.device
         self.text_config = model.config.text_config
         # It would put an end under an answer that the budget has cut. `generate` takes what a configuration leaves
@@ -41,7 +42,7 @@ class PreparedModel:
         self._torch_tower = None if is_cpu else model.model.vision_tower
         self._tower = VisionTower(model.model.vision_tower, pack=pack) if is_cpu else None
         self._encoder = Encoder(model, pack=pack)
-        # What asks for rules that are not covered here is left to `generate`, which needs the decoder's weights.
+        # Rules that are not covered are left to `generate`, which needs the decoder's weights.
         is_covered = rules.of(model.generation_config) is not None
         if eight_bits:
             self.decoder = Decoder(model, int8, torch.float32, take=is_covered)
@@ -77,19 +78,21 @@ class PreparedModel:
 
 
 def prepare(loaded: LoadedCheckpoint, *, rules: type[DecodingRules] = DecodingRules) -> PreparedModel:
-    """Return the passes of a loaded checkpoint, and consume its model: load it again to call it in another way.
+    """Return the passes of a loaded checkpoint, and consume its model: for any other use, load it again.
 
-    Weights that are prepared anew are taken from it, so that they are not held twice.
+    Weights that are prepared anew are taken from it, so that they are not held twice. Its methods refuse from then on.
     """
     model = loaded.model
+    if vars(model).get("forward") is _consumed:
+        _consumed()
     prepared = PreparedModel(model, eight_bits=loaded.placement.eight_bits, rules=rules)
-    for name in ("forward", "generate", "get_image_features", "get_encoder"):
+    for name in ("forward", "generate", "get_image_features", "get_encoder", "state_dict", "save_pretrained"):
         setattr(model, name, _consumed)
     return prepared
 
 
 def _consumed(*_: object, **__: object) -> Never:
-    raise RuntimeError("This model was consumed by `prepare`: its weights were taken. Load the checkpoint again.")
+    raise RuntimeError("This model was consumed by `prepare`, which took its weights. Load the checkpoint again.")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Pictures to tensors, and the vision tower of a loaded model on a CPU: DaViT (Ding et al., 2022).
 
-Computes what transformers' own classes compute, with a third of the copies. Knows weights and tensors only.
+Computes what transformers' own classes compute, with fewer copies. Knows weights and tensors only.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch.nn import functional
 from playground.inference.kernels import WEIGHTS_AT_ONCE, Check, Kernel, activated, attend, full, packed
 from playground.inference.memory import return_memory
 
-_MLP_NUMBERS = 2304 * 2048  # of a hidden layer at once, so that they stay in the processor's cache
+_HIDDEN_AT_ONCE = 2304 * 2048  # numbers of a hidden layer, so that they stay in the processor's cache
 
 
 def pixel_values(picture: Image.Image, processor: Any) -> torch.Tensor:
@@ -33,7 +33,7 @@ class _Mlp:
     def __init__(self, module: Any, *, pack: bool) -> None:
         self._fc1 = activated(module.fc1, module.activation_fn, pack=pack)
         self._fc2 = (packed if pack else full)(module.fc2)
-        self._num_rows = max(1, _MLP_NUMBERS // module.fc1.out_features)
+        self._num_rows = max(1, _HIDDEN_AT_ONCE // module.fc1.out_features)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         return torch.cat([self._fc2(self._fc1(some)) for some in torch.split(rows, self._num_rows)])
@@ -66,7 +66,7 @@ class _WindowAttention(_Attention):
         side = self._side
         windows = grid.view(batch, height // side, side, width // side, side, channels).transpose(2, 3)
         rows = windows.reshape(-1, side * side, channels)
-        # Some windows at once, so that what is between the products stays near the processor.
+        # Some windows at a time, so that what lies between the products stays in the processor's cache.
         seen = torch.cat([self._attend_rows(some) for some in torch.split(rows, self._num_windows)])
         return seen.view(windows.shape).transpose(2, 3).reshape(grid.shape)
 
@@ -83,7 +83,7 @@ class _ChannelAttention(_Attention):
     def __call__(self, grid: torch.Tensor) -> torch.Tensor:
         batch, height, width, channels = grid.shape
         rows = self.qkv(grid.view(batch, height * width, channels))
-        # Of each group, pixels x channels: the channels of the queries are compared over all pixels.
+        # For each group, pixels x channels: channels are compared with each other over all pixels.
         queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_groups, -1).permute(2, 0, 3, 1, 4)
         weights = (queries.transpose(2, 3) @ keys * (height * width) ** -0.5).softmax(-1)
         seen = values @ weights.transpose(2, 3)
@@ -91,26 +91,26 @@ class _ChannelAttention(_Attention):
 
 
 class _Block:
-    """Two mixings of neighboring pixels, each followed by a step on normalized rows; every step is added."""
+    """Convolution, attention, convolution, MLP, each with a residual connection; norms before attention and MLP."""
 
     def __init__(self, module: Any, attention: Kernel, *, pack: bool) -> None:
-        self._mixings = (module.conv1, module.conv2)
+        self._convs = (module.conv1, module.conv2)
         self._norms = (module.norm1, module.norm2)
         self._attention = attention
         self._mlp = _Mlp(module.ffn, pack=pack)
 
     def __call__(self, grid: torch.Tensor, check: Check) -> torch.Tensor:
-        grid = grid + _convolve(self._mixings[0], grid)
+        grid = grid + _convolve(self._convs[0], grid)
         check()
         grid = grid + self._attention(self._norms[0](grid))
         check()
-        grid = grid + _convolve(self._mixings[1], grid)
+        grid = grid + _convolve(self._convs[1], grid)
         check()
         return grid + self._mlp(self._norms[1](grid).flatten(0, 2)).view(grid.shape)
 
 
 class VisionTower:
-    """The vision tower of a model. `pack`: bfloat16, with the weights in oneDNN's order; the model gives them up."""
+    """The vision tower of a model. `pack`: bfloat16, with weights in oneDNN's own order, which the model gives up."""
 
     def __init__(self, tower: Any, *, pack: bool) -> None:
         self._dtype = tower.convs[0].conv.weight.dtype
@@ -120,7 +120,7 @@ class VisionTower:
     def __call__(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
         """Return the features of pictures, batch x channels x height x width.
 
-        `check` is called some times a block; what it raises ends the pass.
+        `check` is called several times a block; what it raises ends the pass.
         """
         grid = pixel_values.to(self._dtype).permute(0, 2, 3, 1).contiguous()
         for conv, stage in zip(self._convs, self._stages, strict=True):
@@ -142,7 +142,7 @@ def _blocks(pair: Any, *, pack: bool) -> list[_Block]:
 
 
 def _embed(module: Any, grid: torch.Tensor) -> torch.Tensor:
-    """Make the grid coarser and its pixels wider, with a norm before or after."""
+    """Embed patches: a coarser grid of more channels, with the norm before or after the convolution."""
     if module.pre_norm:
         return _convolve(module.conv, module.norm(grid))
     normed: torch.Tensor = module.norm(_convolve(module.conv, grid))

@@ -8,7 +8,7 @@ import pytest
 
 THREADS = """
 import ctypes, sys, tempfile, threading
-from playground import memory
+from playground.inference import memory
 if sys.argv[1] == "shared":
     memory.share_arenas()
 together = threading.Barrier(12)

@@ -1,0 +1,39 @@
+"""Answers that do not end by themselves, and rules that are left to `generate`."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from transformers import GenerationConfig
+
+from playground.checkpoints.loader import LoadedCheckpoint
+from playground.inference.decoding import DecodingRules
+from playground.inference.engine import Engine
+from playground.inference.prepared import PreparedModel, prepare
+
+
+class Endless(DecodingRules):
+    """Rules by which no answer ends."""
+
+    def allowed(self, ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
+        return super().allowed(ids, scores).index_fill(0, torch.tensor([*self.ends]), -torch.inf)
+
+
+class Uncovered(DecodingRules):
+    """Rules that are left to `generate`, whatever they are."""
+
+    @classmethod
+    def of(cls, config: GenerationConfig) -> None:
+        return None
+
+
+@pytest.fixture
+def endless(prepared: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer ends by itself."""
+    monkeypatch.setattr(prepared, "rules", Endless)
+
+
+@pytest.fixture
+def fallback_engine(fresh: LoadedCheckpoint) -> Engine:
+    """An engine that leaves all to `generate`."""
+    return Engine(fresh, prepare(fresh, rules=Uncovered), image_cache_bytes=8_000_000, prompt_cache_bytes=8_000_000)

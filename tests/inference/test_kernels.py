@@ -1,0 +1,63 @@
+"""Kernels beside the layers that they stand for."""
+
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+from transformers.activations import ACT2FN
+
+from playground.inference.kernels import activated, attend, int8, packed
+from tests.inference.asking import relative_error
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        yield
+
+
+def test_packed_kernels_are_the_layer() -> None:
+    layer = torch.nn.Linear(96, 160).bfloat16()
+    rows = torch.randn(70, 96).bfloat16()
+    gelu, expected = ACT2FN["gelu"], layer(rows)
+    assert torch.equal(activated(layer, torch.relu, pack=False)(rows), torch.relu(expected))
+    assert relative_error(packed(copy.deepcopy(layer))(rows), expected) < 1e-3
+    assert relative_error(activated(copy.deepcopy(layer), torch.relu, pack=True)(rows), torch.relu(expected)) < 1e-3
+    assert relative_error(activated(layer, gelu, pack=True)(rows), gelu(expected)) < 5e-3
+    assert layer.weight is None  # not held twice
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_weights_of_eight_bits_are_off_by_less_than_a_hundredth(has_bias: bool) -> None:
+    layer = torch.nn.Linear(768, 320, bias=has_bias)
+    rows = torch.randn(3, 768)
+    assert relative_error(int8(layer)(rows), layer(rows)) < 0.012
+    layer.weight.data[7] = 0  # an output that is always 0 has no largest weight to round to
+    assert int8(layer)(rows)[:, 7].tolist() == pytest.approx([float(layer(rows)[0, 7])] * 3, abs=1e-3)
+
+
+def test_many_outputs_are_off_by_no_more_than_their_weights() -> None:
+    layer = torch.nn.Linear(96, 20_000, bias=False)
+    rounded = copy.deepcopy(layer)
+    scales = layer.weight.abs().amax(1, keepdim=True) / 127
+    rounded.weight = torch.nn.Parameter((layer.weight / scales).round() * scales)
+    rows = torch.randn(3, 96) * torch.tensor([[1.0], [30.0], [0.0]])
+    # In bfloat16 the rows alone would be off by 0.002, which is what a processor without such integers has.
+    bound = 1e-3 if torch.cpu.get_capabilities().get("avx512_vnni") else 5e-3
+    assert relative_error(int8(layer)(rows)[0], rounded(rows)[0]) < bound
+    assert relative_error(int8(layer)(rows)[1], rounded(rows)[1]) < bound
+    assert not int8(layer)(torch.zeros(1, 96)).any()
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_attention_in_bfloat16_is_attention(batch: int) -> None:
+    queries, keys, values = torch.randn(3, batch, 4, 400, 32)
+    mask = torch.ones(batch, 1, 1, 400, dtype=torch.bool)
+    mask[-1, ..., 300:] = False
+    for given in (None, mask):
+        exact = attend(queries, keys, values, given)
+        less = attend(queries.bfloat16(), keys.bfloat16(), values.bfloat16(), given)
+        assert less.shape == (batch, 400, 128)
+        assert relative_error(less, exact) < 0.01

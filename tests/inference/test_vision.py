@@ -1,0 +1,55 @@
+"""Pictures to features, beside transformers' own processor and vision tower."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from playground.checkpoints.loader import LoadedCheckpoint
+from playground.inference.prepared import PreparedModel
+from playground.inference.vision import pixel_values
+from tests.inference.asking import Counter
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        yield
+
+
+@pytest.mark.parametrize(
+    "side_hw",
+    [
+        pytest.param((160, 160), id="windows that fit"),
+        pytest.param((136, 176), id="windows beyond the edges"),
+    ],
+)
+def test_the_features_are_those_of_transformers(
+    loaded: LoadedCheckpoint, prepared: PreparedModel, side_hw: tuple[int, int]
+) -> None:
+    pictures = torch.randn(2, 3, *side_hw)
+    expected = loaded.model.get_image_features(pictures).pooler_output
+    torch.testing.assert_close(prepared.encode_images(pictures), expected)
+
+
+@pytest.mark.parametrize("resolution_wh", [(640, 480), (3, 5), (1000, 100)])
+def test_the_pixels_are_those_of_the_processor(loaded: LoadedCheckpoint, resolution_wh: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (*resolution_wh[::-1], 3), np.uint8)
+    picture, processor = Image.fromarray(noise), loaded.image_processor
+    expected = processor(images=picture, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(pixel_values(picture, processor), expected, rtol=0, atol=1e-5)
+    cropping = copy.deepcopy(processor)
+    cropping.do_center_crop = True
+    cropping.crop_size = {"height": 100, "width": 100}
+    assert pixel_values(picture, cropping).shape == (1, 3, 100, 100)
+
+
+def test_a_pass_may_be_ended_before_any_step(loaded: LoadedCheckpoint, prepared: PreparedModel) -> None:
+    checks = Counter()
+    prepared.encode_images(torch.randn(1, 3, 160, 160), checks)
+    num_blocks = 2 * sum(loaded.model.config.vision_config.depths)
+    assert checks.calls > 3 * num_blocks
