@@ -59,9 +59,12 @@ class Wiring:
 
     def _checked(self, check: Callable[..., Problems], reads: Sequence[str]) -> Callable[..., Any]:
         @functools.wraps(check)
-        def verdicts(*arguments: Any, **values: Any) -> list[dict[str, Any]]:
+        def verdicts(*arguments: Any, **values: Any) -> Any:
             problems = check(*arguments, **values)
-            return [gr.validate(name not in problems, problems.get(name, "")) for name in reads]
+            if strays := problems.keys() - set(reads):  # Gradio would let pass what is refused at no field
+                raise ValueError(f"{check.__name__} refuses {', '.join(strays)}, which its event does not read.")
+            row = [gr.validate(name not in problems, problems.get(name, "")) for name in reads]
+            return row[0] if len(row) == 1 else row
 
         return verdicts
 

@@ -4,19 +4,19 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import httpx
+import mcp
 import pytest
-from live import running
+from mcp.client.streamable_http import streamable_http_client
 
+from playground import paths
 from playground.predictor import Predictor
 from playground.settings import Settings
+from playground.tasks import TASKS
+from tests.live import running
 
-mcp = pytest.importorskip("mcp", reason="The package mcp is not installed; it is in requirements-extra.txt.")
-streamable_http = pytest.importorskip("mcp.client.streamable_http")
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
 UMBRELLA = [477, 516, 770, 814]  # in beach.png, with a rocket and a ball
 
 
@@ -38,7 +38,7 @@ class Tools:
     def _request(self, method: str, *arguments: Any) -> Any:
         async def request() -> Any:
             async with (
-                streamable_http.streamable_http_client(self._address) as (reader, writer, _),
+                streamable_http_client(self._address) as (reader, writer, _),
                 mcp.ClientSession(reader, writer) as session,
             ):
                 await session.initialize()
@@ -48,15 +48,19 @@ class Tools:
 
 
 @pytest.fixture(scope="module")
-def tools(predictor: Predictor, tmp_path_factory) -> Iterator[Tools]:
-    settings = Settings(checkpoint="tiny-florence2", device="cpu", offline=True, mcp=True)
-    with running(predictor, settings, tmp_path_factory.mktemp("server")) as url:
-        yield Tools(f"{url}/gradio_api/mcp/")
+def url(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(predictor, Settings(offline=True, mcp=True), tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def tools(url: str) -> Tools:
+    return Tools(f"{url}/gradio_api/mcp/")
 
 
 @pytest.fixture(scope="module")
 def beach() -> str:
-    return "data:image/png;base64," + base64.b64encode((EXAMPLES / "beach.png").read_bytes()).decode()
+    return "data:image/png;base64," + base64.b64encode((paths.EXAMPLES / "beach.png").read_bytes()).decode()
 
 
 def test_there_are_two_tools(tools):
@@ -70,10 +74,13 @@ def test_the_schema_says_what_a_region_is(tools):
     assert schema["properties"]["regions"]["items"] == {"type": "array", "items": {"type": "number"}}
 
 
-def test_tasks_are_listed_as_json(tools):
+def test_tasks_are_listed_as_json_the_same_as_by_the_api(tools, url):
     is_refused, text = tools.call("list_tasks")
     assert not is_refused
-    assert json.loads(text)[0]["id"] == "<OD>"
+    assert [row["id"] for row in json.loads(text)] == [task.id for task in TASKS]
+    asked = httpx.post(f"{url}/gradio_api/call/tasks", json={"data": []}).json()
+    answer = httpx.get(f"{url}/gradio_api/call/tasks/{asked['event_id']}").text
+    assert json.loads(answer.strip().rpartition("data: ")[2]) == [json.loads(text)]
 
 
 def test_an_answer_is_json_with_boxes(tools, beach):

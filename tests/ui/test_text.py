@@ -1,12 +1,14 @@
 """The page's own sentences."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from playground.checkpoints.catalog import CATALOG
+from playground.engines import State, Status
 from playground.events import RunStage
-from playground.pool import State, Status
+from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction, Timings
 from playground.scenes.examples import Example
@@ -18,9 +20,9 @@ TREE = Region("tree", (0, 0, 9, 9), 0.5)
 NAMELESS = Region("", (0, 0, 9, 9), 0.5)
 
 
-def answer(task: str = "<OD>", **changes: object) -> Prediction:
-    begun = Prediction(task, "tiny-florence2", (10, 10), stage=RunStage.DONE, is_final=True, timings=Timings(total=1500))
-    return replace(begun, **changes)  # type: ignore[arg-type]
+def answer(task: str = "<OD>", **changes: Any) -> Prediction:
+    done = Prediction(Question(task), "tiny-florence2", (10, 10), stage=RunStage.DONE, is_final=True)
+    return replace(done, **{"timings": Timings(total=1500), **changes})
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def answer(task: str = "<OD>", **changes: object) -> Prediction:
         ),
     ],
 )  # fmt: skip
-def test_a_line_says_what_a_run_is_doing(changes: dict[str, object], sentence: str, tone: str) -> None:
+def test_a_line_says_what_a_run_is_doing(changes: dict[str, Any], sentence: str, tone: str) -> None:
     assert text.run_line(answer(**changes)) == {"text": sentence, "tone": tone}
 
 
@@ -171,13 +173,13 @@ def test_the_result_in_words(task: str, said: str, regions: tuple[Region, ...], 
 @pytest.mark.parametrize(
     ("truth", "said"),
     [
-        pytest.param(Example("<CAPTION>", text="A car."), "A car.", id="text"),
-        pytest.param(Example("<OCR>"), "Nothing.", id="nothing is written"),
-        pytest.param(Example("<OD>", regions=(CAR, TREE, CAR)), "2 × car, tree", id="regions"),
-        pytest.param(Example("<REGION_PROPOSAL>", regions=(NAMELESS,)), "1 region", id="a region without a name"),
-        pytest.param(Example("<OD>"), "Nothing.", id="nothing is there"),
+        pytest.param(Example(Question("<CAPTION>"), text="A car."), "A car.", id="text"),
+        pytest.param(Example(Question("<OCR>")), "Nothing.", id="nothing is written"),
+        pytest.param(Example(Question("<OD>"), regions=(CAR, TREE, CAR)), "2 × car, tree", id="regions"),
+        pytest.param(Example(Question("<REGION_PROPOSAL>"), regions=(NAMELESS,)), "1 region", id="without a name"),
+        pytest.param(Example(Question("<OD>")), "Nothing.", id="nothing is there"),
         pytest.param(
-            Example("<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>", regions=(CAR,), text="A car."), "A car.",
+            Example(Question("<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>"), regions=(CAR,), text="A car."), "A car.",
             id="a caption with its things",
         ),
     ],
@@ -237,7 +239,7 @@ def test_the_field_for_text_says_what_it_is_for() -> None:
     ids=[state.value for state in State],
 )
 def test_the_checkpoints_own_sentence_has_the_tone_of_its_state(state: State, tone: str) -> None:
-    status = Status(CATALOG[0], state, None, "Downloading it: 42 %")
+    status = Status(CATALOG[0], state, "Downloading it: 42 %")
     assert text.checkpoint_line(status) == {"text": "Downloading it: 42 %", "tone": tone}
 
 

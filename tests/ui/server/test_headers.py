@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui.server.headers import headers
 from tests.live import Http, running
+from tests.ui.doubles import ScriptedPredictor
 
 
 @pytest.fixture(scope="module")
-def http(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Http]:
-    with running(predictor, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Http]:
+    with running(ScriptedPredictor(), Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
         yield Http(url)
 
 

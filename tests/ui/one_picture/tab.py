@@ -1,0 +1,123 @@
+"""A tab of the page without a browser: what its components hold; handlers are called as `wiring` calls them."""
+
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from playground.predictor import Predictor
+from playground.results import Prediction
+from playground.settings import Settings
+from playground.ui.components import RegionTableData, StageData
+from playground.ui.one_picture.handlers import Handlers
+from playground.ui.session import Item, Workspace
+from playground.ui.wiring import Problems, Updates
+
+NO_FORM: Mapping[str, Any] = {
+    "workspace": Workspace(),
+    "picture": None,
+    "seed": None,
+    "task": "<OD>",
+    "phrase": "",
+    "draw": True,
+    "stage": StageData(regions=[]),
+    "checkpoint": "",
+    "decoding": "greedy",
+    "max_new_tokens": 64,
+    "longest": 512,
+    "style": ["box"],
+    "has_labels": True,
+    "opacity": 0.5,
+    "min_score": 0,
+    "labels": ["car", "tree"],
+    "table": RegionTableData(hidden=[]),
+    "format": "png",
+}
+_ONES_OWN = ("picture", "stage", "table")  # what the user does there comes back, not what a handler wrote
+
+
+class Tab:
+    """Keeps what is written to the form, so that the next handler reads it."""
+
+    def __init__(self, predictor: Any, handlers: Handlers, session: str = "ann") -> None:
+        self.predictor = predictor
+        self.handlers = handlers
+        self.form = dict(NO_FORM)
+        self._request = gr.Request(session_hash=session)
+
+    def beside(self, session: str) -> "Tab":
+        """Return another tab of the same server."""
+        return Tab(self.predictor, self.handlers, session)
+
+    @property
+    def item(self) -> Item:
+        """The picture that this tab shows, with its answer."""
+        workspace: Workspace = self.form["workspace"]
+        return workspace.item
+
+    def call(self, handler: Callable[..., Updates | None], **form: Any) -> Updates:
+        """Change the form, call a handler with it, and return what it writes."""
+        self.form |= form
+        updates = handler(**self._read_by(handler)) or {}
+        self._take_in(updates)
+        return updates
+
+    def check(self, **form: Any) -> Problems:
+        """What is refused before a run is queued."""
+        self.form |= form
+        return self.handlers.check(**self._read_by(self.handlers.check))
+
+    def take(self, picture: str | bytes | None, **form: Any) -> Updates:
+        """Give the field a picture."""
+        return self.call(self.handlers.take_picture, picture=picture, **form)
+
+    def run(self, **form: Any) -> Generator[Updates, None, None]:
+        """Begin a run at once, as after a check; yields what it shows."""
+        self.form |= form
+        return self._absorb(self.handlers.run(**self._read_by(self.handlers.run)))
+
+    def wait(self) -> Generator[Updates, None, None]:
+        """Wait for the checkpoint."""
+        return self._absorb(self.handlers.wait(**self._read_by(self.handlers.wait)))
+
+    def answer(self, **form: Any) -> Updates:
+        """Run to the end; returns the last that was shown."""
+        *_, last = self.run(**form)
+        return last
+
+    def _absorb(self, running: Iterator[Updates]) -> Generator[Updates, None, None]:
+        try:
+            for updates in running:
+                self._take_in(updates)
+                yield updates
+        finally:
+            running.close()  # type: ignore[attr-defined]  # a generator: a tab that is closed ends it
+
+    def _read_by(self, handler: Callable[..., Any]) -> dict[str, Any]:
+        parameters = inspect.signature(handler).parameters.values()
+        return {p.name: self._request if p.annotation is gr.Request else self.form[p.name] for p in parameters}
+
+    def _take_in(self, updates: Updates) -> None:
+        for name in updates.keys() & self.form.keys() - set(_ONES_OWN):
+            update = updates[name]
+            is_partial = isinstance(update, dict) and update.get("__type__") == "update"
+            self.form[name] = update.get("value", self.form[name]) if is_partial else update
+
+
+def tab_of(predictor: Predictor, **settings: Any) -> Tab:
+    """Return a tab of a server of its own."""
+    return Tab(predictor, Handlers(predictor, Settings(**settings)))
+
+
+def answered(tab: Tab, prediction: Prediction) -> Tab:
+    """Let the picture of a tab have an answer."""
+    tab.form["workspace"] = tab.form["workspace"].with_answer(tab.item.path, prediction, None)
+    return tab
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
