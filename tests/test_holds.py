@@ -1,4 +1,4 @@
-"""A short slice of what the commands of `tests/holds` try for minutes; SECURITY in the README says what they find."""
+"""A short slice of what the commands of `tests/holds` try for minutes; `docs/security.md` says what they find."""
 
 import pytest
 
