@@ -1,6 +1,6 @@
-"""What is asked of engines, and what they promise: one loaded checkpoint, and all that a playground has.
+"""What is asked of engines and what they promise: one loaded checkpoint, and all those of a playground.
 
-`inference.engine.Engine` and `pool.Pool` are one implementation; whoever asks needs to know no more than this.
+`inference.engine.Engine` and `pool.Pool` are one implementation. Whoever asks needs to know no more than this.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""Who is loaded: names of checkpoints to engines, fetched and loaded in the background.
+"""Which checkpoints are loaded: names to engines, fetched and loaded in the background.
 
-Knows what it takes to bring a checkpoint up and how many may be up at once. Knows nothing of what an engine does, and
+Knows what it takes to load a checkpoint and how many may be loaded at once. Knows nothing of what an engine does, and
 nothing of pictures, tasks or the page.
 """
 
@@ -13,18 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, resolve
 from playground.checkpoints.loader import LoadedCheckpoint
-from playground.engines import State, Status, WaitCancelled, too_late_sentence
+from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.inference.memory import share_arenas
 from playground.settings import Settings
-
-if TYPE_CHECKING:
-    from playground.inference.engine import Engine
 
 _POLL_SECONDS = 0.1  # how soon a waiting run notices that nobody waits for it any more
 
@@ -33,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps that bring a checkpoint to memory, as `checkpoints.hub` and `checkpoints.loader` take them."""
+    """The steps from a name to a model in memory; by default those of `checkpoints.hub` and `checkpoints.loader`."""
 
     find_local: Callable[[Checkpoint], Path | None] = hub.find_local
     hub_answers: Callable[[Checkpoint, float], bool] = hub.hub_answers
@@ -42,12 +39,19 @@ class Steps:
     choose_device: Callable[[str], str] = loader.choose_device
 
 
+class ClosableEngine(AskedEngine, Protocol):
+    """An engine that whoever made it can close."""
+
+    def close(self) -> None:
+        """Give its memory back once no run holds it."""
+
+
 class _Entry:
     """What the pool keeps of one name. Read and written under the pool's lock."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self.engine: Engine | None = None
+        self.engine: ClosableEngine | None = None
         self.num_claims = 0  # runs that use the engine or wait for it
         self.last_used = 0
         self.status = Status(checkpoint, State.ABSENT, f"{checkpoint.title} is loaded when it is first asked.")
@@ -68,7 +72,7 @@ class Pool:
         self,
         settings: Settings,
         *,
-        make_engine: "Callable[[LoadedCheckpoint], Engine] | None" = None,
+        make_engine: Callable[[LoadedCheckpoint], ClosableEngine] | None = None,
         steps: Steps = Steps(),
     ) -> None:
         """Take note of the names; nothing is loaded before `start`, `request`, `wait` or `acquire`.
@@ -137,7 +141,7 @@ class Pool:
             return entry.status
 
     @contextmanager
-    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False) -> "Iterator[Engine]":
+    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[AskedEngine]:
         """Hold a checkpoint's engine, after a wait for it as long as the settings allow; it stays loaded meanwhile.
 
         Raises CheckpointUnavailable when it cannot be loaded or not in time, WaitCancelled when `cancelled` turns true.
@@ -163,7 +167,7 @@ class Pool:
                 entry.last_used = next(self._uses)
                 self._changed.notify_all()
 
-    def _make_real_engine(self, loaded: "LoadedCheckpoint") -> "Engine":
+    def _make_real_engine(self, loaded: LoadedCheckpoint) -> ClosableEngine:
         from playground.inference.engine import Engine  # brings torch, which the page does not wait for
         from playground.inference.prepared import prepare
 
@@ -219,7 +223,7 @@ class Pool:
     def _wait_until_settled(self, entry: _Entry) -> None:
         self._changed.wait_for(lambda: entry.is_settled or self._is_closed)
 
-    def _take_engine(self, entry: _Entry) -> "Engine | None":
+    def _take_engine(self, entry: _Entry) -> ClosableEngine | None:
         engine, entry.engine = entry.engine, None
         if engine is not None:
             title = entry.checkpoint.title
@@ -302,7 +306,7 @@ class Pool:
             del engine
             gc.collect()  # the weights go now, not some time after the next ones came
 
-    def _take_surplus(self, newcomer: _Entry) -> "Engine | None":
+    def _take_surplus(self, newcomer: _Entry) -> ClosableEngine | None:
         """Return an engine to close for the newcomer, which has to wait for one; None when there is room."""
         with self._changed:
             while True:

@@ -1,4 +1,4 @@
-"""Whether what makes it fast keeps the answers: gates that a precision must pass before it is chosen by itself."""
+"""Whether a precision keeps the answers: the bounds that it must hold before it is chosen by default."""
 
 from pathlib import Path
 
@@ -39,9 +39,9 @@ def _measure(folder: Path, precision: str, count: int) -> Figures:
 
 
 def agreement(precision: str) -> Figures:
-    """Return how often the first choice is that of float32 transformers, and how far the logits are off.
+    """Return how often the first choice is that of transformers in float32, and how far the logits are off.
 
-    The answer is given, so that a different choice does not change what comes after it.
+    All follow a given answer, so that one different choice does not change what comes after it.
     """
     folder = skeleton()
     checkpoint = catalog.resolve(str(folder))

@@ -1,4 +1,4 @@
-"""The two ways to an answer that are compared, each in a process of its own.
+"""The two paths to an answer that are compared, each in a process of its own.
 
 Both are made to write the same published answer, token for token, so that neither says more than the other.
 """
@@ -21,7 +21,7 @@ from playground.checkpoints.loader import Placement
 from playground.engines import AskedEngine, State, Status
 from playground.question import Question
 
-_SOME_STEPS = 64  # at the beginning and at the end of a long answer
+_SOME_STEPS = 64  # at the beginning and at the end of the longest answer
 FIRST_TASK, SECOND_TASK = "<REGION_PROPOSAL>", "<OD>"
 
 # What Florence-2-base finds in australia.jpg of huggingface.co/datasets/huggingface/documentation-images, with three
@@ -36,7 +36,7 @@ Times = dict[str, float]  # milliseconds, by what took them
 
 
 def picture(seed: int) -> Image.Image:
-    """Return a picture that no path has seen: its content does not matter to the time."""
+    """Return a picture that no path has seen. Its content does not matter to the time."""
     noise = np.random.default_rng(seed).integers(0, 256, (*RESOLUTION_WH[::-1], 3), np.uint8)
     return Image.fromarray(noise)
 
@@ -155,7 +155,7 @@ class Ours:
         return said | {"total": total, "per_token": per_token}
 
     def token_times(self, image: Image.Image) -> tuple[float, float]:
-        """Return the ms of a token at the beginning and at the end of the longest answer that there can be."""
+        """Return the milliseconds of a token at the beginning and at the end of the longest answer there can be."""
         start, *boxes, _ = self._answer
         self._next_answer = [start, *islice(cycle(boxes), self._longest - 1)]
         times = [time.perf_counter() for _ in self._predictor.run(image, Question(FIRST_TASK))]
@@ -165,7 +165,7 @@ class Ours:
 
 
 class OneEngine:
-    """`Engines` of one that is there already."""
+    """`Engines` of a single engine that is ready, whatever name is asked for."""
 
     def __init__(self, engine: AskedEngine) -> None:
         self._engine = engine
@@ -235,7 +235,8 @@ class Worker:
 
 
 def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    # In a thread that ends, as the page loads a model: OpenMP wakes its threads more slowly while another one has some.
+    # In a thread that ends, as the page loads a model: OpenMP wakes its threads more slowly while another thread that
+    # has used it is alive.
     with ThreadPoolExecutor(1) as loader:
         path = loader.submit(make, *arguments).result()
     pipe.send(getattr(path, "placement", None))

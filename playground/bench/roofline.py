@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-_PRODUCT_SIDES = (1024, 2048, 4096)
+_PRODUCT_SIDES = (2**10, 2**11, 2**12)
 _READ_BYTES = 400_000_000  # far more than any cache holds
 _REPEATS = 5
 

@@ -1,7 +1,7 @@
 """A Florence-2-base of the true size with random weights: for measuring time and memory where the real one is not.
 
-Its shapes, its token ids and its rules of generation are the published ones, so that a step costs what it costs there.
-Its vocabulary is not, beyond the words of the prompts: what it says is noise anyhow.
+Its shapes, its token ids and its generation rules are the published ones, so that a step costs what it costs there. Of
+its vocabulary only the words of the prompts are: what it says is noise anyhow.
 """
 
 import shutil
@@ -73,7 +73,6 @@ def _delete_what_was_left(folder: Path) -> None:
 
 
 def _write(folder: Path) -> None:
-    torch.manual_seed(0)
     text = BartConfig(
         vocab_size=_ROWS, d_model=768, encoder_layers=6, decoder_layers=6, encoder_attention_heads=12,
         decoder_attention_heads=12, encoder_ffn_dim=3072, decoder_ffn_dim=3072, max_position_embeddings=_POSITIONS,
@@ -81,7 +80,9 @@ def _write(folder: Path) -> None:
     )  # fmt: skip
     vision = Florence2VisionConfig(projection_dim=768)  # its other defaults are those of the base model
     config = Florence2Config(text_config=text.to_dict(), vision_config=vision.to_dict(), image_token_id=_IMAGE)
-    model = Florence2ForConditionalGeneration(config).half()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Florence2ForConditionalGeneration(config).half()  # type: ignore[no-untyped-call]
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2, forced_bos_token_id=0,
         forced_eos_token_id=2, num_beams=3, no_repeat_ngram_size=3, early_stopping=True,
@@ -108,8 +109,8 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     backend.decoder = decoders.ByteLevel()
     backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     locations = [location_token(bin_) for bin_ in range(NUM_BINS)]
-    own = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS]
-    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in own])
+    added = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS]
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, model_max_length=_POSITIONS, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
         unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>",

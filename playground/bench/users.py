@@ -1,4 +1,4 @@
-"""The live app under several users at once: how many answers a minute it gives, and how long the unlucky ones wait."""
+"""The live app with several users at once: how many answers a minute it gives, and how long the unlucky ones wait."""
 
 import socket
 import statistics
@@ -14,13 +14,13 @@ from pathlib import Path
 from playground.bench import paths
 
 _START_SECONDS = 120
-_TOKENS = len(paths.ANSWER_BINS) + 2  # an answer at most: weights that are random write on and on
+_TOKENS = len(paths.ANSWER_BINS) + 2  # of an answer at most, since random weights write on and on
 
 
 def drive(checkpoint: str, num_users: int, questions_each: int) -> dict[str, float]:
-    """Start the app and let the users ask, each with pictures of its own; returns throughput and waiting times.
+    """Start the app and let the users ask, each about pictures of their own; returns throughput and waiting times.
 
-    An answer has at most as many tokens as the one that both paths are forced along.
+    An answer has at most as many tokens as the one that both paths are made to write.
     """
     port = _free_port()
     command = [sys.executable, "-m", "playground", "--checkpoint", checkpoint, "--port", str(port), "--offline"]

@@ -10,7 +10,7 @@ from playground.events import Token
 
 
 class Vocabulary:
-    """The pieces of a tokenizer by id, in the byte-level alphabet of BART's tokenizer, and which of them are special."""
+    """The pieces of a tokenizer by id, in BART's byte-level alphabet, and which of them are special."""
 
     def __init__(self, pieces: Sequence[str], special_ids: frozenset[int]) -> None:
         self.pieces = pieces

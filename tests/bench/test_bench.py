@@ -7,19 +7,30 @@ import pytest
 import torch
 from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
 
+from playground.bench import __main__ as bench
 from playground.bench import paths, roofline
-from playground.bench.__main__ import main
 from playground.checkpoints import catalog
-from playground.tasks import TASK_TOKENS, get_task
+from playground.engines import State
+from playground.inference.engine import Engine
+from playground.predictor import Predictor
+from playground.scenes.scene import Scene
+
+TINY = Path(catalog.resolve("tiny-florence2").source)
 
 
 def test_both_paths_answer_in_turn_and_the_last_line_is_json(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(roofline, "_PRODUCT_SIDES", (256,))
+    monkeypatch.setattr(roofline, "_READ_BYTES", 10_000_000)
     file = tmp_path / "bench.json"
-    main(["--checkpoint", "tiny-florence2", "--rounds", "1", "--json", str(file)])
+    bench.main(["--checkpoint", "tiny-florence2", "--rounds", "1", "--json", str(file)])
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert json.loads(file.read_text(encoding="utf-8")) == report
+    assert set(report) == {
+        "placement", "rounds", "ours", "plain", "plain, greedy", "start_to_ready_ms", "peak_memory_mb",
+        "token_ms_at_the_start_and_end_of_1024", "ratios", "limit_share",
+    }  # fmt: skip
     assert set(report["ratios"]) == {
         "first_task", "second_task", "first_region", "greedy_first_task", "decode_ms_per_token", "peak_memory",
     }  # fmt: skip
@@ -28,22 +39,25 @@ def test_both_paths_answer_in_turn_and_the_last_line_is_json(
         times = report[column]
         assert 0 < times["encode_image"] < times["first_token"] < times["total"]
         assert times["first_token"] < times["first_region"] <= times["total"]
+        assert times["second_total"] > 0
     early, late = report["token_ms_at_the_start_and_end_of_1024"]
-    assert 0 < late < 3 * early
-    assert all(report[column]["second_total"] > 0 for column in ("ours", "plain", "plain, greedy"))
+    assert 0 < late < 10 * early
 
 
 def test_ours_looks_at_a_picture_once_and_the_plain_pipeline_each_time() -> None:
-    folder, picture = Path(catalog.resolve("tiny-florence2").source), paths.picture(1)
+    picture = paths.picture(1)
     looked = [
         [path.ask(picture, task, 1)["encode_image"] > 0 for task in (paths.FIRST_TASK, paths.SECOND_TASK)]
-        for path in (paths.Ours(folder), paths.Plain(folder))
+        for path in (paths.Ours(TINY), paths.Plain(TINY))
     ]
     assert looked == [[True, False], [True, True]]
 
 
-def test_users_of_the_live_app_are_all_answered(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--checkpoint", "tiny-florence2", "--concurrency", "2"])
+def test_users_of_the_live_app_are_all_answered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "_QUESTIONS_PER_USER", 2)
+    bench.main(["--checkpoint", "tiny-florence2", "--concurrency", "2"])
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["users"] == 2
     assert report["answers a minute"] > 0
@@ -55,32 +69,27 @@ def test_users_of_the_live_app_are_all_answered(capsys: pytest.CaptureFixture[st
 )
 def test_what_cannot_be_measured_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(arguments)
+        bench.main(arguments)
     assert "error: " in capsys.readouterr().err
 
 
 def test_both_paths_write_the_published_answer() -> None:
-    folder = Path(catalog.resolve("tiny-florence2").source)
-    tokenizer = Florence2Processor.from_pretrained(folder, backend="pil").tokenizer
+    tokenizer = Florence2Processor.from_pretrained(TINY, backend="pil").tokenizer
     ids = paths.answer_ids(tokenizer)
     assert tokenizer.decode(ids).startswith("<s><loc_0><loc_0><loc_998><loc_711>")
     assert len(ids) == len(paths.ANSWER_BINS) + 2
 
 
-@pytest.mark.skeleton
-def test_the_skeleton_has_the_published_shapes_and_ids(skeleton: Path) -> None:
-    from playground.bench import skeleton as ours
+def test_a_predictor_may_have_one_engine_for_every_name(engine: Engine, scene: Scene, caption: str) -> None:
+    engines = paths.OneEngine(engine)
+    assert engines.names() == [("Tiny demo model", "tiny-florence2")]
+    for status in (engines.status(), engines.request("any")):
+        assert (status.state, status.checkpoint, status.max_answer_tokens) == (State.READY, engine.checkpoint, 512)
+    prediction = Predictor(engines).predict(scene.image, "<CAPTION>", checkpoint="any")
+    assert (prediction.text, prediction.checkpoint) == (caption, engines.current_name)
 
-    tokenizer = ours._tokenizer()
-    published = Florence2Processor.from_pretrained(skeleton, backend="pil").tokenizer
-    assert tokenizer.convert_ids_to_tokens(range(50_264, 51_290)) == published.convert_ids_to_tokens(
-        range(50_264, 51_290)
-    )
-    assert [tokenizer.convert_tokens_to_ids(name) for name in ("<s>", "<pad>", "</s>", "<unk>")] == [0, 1, 2, 3]
-    for task in TASK_TOKENS:
-        prompt = get_task(task).prompt
-        assert tokenizer.decode(tokenizer(prompt)["input_ids"], skip_special_tokens=True) == prompt
-        assert len(tokenizer(prompt)["input_ids"]) <= 3 * len(published(prompt)["input_ids"])
+
+# --- The true size
 
 
 @pytest.mark.skeleton
