@@ -11,6 +11,7 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.api import add_api
 from playground.ui.one_picture.layout import build_one_picture
+from playground.ui.server.arguments import fill_in_arguments
 from playground.ui.server.cleanup import cleanup
 from playground.ui.server.headers import SecurityHeaders
 from playground.ui.server.queue_limits import limit_queue
@@ -27,6 +28,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         add_api(predictor, settings)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
+    fill_in_arguments(app)
     return app
 
 

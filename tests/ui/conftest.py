@@ -1,4 +1,4 @@
-"""A cache of each file's own, and a way to see every step of a run."""
+"""A cache and a server of each file's own, and a way to see every step of a run."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from playground.predictor import Predictor
+from playground.settings import Settings
 from playground.ui import streams
+from tests.live import Http, running
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +37,15 @@ def upload(cache: Path) -> Callable[..., str]:
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Show each prediction, however soon after the one before."""
     monkeypatch.setattr(streams, "_SECONDS_BETWEEN_UPDATES", 0)
+
+
+@pytest.fixture(scope="module")
+def url(predictor: Predictor, cache: Path) -> Iterator[str]:
+    """Where the bundled checkpoint is served."""
+    with running(predictor, Settings(offline=True), cache) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def http(url: str) -> Http:
+    return Http(url)
