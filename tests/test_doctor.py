@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app import check
 from playground import doctor, grammar
+from playground.__main__ import check
 from playground.checkpoints import hub
 from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.errors import CheckpointUnavailable

@@ -21,10 +21,10 @@ MAX_LOGIT_ERROR = 0.02
 _PICTURES, _TASKS = 4, ("<REGION_PROPOSAL>", "<OD>")
 _CACHE_BYTES = 10_000_000
 
-Figures = dict[str, float]
+_Figures = dict[str, float]
 
 
-def loss_of_map(precision: str, count: int) -> Figures:
+def loss_of_map(precision: str, count: int) -> _Figures:
     """Return the mAP of the bundled checkpoint's detections in float32 and in a precision, on held-out scenes."""
     folder = Path(catalog.resolve(catalog.BUNDLED).source)
     name = "detection mAP@50:95"
@@ -32,13 +32,13 @@ def loss_of_map(precision: str, count: int) -> Figures:
     return {"mAP float32": found[0], f"mAP {precision}": found[1], "loss of mAP": found[0] - found[1]}
 
 
-def _measure(folder: Path, precision: str, count: int) -> Figures:
+def _measure(folder: Path, precision: str, count: int) -> _Figures:
     loaded = loader.load(catalog.resolve(str(folder)), folder, device="cpu", precision=precision)
     engine = Engine(loaded, prepare(loaded), image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)
     return measure_on_scenes(Predictor(paths.OneEngine(engine)), count, ("<OD>",))
 
 
-def agreement(precision: str) -> Figures:
+def agreement(precision: str) -> _Figures:
     """Return how often the first choice is that of transformers in float32, and how far the logits are off.
 
     All follow a given answer, so that one different choice does not change what comes after it.

@@ -1,4 +1,4 @@
-"""What a checkpoint is: the catalog, the names that are accepted, and the files that make one.
+"""What a checkpoint is: the catalog, the names that are accepted, and the files that make up one.
 
 Knows names and files. Knows nothing of the hub's client, of transformers, or of who is loaded.
 """
@@ -24,7 +24,7 @@ _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\S+))?"
 class Checkpoint:
     """Where a checkpoint is and what is known of it.
 
-    `note` is said with each of its answers; `known_tasks` holds the ids of the tasks that it has learnt, None for all.
+    `note` is said with each of its answers; `known_tasks` holds the ids of the tasks that it has learned, None for all.
     """
 
     name: str

@@ -28,7 +28,7 @@ class Placement:
     device_title: str  # "CPU", "GPU (NVIDIA L4)"
     dtype: str  # "float32", "bfloat16" or "float16"
     reason: str
-    eight_bits: bool = False  # the weights that are read for each token; a token is bound by the memory
+    eight_bits: bool = False  # of the weights that are read for each token, which is what a token's time goes to
 
     def __str__(self) -> str:
         weights = ", 8-bit weights for the text" if self.eight_bits else ""
@@ -103,7 +103,7 @@ def choose_placement(requested: str, *, num_parameters: int, precision: str = "a
 
 
 def _choose_for_cpu(num_parameters: int) -> Placement:
-    # A small model is bound by the overhead of each call, not by its products.
+    # A small model spends its time on the overhead of each call, not on arithmetic.
     if num_parameters < 50_000_000:
         return Placement("cpu", "CPU", "float32", "a small model gains nothing from fewer bits")
     if cpu_multiplies_bfloat16():
@@ -112,7 +112,7 @@ def _choose_for_cpu(num_parameters: int) -> Placement:
 
 
 def cpu_multiplies_bfloat16() -> bool:
-    """Say whether this processor has instructions for it; without them it would crawl."""
+    """Tell whether this processor has instructions for it; without them it would crawl."""
     import torch
 
     features = torch.cpu.get_capabilities()

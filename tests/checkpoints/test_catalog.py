@@ -12,7 +12,7 @@ from playground.tasks import TASKS
 TINY = Path(catalog.resolve(BUNDLED).source)
 
 
-def test_the_catalogue_names_the_published_checkpoints_and_the_bundled_one() -> None:
+def test_the_catalog_names_the_published_checkpoints_and_the_bundled_one() -> None:
     assert [(row.name, row.source, (row.revision or "")[:8], row.parameters) for row in CATALOG[:4]] == [
         ("florence-2-base", "florence-community/Florence-2-base", "00921df6", "0.23 B"),
         ("florence-2-base-ft", "florence-community/Florence-2-base-ft", "0b03b6f1", "0.23 B"),

@@ -109,7 +109,7 @@ def test_a_hub_that_hangs_is_given_up_in_time_and_heard_no_more(hub: FakeHub, tm
     heard, started = threading.Event(), time.monotonic()
     with pytest.raises(CheckpointUnavailable, match="Check the connection and try again, or choose the tiny demo"):
         download(resolve("me/tiny"), lambda _percent: heard.set(), 0.5, endpoint=hub.endpoint, cache_dir=tmp_path)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10  # it hangs for 30
     heard.clear()
     hub.released.set()
     assert not heard.wait(0.3)
@@ -203,7 +203,7 @@ def test_the_hub_answers_only_when_it_does_so_in_time(hub: FakeHub, set_up: dict
     vars(hub).update(set_up)
     started = time.monotonic()
     assert hub_answers(resolve("me/tiny"), 1, endpoint=hub.endpoint) is answers
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10  # it hangs for 30
 
 
 def test_a_local_checkpoint_is_where_it_is() -> None:

@@ -24,11 +24,12 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from playground.checkpoints import hub
-from playground.checkpoints.catalog import BUNDLED, resolve
+from playground.checkpoints import hub, loader
+from playground.checkpoints.catalog import BUNDLED, Checkpoint, resolve
+from playground.checkpoints.loader import LoadedCheckpoint
 from playground.errors import CheckpointUnavailable, EngineFailed
-from playground.inference import engine
-from playground.pool import Pool
+from playground.inference import run
+from playground.pool import Pool, Steps
 from playground.predictor import Predictor
 from playground.settings import Settings
 from tests.checkpoints.fake_hub import FakeHub, serving_hub
@@ -38,7 +39,7 @@ from tests.live import Http, running
 _ROOT = Path(__file__).resolve().parents[2]
 _PICTURE = _ROOT / "assets" / "examples" / "beach.png"
 _LABELS = ["rocket", "ball", "umbrella"]
-_ENDS_WITHIN_SECONDS = 10
+_ENDS_WITHIN_SECONDS = 20
 _FULL_MEGABYTES = 4
 _ROOM_BYTES = 32 * 2**20
 
@@ -47,17 +48,34 @@ class NotTriedError(Exception):
     """This machine does not let the fault be made."""
 
 
+class _Models:
+    """Loads checkpoints for a pool, and remembers their models: the parts of a prepared one can still be hooked."""
+
+    def __init__(self) -> None:
+        self._model_of: dict[str, Any] = {}
+
+    def load(self, checkpoint: Checkpoint, folder: Path, **options: Any) -> LoadedCheckpoint:
+        loaded = loader.load(checkpoint, folder, **options)
+        self._model_of[checkpoint.name] = loaded.model
+        return loaded
+
+    def part(self, name: str) -> Any:
+        """A module of the bundled checkpoint's model, which must be loaded."""
+        return self._model_of[BUNDLED].get_submodule(name)
+
+
 @dataclass(frozen=True)
 class _Place:
     """A page that is served, what it runs on, and a folder for whatever a fault needs."""
 
     http: Http
     predictor: Predictor
+    models: _Models
     folder: Path
     other: Path  # a second checkpoint
 
     def ask(self, picture: Path = _PICTURE, checkpoint: str = BUNDLED) -> tuple[str, Any]:
-        return self.http.call("run", {"path": self.http.uploaded(picture)}, "<OD>", "", [], checkpoint, "greedy", 1024)
+        return self.http.call("run", {"path": self.http.uploaded(picture)}, *_asked(checkpoint))
 
     def sentence(self, **question: Any) -> str:
         """Ask; returns the sentence that came instead of an answer."""
@@ -69,6 +87,11 @@ class _Place:
         event, answer = self.ask()
         assert event == "complete", f"afterwards the page says {answer}"
         assert [region["label"] for region in answer[0]["regions"]] == _LABELS, "afterwards the answer is wrong"
+
+
+def _asked(checkpoint: str = "") -> list[Any]:
+    """What the endpoint `run` takes after the picture, to find all objects."""
+    return ["<OD>", "", [], checkpoint, "greedy", None, None]
 
 
 def _refusal(kind: type[Exception], call: Callable[[], object]) -> str:
@@ -87,13 +110,12 @@ def _before_each_call(place: _Place, part: str, act: Callable[[], Any]) -> Itera
     """Do something before a part of the model runs; gives a picture that nothing is remembered of."""
     new = place.folder / f"{time.monotonic_ns()}.png"
     Image.effect_noise((64, 64), 80).save(new)
-    with place.predictor.pool.acquire(BUNDLED) as loaded:
-        module = loaded.loaded.model.get_submodule(part)
+    with place.predictor.engines.acquire(BUNDLED):
 
         def hooked(*_: Any) -> None:  # what a hook returns, the part would be called with
             act()
 
-        hook = module.register_forward_pre_hook(hooked)
+        hook = place.models.part(part).register_forward_pre_hook(hooked)
         yield new
         hook.remove()
 
@@ -130,7 +152,9 @@ def starve() -> str:
 
     The worker fills it: a thread that starts when nothing is left hangs in Python itself.
     """
-    predictor = Predictor.load(BUNDLED, device="cpu", offline=True)
+    models = _Models()
+    settings = Settings(checkpoint=BUNDLED, device="cpu", offline=True)
+    predictor = Predictor(Pool(settings, steps=Steps(load=models.load)))
     assert [region.label for region in predictor.predict(_PICTURE, "<OD>").regions] == _LABELS
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     ballast: list[bytes] = []
@@ -140,8 +164,7 @@ def starve() -> str:
         resource.setrlimit(resource.RLIMIT_AS, (size + _ROOM_BYTES, most))
         ballast.extend(_fill_memory())
 
-    with predictor.pool.acquire(BUNDLED) as loaded:
-        hook = loaded.loaded.model.model.vision_tower.convs[0].conv.register_forward_pre_hook(fill)
+    hook = models.part("model.vision_tower.convs.0.conv").register_forward_pre_hook(fill)
     picture = Image.effect_noise((768, 768), 80)
     regions = [(9.0, 9.0, 50.0, 50.0 + number) for number in range(8)]
     said = _refusal(EngineFailed, lambda: predictor.predict(picture, "<REGION_TO_DESCRIPTION>", regions=regions))
@@ -169,16 +192,16 @@ def a_bug_in_the_worker(place: _Place) -> str:
 
 
 def an_answer_without_end(place: _Place) -> str:
-    hasty = Predictor(place.predictor.pool, run_seconds=0.5)
+    hasty = Predictor(place.predictor.engines, run_seconds=0.5)
     with _before_each_call(place, "lm_head", lambda: time.sleep(0.3)) as picture:
         return hasty.predict(picture, "<MORE_DETAILED_CAPTION>", checkpoint=BUNDLED).notices[-1]
 
 
 def a_step_that_hangs(place: _Place) -> str:
     go_on = threading.Event()
-    hasty = Predictor(place.predictor.pool, run_seconds=3)
+    hasty = Predictor(place.predictor.engines, run_seconds=3)
     with pytest.MonkeyPatch.context() as patch, _before_each_call(place, "lm_head", lambda: go_on.wait(60)) as picture:
-        patch.setattr(engine, "_LATE_SECONDS", 0.2)
+        patch.setattr(run, "_LATE_SECONDS", 0.2)
         said = _refusal(EngineFailed, lambda: hasty.predict(picture, "<OD>", checkpoint=BUNDLED))
         go_on.set()
     return said
@@ -233,7 +256,7 @@ def a_full_disk_while_a_picture_is_kept(place: _Place) -> str:
         event, said = http.call("export", picture, place.predictor.predict(_PICTURE, "<OD>").to_dict(), "png")
         assert event == "error"
         (disk / "filler").unlink()
-        assert http.call("run", picture, "<OD>", "", [], "", "greedy", 1024)[0] == "complete"
+        assert http.call("run", picture, *_asked())[0] == "complete"
         return str(said["error"])
 
 
@@ -264,8 +287,9 @@ def a_hub_that_dies_in_a_download(place: _Place) -> str:
 
 def two_programs_on_one_cache(place: _Place) -> str:
     fetch = (
-        "import sys; from pathlib import Path; from playground import hub; from playground.checkpoints.catalog import resolve\n"
-        "from playground.checkpoints.loader import load; row = resolve('me/tiny')\n"
+        "import sys; from pathlib import Path; from playground.checkpoints import hub\n"
+        "from playground.checkpoints.catalog import resolve; from playground.checkpoints.loader import load\n"
+        "row = resolve('me/tiny')\n"
         "folder = hub.download(row, lambda _: None, 30, endpoint=sys.argv[1], cache_dir=Path(sys.argv[2]))\n"
         "load(row, folder, device='cpu'); print(folder)"
     )
@@ -320,9 +344,10 @@ def carry_out(order: Order) -> dict[str, Any]:
         folder = Path(name)
         other = Path(shutil.copytree(resolve(BUNDLED).source, folder / "other"))
         settings = Settings(checkpoint=str(other), device="cpu", offline=True)
-        predictor = Predictor(Pool(settings))
+        models = _Models()
+        predictor = Predictor(Pool(settings, steps=Steps(load=models.load)))
         with running(predictor, settings, folder / "cache") as url:
-            place = _Place(Http(url), predictor, folder, other)
+            place = _Place(Http(url), predictor, models, folder, other)
             for fault in FAULTS * order.count:
                 if time.monotonic() > deadline:
                     break

@@ -27,7 +27,7 @@ from playground.predictor import Predictor
 from playground.scenes.scene import TRAINING_SEEDS, make_scene
 from playground.settings import Settings
 from playground.tasks import TASKS, InputKind
-from playground.ui import layout
+from playground.ui import pages
 from tests.holds.command import Order, main
 from tests.live import Http, running
 
@@ -45,7 +45,7 @@ _SAMPLES = 60
 def carry_out(order: Order) -> dict[str, Any]:
     """Ask `count` times; returns what memory, files and threads did, and what went wrong."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_SECONDS_BETWEEN_ROUNDS", _SECONDS_BETWEEN_ROUNDS)
+        patch.setattr(pages, "_SECONDS_BETWEEN_ROUNDS", _SECONDS_BETWEEN_ROUNDS)
         other = shutil.copytree(resolve(BUNDLED).source, Path(folder) / "other")
         kept: dict[str, Any] = {"max_loaded_checkpoints": 1, "keep_files_seconds": _KEEP_SECONDS}
         settings = Settings(checkpoint=str(other), device="cpu", offline=True, **kept)
@@ -97,7 +97,7 @@ class _Soak:
         phrase = "a car, a red tree and two cats" if task.input_kind.is_text else ""
         checkpoint = self._checkpoints[number // _RUNS_PER_CHECKPOINT % len(self._checkpoints)]
         decoding = rng.choice(("greedy", "greedy", "careful"))
-        return [{"path": self._upload(rng)}, task.id, phrase, regions, checkpoint, decoding, 1024]
+        return [{"path": self._upload(rng)}, task.id, phrase, regions, checkpoint, decoding, None, None]
 
     def _upload(self, rng: random.Random) -> str:
         picture = BytesIO()
