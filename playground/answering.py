@@ -65,7 +65,7 @@ def filled_prompts(question: Question, resolution_wh: tuple[int, int]) -> list[s
     return [prompt.filled for prompt in prompts_of(check_question(question, resolution_wh))]
 
 
-class Answer:
+class GrowingAnswer:
     """The answer to one prompt while it is written."""
 
     def __init__(self, prompt: Prompt, resolution_wh: tuple[int, int], banned_phrases: frozenset[str]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from playground.answering import Answer, Prompt, follow_up, join_texts, prompts_of
+from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, prompts_of
 from playground.engines import Ask, AskedEngine, Engines, WaitCancelled
 from playground.events import Event, Finished, Progress, RunStage
 from playground.pictures.limits import DEFAULT_LIMITS, Limits
@@ -136,7 +136,7 @@ class _Run:
     def _answer(self, prompts: Sequence[Prompt]) -> Generator[Prediction, None, None]:
         prompts = [self._fit(prompt) for prompt in prompts]
         banned = self._engine.banned_phrases
-        answers = [Answer(prompt, self._image.resolution_wh, banned) for prompt in prompts]
+        answers = [GrowingAnswer(prompt, self._image.resolution_wh, banned) for prompt in prompts]
         asks = [Ask(self._picture_for(prompt), prompt.filled) for prompt in prompts]
         events = self._engine.generate(asks, self._question.decoding, stop=self._stop, deadline=self._deadline)
         try:
@@ -157,7 +157,7 @@ class _Run:
     def _picture_for(self, prompt: Prompt) -> InputImage:
         return self._image.crop(prompt.xyxy) if prompt.task.on_crop and prompt.xyxy else self._image
 
-    def _take(self, answers: Sequence[Answer], event: Event) -> None:
+    def _take(self, answers: Sequence[GrowingAnswer], event: Event) -> None:
         now = (time.perf_counter() - self._started) * 1000
         if isinstance(event, Progress):
             self._stage = event.stage
@@ -181,7 +181,7 @@ class _Run:
                 encode_prompt=(self._timings.encode_prompt or 0.0) + (event.encode_prompt_ms or 0.0),
             )
 
-    def _keep(self, answer: Answer) -> None:
+    def _keep(self, answer: GrowingAnswer) -> None:
         self._raw_texts.append(answer.raw_text)
         self._texts.append(answer.text)
         if answer.ignored:
@@ -192,7 +192,7 @@ class _Run:
         if sentence not in self._notices:
             self._notices.append(sentence)
 
-    def _prediction(self, answers: Sequence[Answer] = ()) -> Prediction:
+    def _prediction(self, answers: Sequence[GrowingAnswer] = ()) -> Prediction:
         """What is known now: the answers so far and those being written."""
         texts = [*self._texts, *(answer.text for answer in answers)]
         raw_texts = [*self._raw_texts, *(answer.raw_text for answer in answers)]
