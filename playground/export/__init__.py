@@ -20,9 +20,9 @@ from playground.export.as_png import PNG
 from playground.export.as_voc import VOC
 from playground.export.as_yolo import YOLO
 from playground.export.format import Format
-from playground.export.names import safe_name
+from playground.export.names import safe_name, stem_of
 
-__all__ = ["FORMATS", "Annotated", "export", "file_name"]
+__all__ = ["FORMATS", "Annotated", "export", "file_name", "stem_of"]
 
 FORMATS: tuple[Format, ...] = (PNG, OVERLAY, CROPS, JSON, CSV, COCO, YOLO, VOC)
 _BY_ID = {row.id: row for row in FORMATS}

@@ -14,6 +14,7 @@ from playground.export.names import safe_name
 from playground.results import Prediction
 
 MAX_MEGAPIXELS = 400  # of all crops of a picture together: about a minute of compression
+_MAX_LABEL_BYTES = 60  # beside the name of the picture
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
@@ -59,12 +60,13 @@ def _pieces(picture: CheckedPicture) -> Iterator[tuple[str, Image.Image, Image.I
     for index, region in enumerate(picture.prediction.regions):
         shape, (x, y) = shapes.crop(index), shapes.offsets[index].tolist()
         crop = picture.image.pixels.crop((x, y, x + shape.shape[1], y + shape.shape[0]))
-        yield f"{index + 1:03d}-{safe_name(region.label, fallback='region')}", crop, Image.fromarray(shape)
+        label = safe_name(region.label, fallback="region", max_bytes=_MAX_LABEL_BYTES)
+        yield f"{index + 1:03d}-{label}", crop, Image.fromarray(shape)
 
 
 CROPS = Format(
     "crops", "Crops and masks (ZIP)", "zip", "zip", _write,
-    "The names of the files keep only the letters and digits of a label; the prediction in JSON beside them holds it "
-    "whole.",
+    "The names of the files hold the beginning of a label, and a line in the place of each character that no name may "
+    "have; the prediction in JSON beside them holds it whole.",
     suffix="-crops",
 )  # fmt: skip

@@ -11,7 +11,6 @@ from playground.drawing.detections import to_detections
 from playground.export.annotated import CheckedPictures
 from playground.export.classes import ClassNumbers
 from playground.export.files import Provenance, add_png, png_bytes
-from playground.export.names import UniqueNames, safe_name
 from playground.results import Prediction
 
 
@@ -51,12 +50,8 @@ class Dataset:
 
     def add(self, pictures: CheckedPictures) -> Iterator[DatasetEntry]:
         """Write each picture into the folder, and yield what its annotations are made of."""
-        names = UniqueNames()
         for picture in pictures.each:
-            # OpenCV opens no picture on Windows whose path is not in the system's own code page.
-            ascii_name = picture.name.encode("ascii", "ignore").decode()
-            stem = names.take(safe_name(ascii_name, fallback="picture"))
-            entry = DatasetEntry(stem, picture.prediction, self.classes.number(picture.prediction))
+            entry = DatasetEntry(picture.stem, picture.prediction, self.classes.number(picture.prediction))
             add_png(self._archive, f"{self._folder}/{entry.file_name}", png_bytes(picture.image.pixels))
             self.provenance.add(picture.prediction)
             yield entry

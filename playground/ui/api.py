@@ -16,7 +16,7 @@ from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
-from playground.ui.picture import Picture
+from playground.ui.picture import Picture, Upload
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.streams import errors_for_the_user, paced, runner_of
@@ -29,7 +29,7 @@ def _no_tool(handler: Any) -> Any:
 
 
 class Api:
-    """What programs can ask; a picture is a path in the upload cache or bytes, as `picture.Picture` gives it."""
+    """What programs can ask; a picture is an `Upload`, as `picture.Picture` gives it."""
 
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
@@ -38,7 +38,7 @@ class Api:
     @_no_tool
     def run(
         self,
-        image: str | bytes | None,
+        image: Upload | None,
         task: str,
         phrase: str = "",
         regions: list[list[float]] | None = None,
@@ -60,7 +60,7 @@ class Api:
             question: All of the above but the picture as one object, as a prediction carries it; it takes their place.
         """
         with errors_for_the_user():
-            picture = self._predictor.read_image(_given(image))
+            picture = self._predictor.read_image(_given(image).source)
             given: Any = regions or ()
             asked = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
             if question is not None:
@@ -85,7 +85,7 @@ class Api:
         ]
 
     @_no_tool
-    def export(self, image: str | bytes | None, prediction: dict[str, Any], format: str) -> str:
+    def export(self, image: Upload | None, prediction: dict[str, Any], format: str) -> str:
         """Write a prediction as a file.
 
         Args:
@@ -96,12 +96,13 @@ class Api:
         with errors_for_the_user():
             read = Prediction.from_dict(prediction)
             look = Look(styles=default_styles(read))
-            picture = self._predictor.read_image(_given(image))
-            return save_export(picture, read, look, name="picture", format_id=format)
+            upload = _given(image)
+            picture = self._predictor.read_image(upload.source)
+            return save_export(picture, read, look, name=upload.name, format_id=format)
 
     def ask_florence2(
         self,
-        image: str | bytes | None,
+        image: Upload | None,
         task: str = "<OD>",
         phrase: str = "",
         regions: list[list[float]] | None = None,
@@ -122,7 +123,7 @@ class Api:
         return json.dumps(self.tasks(), ensure_ascii=False)
 
 
-def _given(image: str | bytes | None) -> str | bytes:
+def _given(image: Upload | None) -> Upload:
     if image is None:
         raise ImageRejected("There is no picture. Upload one, then send what the upload returned.")
     return image

@@ -7,33 +7,52 @@ Here the handler gets a path inside Gradio's upload cache, or bytes; nothing is 
 import base64
 import binascii
 import html
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
 from playground.errors import ImageRejected
+from playground.export import stem_of
 from playground.pictures.reader import is_inside
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture that came: a path in the upload cache or bytes, and the name that its file has with the sender.
+
+    Gradio's own path has lost what some system refuses in a name. A sender who is no browser may leave the name out.
+    """
+
+    source: str | bytes
+    file_name: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the picture, without an extension."""
+        path = self.source if isinstance(self.source, str) else ""
+        return stem_of(self.file_name or path) or "picture"
+
+
 class Picture(gr.Image):
-    """A `gr.Image` whose handlers get `str` (a path in the upload cache), `bytes` (of a data URL) or None."""
+    """A `gr.Image` whose handlers get an `Upload` or None."""
 
     def get_block_name(self) -> str:
         """The page has one component for this class and its parent."""
         return "image"
 
-    def preprocess(self, payload: Any) -> str | bytes | None:  # type: ignore[override]
+    def preprocess(self, payload: Any) -> Upload | None:  # type: ignore[override]
         """Pass on what was uploaded, and nothing else on this machine. Raises gr.Error for the user."""
         if payload is None:
             return None
         try:
-            return _read(payload.path, payload.url)
+            return Upload(_read(payload.path, payload.url), payload.orig_name or "")
         except ImageRejected as error:
             raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
 
-def _read(path: str | None, url: str | None) -> str | bytes | None:
+def _read(path: str | None, url: str | None) -> str | bytes:
     if path and is_inside(path, get_upload_folder()):
         return path
     for source in (path, url):

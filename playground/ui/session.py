@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 from playground.drawing.styles import Look
+from playground.export import stem_of
 from playground.regions import Region
 from playground.results import Prediction
 from playground.scenes.examples import Example
@@ -22,20 +22,22 @@ _MAX_ITEMS = 16  # of a tab: a prediction can have 200 KB
 class Item:
     """A picture and the last answer about it: paths in Gradio's cache, never pixels.
 
-    `seed` is that of a drawn scene, and `truth` what was right to answer about it, where that is known.
+    `file_name` is what the picture was called where it came from, `seed` is that of a drawn scene, and `truth` what was
+    right to answer about it, where that is known.
     """
 
     path: str = ""
     display_path: str = ""
     resolution_wh: tuple[int, int] = (0, 0)
     prediction: Prediction | None = None
+    file_name: str = ""
     seed: int | None = None
     truth: Example | None = None
 
     @property
     def name(self) -> str:
         """The name of the file without its extension, for the files that are made of it."""
-        return Path(self.path).stem or "picture"
+        return stem_of(self.file_name or self.path) or "picture"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 import html
 import json
+import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -19,6 +22,7 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import TASKS, InputKind
 from playground.ui.api import Api
+from playground.ui.picture import Upload
 from tests.live import Http
 from tests.ui.doubles import ANSWER, WRITING, ScriptedPredictor
 from tests.ui.examples import BEACH, BOXES, LABELS, MEADOW, TRUTH, assert_finds, iou
@@ -85,7 +89,7 @@ def test_the_export_names_every_format() -> None:
 
 @pytest.mark.usefixtures("every_step")
 def test_the_answer_is_streamed_and_only_its_last_value_has_a_picture(upload: Callable[..., str]) -> None:
-    (first, nothing), (last, drawn) = api_of(WRITING, ANSWER).run(upload(), "<OD>")
+    (first, nothing), (last, drawn) = api_of(WRITING, ANSWER).run(Upload(upload()), "<OD>")
     assert (first["is_final"], nothing, last) == (False, None, ANSWER.to_dict())
     assert drawn is not None
     with Image.open(drawn) as picture:
@@ -192,7 +196,7 @@ def test_a_question_takes_the_place_of_the_single_fields(upload: Callable[..., s
     api = api_of(ANSWER)
     question = Question("<REGION_TO_CATEGORY>", "", ((1.0, 2.0, 30.0, 20.0),), "", "careful", 9)
     fields: Any = {"task": "<CUSTOM>", "phrase": "a", "decoding": "greedy", "max_new_tokens": 5}
-    ((prediction, _),) = api.run(upload(), **fields, question=question.to_dict())
+    ((prediction, _),) = api.run(Upload(upload()), **fields, question=question.to_dict())
     assert Question.from_dict(prediction["question"]) == question
 
 
@@ -224,8 +228,35 @@ def test_arguments_that_are_left_out_have_their_defaults(http: Http, fields: Any
 def test_a_prediction_becomes_a_file_of_every_format(client: Client, answered: dict[str, Any]) -> None:
     for row in FORMATS:
         file = client.predict(handle_file(BEACH), answered, row.id, api_name="/export")
-        assert Path(file).name == file_name("picture", row.id)
+        assert Path(file).name == file_name("beach", row.id)
         assert Path(file).stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["名前", "été", "сад 2", "सड़क", "IMG_20260711_183012_BURST001_COVER", "a.b #1"])
+def test_a_file_has_the_name_of_the_picture(
+    client: Client, answered: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    picture = shutil.copy(BEACH, tmp_path / f"{name}.png")
+    file = client.predict(handle_file(picture), answered, "coco", api_name="/export")
+    assert Path(file).name == f"{name}-coco.zip"
+    with zipfile.ZipFile(file) as archive:
+        assert f"{name}.png" in {Path(path).name for path in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("orig_name", "name"),
+    [
+        pytest.param("a?$ {1}.png", "a_$ {1}.json", id="the sender's, which the path has lost in part"),
+        pytest.param("", "a 1.json", id="the path's"),
+    ],
+)
+def test_over_plain_http_the_name_is_the_original_one_or_that_of_the_path(
+    http: Http, answered: dict[str, Any], orig_name: str, name: str
+) -> None:
+    path = http.upload("a?$ {1}.png", BEACH.read_bytes()).json()[0]
+    _, (file,) = http.call("export", {"path": path, "orig_name": orig_name}, answered, "json")
+    assert file["orig_name"] == name
+    assert httpx.get(file["url"]).status_code == 200
 
 
 def test_json_is_the_wire_form(client: Client, answered: dict[str, Any]) -> None:
@@ -327,7 +358,7 @@ def test_what_a_refused_export_quotes_is_escaped(
     upload: Callable[..., str], prediction: dict[str, Any], format_id: str
 ) -> None:
     with pytest.raises(gr.Error) as caught:
-        api_of().export(upload(), prediction, format_id)
+        api_of().export(Upload(upload()), prediction, format_id)
     assert "<" not in caught.value.message
 
 

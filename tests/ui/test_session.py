@@ -32,6 +32,7 @@ def test_a_new_workspace_shows_a_picture_without_a_path() -> None:
 
 def test_the_newest_picture_is_worked_on_and_named_after_its_file() -> None:
     assert workspace_of("/cache/a.png", "/cache/my street.png").item.name == "my street"
+    assert Item("/cache/ab.png", file_name="a?b.png").name == "a?b"
 
 
 def test_a_workspace_never_changes() -> None:

@@ -27,6 +27,7 @@ from playground.settings import Settings
 from playground.tasks import InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.picture import Upload
 from playground.ui.server.files import save_bytes, save_export, save_jpeg
 from playground.ui.session import Item, RunKey, Runs, View, Workspace
 from playground.ui.streams import errors_for_the_user, paced, runner_of, sentence_of
@@ -50,9 +51,7 @@ class Handlers:
 
     # The picture
 
-    def take_picture(
-        self, picture: str | bytes | None, task: str, workspace: Workspace, request: gr.Request
-    ) -> Updates:
+    def take_picture(self, picture: Upload | None, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         """Show a picture from the field, which becomes a strip that takes the next one.
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
@@ -60,14 +59,14 @@ class Handlers:
         if picture is None:
             return {}
         try:
-            item = _remember(picture, self._predictor.read_image(picture))
+            item = _remember(picture, self._predictor.read_image(picture.source))
         except Exception as error:
             return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
         return self._take(item, task, workspace, request)
 
     def take_example(self, examples: int, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""
-        return self.take_picture(str(EXAMPLE_PICTURES[examples]), task, workspace, request)
+        return self.take_picture(Upload(str(EXAMPLE_PICTURES[examples])), task, workspace, request)
 
     def take_new_scene(self, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         """Draw a scene that nobody chose, and show it like any picture."""
@@ -83,7 +82,7 @@ class Handlers:
 
     def _take_scene(self, drawn: Scene, task: str, workspace: Workspace, request: gr.Request) -> Updates:
         path = scene.save_scene(drawn)
-        item = _remember(path, self._predictor.read_image(path), seed=drawn.seed)
+        item = _remember(Upload(path), self._predictor.read_image(path), seed=drawn.seed)
         return {"seed": drawn.seed, **self._take(item, task, workspace, request)}
 
     def _take(self, item: Item, task: str, workspace: Workspace, request: gr.Request) -> Updates:
@@ -405,8 +404,9 @@ def _stage(item: Item, *, is_drawing: bool = False, **extra: Any) -> StageData:
     return StageData(image=FileData(path=item.display_path), w=width, h=height, draw=is_drawing, **extra)
 
 
-def _remember(source: str | bytes, image: InputImage, *, seed: int | None = None) -> Item:
+def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) -> Item:
+    source = picture.source
     path = source if isinstance(source, str) else save_bytes(source, "picture")
     display = image.pixels.copy()
     display.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
-    return Item(path, save_jpeg(display, "picture"), image.resolution_wh, seed=seed)
+    return Item(path, save_jpeg(display, "picture"), image.resolution_wh, file_name=picture.file_name, seed=seed)

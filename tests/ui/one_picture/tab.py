@@ -13,6 +13,7 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.handlers import Handlers
+from playground.ui.picture import Upload
 from playground.ui.session import Item, Workspace
 from playground.ui.wiring import Problems, Updates
 
@@ -72,7 +73,7 @@ class Tab:
 
     def take(self, picture: str | bytes | None, **form: Any) -> Updates:
         """Give the field a picture."""
-        return self.call(self.handlers.take_picture, picture=picture, **form)
+        return self.call(self.handlers.take_picture, picture=None if picture is None else Upload(picture), **form)
 
     def run(self, **form: Any) -> Generator[Updates, None, None]:
         """Begin a run at once, as after a check; yields what it shows."""

@@ -12,7 +12,7 @@ from playground.pictures.reader import is_inside
 from playground.question import Question
 from playground.results import Prediction
 from playground.scenes.scene import TRAINING_SEEDS
-from playground.ui import scene
+from playground.ui import picture, scene
 from playground.ui.components import StageData
 from playground.ui.one_picture.handlers import EXAMPLES
 from playground.ui.session import Item
@@ -25,6 +25,12 @@ Upload = Callable[..., str]
 
 def draw(tab: Tab, seed: Any) -> Any:
     return tab.call(tab.handlers.take_scene, seed=seed)
+
+
+def test_the_name_that_came_with_a_picture_is_remembered(upload: Upload) -> None:
+    tab = tab_of(ScriptedPredictor())
+    tab.call(tab.handlers.take_picture, picture=picture.Upload(upload(name="ab.png"), "a?b.png"))
+    assert tab.item.name == "a?b"
 
 
 def test_a_picture_is_shown_and_remembered_by_its_path(upload: Upload, cache: Path) -> None:

@@ -21,6 +21,7 @@ from playground.regions import Region
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.ui.api import Api
+from playground.ui.picture import Upload
 from playground.ui.server.zero_gpu import ZeroGpuRunner
 from tests.ui.doubles import ANSWER, CAR, WRITING, ScriptedPredictor
 from tests.ui.one_picture.tab import Tab, tab_of
@@ -77,7 +78,7 @@ def test_a_run_there_gives_the_same_answer_as_one_here(predictor: Predictor, ima
 
 def test_a_picture_of_the_api_gets_there(upload: Callable[..., str]) -> None:
     predictor = ScriptedPredictor(ANSWER)
-    ((prediction, _drawn),) = Api(predictor, Settings(on_zero_gpu=True)).run(upload(), "<OD>")
+    ((prediction, _drawn),) = Api(predictor, Settings(on_zero_gpu=True)).run(Upload(upload()), "<OD>")
     ((image, _),) = predictor.asked
     assert isinstance(image, InputImage)
     assert image.resolution_wh == (60, 40)
