@@ -17,7 +17,7 @@ from playground.question import asked_names
 from playground.scenes import augment
 from playground.scenes.composition import SIGN_SHARE
 from playground.scenes.examples import Example, examples
-from playground.scenes.scene import TRAINING_SEEDS, Scene, make_scene
+from playground.scenes.scene import TRAINING_SEEDS, Scene, ScenePlan, make_scene
 from playground.scenes.things import COLORS, KINDS
 from playground.scenes.words import character_centers
 from playground.training.model import GRID, IMAGE_SIDE, RESAMPLE
@@ -129,7 +129,7 @@ def _draw(rng: random.Random, seed: int) -> Scene:
     return augment.on_page(rng, scene) if rng.random() < 0.06 else scene
 
 
-def draw_questions(rng: random.Random, scene: Scene) -> list[tuple[str, str]]:
+def draw_questions(rng: random.Random, scene: ScenePlan) -> list[tuple[str, str]]:
     """Return prompts about a scene and their answers.
 
     Names once and phrases twice, detection mostly, up to three other tasks, and to read where there is a word.
@@ -167,7 +167,7 @@ def _jitter(rng: random.Random, example: Example) -> Example:
     return replace(example, question=replace(example.question, regions=(box,)))
 
 
-def character_target(scene: Scene) -> npt.NDArray[np.float32]:
+def character_target(scene: ScenePlan) -> npt.NDArray[np.float32]:
     """Return for each cell which characters have their center in it: grid x grid x `CHARACTERS`, 0 or 1."""
     target = np.zeros((GRID, GRID, len(CHARACTERS)), np.float32)
     for word in (thing.writing for thing in scene.things if thing.writing):
@@ -179,7 +179,7 @@ def character_target(scene: Scene) -> npt.NDArray[np.float32]:
     return target
 
 
-def dense_target(scene: Scene) -> npt.NDArray[np.float32]:
+def dense_target(scene: ScenePlan) -> npt.NDArray[np.float32]:
     """Return for each cell what the smallest thing at its center is: grid x grid x 6.
 
     The kind, the color, and the distances from the center to the four sides of the box as shares of the picture.

@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from playground.evaluation.calibrate import FORMULAS, Answered, answer, compare, degrade, main
+from playground.evaluation.calibrate import (
+    FORMULAS,
+    AnswerTokens,
+    blur_and_add_noise,
+    collect_answers,
+    main,
+    print_formulas,
+)
 from playground.evaluation.on_scenes import FIRST_SEED
 from playground.events import Token
 from playground.regions import Region
@@ -19,7 +26,7 @@ def location(bin_: int, chance: float, mass: float) -> Token:
     return Token(8, f"<loc_{bin_}>", logprob=math.log(chance), bin_probability=mass, is_special=True)
 
 
-RED_CAR = Answered(
+RED_CAR = AnswerTokens(
     task="<OD>",
     tokens=(
         Token(0, "<s>", logprob=0.0, is_special=True),
@@ -59,13 +66,13 @@ def test_every_formula_has_an_expected_score():
 
 
 def test_the_table_tells_a_formula_that_orders_regions_from_one_that_does_not(capsys):
-    wrong = Answered(
+    wrong = AnswerTokens(
         task="<OD>",
         tokens=(label("red", 0.3), label(" car", 0.3), *(location(bin_, 0.9, 0.95) for bin_ in (500, 500, 600, 600))),
         resolution_wh=(1000, 1000),
         truth=(),
     )
-    compare([RED_CAR, wrong])
+    print_formulas([RED_CAR, wrong])
     *rows, summary = capsys.readouterr().out.splitlines()
     figures = {row[:50].strip(): row[50:].split() for row in rows}
     assert figures["label tokens, product"] == ["1.000", "1.000", "1.000", "0.365"]  # error (0.64 + 0.09) / 2
@@ -73,20 +80,21 @@ def test_the_table_tells_a_formula_that_orders_regions_from_one_that_does_not(ca
     assert summary == "2 regions of 2 answers; right: 0.500 at IoU 0.5, 0.500 at IoU 0.9"
 
 
-def test_a_degraded_picture_is_the_same_each_time_and_of_the_same_size():
+def test_a_noisy_picture_is_the_same_each_time_and_of_the_same_size():
     scene = make_scene(FIRST_SEED)
-    assert degrade(scene, 1).size == scene.resolution_wh
-    assert degrade(scene, 1).tobytes() == degrade(scene, 1).tobytes() != degrade(scene, 3).tobytes()
+    first, again, other = (blur_and_add_noise(scene, seed) for seed in (1, 1, 3))
+    assert first.size == scene.resolution_wh
+    assert first.tobytes() == again.tobytes() != other.tobytes()
 
 
 def test_the_bundled_checkpoint_is_asked_about_held_out_scenes_and_the_table_has_a_row_a_formula(engine, capsys):
-    answers = list(answer(engine, 2))
+    answers = list(collect_answers(engine, 2))
     assert [one.task for one in answers] == ["<OD>", "<DENSE_REGION_CAPTION>"] * 2
     assert answers[0].resolution_wh == make_scene(FIRST_SEED).resolution_wh
     assert len(answers[0].truth) == 8
     assert all(len(one.tokens) > 1 for one in answers)
 
-    compare(answers)
+    print_formulas(answers)
     heading, *rows, summary = capsys.readouterr().out.splitlines()
     assert heading.split() == ["formula", "AUC", "0.50", "AUC", "0.90", "mAP@50", "ECE"]
     assert [row[:50].strip() for row in rows] == list(FORMULAS)

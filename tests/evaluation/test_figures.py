@@ -2,9 +2,19 @@
 
 import pytest
 
-from playground.evaluation.figures import AS_DRAWN, AS_JPEG, MEASURES, TARGETS, Answered, Target, compute, reliability
+from playground.evaluation.figures import (
+    AS_DRAWN,
+    AS_JPEG,
+    METRICS,
+    TARGETS,
+    Answered,
+    Target,
+    compute,
+    detection_reliability,
+)
+from playground.question import Question
 from playground.regions import Region
-from playground.scenes.examples import Example
+from playground.scenes.examples import EXAMPLE_TASKS, Example
 
 CAR = Region("car", (0.0, 0.0, 100.0, 100.0), 0.9)
 TREE = Region("tree", (200.0, 0.0, 300.0, 100.0), 0.6)
@@ -19,8 +29,9 @@ def answered(
     seed: int = 1,
     condition: str = AS_DRAWN,
 ) -> Answered:
-    question = Example(task, text=truth) if isinstance(truth, str) else Example(task, regions=truth)
-    return Answered(seed, condition, question, (512, 512), text, regions, seconds=0.5)
+    question = Question(task)
+    example = Example(question, text=truth) if isinstance(truth, str) else Example(question, truth)
+    return Answered(seed, condition, example, (512, 512), text, regions, seconds=0.5)
 
 
 def detected(*regions: Region, truth: tuple[Region, ...], condition: str = AS_DRAWN) -> Answered:
@@ -89,7 +100,8 @@ def test_reliability_is_of_detection_in_pictures_as_drawn():
         detected(CAR, truth=(CAR,), condition=AS_JPEG),
         answered("<DENSE_REGION_CAPTION>", CAR),
     ]
-    assert [(one.low, one.count, one.share_right) for one in reliability(answers)] == [(0.3, 1, 0.0), (0.9, 1, 1.0)]
+    bins = detection_reliability(answers)
+    assert [(one.low, one.count, one.share_right) for one in bins] == [(0.3, 1, 0.0), (0.9, 1, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +116,6 @@ def test_a_target_is_reached_from_its_own_side(target, figure, is_reached):
 
 
 def test_every_task_of_the_scenes_is_measured():
-    from playground.scenes.examples import TASKS
-
-    assert {measure.task for measure in MEASURES} == set(TASKS)
-    assert len({measure.name for measure in MEASURES}) == len(MEASURES)
+    assert {metric.task for metric in METRICS} == set(EXAMPLE_TASKS)
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
     assert len(TARGETS) == 15

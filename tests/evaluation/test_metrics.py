@@ -13,10 +13,10 @@ from playground.evaluation.metrics import (
     edit_distance,
     mask_iou,
     match_quads,
+    matches,
     mean,
     mean_average_precision,
     reliability,
-    right,
     token_f1,
 )
 from playground.regions import Region
@@ -50,8 +50,8 @@ def scored(region: Region, score: float) -> Region:
         pytest.param([MOST_OF_A_CAR, CAR], [CAR, HALF_A_CAR], 0.8, [True, False], id="taken by an earlier one"),
     ],
 )
-def test_right_is_a_region_with_the_label_and_the_place_of_a_free_true_one(found, truth, iou_bound, expected):
-    assert right(found, truth, iou_bound).tolist() == expected
+def test_a_match_has_the_label_and_the_place_of_a_true_region_that_is_not_taken(found, truth, iou_bound, expected):
+    assert matches(found, truth, iou_bound).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -190,15 +190,14 @@ CROSSED = word("CAFE", 0, 0, 100, 50, 100, 0, 0, 50)
     ],
 )
 def test_a_true_quad_is_matched_to_the_found_one_that_fits_best(found, truth, expected):
-    matches = match_quads(found, truth)
-    assert [iou for iou, _ in matches] == pytest.approx([iou for iou, _ in expected])
-    assert [match for _, match in matches] == [match for _, match in expected]
+    matched = match_quads(found, truth)
+    assert [iou for iou, _ in matched] == pytest.approx([iou for iou, _ in expected])
+    assert [quad for _, quad in matched] == [quad for _, quad in expected]
 
 
 def test_the_best_fitting_pair_is_matched_before_the_first():
     wide = word("WIDE", 0, 0, 200, 0, 200, 50, 0, 50)
-    matches = match_quads([CAFE], [wide, CAFE])
-    assert matches == [(0.0, None), (pytest.approx(1.0), CAFE)]
+    assert match_quads([CAFE], [wide, CAFE]) == [(0.0, None), (pytest.approx(1.0), CAFE)]
 
 
 @pytest.mark.parametrize(
@@ -233,14 +232,14 @@ def test_edit_distance(a, b, distance):
     ("pairs", "rate"),
     [
         pytest.param([("CAFE", "CAFE")], 0.0, id="right"),
-        pytest.param([("CAKE", "CAFE"), ("12", "12")], 1 / 6, id="one of six letters, not the mean of 0.25 and 0"),
+        pytest.param([("CAKE", "CAFE"), ("12", "12")], 1 / 6, id="one of six characters, not the mean of 0.25 and 0"),
         pytest.param([("", "ZOO")], 1.0, id="nothing read"),
         pytest.param([("ZOOZOOZOO", "ZOO")], 2.0, id="more than there is"),
         pytest.param([("ZOO", "")], math.nan, id="nothing to read"),
         pytest.param([], math.nan, id="nothing asked"),
     ],
 )
-def test_the_error_rate_is_of_all_letters_together(pairs, rate):
+def test_the_error_rate_is_of_all_characters_together(pairs, rate):
     assert character_error_rate(pairs) == pytest.approx(rate, nan_ok=True)
 
 

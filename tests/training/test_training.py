@@ -5,30 +5,31 @@ import json
 import os
 import random
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from playground.checkpoints import catalog, loader
-from playground.scenes.scene import make_scene
+from playground.scenes.scene import ScenePlan, make_scene, plan_scene
 from playground.scenes.things import COLORS, KINDS
-from playground.training import __main__, batches, learner
-from playground.training.batches import LETTERS, Batches, Options, ask, dense_target, letter_target
+from playground.training import batches, learner, trainer
+from playground.training.batches import CHARACTERS, Batches, Options, character_target, dense_target, draw_questions
 from playground.training.learner import Learner
 from playground.training.model import GRID, IMAGE_SIDE
-from playground.training.tokenizer import train_tokenizer
-from playground.training.trainer import Trainer, learning_rate
+from playground.training.trainer import Trainer, keep_share, learning_rate, main
 
 BUNDLED = Path(catalog.resolve(catalog.BUNDLED).source)
 OPTIONS = Options(seed=3, steps=20, batch_size=2, learning_rate=1e-3)
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return train_tokenizer()
+@cache
+def small_scenes(count: int = 40) -> tuple[ScenePlan, ...]:
+    return tuple(plan_scene(seed, resolution_wh=(64, 64)) for seed in range(count))
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -39,36 +40,36 @@ def run(trainer: Trainer, until: int) -> list[float]:
     return [figures["loss"] for figures in trainer.run(until)]
 
 
-def test_twenty_steps_are_ten_steps_saved_and_ten_more(tokenizer: Any, tmp_path: Path) -> None:
+def test_six_steps_are_three_steps_saved_and_three_more(tokenizer: Any, tmp_path: Path) -> None:
     straight = Trainer(OPTIONS, tokenizer)
-    losses = run(straight, 20)
+    losses = run(straight, 6)
     halted = Trainer(OPTIONS, tokenizer)
-    first = run(halted, 10)
+    first = run(halted, 3)
     halted.save(tmp_path)
     resumed = Trainer(OPTIONS, tokenizer)
     resumed.restore(tmp_path)
-    assert resumed.step == 10
-    assert first + run(resumed, 20) == losses
+    assert resumed.step == 3
+    assert first + run(resumed, 6) == losses
     assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(straight).items())
     assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
 
 
 def test_a_training_learns(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(__main__, "_WARM_UP", 5)
-    trainer = Trainer(Options(seed=1, steps=1000, batch_size=2, learning_rate=2e-3), tokenizer)
-    batch = Batches(trainer.options, tokenizer)[0]
-    losses = [trainer._take(batch)["loss"] for _ in range(30)]
+    monkeypatch.setattr(trainer, "_WARM_UP", 5)
+    training = Trainer(Options(seed=1, steps=1000, batch_size=2, learning_rate=2e-3), tokenizer)
+    batch = Batches(training.options, tokenizer)[0]
+    losses = [training._take(batch)["loss"] for _ in range(16)]
     assert losses[-1] < 0.75 * losses[0]
 
 
 def test_the_command_trains_continues_and_leaves_a_checkpoint_that_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(__main__, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(trainer, "_SAVE_SECONDS", 0)
     arguments = ["--out", str(tmp_path), "--batch-size", "1", "--workers", "0", "--start", str(BUNDLED)]
-    __main__.main([*arguments, "--steps", "1"])
-    __main__.main([*arguments, "--steps", "2"])
-    before = __main__._read_recipe(BUNDLED)
+    main([*arguments, "--steps", "1"])
+    main([*arguments, "--steps", "2"])
+    before = json.loads((BUNDLED / "RECIPE.json").read_text(encoding="utf-8"))
     recipe = json.loads((tmp_path / "RECIPE.json").read_text(encoding="utf-8"))
     assert recipe["steps"] == before.get("steps", 0) + 2
     assert recipe["scenes_seen"] == before.get("scenes_seen", 0) + 2
@@ -91,24 +92,20 @@ def test_what_cannot_be_trained_is_refused_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
 ) -> None:
     with pytest.raises(SystemExit):
-        __main__.main(["--out", str(tmp_path), *options])
+        main(["--out", str(tmp_path), *options])
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_share_of_the_weights_before_is_kept(tmp_path: Path) -> None:
-    trainer = Trainer(OPTIONS, __main__._tokenizer(tmp_path, BUNDLED), start=BUNDLED)
-    model, before = trainer.learner.model, __main__._weights(BUNDLED)
+def test_a_share_of_the_weights_before_is_kept() -> None:
+    bundled = PreTrainedTokenizerFast.from_pretrained(BUNDLED)
+    before, model = (Trainer(OPTIONS, bundled, start=BUNDLED).learner.model for _ in range(2))
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(1)
-    __main__.keep_share(model, BUNDLED, 0.25)
-    for name, weight in model.named_parameters():
-        torch.testing.assert_close(weight.detach(), before[name] + 0.75)
-
-
-def test_the_bundled_weights_are_small() -> None:
-    assert os.path.getsize(BUNDLED / "model.safetensors") <= 12_000_000
+    keep_share(model, BUNDLED, 0.25)
+    for weight, kept in zip(model.parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(weight, kept + 0.75)
 
 
 def test_batches_are_the_same_every_time_and_differ(tokenizer: Any) -> None:
@@ -122,8 +119,8 @@ def test_batches_are_the_same_every_time_and_differ(tokenizer: Any) -> None:
 
 
 def test_the_first_steps_can_teach_to_see_only(tokenizer: Any) -> None:
-    trainer = Trainer(Options(3, 20, 2, 1e-3, dense_steps=1), tokenizer)
-    first, second = trainer.run(2)
+    training = Trainer(Options(3, 20, 2, 1e-3, dense_steps=1), tokenizer)
+    first, second = training.run(2)
     assert first.keys() == {"dense"}
     assert second.keys() == {"loss", "dense", "hit"}
 
@@ -143,21 +140,20 @@ def test_training_never_draws_a_scene_of_the_evaluation(tokenizer: Any, monkeypa
 
 def test_training_has_more_to_read_than_other_scenes(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[float] = []
-    draw = lambda seed, **options: drawn.append(options["signs"]) or make_scene(seed, **options)  # noqa: E731
+    draw = lambda seed, **options: drawn.append(options["sign_share"]) or make_scene(seed, **options)  # noqa: E731
     monkeypatch.setattr(batches, "make_scene", draw)
     Batches(Options(3, 1, 6, 1e-3), tokenizer)[0]
     assert drawn == [0.35, 0.09, 0.09, 0.35, 0.09, 0.09]
 
 
 def test_every_question_fits_the_positions(tokenizer: Any) -> None:
-    for seed in range(60):
-        for texts in ask(random.Random(seed), make_scene(seed, resolution_wh=(64, 64), supersampling=1)):
+    for scene in small_scenes():
+        for texts in draw_questions(random.Random(scene.seed), scene):
             assert all(len(tokenizer(text).input_ids) <= 300 for text in texts)
 
 
 def test_every_scene_is_asked_for_things_by_name_mostly_for_several_and_twice_for_phrases() -> None:
-    scenes = [make_scene(seed, resolution_wh=(64, 64), supersampling=1) for seed in range(20)]
-    prompts = [prompt for scene in scenes for prompt, _ in ask(random.Random(scene.seed), scene)]
+    prompts = [prompt for scene in small_scenes(20) for prompt, _ in draw_questions(random.Random(scene.seed), scene)]
     names = re.findall(r"Locate (.+) in the image\.", "\n".join(p for p in prompts if not p.startswith("Locate the ")))
     assert len(names) == 20
     assert sum("<and>" in name for name in names) > 15
@@ -165,17 +161,15 @@ def test_every_scene_is_asked_for_things_by_name_mostly_for_several_and_twice_fo
 
 
 def test_a_scene_with_a_word_is_asked_to_be_read() -> None:
-    for seed in range(40):
-        scene = make_scene(seed, resolution_wh=(64, 64), supersampling=1)
-        prompts = [prompt for prompt, _ in ask(random.Random(seed), scene)]
+    for scene in small_scenes():
+        prompts = [prompt for prompt, _ in draw_questions(random.Random(scene.seed), scene)]
         assert 4 <= len(prompts) <= 9
         if any(thing.writing for thing in scene.things):
             assert any("text" in prompt for prompt in prompts)
 
 
-def test_the_dense_target_names_what_is_at_the_middle_of_each_cell() -> None:
-    for seed in range(20):
-        scene = make_scene(seed, resolution_wh=(100, 100), supersampling=1)
+def test_the_dense_target_names_what_is_at_the_center_of_each_cell() -> None:
+    for scene in small_scenes(20):
         target = dense_target(scene)
         for row, column in itertools.product(range(GRID), repeat=2):
             kind, color, left, top, right, bottom = target[row, column]
@@ -183,22 +177,21 @@ def test_the_dense_target_names_what_is_at_the_middle_of_each_cell() -> None:
             if kind == len(KINDS):
                 continue
             box = (x - left, y - top, x + right, y + bottom)
-            there = [t for t in scene.things if np.allclose(np.array(t.region.xyxy) / 100, box, atol=1e-5)]
+            there = [t for t in scene.things if np.allclose(np.array(t.region.xyxy) / 64, box, atol=1e-5)]
             assert any(t.kind == KINDS[int(kind)] and t.color == [*COLORS][int(color)] for t in there)
         assert (target[..., 0] < len(KINDS)).any() == bool(scene.things)
 
 
-def test_the_letter_target_has_each_letter_where_it_is_printed() -> None:
+def test_the_character_target_has_each_character_where_it_is_printed() -> None:
     read = 0
-    for seed in range(40):
-        scene = make_scene(seed, resolution_wh=(100, 100), supersampling=1)
-        target = letter_target(scene)
+    for scene in small_scenes():
+        target = character_target(scene)
         words = [thing.writing for thing in scene.things if thing.writing]
-        printed = {LETTERS[index] for *_, index in np.argwhere(target)}
-        assert printed == {letter for word in words for letter in word.label}
+        printed = {CHARACTERS[index] for *_, index in np.argwhere(target)}
+        assert printed == {character for word in words for character in word.label}
         for word in words:
-            x_min, y_min, x_max, y_max = np.array(word.xyxy) / 100 * GRID
-            first = np.argwhere(target[..., LETTERS.index(word.label[0])])
+            x_min, y_min, x_max, y_max = np.array(word.xyxy) / 64 * GRID
+            first = np.argwhere(target[..., CHARACTERS.index(word.label[0])])
             assert any(y_min - 1 < row < y_max and x_min - 1 < column < (x_min + x_max) / 2 for row, column in first)
             read += 1
     assert read > 5
