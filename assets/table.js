@@ -53,7 +53,7 @@ function makeRow(box) {
   cell("bar").hidden = box.score == null;
   cell("bar").style.setProperty("--score", `${100 * box.score}%`);
   cell("box").textContent = `${Math.round(x0)}, ${Math.round(y0)}, ${Math.round(x1 - x0)} × ${Math.round(y1 - y0)}`;
-  cell("area").textContent = grouped((x1 - x0) * (y1 - y0));
+  cell("area").textContent = grouped(box.area);
   for (const name of ["pointerenter", "focusin"]) row.addEventListener(name, () => light(id));
   for (const name of ["pointerleave", "focusout"]) row.addEventListener(name, () => light(null));
   row.addEventListener("click", () => toggle(id));

@@ -67,10 +67,18 @@ class Region:
             raise ValueError(f"source must be model, edited or added, but got {self.source!r}.")
 
     @property
-    def area(self) -> float:
-        """Area of the box in square pixels."""
+    def outline(self) -> tuple[Polygon, ...]:
+        """The finest shape of the region, as parts: its polygons, else its quad, else the corners of its box."""
+        if self.polygons:
+            return self.polygons
         x_min, y_min, x_max, y_max = self.xyxy
-        return (x_max - x_min) * (y_max - y_min)
+        corners = self.xyxyxyxy or (x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max)
+        return (tuple(zip(corners[::2], corners[1::2], strict=True)),)
+
+    @property
+    def area(self) -> float:
+        """Area of the outline in square pixels, its parts added up."""
+        return sum(polygon_area(part) for part in self.outline)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form; `xyxyxyxy` and `polygons` are there only where the region has them."""
@@ -80,3 +88,9 @@ class Region:
 
 
 _WIRE = TypeAdapter(Region)
+
+
+def polygon_area(polygon: Polygon) -> float:
+    """Return the area inside a polygon in square pixels (the shoelace formula)."""
+    next_points = (*polygon[1:], polygon[0])
+    return abs(sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(polygon, next_points, strict=True))) / 2

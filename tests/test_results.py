@@ -73,6 +73,9 @@ def test_a_region_that_cannot_be_is_refused(fields: dict[str, Any], sentence: st
 def test_a_region_may_be_a_point_and_have_no_label() -> None:
     assert Region("", (3, 4, 3, 4)).area == 0
     assert Region("", (1, 2, 4, 12)).area == 30
+    assert Region("", (0, 0, 4, 4), xyxyxyxy=(2, 0, 4, 2, 2, 4, 0, 2)).area == 8
+    parts = (((0, 0), (4, 0), (0, 4)), ((10, 10), (10, 12), (12, 12), (12, 10)))
+    assert Region("", (0, 0, 12, 12), xyxyxyxy=(2, 0, 4, 2, 2, 4, 0, 2), polygons=parts).area == 8 + 4
 
 
 @pytest.mark.parametrize("resolution_wh", [(0, 5), (5, -1), (5,), (5, 5, 5)])

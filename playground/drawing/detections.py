@@ -61,8 +61,7 @@ def masks(prediction: Prediction, *, resolution_wh: tuple[int, int] | None = Non
     Compact, since dense masks of 256 regions can take 10 GB; `np.asarray` makes them dense, shape (n, h, w).
     """
     size, fit = resolution_wh or prediction.resolution_wh, _fitter(prediction, resolution_wh)
-    parts = [region.polygons or (_quad(region),) for region in prediction.regions]
-    return sv.CompactMask.merge([_mask([fit(part) for part in polygons], size) for polygons in parts])
+    return sv.CompactMask.merge([_mask([fit(part) for part in region.outline], size) for region in prediction.regions])
 
 
 def _quad(region: Region) -> tuple[float, ...]:

@@ -28,7 +28,8 @@ class BoxData(GradioModel):
     """One region as stage and table show it.
 
     `id` is the region's place in the prediction, which survives filtering. `color` is "#rrggbb", `ink` the color of
-    text on it. `score`, to a thousandth, is for bars; `score_text` is how it reads. Coordinates are to a tenth.
+    text on it. `score`, to a thousandth, is for bars; `score_text` is how it reads. Coordinates are to a tenth, and
+    `area`, that of the region's outline, is in square pixels.
     """
 
     id: int
@@ -39,6 +40,7 @@ class BoxData(GradioModel):
     score_text: str = ""
     source: Source = "model"
     xyxy: list[float]
+    area: float
     quad: list[float] | None = None
     polygons: list[list[list[float]]] | None = None
 
@@ -109,6 +111,7 @@ def _box(index: int, region: Region, color: str) -> BoxData:
         score_text="" if region.score is None else score_text(region.score),
         source=region.source,
         xyxy=_tenths(region.xyxy),
+        area=round(region.area, 1),
         quad=_tenths(region.xyxyxyxy) if region.xyxyxyxy else None,
         polygons=[[_tenths(point) for point in polygon] for polygon in region.polygons] or None,
     )

@@ -25,7 +25,7 @@ SCRIPTS = [
     pytest.param(Stage.script, id="stage"),
     pytest.param(RegionTable.script, id="table"),
 ]
-FORGED = BoxData(id=0, label="x", color="#000000", ink="white", xyxy=[0, 0, 1, 1])
+FORGED = BoxData(id=0, label="x", color="#000000", ink="white", xyxy=[0, 0, 1, 1], area=1)
 
 
 def prediction_of(*regions: Region) -> Prediction:
@@ -52,6 +52,7 @@ def test_boxes_carry_what_the_page_draws_and_nothing_that_is_absent() -> None:
             "score": 0.877,
             "score_text": "88%",
             "xyxy": [1.2, 2.0, 30.1, 40.0],
+            "area": 1095.2,
         },
         {
             "id": 1,
@@ -59,6 +60,7 @@ def test_boxes_carry_what_the_page_draws_and_nothing_that_is_absent() -> None:
             "color": "#ffe000",
             "ink": "black",
             "xyxy": [0, 0, 9, 5],
+            "area": 38.5,
             "quad": [0, 1, 9, 0, 9, 4, 0, 5.5],
         },
         {
@@ -68,6 +70,7 @@ def test_boxes_carry_what_the_page_draws_and_nothing_that_is_absent() -> None:
             "ink": "white",
             "source": "added",
             "xyxy": [5, 5, 9, 9],
+            "area": 7.9,
             "polygons": [[[5, 5], [9, 5.0], [9, 9]]],
         },
     ]
@@ -92,7 +95,7 @@ def test_the_truth_is_words_and_white_boxes_with_black_text() -> None:
     truth = truth_from("a cat", [Region("cat", (0, 0, 9, 9))])
     assert truth.model_dump() == {
         "text": "a cat",
-        "boxes": [{"id": 0, "label": "cat", "color": "#ffffff", "ink": "black", "xyxy": [0, 0, 9, 9]}],
+        "boxes": [{"id": 0, "label": "cat", "color": "#ffffff", "ink": "black", "xyxy": [0, 0, 9, 9], "area": 81}],
     }
 
 

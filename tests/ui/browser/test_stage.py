@@ -203,6 +203,11 @@ def test_text_from_the_model_is_shown_and_never_run(desk: Page) -> None:
     assert desk.title() != "owned"
 
 
+def test_the_area_of_a_tilted_box_is_its_own(desk: Page) -> None:
+    show_boxes(desk)
+    expect(desk.locator("#regions tbody .region-table-area")).to_have_text(["172,032", "19,200", "2,184", "750"])
+
+
 def test_labels_stay_inside_the_picture_in_a_readable_color(desk: Page) -> None:
     show_boxes(desk)
     labels = desk.locator(".stage-tags .stage-label")
