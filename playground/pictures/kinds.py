@@ -37,6 +37,14 @@ _OTHER_KINDS = (
     (b"PK\x03\x04", "a ZIP archive or an Office document"),
     (b"\x1a\x45\xdf\xa3", "a video"),
 )
+_RAW_KINDS = (  # those that are no TIFF
+    (b"IIU\0", "RW2"),
+    (b"IIRO", "ORF"),
+    (b"IIRS", "ORF"),
+    (b"MMOR", "ORF"),
+    (b"FUJIFILMCCD-RAW", "RAF"),
+    (b"FOVb", "X3F"),
+)
 
 
 def accepted_kinds() -> tuple[FileKind, ...]:
@@ -70,7 +78,19 @@ def name_the_kind(data: bytes) -> str:
     head = data[:1000].lower()
     if data[4:12] in [b"ftyp" + brand for brand in _HEIC_BRANDS] and not _heic_is_readable():
         return f"This is a HEIC picture: install pillow-heif to read it, or save it as JPEG. {accepted_sentence()}"
+    raw = "CR3" if data[4:12] == b"ftypcrx " else next((kind for mark, kind in _RAW_KINDS if data.startswith(mark)), "")
+    if raw:
+        return raw_sentence(raw)
     for mark, kind in _OTHER_KINDS:
         if data.startswith(mark) or (mark.startswith(b"<") and mark in head):
             return f"This file is {kind}. {accepted_sentence()}"
     return f"This file is not a picture, or it is damaged or cut short. {accepted_sentence()}"
+
+
+def raw_sentence(kind: str) -> str:
+    """Return the sentence about a raw file of a camera, named by its kind or its maker."""
+    name = f" ({kind.strip()})" if kind.strip() else ""
+    return (
+        f"This is a raw file of a camera{name}: what the sensor saw, and not yet a picture. Develop it in the camera's "
+        "or a photo program, save it as JPEG, and try that."
+    )

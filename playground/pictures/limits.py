@@ -1,6 +1,6 @@
-"""What is accepted of a picture, before its pixels are read: sizes, and the work that a file can make."""
+"""What is accepted of a picture, before its pixels are read: sizes, and the memory that a file can take."""
 
-import re
+import math
 from dataclasses import dataclass
 
 from playground.errors import ImageRejected
@@ -9,18 +9,22 @@ MEGABYTE = 1024 * 1024
 # The longest ordinary metadata is cut into a few hundred parts. A GIF's comment can have millions, and Pillow's
 # time grows with their square: 2.8 s for 1 MB.
 MAX_HEADER_READS = 10_000
-# Each scan of a progressive JPEG passes over all pixels, and 60 bytes are enough for one. Encoders write about 10;
-# libtiff refuses more than 100 as well (JPEG_MAX_ALLOWED_SCAN_NUMBER).
-MAX_JPEG_SCANS = 100
-_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # without those that may stand inside a scan
+# Bytes that decoding takes for each pixel, where the decoder keeps more than the picture that Pillow gets.
+_DECODER_BYTES = {"WEBP": 16, "AVIF": 12, "HEIF": 12, "BMP": 12}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is accepted. A megapixel is a million pixels, a megabyte 1024 x 1024 bytes; each limit is inclusive."""
+    """What is accepted. A megapixel is a million pixels, a megabyte 1024 x 1024 bytes; each limit is inclusive.
 
-    max_megapixels: int = 40
-    max_megabytes: int = 20
+    They guard memory: a picture above `max_megapixels` is scaled down while it is decoded, where decoding takes no
+    more than `max_decoder_megabytes`.
+    """
+
+    max_megapixels: int = 40  # of the pixels that are kept
+    max_megabytes: int = 64  # of the file: a BMP of 20 megapixels has 60
+    max_opened_megapixels: int = 200  # of the picture in the file: the largest sensors of phones
+    max_decoder_megabytes: int = 450  # a photograph of 108 megapixels that is not JPEG has 432
     max_side: int = 20_000
     max_aspect: int = 200  # the longer side divided by the shorter; the model squashes every picture to a square
 
@@ -39,15 +43,16 @@ def check_file_size(size: int, limits: Limits) -> None:
 
 
 def check_resolution(resolution_wh: tuple[int, int], limits: Limits) -> None:
+    """Refuse what is not opened at all. Raises ImageRejected."""
     width, height = resolution_wh
     short, long = sorted(resolution_wh)
     if short < 1:
         raise ImageRejected(f"The picture is empty: it has {width} x {height} pixels. Choose another.")
     megapixels = width * height / 1e6
-    if megapixels > limits.max_megapixels:
+    if megapixels > limits.max_opened_megapixels:
         raise ImageRejected(
-            f"The file has {_above(megapixels, limits.max_megapixels)} megapixels ({width} x {height}); "
-            f"the limit is {limits.max_megapixels}. Scale it down and try again."
+            f"The picture has {_above(megapixels, limits.max_opened_megapixels)} megapixels ({width} x {height}); "
+            f"the limit is {limits.max_opened_megapixels}. Scale it down and try again."
         )
     if long > limits.max_side:
         raise ImageRejected(
@@ -61,21 +66,25 @@ def check_resolution(resolution_wh: tuple[int, int], limits: Limits) -> None:
         )
 
 
+def check_memory(resolution_wh: tuple[int, int], format_: str, bytes_a_pixel: float, limits: Limits) -> None:
+    """Refuse a picture above `max_megapixels` that cannot be decoded whole to be scaled down. Raises ImageRejected."""
+    width, height = resolution_wh
+    megabytes = width * height * max(bytes_a_pixel, _DECODER_BYTES.get(format_, 0)) / 1e6
+    if reduction(resolution_wh, limits) > 1 and megabytes > limits.max_decoder_megabytes:
+        raise ImageRejected(
+            f"The picture has {width * height / 1e6:.0f} megapixels ({width} x {height}); above "
+            f"{limits.max_megapixels} it is scaled down, but to read this one takes {megabytes:.0f} MB of memory; the "
+            f"limit is {limits.max_decoder_megabytes}. Scale it down, or save it as a plain (baseline) JPEG, and try "
+            "again."
+        )
+
+
+def reduction(resolution_wh: tuple[int, int], limits: Limits) -> int:
+    """Return by which whole number the sides must be divided so that the picture can be kept; 1 where it can as is."""
+    return max(1, math.ceil(math.sqrt(resolution_wh[0] * resolution_wh[1] / (limits.max_megapixels * 1e6))))
+
+
 def _above(value: float, limit: int) -> str:
     """Write a value with as few digits as show that it is above the limit."""
     texts = [f"{value:.{digits}f}" for digits in range(1, 8)]
     return next((text for text in texts if float(text) > limit), texts[-1])
-
-
-def check_scans(jpeg: bytes) -> None:
-    scans = 0
-    marker = _JPEG_MARKER.search(jpeg, 2)
-    while marker and marker[1] != b"\xd9":
-        scans += marker[1] == b"\xda"
-        if scans > MAX_JPEG_SCANS:
-            raise ImageRejected(
-                f"This JPEG is written in more than {MAX_JPEG_SCANS} scans; pictures have about 10. "
-                "Save it again and try that."
-            )
-        body = marker.end()
-        marker = _JPEG_MARKER.search(jpeg, body + int.from_bytes(jpeg[body : body + 2]))

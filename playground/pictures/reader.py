@@ -1,10 +1,10 @@
 """Pictures in: a path, bytes, a Pillow picture or an array becomes an `InputImage`, or one sentence says why not.
 
-The header is read first and the pixels only when the limits allow them. Knows nothing of the page or of tasks.
+The header is read first and the pixels only when the limits allow them. What could not be managed is a notice.
+Knows nothing of the page or of tasks.
 """
 
 import hashlib
-import io
 import math
 import os
 import threading
@@ -16,21 +16,24 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageOps
 
 from playground.errors import ImageRejected
-from playground.pictures.color import over_white, picture_of_array, to_simple_mode, to_srgb
-from playground.pictures.kinds import accepted_kinds, name_the_kind
+from playground.pictures import decoding
+from playground.pictures.color import over_white, split_alpha, to_srgb
+from playground.pictures.decoding import Decoded
 from playground.pictures.limits import (
     DEFAULT_LIMITS,
-    MAX_HEADER_READS,
     MEGABYTE,
     Limits,
     check_file_size,
     check_resolution,
-    check_scans,
+    reduction,
 )
+from playground.pictures.numbers import picture_of_array, picture_of_numbers
 from playground.regions import Box
+
+_BAND_PIXELS = 2_000_000  # converted at a time: each step makes a copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,22 @@ class InputImage:
 
     pixels: Image.Image = field(repr=False, compare=False)
     digest: str  # SHA-256 of resolution and pixels: the picture's identity, and the key of caches
+    original_wh: tuple[int, int] | None = None  # where it was scaled down while it was read
+    notices: tuple[str, ...] = field(default=(), compare=False)  # what could not be managed, as sentences for people
 
     @property
     def resolution_wh(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.pixels.size
+        """Width and height of the upright original in pixels, of which `pixels` may have fewer."""
+        return self.original_wh or self.pixels.size
 
     def crop(self, xyxy: Box) -> "InputImage":
-        """Return the pixels that a box touches, clamped to the picture; at least one pixel."""
-        x1, x2 = _span(xyxy[0], xyxy[2], self.pixels.width)
-        y1, y2 = _span(xyxy[1], xyxy[3], self.pixels.height)
-        return _input_image(self.pixels.crop((x1, y1, x2, y2)))
+        """Return the pixels that a box in the original touches, clamped to the picture; at least one pixel."""
+        width, height = self.resolution_wh
+        scale_x, scale_y = self.pixels.width / width, self.pixels.height / height
+        x1, x2 = _span(xyxy[0] * scale_x, xyxy[2] * scale_x, self.pixels.width)
+        y1, y2 = _span(xyxy[1] * scale_y, xyxy[3] * scale_y, self.pixels.height)
+        original_wh = round((x2 - x1) / scale_x), round((y2 - y1) / scale_y)
+        return _input_image(self.pixels.crop((x1, y1, x2, y2)), original_wh)
 
 
 def _span(low: float, high: float, extent: int) -> tuple[int, int]:
@@ -66,36 +74,50 @@ def is_inside(path: str | Path, folder: str | Path) -> bool:
 
 
 def read_image(
-    source: str | Path | bytes | Image.Image | npt.NDArray[np.generic], limits: Limits = DEFAULT_LIMITS
+    source: str | Path | bytes | Image.Image | npt.NDArray[np.generic],
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    page: int = 0,
 ) -> InputImage:
-    """Read a picture: upright, RGB, transparency over white, the first frame, without its metadata.
+    """Read a picture: upright, sRGB, transparency over white, without its metadata.
 
-    An array is H x W, H x W x 3 or H x W x 4 (with alpha), of bool, uint8, uint16, or floats in 0..1. A color
-    profile is converted to sRGB; 16 bits are scaled to 8. Raises ImageRejected, and nothing else, for whatever
-    cannot be used.
+    An array is H x W, H x W x 3 or H x W x 4 (with alpha), of bool, uint8, uint16, or floats in 0..1. `page` counts
+    from 0 those that `num_pages` counts; of frames the first is read. Raises ImageRejected, and nothing else, for
+    whatever cannot be used.
     """
-    if isinstance(source, str | Path):
-        source = _read_file(source, limits)
-    if isinstance(source, bytes):
-        with _pillow():
-            return _input_image(_decode(source, limits))
-    if isinstance(source, np.ndarray):
-        source = picture_of_array(source, limits)
-    if isinstance(source, Image.Image):
-        check_resolution(source.size, limits)
-        with _pillow():
-            return _input_image(_to_upright_rgb(source))
-    raise ImageRejected(
-        f"A picture must be a path, bytes, a Pillow picture or an array, but got {type(source).__name__}."
-    )
+    notices: list[str] = []
+    with _pillow():
+        decoded = _decode(source, limits, page, notices)
+        rgb = _upright(_to_rgb(decoded, limits, notices), decoded.orientation)
+        is_turned = decoded.orientation in (5, 6, 7, 8)
+        original_wh = decoded.resolution_wh[::-1] if is_turned else decoded.resolution_wh
+        if rgb.size != original_wh:
+            notices.append(_scaled_sentence(original_wh, rgb.size))
+        del decoded
+        return _input_image(rgb, original_wh, tuple(dict.fromkeys(notices)))
 
 
-def _input_image(rgb: Image.Image) -> InputImage:
+def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Return how many pages a file has, without previews: more than 1 only of a TIFF. Raises ImageRejected."""
+    with _pillow():
+        return decoding.num_pages(source if isinstance(source, bytes) else _read_file(source, limits))
+
+
+def _input_image(rgb: Image.Image, original_wh: tuple[int, int], notices: tuple[str, ...] = ()) -> InputImage:
     data = rgb.tobytes()
-    digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode())
+    digest = hashlib.sha256("{}x{}:".format(*original_wh).encode())
     digest.update(data)
     # A picture made of nothing but the pixels cannot carry metadata on.
-    return InputImage(pixels=Image.frombytes("RGB", rgb.size, data), digest=digest.hexdigest())
+    pixels = Image.frombytes("RGB", rgb.size, data)
+    return InputImage(pixels, digest.hexdigest(), None if original_wh == rgb.size else original_wh, notices)
+
+
+def _scaled_sentence(original_wh: tuple[int, int], size: tuple[int, int]) -> str:
+    width, height = original_wh
+    return (
+        f"The picture has {width * height / 1e6:.0f} megapixels ({width} x {height}); it was scaled down to "
+        f"{size[0]} x {size[1]}. Regions still refer to the original."
+    )
 
 
 def _read_file(path: str | Path, limits: Limits) -> bytes:
@@ -121,11 +143,13 @@ _pillow_turn = threading.Lock()
 def _pillow() -> Iterator[None]:
     """Let Pillow work quietly, on one picture at a time, and turn whatever it trips over into a sentence.
 
-    One at a time, because the warnings' filters belong to the whole process, and so that many uploads at once
-    need the memory of one.
+    One at a time, because the warnings' filters and Pillow's limit belong to the whole process, and so that many
+    uploads at once need the memory of one. Pillow's limit against bombs lies below the largest photographs; ours is
+    checked in its place.
     """
     with _pillow_turn, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield
         except ImageRejected:
@@ -133,6 +157,8 @@ def _pillow() -> Iterator[None]:
         # Not a list of types: fed with damaged files, Pillow's plugins raise nearly every built-in exception.
         except Exception as error:
             raise ImageRejected(_explain(error)) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _explain(error: Exception) -> str:
@@ -146,51 +172,63 @@ def _explain(error: Exception) -> str:
     return "The file is damaged, cut short or of an unusual kind. Save it again as PNG or JPEG, and try that."
 
 
-class _Header(io.BytesIO):
-    """A file that ends the reading of a header that is cut into very many parts."""
-
-    reads_left: float = MAX_HEADER_READS
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.reads_left -= 1
-        if self.reads_left < 0:
-            raise ImageRejected("The metadata of this file has too many parts. Save it without them and try that.")
-        return super().read(size)
-
-
-def _decode(data: bytes, limits: Limits) -> Image.Image:
-    check_file_size(len(data), limits)
-    file = _Header(data)
-    try:
-        picture = Image.open(file, formats=[kind.pillow_name for kind in accepted_kinds()])
-    except UnidentifiedImageError:
-        raise ImageRejected(name_the_kind(data)) from None
-    except Image.DecompressionBombError:
-        limit = min(limits.max_megapixels, 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000)
-        raise ImageRejected(
-            f"The file has far more than {limit} megapixels, which is the limit. Scale it down and try again."
-        ) from None
-    with picture:
-        check_resolution(picture.size, limits)
-        if data.startswith(b"\xff\xd8"):
-            check_scans(data)
-        file.reads_left = math.inf
-        return _to_upright_rgb(picture)
+def _decode(source: object, limits: Limits, page: int, notices: list[str]) -> Decoded:
+    if isinstance(source, str | Path):
+        source = _read_file(source, limits)
+    if isinstance(source, bytes):
+        return decoding.decode(source, limits, page, notices)
+    if isinstance(source, np.ndarray):
+        check_resolution((source.shape[1], source.shape[0]) if source.ndim > 1 else (1, 1), limits)
+        source = picture_of_array(source)
+    if isinstance(source, Image.Image):
+        check_resolution(source.size, limits)
+        decoding.refuse_page(page, 1)
+        source.load()
+        profile = source.info.get("icc_profile")
+        return Decoded(source, source.size, profile, decoding.orientation_of(source))
+    raise ImageRejected(
+        f"A picture must be a path, bytes, a Pillow picture or an array, but got {type(source).__name__}."
+    )
 
 
-def _to_upright_rgb(picture: Image.Image) -> Image.Image:
-    picture.load()
-    orientation = _orientation(picture)
-    profile = picture.info.get("icc_profile")
-    rgb = over_white(to_srgb(to_simple_mode(picture), profile))
+def _to_rgb(decoded: Decoded, limits: Limits, notices: list[str]) -> Image.Image:
+    """Return the picture as sRGB over white, and scaled down where it is too large to be kept."""
+    picture, alpha = decoded.picture, decoded.alpha
+    if picture.mode.startswith(("I", "F")):
+        picture, alpha = _from_numbers(picture, alpha, notices)
+    factor = reduction(picture.size, limits)
+    is_plain = picture.mode == "RGB" and not (decoded.profile or alpha or picture.has_transparency_data)
+    if factor == 1 and is_plain:
+        return picture
+    rgb = Image.new("RGB", (math.ceil(picture.width / factor), math.ceil(picture.height / factor)))
+    rows = max(1, _BAND_PIXELS // (picture.width * factor)) * factor
+    for top in range(0, picture.height, rows):
+        box = (0, top, picture.width, min(top + rows, picture.height))
+        band = _band_to_rgb(picture.crop(box), alpha and alpha.crop(box), decoded.profile, notices)
+        rgb.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
+    return rgb
+
+
+def _from_numbers(
+    picture: Image.Image, alpha: Image.Image | None, notices: list[str]
+) -> tuple[Image.Image, Image.Image | None]:
+    clear = picture.info.get("transparency")
+    if alpha is None and isinstance(clear, int):
+        alpha = Image.fromarray(np.where(np.asarray(picture) == clear, np.uint8(0), np.uint8(255)))
+    return picture_of_numbers(picture, notices), alpha
+
+
+def _band_to_rgb(
+    picture: Image.Image, alpha: Image.Image | None, profile: bytes | None, notices: list[str]
+) -> Image.Image:
+    colors, own_alpha = split_alpha(picture)
+    if own_alpha and alpha:
+        alpha = ImageChops.darker(own_alpha, alpha)
+    return over_white(to_srgb(colors, profile, notices), alpha or own_alpha)
+
+
+def _upright(rgb: Image.Image, orientation: int) -> Image.Image:
     rgb.info = {}  # what is wrong with the rest of the EXIF does not matter
     rgb.getexif()[ExifTags.Base.Orientation] = orientation
     ImageOps.exif_transpose(rgb, in_place=True)
     return rgb
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken EXIF does not make the pixels unusable
-        return 1
