@@ -117,7 +117,7 @@ class _Run:
         self._deadline = time.monotonic() + run_seconds
         self._timings = Timings()
         self._stage = RunStage.WAITING
-        self._notices = _notices_beforehand(question, engine)
+        self._notices = [*image.notices, *_notices_beforehand(question, engine)]
         self._texts: list[str] = []  # of the prompts that are answered
         self._raw_texts: list[str] = []
         self._regions: list[Region] = []

@@ -25,8 +25,8 @@ class Settings:
     mcp: bool = False
     on_zero_gpu: bool = False  # set by Hugging Face Spaces, as SPACES_ZERO_GPU
 
-    max_megapixels: int = 40
-    max_megabytes: int = 20
+    max_megapixels: int = 40  # that are kept of a picture: a larger one is scaled down while it is read
+    max_megabytes: int = 64  # of a file
     max_loaded_checkpoints: int = 2
     image_cache_megabytes: int = 128
     prompt_cache_megabytes: int = 128

@@ -23,7 +23,8 @@ from typing import Any
 from PIL import Image, ImageCms
 
 from playground.errors import ImageRejected
-from playground.pictures.reader import DEFAULT_LIMITS, InputImage, read_image
+from playground.pictures.limits import DEFAULT_LIMITS
+from playground.pictures.reader import InputImage, read_image
 from playground.scenes.scene import make_scene
 from tests.holds.command import Order, main
 
@@ -119,7 +120,7 @@ def _memory(field: str) -> float:
 
 
 def _is_within_limits(image: InputImage) -> bool:
-    width, height = image.resolution_wh
+    width, height = image.pixels.size
     return min(width, height) >= 1 and width * height <= DEFAULT_LIMITS.max_megapixels * 1e6
 
 
