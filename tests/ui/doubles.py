@@ -1,7 +1,9 @@
 """What stands in for the real thing in tests of the page and of the API: a predictor, its engines, and what it says."""
 
 import threading
+import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +58,29 @@ class ScriptedPredictor(Predictor):
                 yield replace(step, question=question, stage=RunStage.STOPPED, is_final=True)
                 return
             yield replace(step, question=question)
+
+
+class DirectedPredictor(Predictor):
+    """Answers as another one does, but as slowly as a test wants; remembers what it was asked."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__(predictor.engines)
+        self.seconds_a_step = 0.0
+        self.script: tuple[Prediction, ...] = ()  # what it says instead, where there is one
+        self.asked: list[Question] = []
+
+    def run(
+        self, image: Any, question: Question, *, stop: threading.Event | None = None
+    ) -> Generator[Prediction, None, None]:
+        self.asked.append(question)
+        said = (replace(step, question=question) for step in self.script)
+        return self._say(said if self.script else super().run(image, question, stop=stop))
+
+    def _say(self, predictions: Generator[Prediction, None, None]) -> Generator[Prediction, None, None]:
+        with closing(predictions):
+            for prediction in predictions:
+                yield prediction
+                time.sleep(self.seconds_a_step)
 
 
 class ScriptedEngines(OneEngine):

@@ -131,7 +131,8 @@ def _advanced(engines: Engines) -> Components:
                 interactive=False,
                 elem_id="max-new-tokens",
             ),
-            "longest": gr.State(_END),
+            # Kept by the page, not by the server: a handler gets it and the slider as they were at the same moment.
+            "longest": gr.Number(_END, precision=0, visible=False),
         }
 
 

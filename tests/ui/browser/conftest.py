@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from playground.predictor import Predictor
 from playground.settings import Settings
 from tests.live import running
+from tests.ui.doubles import DirectedPredictor
 
 _QUIET = [
     "--no-sandbox",
@@ -20,6 +21,8 @@ _QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=30_000)  # a machine may have other work; what is expected mostly comes at once
 
 
 @pytest.fixture(scope="module")  # while Playwright is up, this thread has an event loop, and other tests make their own
@@ -36,7 +39,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(predictor: Predictor) -> DirectedPredictor:
+    """What answers on the page: the bundled checkpoint, or what a test tells it to say."""
+    return DirectedPredictor(predictor)
+
+
+@pytest.fixture(scope="module")
+def address(served: DirectedPredictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the whole page is served, on the bundled checkpoint."""
-    with running(predictor, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+    with running(served, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
         yield url

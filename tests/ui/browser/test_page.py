@@ -1,7 +1,5 @@
 """The whole page in a real browser, on the bundled checkpoint: what a visitor does, with mouse and with finger."""
 
-import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +8,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
-from playground.predictor import Predictor
-from tests.ui.browser.field import give_file
+from tests.ui.browser.actions import choose, give_file, rows, run, when_a_run_is_over
+from tests.ui.doubles import DirectedPredictor
+from tests.ui.examples import BOXES, MEADOW, TRUTH
 
 pytestmark = pytest.mark.browser
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
-TRUTH = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))
-MEADOW = EXAMPLES / "meadow.png"
-MEADOW_LABELS = sorted(thing["label"] for thing in TRUTH["meadow.png"]["things"])
+MEADOW_LABELS = sorted(BOXES)
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture
@@ -42,7 +39,7 @@ def visit(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
     own = (address, "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(own) else foreign.append(request.url))
     page.goto(address)
-    expect(page.locator("#status")).to_contain_text("float32", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("float32")
     yield page
     context.close()
     assert not alerts
@@ -53,20 +50,6 @@ def visit(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
 def upload(page: Page, path: Path = MEADOW) -> None:
     give_file(page, str(path))
     expect(page.locator("#stage img")).to_be_visible()
-
-
-def choose(page: Page, title: str) -> None:
-    page.click("#task input")
-    page.click(f'#task [role=option][aria-label="{title}"]')
-
-
-def run(page: Page) -> None:
-    page.click("#run")
-    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
-
-
-def rows(page: Page) -> list[str]:
-    return page.locator("#regions tbody .region-table-label").all_inner_texts()
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -83,19 +66,17 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
 
 def region_of(label: str) -> tuple[tuple[float, float], tuple[float, float]]:
     """The box of a thing of the meadow, as shares of the picture's sides."""
-    scene = TRUTH["meadow.png"]
-    x0, y0, x1, y1 = next(thing["xyxy"] for thing in scene["things"] if thing["label"] == label)
-    width, height = scene["resolution_wh"]
+    x0, y0, x1, y1 = BOXES[label]
+    width, height = TRUTH["meadow.png"]["resolution_wh"]
     return (x0 / width, y0 / height), (x1 / width, y1 / height)
 
 
 @pytest.fixture
-def at_reading_pace(predictor: Predictor) -> Iterator[None]:
+def at_reading_pace(served: DirectedPredictor) -> Iterator[None]:
     """Let each token take as long as one of Florence-2-base does on a small machine: the demo is done in an instant."""
-    with predictor.pool.acquire() as engine:
-        hook = engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(0.06))
-        yield
-        hook.remove()
+    served.seconds_a_step = 0.06
+    yield
+    served.seconds_a_step = 0.0
 
 
 @pytest.mark.usefixtures("at_reading_pace")
@@ -114,7 +95,7 @@ def test_every_object_is_found_and_drawn_while_the_model_writes(page: Page) -> N
     counts = page.evaluate("[...window.seen]")
     assert any(0 < count < len(MEADOW_LABELS) for count in counts), f"boxes came all at once: {counts}"
     expect(page.locator("#answer textarea")).to_have_value(", ".join(rows(page)))
-    assert page.locator("#stage img").get_attribute("alt", timeout=5000).startswith("Found: 1 × ")
+    assert page.locator("#stage img").get_attribute("alt").startswith("Found: 1 × ")
     expect(page.locator("#picture")).to_be_visible()
     assert page.locator("#picture").bounding_box()["height"] < 120, "the field did not become a strip"
 
@@ -165,8 +146,8 @@ def test_things_are_found_by_name(page: Page) -> None:
     upload(page)
     choose(page, "Find the things I name")
     page.fill("#phrase textarea", "car")
-    page.press("#phrase textarea", "Enter")
-    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+    with when_a_run_is_over(page):
+        page.press("#phrase textarea", "Enter")
     assert rows(page) == ["car"]
 
 
@@ -191,23 +172,22 @@ def test_a_region_is_drawn_with_the_finger_on_a_phone(phone: Page) -> None:
     def finger(kind: str, *points: tuple[float, float]) -> None:
         at = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
-        phone.wait_for_timeout(40)  # a finger that jumps is no gesture to the browser
+        phone.evaluate(FRAMES)  # a finger that jumps is no gesture to the browser
 
     finger("touchStart", (x0, y0))
     for step in range(1, 9):
         finger("touchMove", (x0 + (x1 - x0) * step / 8, y0 + (y1 - y0) * step / 8))
     finger("touchEnd")
-    phone.tap("#run")
-    expect(phone.locator("#status")).to_contain_text("Done in", timeout=60_000)
+    with when_a_run_is_over(phone):
+        phone.tap("#run")
     expect(phone.locator("#answer textarea")).to_have_value("kite")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_style_score_and_labels_redraw_without_the_model(page: Page, predictor: Predictor) -> None:
+def test_style_score_and_labels_redraw_without_the_model(page: Page, served: DirectedPredictor) -> None:
     upload(page)
     run(page)
-    with predictor.pool.acquire() as engine:
-        encodings = engine.image_encodings
+    num_asked = len(served.asked)
     first = page.locator("#stage img").get_attribute("src")
     page.locator("#style label", has_text="Ellipse").click()
     expect(page.locator("#stage img")).not_to_have_attribute("src", first or "")
@@ -219,8 +199,27 @@ def test_style_score_and_labels_redraw_without_the_model(page: Page, predictor: 
     page.press("#min-score input[type=number]", "Tab")
     expect(page.locator("#regions")).to_contain_text("Every region is filtered out.")
     expect(page.locator("#status")).to_contain_text("Done in")
-    with predictor.pool.acquire() as engine:
-        assert engine.image_encodings == encodings
+    assert len(served.asked) == num_asked
+
+
+def test_the_longest_answer_is_what_the_checkpoint_can_write_and_less_cuts_it(
+    page: Page, served: DirectedPredictor
+) -> None:
+    upload(page)
+    page.click("#advanced button")
+    slider = page.locator("#max-new-tokens")
+    for kind in ("number", "range"):
+        expect(slider.locator(f"input[type={kind}]")).to_have_attribute("max", "512")
+        expect(slider.locator(f"input[type={kind}]")).to_have_value("512")
+    run(page)
+    assert served.asked[-1].max_new_tokens is None
+    assert sorted(rows(page)) == MEADOW_LABELS
+    slider.locator("input[type=number]").fill("16")
+    page.press("#max-new-tokens input[type=number]", "Tab")
+    run(page)
+    assert served.asked[-1].max_new_tokens == 16
+    expect(page.locator("#notes")).to_contain_text("The answer was cut after 16 tokens. Raise the limit")
+    assert 0 < len(rows(page)) < len(MEADOW_LABELS)
 
 
 def test_a_row_lights_its_box_and_hides_it(page: Page) -> None:
@@ -238,36 +237,16 @@ def test_a_row_lights_its_box_and_hides_it(page: Page) -> None:
     assert saved.size == Image.open(MEADOW).size
 
 
-@pytest.mark.parametrize(
-    ("title", "ending"),
-    [
-        pytest.param("Annotated picture (PNG)", ".png", id="png"),
-        pytest.param("COCO", ".zip", id="coco"),
-        pytest.param("JSON", ".json", id="json"),
-    ],
-)
-def test_the_answer_is_saved(page: Page, title: str, ending: str) -> None:
+def test_the_answer_is_saved(page: Page) -> None:
     upload(page)
     run(page)
-    page.click("#format input")
-    page.locator("#format [role=option]", has_text=title).first.click()
-    with page.expect_download() as download:
-        page.click("#save")
-    assert download.value.suggested_filename.startswith("meadow")
-    assert download.value.suggested_filename.endswith(ending)
-
-
-@pytest.mark.parametrize(
-    "phrase",
-    ["</s>", "a <OCR> sign", "<loc_5>", "<img src=x onerror=alert(1)>", "${alert(1)}", "{{value}}"],
-)
-def test_a_hostile_phrase_is_text_and_never_runs(page: Page, phrase: str) -> None:
-    upload(page)
-    choose(page, "Outline what I describe")
-    page.fill("#phrase textarea", phrase)
-    page.click("#run")
-    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
-    expect(page.locator("#run")).to_be_enabled()
+    for title, ending in {"Annotated picture (PNG)": ".png", "COCO": ".zip", "JSON": ".json"}.items():
+        page.click("#format input")
+        page.locator("#format [role=option]", has_text=title).first.click()
+        with page.expect_download() as download:
+            page.click("#save")
+        assert download.value.suggested_filename.startswith("meadow")
+        assert download.value.suggested_filename.endswith(ending)
 
 
 def test_a_bad_file_is_one_sentence_and_the_page_goes_on(page: Page, tmp_path: Path) -> None:
@@ -280,12 +259,12 @@ def test_a_bad_file_is_one_sentence_and_the_page_goes_on(page: Page, tmp_path: P
     assert sorted(rows(page)) == MEADOW_LABELS
 
 
-def test_a_task_that_the_demo_has_not_learnt_says_so(page: Page) -> None:
+def test_a_task_that_the_demo_has_not_learned_says_so(page: Page) -> None:
     upload(page)
     choose(page, "A prompt of my own (for fine-tunes)")
     page.fill("#phrase textarea", "<DocVQA> What is the date?")
     run(page)
-    expect(page.locator("#notes")).to_contain_text("has not learnt “A prompt of my own (for fine-tunes)”")
+    expect(page.locator("#notes")).to_contain_text("has not learned “A prompt of my own (for fine-tunes)”")
 
 
 def test_dark_mode_and_phone_width_hold_without_sideways_scrolling(browser: Browser, address: str) -> None:
@@ -293,7 +272,7 @@ def test_dark_mode_and_phone_width_hold_without_sideways_scrolling(browser: Brow
         context = browser.new_context(viewport={"width": 390, "height": 844})
         page = context.new_page()
         page.goto(f"{address}?__theme={theme}")
-        expect(page.locator("#run")).to_be_visible(timeout=30_000)
+        expect(page.locator("#run")).to_be_visible()
         upload(page)
         run(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -306,7 +285,7 @@ def test_a_second_visitor_sees_nothing_of_the_first(browser: Browser, address: s
     context = browser.new_context()
     other = context.new_page()
     other.goto(address)
-    expect(other.locator("#run")).to_be_visible(timeout=30_000)
+    expect(other.locator("#run")).to_be_visible()
     expect(other.locator("#stage img")).not_to_be_visible()
     expect(other.locator("#answer textarea")).to_have_value("")
     context.close()

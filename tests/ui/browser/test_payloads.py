@@ -12,15 +12,14 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from playground.events import RunStage
-from playground.predictor import Predictor
 from playground.regions import Region
-from playground.results import Prediction
-from tests.ui.browser.field import give_file
+from tests.ui.browser.actions import choose, give_file, run
+from tests.ui.doubles import WRITING, DirectedPredictor
+from tests.ui.examples import MEADOW
 
 pytestmark = pytest.mark.browser
 
-MEADOW = Path(__file__).resolve().parents[2] / "assets" / "examples" / "meadow.png"
-PAYLOADS = (Path(__file__).resolve().parents[1] / "data" / "payloads.txt").read_text(encoding="utf-8").splitlines()
+PAYLOADS = (Path(__file__).resolve().parents[2] / "data" / "payloads.txt").read_text(encoding="utf-8").splitlines()
 ELEMENTS = "img[src^=x], image, iframe, object, embed, base, marquee, [onerror], [onload], [href^=javascript]"
 
 
@@ -39,7 +38,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.on("pageerror", lambda error: harm.append(str(error)))
     page.on("console", refused)
     page.goto(address)
-    expect(page.locator("#status")).to_contain_text("float32", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("float32")
     of_the_page = page.locator(ELEMENTS).count()
     give_file(page, str(MEADOW))
     expect(page.locator("#stage img")).to_be_visible()
@@ -50,24 +49,22 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert not harm
 
 
-def answer_with(monkeypatch: pytest.MonkeyPatch, predictor: Predictor, **fields: Any) -> None:
-    def answer(request: Any, _: threading.Event) -> Iterator[Prediction]:
-        given = Prediction(request.task.id, "tiny-florence2", request.image.resolution_wh, stage=RunStage.WRITING)
-        yield replace(given, **fields)
-        yield replace(given, **fields, stage=RunStage.DONE, is_final=True)
+@pytest.fixture
+def says(served: DirectedPredictor) -> Iterator[Any]:
+    """Let the model say something."""
 
-    monkeypatch.setattr(predictor, "answer", answer)
+    def say(**fields: Any) -> None:
+        writing = replace(WRITING, resolution_wh=(720, 720), **fields)
+        served.script = (writing, replace(writing, stage=RunStage.DONE, is_final=True))
 
-
-def run(page: Page) -> None:
-    page.click("#run")
-    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
+    yield say
+    served.script = ()
 
 
-def test_labels_that_would_run_are_text_wherever_they_are_shown(page: Page, predictor: Predictor, monkeypatch) -> None:
+def test_labels_that_would_run_are_text_wherever_they_are_shown(page: Page, says: Any) -> None:
     regions = tuple(Region(label, (20 + 5 * i, 20, 220 + 5 * i, 200), 0.9) for i, label in enumerate(PAYLOADS))
     said = "\n".join(PAYLOADS)
-    answer_with(monkeypatch, predictor, regions=regions, text=said, raw_text=said, notices=tuple(PAYLOADS[:10]))
+    says(regions=regions, text=said, raw_text=said, notices=tuple(PAYLOADS[:10]))
     run(page)
     shown = page.locator("#regions tbody .region-table-label")
     assert shown.all_text_contents() == PAYLOADS
@@ -79,21 +76,26 @@ def test_labels_that_would_run_are_text_wherever_they_are_shown(page: Page, pred
     expect(page.locator("#regions tbody tr")).to_have_count(len(PAYLOADS) - 1)
 
 
-def test_answers_that_would_run_are_text(page: Page, predictor: Predictor, monkeypatch) -> None:
+def test_answers_that_would_run_are_text(page: Page, says: Any) -> None:
     for payload in PAYLOADS:
-        answer_with(monkeypatch, predictor, text=payload, raw_text=f"<s>{payload}</s>")
+        says(text=payload, raw_text=f"<s>{payload}</s>")
         run(page)
         expect(page.locator("#answer textarea")).to_have_value(payload)
 
 
-def test_phrases_that_would_run_are_text(page: Page) -> None:
-    page.click("#task input")
-    page.click('#task [role=option][aria-label="Find the things I name"]')
-    for payload in PAYLOADS:
-        page.fill("#phrase textarea", payload)
-        page.click("#run")
-        expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
-        expect(page.locator("#run")).to_be_enabled()
+def test_names_that_would_run_are_text(page: Page, served: DirectedPredictor) -> None:
+    choose(page, "Find the things I name")
+    for start in range(0, len(PAYLOADS), 11):
+        names = ", ".join(PAYLOADS[start : start + 11])
+        page.fill("#phrase textarea", names)
+        run(page)
+        assert served.asked[-1].phrase == names
+
+
+def test_descriptions_that_would_run_or_are_tokens_are_text(page: Page) -> None:
+    choose(page, "Outline what I describe")
+    page.fill("#phrase textarea", "</s>, a <OCR> sign, <loc_5>, <img src=x onerror=alert(1)>, ${alert(1)}, {{value}}")
+    run(page)
 
 
 def test_file_names_that_would_run_are_text(page: Page) -> None:
@@ -128,7 +130,7 @@ def test_a_script_that_got_in_could_send_nothing_anywhere(browser: Browser, addr
     context = browser.new_context()
     page = context.new_page()
     page.goto(address)
-    expect(page.locator("#run")).to_be_visible(timeout=30_000)
+    expect(page.locator("#run")).to_be_visible()
     there = f"http://127.0.0.1:{elsewhere.server_port}"
     assert httpx.get(f"{there}/heard").status_code == 200
     sent = page.evaluate(

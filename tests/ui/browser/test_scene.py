@@ -1,19 +1,18 @@
 """A scene drawn on demand, in a real browser: the seed, the picture, and the truth beside the answer."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from playground.ui import scene
-from tests.ui.browser.field import give_file
+from tests.ui.browser.actions import give_file, run
+from tests.ui.examples import BEACH
 
 pytestmark = pytest.mark.browser
 
-BEACH = Path(__file__).resolve().parents[2] / "assets" / "examples" / "beach.png"
 SEED = 5
-THINGS = scene.draw(SEED).things
+THINGS = scene.draw_scene(SEED).things
 
 
 @pytest.fixture(params=[(1280, 800), (390, 844)], ids=["desk", "phone"])
@@ -24,7 +23,7 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
-    expect(page.locator("#status")).to_contain_text("float32", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("float32")
     expect(page.locator("#seed input")).to_have_value("")
     yield page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -35,11 +34,6 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
 def draw(page: Page, seed: str) -> None:
     page.fill("#seed input", seed)
     page.press("#seed input", "Enter")
-
-
-def run(page: Page) -> None:
-    page.click("#run")
-    expect(page.locator("#status")).to_contain_text("Done in", timeout=60_000)
 
 
 def picture(page: Page) -> Locator:

@@ -1,6 +1,5 @@
 """Stop, a closed tab and the queue in a real browser, on a checkpoint of the true size: its answers take a while."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,11 @@ from playwright.sync_api import Browser, Page, expect
 from playground.predictor import Predictor
 from playground.settings import Settings
 from tests.live import running
-from tests.ui.browser.field import give_file
+from tests.ui.browser.actions import give_file
+from tests.ui.examples import MEADOW
 
 pytestmark = [pytest.mark.browser, pytest.mark.skeleton]
 
-MEADOW = Path(__file__).resolve().parents[2] / "assets" / "examples" / "meadow.png"
 LOOKING, WRITING = "Looking at the picture", "Writing"
 
 
@@ -37,25 +36,23 @@ def visit(browser: Browser, address: str) -> Page:
     return page
 
 
-def stop(page: Page) -> float:
-    """Press Stop, and return the seconds until the run has ended."""
-    started = time.monotonic()
+def stop(page: Page) -> None:
+    """Press Stop, and wait until the run has ended: by itself it would go on for a minute, and say that it is done."""
     page.click("#stop")
-    expect(page.locator("#status")).to_contain_text("Stopped", timeout=10_000)
-    return time.monotonic() - started
+    expect(page.locator("#status")).to_contain_text("Stopped")
 
 
-def test_stop_ends_a_run_within_a_second_and_the_next_one_goes_on(browser: Browser, address: str) -> None:
+def test_stop_ends_a_run_and_the_next_one_goes_on(browser: Browser, address: str) -> None:
     page = visit(browser, address)
     page.click("#run")
-    expect(page.locator("#status")).to_contain_text(LOOKING, timeout=60_000)
-    assert stop(page) < 1.5  # of which the page's own round trips are a good part
+    expect(page.locator("#status")).to_contain_text(LOOKING)
+    stop(page)
     for _ in range(2):
         expect(page.locator("#run")).to_be_enabled()
         page.click("#run")
-        expect(page.locator("#status")).to_contain_text(WRITING, timeout=60_000)
-        expect(page.locator("#answer textarea")).not_to_have_value("", timeout=30_000)
-        assert stop(page) < 1.5
+        expect(page.locator("#status")).to_contain_text(WRITING)
+        expect(page.locator("#answer textarea")).not_to_have_value("")
+        stop(page)
         expect(page.locator("#answer textarea")).not_to_have_value("")  # what was written is kept
     page.context.close()
 
@@ -63,26 +60,26 @@ def test_stop_ends_a_run_within_a_second_and_the_next_one_goes_on(browser: Brows
 def test_a_closed_tab_frees_the_model_for_the_next_in_line(browser: Browser, address: str) -> None:
     first, second = visit(browser, address), visit(browser, address)
     first.click("#run")
-    expect(first.locator("#status")).to_contain_text(WRITING, timeout=60_000)
+    expect(first.locator("#status")).to_contain_text(WRITING)
     second.click("#run")
-    expect(second.locator("#status")).to_contain_text("queue", timeout=10_000)
+    expect(second.locator("#status")).to_contain_text("queue")
     expect(second.locator("#answer textarea")).to_have_value("")
     first.context.close()
-    expect(second.locator("#status")).to_contain_text(WRITING, timeout=10_000)
+    expect(second.locator("#status")).to_contain_text(WRITING)
     second.click("#stop")
-    expect(second.locator("#status")).to_contain_text("Stopped", timeout=10_000)
+    expect(second.locator("#status")).to_contain_text("Stopped")
     second.context.close()
 
 
 def test_a_run_in_the_queue_can_be_stopped_too(browser: Browser, address: str) -> None:
     first, second = visit(browser, address), visit(browser, address)
     first.click("#run")
-    expect(first.locator("#status")).to_contain_text(WRITING, timeout=60_000)
+    expect(first.locator("#status")).to_contain_text(WRITING)
     second.click("#run")
     expect(second.locator("#stop")).to_be_enabled(timeout=10_000)
     second.click("#stop")
     first.click("#stop")
-    expect(second.locator("#status")).to_contain_text("Stopped", timeout=10_000)
+    expect(second.locator("#status")).to_contain_text("Stopped")
     expect(second.locator("#answer textarea")).to_have_value("")
     first.context.close()
     second.context.close()

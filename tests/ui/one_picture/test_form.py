@@ -7,9 +7,11 @@ import gradio as gr
 import pytest
 
 from playground.engines import State
+from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui import text
 from playground.ui.components import StageData
+from playground.ui.pages import build_app
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, WRITING, ScriptedEngines, ScriptedPredictor
 from tests.ui.one_picture.tab import Tab, tab_of
@@ -236,6 +238,15 @@ def test_the_longest_answer_is_what_the_checkpoint_can_write(
 def test_a_checkpoint_that_is_not_ready_leaves_the_longest_answer_as_it_is() -> None:
     tab, _ = tab_with(State.DOWNLOADING)
     assert poll(tab).keys().isdisjoint({"max_new_tokens", "longest"})
+
+
+def test_what_a_poll_reads_is_what_the_page_held_at_one_moment() -> None:
+    """Two overlap when a page is opened: one that met the other's end, kept by the server, would cut all answers."""
+    config = build_app(ScriptedPredictor(), Settings()).get_config_file()
+    kinds = {component["id"]: component["type"] for component in config["components"]}
+    polls = [row for row in config["dependencies"] if str(row["api_name"]).startswith(("poll", "choose_checkpoint"))]
+    assert len(polls) == 3
+    assert all("state" not in [kinds[id_] for id_ in row["inputs"]] for row in polls)
 
 
 # The wait for a checkpoint

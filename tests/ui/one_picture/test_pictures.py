@@ -14,7 +14,7 @@ from playground.results import Prediction
 from playground.scenes.scene import TRAINING_SEEDS
 from playground.ui import picture, scene
 from playground.ui.components import StageData
-from playground.ui.one_picture.handlers import EXAMPLES
+from playground.ui.one_picture.handlers import EXAMPLE_PICTURES
 from playground.ui.session import Item
 from tests.ui.doubles import ANSWER, WRITING, ScriptedPredictor
 from tests.ui.one_picture.tab import Tab, pixels, tab_of
@@ -83,9 +83,9 @@ def test_a_full_disk_is_a_sentence(ask: Ask, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_examples_are_there_and_taken_like_uploads() -> None:
-    assert {"beach", "meadow", "night"} <= {path.stem for path in EXAMPLES}
+    assert {"beach", "meadow", "night"} <= {path.stem for path in EXAMPLE_PICTURES}
     tab = tab_of(ScriptedPredictor())
-    for index, path in enumerate(EXAMPLES):
+    for index, path in enumerate(EXAMPLE_PICTURES):
         tab.call(tab.handlers.take_example, examples=index)
         assert tab.item.name == path.stem
 
@@ -161,8 +161,8 @@ def test_the_same_seed_gives_the_same_picture_and_another_one_another() -> None:
 
 
 def test_a_new_scene_shows_its_seed_and_is_never_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    empty = next(seed for seed in range(1000) if not scene.draw(seed).things)
-    full = next(seed for seed in range(1000) if scene.draw(seed).things)
+    empty = next(seed for seed in range(1000) if not scene.draw_scene(seed).things)
+    full = next(seed for seed in range(1000) if scene.draw_scene(seed).things)
     chosen = iter((empty, full))
     monkeypatch.setattr("random.choice", lambda seeds: next(chosen))
     tab = tab_of(ScriptedPredictor())
@@ -215,12 +215,12 @@ def test_the_truth_about_a_scene_comes_with_the_final_answer_and_stays_when_it_i
     draw(tab, 5)
     *steps, last = tab.run()
     assert [step["stage"].truth for step in steps] == [None]
-    assert truth_of(last["stage"])[1] == sorted(thing.kind for thing in scene.draw(5).things)
+    assert truth_of(last["stage"])[1] == sorted(thing.kind for thing in scene.draw_scene(5).things)
     assert tab.call(tab.handlers.redraw, labels=[])["stage"].truth == last["stage"].truth
 
 
 def test_the_truth_answers_what_was_asked() -> None:
-    tab, thing = tab_of(ScriptedPredictor(ANSWER)), scene.draw(5).things[0]
+    tab, thing = tab_of(ScriptedPredictor(ANSWER)), scene.draw_scene(5).things[0]
     draw(tab, 5)
     drawn = StageData(regions=[list(thing.region.xyxy)])
     assert truth_of(tab.answer(task="<REGION_TO_CATEGORY>", stage=drawn)["stage"]) == (thing.kind, [thing.kind])

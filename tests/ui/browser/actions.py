@@ -1,0 +1,45 @@
+"""What a visitor does on the page, each until it has taken effect."""
+
+from playwright.sync_api import FilePayload, Page, Response, expect
+
+
+def give_file(page: Page, file: str | FilePayload) -> None:
+    """Give the field a file, and wait until it has been looked at and the field takes the next one.
+
+    Gradio builds the field anew after each file: what is given to the old one in that moment is lost.
+    """
+    with page.expect_response(_is_about_a_file):
+        page.set_input_files("#picture input[type=file]", file)
+    expect(page.locator("#picture img")).to_have_count(0)
+
+
+def _is_about_a_file(response: Response) -> bool:
+    return "/run/predict" in response.url and "orig_name" in (response.request.post_data or "")
+
+
+def choose(page: Page, title: str) -> None:
+    """Choose a task."""
+    page.click("#task input")
+    page.click(f'#task [role=option][aria-label="{title}"]')
+
+
+def run(page: Page) -> None:
+    """Press Run, and wait until the answer is there and the next question can be asked."""
+    with when_a_run_is_over(page):
+        page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Done in")
+
+
+def when_a_run_is_over(page: Page):  # Playwright's own type is not public
+    """Wait, at the end of the block, for the run that begins in it: the status may still tell of the one before."""
+    ends = page.evaluate("gradio_config.dependencies.filter((d) => d.api_name.startsWith('rest')).map((d) => d.id)")
+
+    def is_end(response: Response) -> bool:
+        return "/run/predict" in response.url and response.request.post_data_json["fn_index"] in ends
+
+    return page.expect_response(is_end, timeout=60_000)
+
+
+def rows(page: Page) -> list[str]:
+    """The labels of the table."""
+    return page.locator("#regions tbody .region-table-label").all_inner_texts()
