@@ -208,10 +208,10 @@ def _visible(index: int, things: list[PlacedThing], extent: tuple[float, float])
     total, rest = int(own.sum()), int(seen.sum())
     if rest == total:
         return whole
-    pieces = sorted(outlines.trace(seen), key=outlines.area, reverse=True)
-    if rest < (1 - _MAX_HIDDEN) * total or any(outlines.area(piece) < 0 for piece in pieces):
+    pieces = sorted(outlines.trace(seen), key=outlines.signed_area, reverse=True)
+    if rest < (1 - _MAX_HIDDEN) * total or any(outlines.signed_area(piece) < 0 for piece in pieces):
         return None
-    pieces = [piece for piece in pieces if outlines.area(piece) > 0.02 * total]
+    pieces = [piece for piece in pieces if outlines.signed_area(piece) > 0.02 * total]
     simple = [outlines.from_top(outlines.simplify(piece, _OUTLINE_TOLERANCE)) for piece in pieces]
     polygons = tuple(tuple((x / scale, y / scale) for x, y in polygon) for polygon in simple if len(polygon) > 2)
     return Visible(polygons, 1 - rest / total)

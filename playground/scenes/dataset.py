@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from playground.scenes import outlines
 from playground.scenes.captions import caption, detailed_caption, more_detailed_caption
 from playground.scenes.scene import ScenePlan, Thing, make_scene, plan_scene
 from playground.scenes.things import KINDS
@@ -64,7 +63,7 @@ def _annotation_fields(thing: Thing) -> dict[str, Any]:
         "category_id": KINDS.index(thing.kind) + 1,
         "bbox": [x_min, y_min, x_max - x_min, y_max - y_min],
         "segmentation": [[value for point in polygon for value in point] for polygon in thing.region.polygons],
-        "area": sum(outlines.area(polygon) for polygon in thing.region.polygons),
+        "area": thing.region.area,
         "iscrowd": 0,
         "attributes": {"color": thing.color, "size": thing.size, "hidden": round(thing.hidden, 3)},
     }

@@ -29,7 +29,7 @@ def trace(mask: Mask) -> list[Polygon]:
     return loops
 
 
-def area(polygon: Polygon) -> float:
+def signed_area(polygon: Polygon) -> float:
     """Return the area in square pixels: positive where the outline runs clockwise on the screen (y down)."""
     following = (*polygon[1:], polygon[0])
     return sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(polygon, following, strict=True)) / 2
@@ -37,7 +37,7 @@ def area(polygon: Polygon) -> float:
 
 def from_top(polygon: Polygon) -> Polygon:
     """Return the polygon clockwise, from its topmost point on, the leftmost one of several."""
-    clockwise = polygon if area(polygon) >= 0 else polygon[::-1]
+    clockwise = polygon if signed_area(polygon) >= 0 else polygon[::-1]
     first = min(range(len(clockwise)), key=lambda i: (clockwise[i][1], clockwise[i][0]))
     return clockwise[first:] + clockwise[:first]
 

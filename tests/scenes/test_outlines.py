@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from playground.regions import Polygon
-from playground.scenes.outlines import area, from_top, simplify, trace
+from playground.scenes.outlines import from_top, signed_area, simplify, trace
 
 Mask = npt.NDArray[np.bool_]
 
@@ -64,15 +64,15 @@ def test_an_outline_runs_along_the_edges_of_the_pixels(mask: Mask, outlines: lis
 
 
 def test_a_hole_has_an_outline_that_runs_the_other_way() -> None:
-    outer, hole = sorted(trace(mask_of("###", "#.#", "###")), key=area, reverse=True)
-    assert area(outer) == 9
-    assert area(hole) == -1
+    outer, hole = sorted(trace(mask_of("###", "#.#", "###")), key=signed_area, reverse=True)
+    assert signed_area(outer) == 9
+    assert signed_area(hole) == -1
     assert set(hole) == {(1, 1), (2, 1), (2, 2), (1, 2)}
 
 
 def test_an_island_in_a_hole_has_an_outline_of_its_own() -> None:
     outlines = trace(mask_of("#####", "#...#", "#.#.#", "#...#", "#####"))
-    assert sorted(map(area, outlines)) == [-9, 1, 25]
+    assert sorted(map(signed_area, outlines)) == [-9, 1, 25]
 
 
 @settings(max_examples=150, deadline=None)
@@ -83,7 +83,7 @@ def test_traced_outlines_painted_again_are_the_mask(mask: Mask) -> None:
     for outline in outlines:
         painted ^= inside(outline, (mask.shape[1], mask.shape[0]))
     np.testing.assert_array_equal(painted, mask)
-    assert sum(map(area, outlines)) == mask.sum()
+    assert sum(map(signed_area, outlines)) == mask.sum()
 
 
 @settings(max_examples=100, deadline=None)
@@ -108,7 +108,7 @@ def test_a_traced_outline_turns_at_each_of_its_points(mask: Mask) -> None:
     ],
 )
 def test_the_area_is_positive_clockwise(polygon: Polygon, expected: float) -> None:
-    assert area(polygon) == expected
+    assert signed_area(polygon) == expected
 
 
 @pytest.mark.parametrize("start", range(4))
