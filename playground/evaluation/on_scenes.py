@@ -33,7 +33,7 @@ from playground.scenes.scene import TRAINING_SEEDS, Scene, make_scene
 
 FIRST_SEED = TRAINING_SEEDS  # from here on seeds are for evaluation only
 
-_MAX_NEW_TOKENS = 256  # far more than any right answer has: a checkpoint that babbles shall not take hours
+_MAX_NEW_TOKENS = 256  # far more than any right answer has: one that babbles must not take hours
 _AREA = 512 * 512  # of a picture in other proportions, as of one in the default size
 
 # Asking

@@ -201,7 +201,7 @@ def _drawing(habitat: Habitat, outline: Polygon, *parts: Part) -> Drawing:
     return Drawing(aspect, _fit(outline, _box([outline])), fitted, habitat)
 
 
-# The bundled checkpoint was trained on these very shapes and colors: whoever changes one trains it again.
+# The bundled checkpoint was trained on these very shapes and colors: after a change it must be trained again.
 DRAWINGS: dict[str, Drawing] = {
     "cat": _drawing(
         Habitat.GROUND,

@@ -1,4 +1,4 @@
-"""The figures on cases small enough to reckon by hand."""
+"""The metrics, on cases small enough to work out by hand."""
 
 import math
 
