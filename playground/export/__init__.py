@@ -14,9 +14,11 @@ from playground.export.annotated import Annotated, check_pictures
 from playground.export.as_coco import COCO
 from playground.export.as_crops import CROPS
 from playground.export.as_csv import CSV
+from playground.export.as_jpeg import JPEG
 from playground.export.as_json import JSON
 from playground.export.as_overlay import OVERLAY
 from playground.export.as_png import PNG
+from playground.export.as_txt import TXT
 from playground.export.as_voc import VOC
 from playground.export.as_yolo import YOLO
 from playground.export.format import Format
@@ -24,16 +26,16 @@ from playground.export.names import safe_name, stem_of
 
 __all__ = ["FORMATS", "Annotated", "export", "file_name", "stem_of"]
 
-FORMATS: tuple[Format, ...] = (PNG, OVERLAY, CROPS, JSON, CSV, COCO, YOLO, VOC)
+FORMATS: tuple[Format, ...] = (PNG, JPEG, OVERLAY, CROPS, TXT, JSON, CSV, COCO, YOLO, VOC)
 _BY_ID = {row.id: row for row in FORMATS}
 
 
 def export(pictures: Iterable[Annotated], format_id: str, target: Path | BinaryIO, look: Look) -> None:
     """Write pictures with their predictions, one in memory at a time.
 
-    Of one picture png, overlay, csv and json are a file of their own. Of several, png and overlay are a ZIP with a
-    file each, csv is one table that begins with a column for the picture, and json has a line for each picture (JSON
-    Lines). crops, coco, yolo and voc are a ZIP of all pictures together, whose names are made unique.
+    Of one picture png, jpeg, overlay, txt, csv and json are a file of their own. Of several, png, jpeg, overlay and
+    txt are a ZIP with a file each, csv is one table that begins with a column for the picture, and json has a line
+    for each picture (JSON Lines). crops, coco, yolo and voc are a ZIP of all pictures together. Names are made unique.
 
     A stream is written from its first byte to its last without seeking. A path holds the whole file, or, when this
     raises, what it held before. Raises ExportRejected for an unknown format, for no picture, for a picture that its

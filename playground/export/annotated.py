@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from playground.drawing import Look
 from playground.errors import ExportRejected
@@ -19,22 +20,24 @@ class Annotated:
     """A picture with what was answered about it; `name` is that of the picture, without an extension.
 
     `image` may be a function that reads the picture, which is called once, when its turn comes: so the pictures of a
-    long list never lie in memory together.
+    long list never lie in memory together. `original` is the file that it came in: data sets take it as it is where
+    other readers see the same picture in it.
     """
 
     name: str
     prediction: Prediction
     image: InputImage | Callable[[], InputImage]
+    original: Path | bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPicture:
     """A picture that its prediction is about. `stem` is its name for files, unlike that of any other of its export."""
 
-    name: str
     stem: str
     prediction: Prediction
     image: InputImage
+    original: Path | bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def _check_each(pictures: Iterator[Annotated], are_several: bool) -> Iterator[Ch
         problem = _mismatch(picture.prediction, image)
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
-        yield CheckedPicture(picture.name, stem, picture.prediction, image)
+        yield CheckedPicture(stem, picture.prediction, image, picture.original)
 
 
 def _mismatch(prediction: Prediction, image: InputImage) -> str:

@@ -5,10 +5,10 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from playground.drawing.detections import masks
+from playground.drawing.detections import boxes_inside, masks
 from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPicture, CheckedPictures
-from playground.export.files import Provenance, add_png, json_bytes, json_line, open_zip, png_bytes
+from playground.export.files import Provenance, add_packed, json_bytes, json_line, open_zip, png_bytes
 from playground.export.format import Format
 from playground.export.names import safe_name
 from playground.results import Prediction
@@ -28,8 +28,8 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
             _check_size(picture.prediction)
             first = f"{picture.stem}-" if pictures.are_several else ""
             for name, crop, mask in _pieces(picture):
-                add_png(archive, f"crops/{first}{name}.png", png_bytes(crop))
-                add_png(archive, f"masks/{first}{name}.png", png_bytes(mask))
+                add_packed(archive, f"crops/{first}{name}.png", png_bytes(crop))
+                add_packed(archive, f"masks/{first}{name}.png", png_bytes(mask))
                 has_crops = True
             provenance.add(picture.prediction)
             predictions.append(
@@ -44,7 +44,8 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 def _check_size(prediction: Prediction) -> None:
-    megapixels = sum(region.area for region in prediction.regions) / 1e6
+    boxes = boxes_inside(prediction)
+    megapixels = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum() / 1e6
     if megapixels > MAX_MEGAPIXELS:
         raise ExportRejected(
             f"The crops would hold {megapixels:.0f} megapixels together; the limit is {MAX_MEGAPIXELS}. "
@@ -56,7 +57,7 @@ def _pieces(picture: CheckedPicture) -> Iterator[tuple[str, Image.Image, Image.I
     """Yield the name, the crop and the mask of each region."""
     if not picture.prediction.regions:
         return
-    shapes = masks(picture.prediction)
+    shapes = masks(picture.prediction, resolution_wh=picture.image.pixels.size)
     for index, region in enumerate(picture.prediction.regions):
         shape, (x, y) = shapes.crop(index), shapes.offsets[index].tolist()
         crop = picture.image.pixels.crop((x, y, x + shape.shape[1], y + shape.shape[0]))

@@ -1,19 +1,22 @@
-"""One row a region, for spreadsheets. The rows of several pictures begin with the picture's name."""
+"""One row a text and one a region, for spreadsheets. The rows of several pictures begin with the picture's name."""
 
 import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from playground.export.annotated import CheckedPictures
 from playground.export.format import Format
+from playground.export.texts import text_answered
 from playground.regions import Region
+from playground.results import Prediction
 
-COLUMNS = ("label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons", "source")
+COLUMNS = ("label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons", "source", "text")
 
 _Row = tuple[str | float, ...]
+_NO_REGION: _Row = ("",) * len(COLUMNS)
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
@@ -21,8 +24,17 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     stream.write(codecs.BOM_UTF8)
     stream.write(_lines([("picture", *COLUMNS) if pictures.are_several else COLUMNS]))
     for picture in pictures.each:
-        first = (picture.stem,) if pictures.are_several else ()
-        stream.write(_lines((*first, *_row(region)) for region in picture.prediction.regions))
+        rows = list(_rows(picture.prediction))
+        if pictures.are_several:  # a picture in which nothing was found has a row too: it was asked about
+            rows = [(_as_text(picture.stem), *row) for row in rows or [_NO_REGION]]
+        stream.write(_lines(rows))
+
+
+def _rows(prediction: Prediction) -> Iterator[_Row]:
+    """Yield a caption or what was read, and then the regions."""
+    if text := text_answered(prediction):
+        yield (*_NO_REGION[:-1], _as_text(text))
+    yield from map(_row, prediction.regions)
 
 
 def _lines(rows: Iterable[_Row]) -> bytes:
@@ -36,7 +48,7 @@ def _row(region: Region) -> _Row:
     quad = "" if region.xyxyxyxy is None else json.dumps([round(value, 3) for value in region.xyxyxyxy])
     parts = [[[round(x, 3), round(y, 3)] for x, y in part] for part in region.polygons]
     numbers = [round(value, 3) for value in (*region.xyxy, region.area)]
-    return (_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source)
+    return (_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source, "")
 
 
 def _as_text(label: str) -> str:
@@ -46,6 +58,6 @@ def _as_text(label: str) -> str:
 
 CSV = Format(
     "csv", "Table (CSV)", "csv", "csv", _write,
-    "It holds the regions alone: no picture, no caption, and not the note of who answered. "
+    "It holds texts and regions: no picture, and not the note of who answered. "
     "A label that begins with = + - or @ gets an apostrophe before it, so that no spreadsheet runs it.",
 )  # fmt: skip

@@ -2,26 +2,26 @@
 
 from typing import BinaryIO
 
-from PIL import Image
-
 from playground.drawing import Look
 from playground.drawing.annotate import draw_overlay
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.drawn import write_drawn
+from playground.export.files import description, png_bytes
 from playground.export.format import Format
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
-    write_drawn(pictures, stream, suffix=OVERLAY.suffix, drawn=_drawn)
+    write_drawn(pictures, stream, ending=f"{OVERLAY.suffix}.png", content=_content)
 
 
-def _drawn(picture: CheckedPicture, look: Look) -> Image.Image:
-    return draw_overlay(picture.image.resolution_wh, picture.prediction, look)
+def _content(picture: CheckedPicture, look: Look) -> bytes:
+    drawing = draw_overlay(picture.image.pixels.size, picture.prediction, look)
+    return png_bytes(drawing, description=description(picture.prediction))
 
 
 OVERLAY = Format(
     "overlay", "Transparent overlay (PNG)", "png", "zip", _write,
     "Blurred, pixelated and darkened parts need the picture and are left out; labels and coordinates become pixels, "
-    "and who drew a region is lost.",
+    "and who drew a region is lost. A caption or read text is in its description alone.",
     suffix="-overlay",
 )  # fmt: skip

@@ -2,24 +2,24 @@
 
 from typing import BinaryIO
 
-from PIL import Image
-
-from playground.drawing import Look, draw
+from playground.drawing import Look
 from playground.export.annotated import CheckedPicture, CheckedPictures
-from playground.export.drawn import write_drawn
+from playground.export.drawn import annotated, write_drawn
+from playground.export.files import description, png_bytes
 from playground.export.format import Format
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
-    write_drawn(pictures, stream, suffix=PNG.suffix, drawn=_drawn)
+    write_drawn(pictures, stream, ending=f"{PNG.suffix}.png", content=_content)
 
 
-def _drawn(picture: CheckedPicture, look: Look) -> Image.Image:
-    return draw(picture.image.pixels, picture.prediction, look)
+def _content(picture: CheckedPicture, look: Look) -> bytes:
+    return png_bytes(annotated(picture, look), description=description(picture.prediction))
 
 
 PNG = Format(
     "png", "Annotated picture (PNG)", "png", "zip", _write,
-    "The regions become pixels of the picture: labels, coordinates and who drew a region cannot be read back.",
+    "The regions become pixels of the picture: labels, coordinates and who drew a region cannot be read back. A "
+    "caption or read text stands in a band under the picture, and in its description.",
     suffix="-annotated",
 )  # fmt: skip

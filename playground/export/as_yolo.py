@@ -1,49 +1,73 @@
-"""YOLO: pictures, a text file of labels each, and data.yaml, in a ZIP."""
+"""YOLO, as Ultralytics reads it: pictures, a text file of labels each, data.yaml and classes.txt, in a ZIP."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import json
+from collections.abc import Iterable, Iterator
+from tempfile import SpooledTemporaryFile
 from typing import BinaryIO
 
-from supervision.config import ORIENTED_BOX_COORDINATES
-from supervision.dataset.formats.yolo import detections_to_yolo_annotations, save_data_yaml
-
 from playground.export.annotated import CheckedPictures
-from playground.export.classes import NAMING, NUMBERING
+from playground.export.classes import NUMBERING
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
 from playground.export.format import Format
+from playground.export.outlines import box_inside, in_one_piece, outline_inside
+
+_MAX_BYTES_IN_MEMORY = 1 << 20
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
-    """Write `images/`, `labels/` and, at the end, `data.yaml`, whose class names are in the order of their numbers."""
-    with open_zip(stream) as archive:
+    """Write `images/` and, at the end, `labels/`, `data.yaml` and `classes.txt`, in the order of the classes' numbers.
+
+    Whether labels are boxes or outlines is known after the last picture only: in a data set that mixes them,
+    Ultralytics reads boxes alone.
+    """
+    has_outlines = False
+    with open_zip(stream) as archive, SpooledTemporaryFile(_MAX_BYTES_IN_MEMORY, "w+", encoding="utf-8") as spool:
         dataset = Dataset(archive, folder="images")
         for entry in dataset.add(pictures):
-            archive.writestr(f"labels/{entry.stem}.txt", "".join(f"{line}\n" for line in _lines(entry)))
-        archive.writestr("data.yaml", _settings(dataset.classes.names))
-        dataset.provenance.add_readme(archive, YOLO.cannot_carry, NUMBERING.format(first=0), NAMING)
+            has_outlines |= any(region.xyxyxyxy or region.polygons for region in entry.prediction.regions)
+            spool.write(json.dumps([entry.stem, [*_boxes(entry)], [*_outlines(entry)]]) + "\n")
+        spool.seek(0)
+        for stem, boxes, outlines in map(json.loads, spool):
+            archive.writestr(
+                f"labels/{stem}.txt", "".join(f"{line}\n" for line in (outlines if has_outlines else boxes))
+            )
+        names = dataset.classes.names
+        archive.writestr("classes.txt", "".join(f"{name}\n" for name in names))
+        archive.writestr("data.yaml", _settings(names))
+        dataset.add_readme(YOLO.cannot_carry, NUMBERING.format(first=0))
 
 
-def _lines(entry: DatasetEntry) -> list[str]:
-    detections = entry.to_detections()
-    is_obb = ORIENTED_BOX_COORDINATES in detections.data
-    if is_obb:
-        detections.mask = None  # supervision warns that it writes the corners instead
-    return detections_to_yolo_annotations(detections, entry.image_shape, approximation_percentage=0.0, is_obb=is_obb)
+def _boxes(entry: DatasetEntry) -> Iterator[str]:
+    """Yield a row for each region: class, center, width and height, as shares of the picture's size."""
+    width, height = entry.prediction.resolution_wh
+    for region, class_id in zip(entry.prediction.regions, entry.class_ids, strict=True):
+        x_min, y_min, x_max, y_max = box_inside(region, (width, height))
+        center = (x_min + x_max) / 2 / width, (y_min + y_max) / 2 / height
+        yield _row(class_id, (*center, (x_max - x_min) / width, (y_max - y_min) / height))
+
+
+def _outlines(entry: DatasetEntry) -> Iterator[str]:
+    """Yield a row for each region: class and points, of a box its four corners."""
+    width, height = entry.prediction.resolution_wh
+    for region, class_id in zip(entry.prediction.regions, entry.class_ids, strict=True):
+        points = in_one_piece(outline_inside(region, (width, height)))
+        yield _row(class_id, (share for x, y in points for share in (x / width, y / height)))
+
+
+def _row(class_id: int, shares: Iterable[float]) -> str:
+    return " ".join((str(class_id), *(f"{share:.6f}" for share in shares)))
 
 
 def _settings(names: list[str]) -> str:
-    with TemporaryDirectory() as folder:  # supervision writes YAML to a path only
-        file = Path(folder, "data.yaml")
-        save_data_yaml(str(file), names)
-        written = file.read_text("utf-8")
-    return f"{written}train: images\nval: images\n"  # without both, Ultralytics refuses the file
+    """Return the settings in YAML, of which JSON is a part. Without `train` and `val`, Ultralytics refuses them."""
+    return f"nc: {len(names)}\nnames: {json.dumps(names, ensure_ascii=False)}\ntrain: images\nval: images\n"
 
 
 YOLO = Format(
     "yolo", "YOLO (ZIP)", "zip", "zip", _write,
-    "YOLO has no place for scores and for who drew a region, and coordinates have five decimals of the picture's size. "
-    "Quads become lines of its oriented boxes; each part of an outline becomes an object of its own, traced pixel by "
-    "pixel.",
+    "YOLO has no place for scores and for who drew a region, and coordinates have six decimals of the picture's size. "
+    "Its readers want boxes alone or outlines alone: where one region of all has an outline or a quad, every row is an "
+    "outline, of a box its four corners. The parts of an outline are joined by bridges of no width.",
     suffix="-yolo",
 )  # fmt: skip

@@ -10,7 +10,7 @@ UNNAMED = "region"
 MAX_CLASS_LENGTH = 500  # characters
 
 NAMING = (
-    f"An empty label becomes “{UNNAMED}”, characters that XML cannot carry are left out, line breaks become spaces, "
+    f"An empty label becomes “{UNNAMED}”, control characters are left out, line breaks become spaces, "
     f"and {MAX_CLASS_LENGTH} characters of a label are kept."
 )
 NUMBERING = (
@@ -18,11 +18,11 @@ NUMBERING = (
     "the other labels as they first appear."
 )
 
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def class_name(label: str) -> str:
-    """Return a label as the name of a class, in characters that XML can carry (XML 1.0, production 2)."""
+    """Return a label as the name of a class, in characters that XML (1.0, production 2) and YAML (1.2) can carry."""
     return " ".join(_NOT_XML.sub("", label[: 2 * MAX_CLASS_LENGTH]).split())[:MAX_CLASS_LENGTH].strip() or UNNAMED
 
 

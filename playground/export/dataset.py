@@ -2,41 +2,31 @@
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
-import numpy as np
-import supervision as sv
-
-from playground.drawing.detections import to_detections
-from playground.export.annotated import CheckedPictures
-from playground.export.classes import ClassNumbers
-from playground.export.files import Provenance, add_png, png_bytes
+from playground.export.annotated import CheckedPicture, CheckedPictures
+from playground.export.classes import NAMING, ClassNumbers
+from playground.export.files import Provenance, add_packed, png_bytes
+from playground.export.originals import file_as_it_came
+from playground.pictures.reader import InputImage
+from playground.regions import Box, Polygon, Quad, Region
 from playground.results import Prediction
+
+_MAX_NAMED = 20  # pictures that a README lists by name
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """A picture that lies in the archive as `stem`.png, what was answered about it, and the numbers of its classes."""
+    """A picture that lies in the archive under `file_name`, what was answered about it, and its classes' numbers.
+
+    The prediction is about the picture in the archive, which is smaller than the original where that was scaled down.
+    """
 
     stem: str
+    file_name: str
     prediction: Prediction
     class_ids: list[int]
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.stem}.png"
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels, as supervision asks for them."""
-        width, height = self.prediction.resolution_wh
-        return height, width, 3
-
-    def to_detections(self) -> sv.Detections:
-        """Return the regions with the numbers of their classes."""
-        detections = to_detections(self.prediction)
-        detections.class_id = np.array(self.class_ids, dtype=np.int64)
-        return detections
 
 
 class Dataset:
@@ -47,11 +37,64 @@ class Dataset:
         self.provenance = Provenance()
         self._archive = archive
         self._folder = folder
+        self._num_kept = 0
+        self._changed: list[str] = []
+        self._num_changed = 0
 
     def add(self, pictures: CheckedPictures) -> Iterator[DatasetEntry]:
         """Write each picture into the folder, and yield what its annotations are made of."""
         for picture in pictures.each:
-            entry = DatasetEntry(picture.stem, picture.prediction, self.classes.number(picture.prediction))
-            add_png(self._archive, f"{self._folder}/{entry.file_name}", png_bytes(picture.image.pixels))
+            content, extension, prediction = self._file_of(picture)
+            file_name = f"{picture.stem}.{extension}"
+            add_packed(self._archive, f"{self._folder}/{file_name}", content)
             self.provenance.add(picture.prediction)
-            yield entry
+            yield DatasetEntry(picture.stem, file_name, prediction, self.classes.number(prediction))
+
+    def _file_of(self, picture: CheckedPicture) -> tuple[bytes, str, Prediction]:
+        if as_it_came := file_as_it_came(picture.original, picture.image):
+            self._num_kept += 1
+            return *as_it_came, picture.prediction
+        self._num_changed += 1
+        self._changed = [*self._changed, picture.stem][:_MAX_NAMED]
+        return png_bytes(picture.image.pixels), "png", _about_pixels(picture.prediction, picture.image)
+
+    def add_readme(self, *notes: str) -> None:
+        """Add the text that lies beside the files: who answered, what the format says, what became of the pictures."""
+        self.provenance.add_readme(self._archive, *notes, NAMING, *self._notes_on_pictures())
+
+    def _notes_on_pictures(self) -> Iterator[str]:
+        if self._num_kept:
+            yield (
+                f"{self._num_kept} of the pictures are the uploaded files, byte for byte, with all that a camera wrote "
+                "into them, such as where it was."
+            )
+        if self._num_changed:
+            more = f" and {self._num_changed - _MAX_NAMED} more" if self._num_changed > _MAX_NAMED else ""
+            yield (
+                f"{self._num_changed} of the pictures are written as PNG, with the pixels that were asked about: "
+                f"{', '.join(self._changed)}{more}. Their files were not at hand, or other readers would have seen "
+                "them turned, in other colors, transparent, in frames, larger or not at all."
+            )
+
+
+def _about_pixels(prediction: Prediction, image: InputImage) -> Prediction:
+    """Return the prediction in the pixels of the picture that is at hand."""
+    size = image.pixels.size
+    if size == image.resolution_wh:
+        return prediction
+    scale = size[0] / image.resolution_wh[0], size[1] / image.resolution_wh[1]
+    return replace(
+        prediction, resolution_wh=size, regions=tuple(_scaled(region, scale) for region in prediction.regions)
+    )
+
+
+def _scaled(region: Region, scale: tuple[float, float]) -> Region:
+    def scaled(values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(value * scale[index % 2] for index, value in enumerate(values))
+
+    return replace(
+        region,
+        xyxy=cast(Box, scaled(region.xyxy)),
+        xyxyxyxy=cast(Quad, scaled(region.xyxyxyxy)) if region.xyxyxyxy else None,
+        polygons=cast(tuple[Polygon, ...], tuple(tuple(map(scaled, polygon)) for polygon in region.polygons)),
+    )

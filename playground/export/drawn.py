@@ -5,23 +5,26 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from playground.drawing import Look
+from playground.drawing import Look, draw
+from playground.drawing.band import with_band
 from playground.export.annotated import CheckedPicture, CheckedPictures
-from playground.export.files import add_png, open_zip, png_bytes, provenance
+from playground.export.files import add_packed, open_zip
+from playground.export.texts import text_answered
+
+
+def annotated(picture: CheckedPicture, look: Look) -> Image.Image:
+    """Return the picture with its regions drawn on it and, in a band under it, what was answered as a text."""
+    return with_band(draw(picture.image.pixels, picture.prediction, look), text_answered(picture.prediction))
 
 
 def write_drawn(
-    pictures: CheckedPictures, stream: BinaryIO, *, suffix: str, drawn: Callable[[CheckedPicture, Look], Image.Image]
+    pictures: CheckedPictures, stream: BinaryIO, *, ending: str, content: Callable[[CheckedPicture, Look], bytes]
 ) -> None:
-    """Draw each picture; the note of who answered is in the text chunk "Description"."""
-
-    def content(picture: CheckedPicture) -> bytes:
-        return png_bytes(drawn(picture, pictures.look), description=provenance(picture.prediction))
-
+    """Write the content of one picture as it is, or of several as files whose names have this ending."""
     if not pictures.are_several:
         (picture,) = pictures.each
-        stream.write(content(picture))
+        stream.write(content(picture, pictures.look))
         return
     with open_zip(stream) as archive:
         for picture in pictures.each:
-            add_png(archive, f"{picture.stem}{suffix}.png", content(picture))
+            add_packed(archive, f"{picture.stem}{ending}", content(picture, pictures.look))

@@ -1,4 +1,4 @@
-"""What files are made of: PNG, JSON, ZIP, and the notes that lie beside an answer. Knows no format."""
+"""What files are made of: PNG, JPEG, JSON, ZIP, and the notes that lie beside an answer. Knows no format."""
 
 import io
 import json
@@ -8,7 +8,13 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from playground.errors import ExportRejected
+from playground.export.texts import text_answered
 from playground.results import Prediction
+
+_JPEG_QUALITY = 90
+_MAX_JPEG_SIDE = 65_500  # pixels; libjpeg's
+_MAX_JPEG_COMMENT = 65_000  # bytes
 
 
 def png_bytes(image: Image.Image, *, description: str = "") -> bytes:
@@ -19,6 +25,17 @@ def png_bytes(image: Image.Image, *, description: str = "") -> bytes:
     content = io.BytesIO()
     # A photograph of 12 megapixels takes twice as long at Pillow's default level, to become a tenth smaller.
     image.save(content, "PNG", pnginfo=info, compress_level=1)
+    return content.getvalue()
+
+
+def jpeg_bytes(image: Image.Image, *, description: str) -> bytes:
+    """Return a picture as JPEG, with a description in its comment. Raises ExportRejected where it is too long."""
+    if max(image.size) > _MAX_JPEG_SIDE:
+        raise ExportRejected(f"A JPEG has at most {_MAX_JPEG_SIDE} pixels a side. Save it as PNG.")
+    content = io.BytesIO()
+    comment = description.encode("utf-8")[:_MAX_JPEG_COMMENT].decode("utf-8", "ignore").encode("utf-8")
+    # Colors at full resolution: lines of one pixel and small letters keep theirs.
+    image.save(content, "JPEG", quality=_JPEG_QUALITY, subsampling="4:4:4", comment=comment)
     return content.getvalue()
 
 
@@ -39,8 +56,8 @@ def open_zip(stream: BinaryIO) -> zipfile.ZipFile:
     return zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED)
 
 
-def add_png(archive: zipfile.ZipFile, path: str, content: bytes) -> None:
-    """Add a PNG to an archive, as it is: compressing it again takes two thirds of the time, and saves nothing."""
+def add_packed(archive: zipfile.ZipFile, path: str, content: bytes) -> None:
+    """Add a picture to an archive, as it is: compressing it again takes two thirds of the time, and saves nothing."""
     archive.writestr(path, content, zipfile.ZIP_STORED)
 
 
@@ -57,12 +74,18 @@ class Provenance:
     def __str__(self) -> str:
         return "\n".join(self._notes)
 
-    def add_readme(self, archive: zipfile.ZipFile, *cannot_carry: str) -> None:
-        """Add the text that lies beside the files of an archive."""
-        archive.writestr("README.txt", f"{self}\n\n{' '.join(cannot_carry)}\n")
+    def add_readme(self, archive: zipfile.ZipFile, *notes: str) -> None:
+        """Add the text that lies beside the files of an archive, a paragraph a note."""
+        archive.writestr("README.txt", "\n\n".join((str(self), *notes)) + "\n")
 
 
 def provenance(prediction: Prediction) -> str:
     """Return who answered what, and the notices that belong to the answer."""
     answered = f"Florence-2 Playground: {prediction.checkpoint} answered {prediction.task}."
     return " ".join((answered, *prediction.notices)).encode("utf-8", "replace").decode("utf-8")
+
+
+def description(prediction: Prediction) -> str:
+    """Return what is written into a drawn picture: the answer where it is a text, and who answered."""
+    text = text_answered(prediction).encode("utf-8", "replace").decode("utf-8")
+    return "\n\n".join(filter(None, (text, provenance(prediction))))

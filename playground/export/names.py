@@ -5,9 +5,9 @@ import unicodedata
 
 _MAX_NAME_BYTES = 160  # UTF-8; a file system holds 255, and a number, a suffix and an extension follow
 
-# What Windows refuses in a name and what ends a line; halves of surrogate pairs; marks that turn the direction of what
+# What Windows refuses in a name and what ends a line; half a surrogate pair; marks that turn the direction of what
 # follows, by which a name can pretend to have another extension.
-_UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f/\\\\:*?"<>|\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f/\\\\:*?"<>|\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]')
 # A dot hides a file, readers of lists take a number sign for a remark, and lose spaces at either end.
 _UNSAFE_ENDS = re.compile(r"^[.\s#]+|[.\s]+$")
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)  # by Windows

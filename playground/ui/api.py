@@ -10,7 +10,7 @@ from gradio.events import api as add_endpoint
 from playground.drawing.annotate import draw
 from playground.drawing.styles import Look, default_styles
 from playground.errors import ImageRejected
-from playground.export import FORMATS
+from playground.export import FORMATS, Annotated
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
@@ -91,14 +91,14 @@ class Api:
         Args:
             image: The picture that the prediction is about.
             prediction: A prediction as `/run` returned it.
-            format: One of png, overlay, crops, json, csv, coco, yolo, voc.
+            format: One of png, jpeg, overlay, crops, txt, json, csv, coco, yolo, voc.
         """
         with errors_for_the_user():
             read = Prediction.from_dict(prediction)
             look = Look(styles=default_styles(read))
             upload = _given(image)
-            picture = self._predictor.read_image(upload.source)
-            return save_export(picture, read, look, name=upload.name, format_id=format)
+            picture = Annotated(upload.name, read, self._predictor.read_image(upload.source), upload.original)
+            return save_export(picture, look, format)
 
     def ask_florence2(
         self,

@@ -8,6 +8,7 @@ import base64
 import binascii
 import html
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -33,6 +34,11 @@ class Upload:
         """The name of the picture, without an extension."""
         path = self.source if isinstance(self.source, str) else ""
         return stem_of(self.file_name or path) or "picture"
+
+    @property
+    def original(self) -> Path | bytes:
+        """The file as it was uploaded, for the data sets that take it unchanged."""
+        return Path(self.source) if isinstance(self.source, str) else self.source
 
 
 class Picture(gr.Image):

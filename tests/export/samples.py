@@ -2,9 +2,11 @@
 
 import csv
 import io
+import json
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import supervision as sv
@@ -73,7 +75,9 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
 
 def read_coco(content: bytes, folder: Path, **options: bool) -> sv.DetectionDataset:
     unzip(content, folder)
-    return sv.DetectionDataset.from_coco(str(folder / "images"), str(folder / "annotations.json"), **options)
+    return sv.DetectionDataset.from_coco(
+        str(folder / "images/default"), str(folder / "annotations/instances_default.json"), **options
+    )
 
 
 def read_yolo(content: bytes, folder: Path, **options: bool) -> sv.DetectionDataset:
@@ -86,6 +90,18 @@ def read_yolo(content: bytes, folder: Path, **options: bool) -> sv.DetectionData
 def read_voc(content: bytes, folder: Path) -> sv.DetectionDataset:
     unzip(content, folder)
     return sv.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations"))
+
+
+def described(picture: Image.Image) -> str:
+    """What is written into a picture."""
+    text = picture.info.get("Description") or picture.info["comment"]
+    return text if isinstance(text, str) else text.decode("utf-8")
+
+
+def instances_of(content: bytes) -> dict[str, Any]:
+    """What a COCO archive says of regions."""
+    instances: dict[str, Any] = json.loads(files_of(content)["annotations/instances_default.json"])
+    return instances
 
 
 READERS = {"coco": read_coco, "yolo": read_yolo, "voc": read_voc}

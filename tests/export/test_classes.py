@@ -1,15 +1,15 @@
 """The order of classes: one question has one, in every picture and every format."""
 
-import json
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from playground.export import Annotated
 from playground.export.classes import ClassNumbers, class_name
 from playground.question import Question
 from playground.regions import Region
-from tests.export.samples import CAR, READERS, TREE, files_of, labels_of, noise, predict, written
+from tests.export.samples import CAR, READERS, TREE, files_of, instances_of, labels_of, noise, predict, written
 
 CAT, DOG = replace(CAR, label="cat"), replace(CAR, label="dog")
 QUESTION = Question("<OPEN_VOCABULARY_DETECTION>", "dog, cat, bird")
@@ -18,15 +18,17 @@ QUESTION = Question("<OPEN_VOCABULARY_DETECTION>", "dog, cat, bird")
 def names_in(format_id: str, content: bytes) -> list[str]:
     files = files_of(content)
     if format_id == "coco":
-        return [row["name"] for row in json.loads(files["annotations.json"])["categories"]]
-    return files["data.yaml"].decode().splitlines()[1].removeprefix("names: [").removesuffix("]").split(", ")
+        return [row["name"] for row in instances_of(content)["categories"]]
+    names = [*yaml.safe_load(files["data.yaml"])["names"]]
+    assert files["classes.txt"].decode().splitlines() == names
+    return names
 
 
 def numbers_in(format_id: str, content: bytes) -> list[int]:
     """The numbers of the classes of all regions, counted from 0."""
     files = files_of(content)
     if format_id == "coco":
-        return [row["category_id"] - 1 for row in json.loads(files["annotations.json"])["annotations"]]
+        return [row["category_id"] - 1 for row in instances_of(content)["annotations"]]
     labels = "".join(content.decode() for name, content in files.items() if name.startswith("labels/"))
     return [int(line.split()[0]) for line in labels.splitlines()]
 

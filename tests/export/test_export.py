@@ -29,6 +29,7 @@ from tests.export.samples import (
     TREE,
     WHEELS,
     files_of,
+    instances_of,
     labels_of,
     noise,
     predict,
@@ -53,8 +54,10 @@ def save(format_id: str, *regions: Region) -> bytes:
     ("format_id", "of_one", "of_two"),
     [
         ("png", "street-annotated.png", "street-annotated.zip"),
+        ("jpeg", "street-annotated.jpg", "street-annotated.zip"),
         ("overlay", "street-overlay.png", "street-overlay.zip"),
         ("crops", "street-crops.zip", "street-crops.zip"),
+        ("txt", "street.txt", "street.zip"),
         ("json", "street.json", "street.jsonl"),
         ("csv", "street.csv", "street.csv"),
         ("coco", "street-coco.zip", "street-coco.zip"),
@@ -68,12 +71,12 @@ def test_each_format_names_its_file(format_id, of_one, of_two):
 
 
 def test_there_is_a_row_for_every_format_that_was_promised():
-    assert ALL == ("png", "overlay", "crops", "json", "csv", "coco", "yolo", "voc")
+    assert ALL == ("png", "jpeg", "overlay", "crops", "txt", "json", "csv", "coco", "yolo", "voc")
     assert all(row.title and row.cannot_carry.endswith(".") for row in FORMATS)
 
 
 def test_an_unknown_format_is_refused_with_the_names_of_the_others():
-    problem = r"'docx' is not a format\. Formats: png, overlay, crops, json, csv, coco"
+    problem = r"'docx' is not a format\. Formats: png, jpeg, overlay, crops, txt, json, csv, coco"
     with pytest.raises(ExportRejected, match=problem):
         save("docx")
     with pytest.raises(ExportRejected, match=problem):
@@ -166,6 +169,7 @@ def test_csv_has_a_row_for_each_region():
     assert rows[0] == {
         "label": "car", "score": "0.875", "x_min": "40.25", "y_min": "60.5", "x_max": "120.125", "y_max": "110.0",
         "area": "3953.812", "xyxyxyxy": "", "polygons": "", "source": "model",
+        "text": "",
     }  # fmt: skip
     assert rows[1]["score"] == ""
     assert json.loads(rows[2]["xyxyxyxy"]) == list(SIGN.xyxyxyxy)
@@ -183,7 +187,9 @@ def test_csv_keeps_other_labels(label):
 
 
 def test_csv_has_only_its_header_where_nothing_was_found():
-    assert save("csv").decode("utf-8-sig") == "label,score,x_min,y_min,x_max,y_max,area,xyxyxyxy,polygons,source\r\n"
+    assert (
+        save("csv").decode("utf-8-sig") == "label,score,x_min,y_min,x_max,y_max,area,xyxyxyxy,polygons,source,text\r\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,19 +247,19 @@ def test_class_names_are_cut_after_so_many_characters(tmp_path, format_id):
 
 def test_coco_keeps_polygons_and_quads_exactly_and_scores_beside(tmp_path):
     read_coco(save("coco", WHEELS, SIGN, TREE), tmp_path)
-    written = json.loads((tmp_path / "annotations.json").read_text("utf-8"))
+    written = json.loads((tmp_path / "annotations/instances_default.json").read_text("utf-8"))
     wheels, sign, tree = written["annotations"]
     assert wheels["segmentation"] == [[20.5, 20, 40, 20, 40, 40, 20.5, 40], [80, 20, 100, 20, 100, 40, 80, 40]]
     assert (wheels["iscrowd"], wheels["area"], wheels["score"]) == (0, 790.0, 0.75)
     assert (sign["segmentation"], sign["area"]) == ([list(SIGN.xyxyxyxy)], 1600.0)
-    assert (tree["segmentation"], tree["area"]) == ([], 1600.0)
+    assert (tree["segmentation"], tree["area"]) == ([[5, 6, 30, 6, 30, 70, 5, 70]], 1600.0)
     assert "score" not in tree
     assert [category["id"] for category in written["categories"]] == [1, 2, 3]
 
 
 def test_coco_claims_no_license_and_no_date(tmp_path):
     read_coco(save("coco", CAR), tmp_path)
-    written = json.loads((tmp_path / "annotations.json").read_text("utf-8"))
+    written = json.loads((tmp_path / "annotations/instances_default.json").read_text("utf-8"))
     assert written["licenses"] == []
     assert written["images"] == [{"id": 1, "file_name": "street.png", "height": 120, "width": 160}]
     assert NOTE in written["info"]["description"]
@@ -268,7 +274,7 @@ def test_outlines_come_back_as_masks(tmp_path, format_id):
     expected = np.zeros((120, 160), dtype=bool)
     expected[20:41, 20:41] = expected[20:41, 80:101] = True
     assert (together & expected).sum() / (together | expected).sum() > 0.9
-    assert len(detections) == (1 if format_id == "coco" else 2), "the parts are objects of their own"
+    assert len(detections) == 1, "the parts are one object"
 
 
 def test_yolo_writes_quads_as_oriented_boxes(tmp_path):
@@ -283,13 +289,13 @@ def test_yolo_writes_quads_as_oriented_boxes(tmp_path):
 
 def test_yolo_settings_name_the_folder_of_pictures(tmp_path):
     read_yolo(save("yolo", CAR), tmp_path)
-    assert (tmp_path / "data.yaml").read_text("utf-8") == "nc: 1\nnames: [car]\ntrain: images\nval: images\n"
+    assert (tmp_path / "data.yaml").read_text("utf-8") == 'nc: 1\nnames: ["car"]\ntrain: images\nval: images\n'
 
 
 def test_voc_keeps_the_boxes_of_quads(tmp_path):
     dataset = read_voc(save("voc", SIGN), tmp_path)
     (detections,) = dataset.annotations.values()
-    assert detections.xyxy.tolist() == [[50.0, 20.0, 110.0, 60.0]]
+    assert detections.xyxy == pytest.approx(np.array([[50.0, 20.0, 110.0, 60.0]]), abs=1)
     assert "<database>Florence-2 Playground</database>" in (tmp_path / "Annotations/street.xml").read_text("utf-8")
 
 
@@ -324,7 +330,7 @@ def test_who_drew_a_region_is_kept_where_there_is_a_place(source):
     assert json.loads(save("json", region))["regions"][0]["source"] == source
     assert json.loads(files_of(save("crops", region))["prediction.json"])["regions"][0]["source"] == source
     assert rows_of(save("csv", region))[0]["source"] == source
-    assert json.loads(files_of(save("coco", region))["annotations.json"])["annotations"][0]["source"] == source
+    assert instances_of(save("coco", region))["annotations"][0]["source"] == source
 
 
 @pytest.mark.parametrize("format_id", ["png", "overlay", "coco", "yolo", "voc"])

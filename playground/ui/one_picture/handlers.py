@@ -5,6 +5,7 @@ Parameters and results are named after components; see `wiring`. Where a compone
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,6 +18,7 @@ from playground.drawing.styles import Look, default_styles, styles_for
 from playground.engines import State, too_late_sentence
 from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
 from playground.events import RunStage
+from playground.export import Annotated
 from playground.paths import EXAMPLES
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
@@ -358,7 +360,7 @@ class Handlers:
             view = _view(style, has_labels, opacity, min_score, labels, table)
             image = self._predictor.read_image(item.path)
             shown = item.prediction.keep(view.shows)
-            return {"file": save_export(image, shown, view.look, name=item.name, format_id=format)}
+            return {"file": save_export(Annotated(item.name, shown, image, Path(item.path)), view.look, format)}
 
 
 def _run_of(request: gr.Request) -> RunKey:

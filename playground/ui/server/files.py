@@ -8,8 +8,6 @@ from PIL import Image
 
 from playground import drawing
 from playground.export import Annotated, export, file_name
-from playground.pictures.reader import InputImage
-from playground.results import Prediction
 
 _JPEG_QUALITY = 90
 
@@ -21,11 +19,11 @@ def save_jpeg(picture: Image.Image, name: str) -> str:
     return save_bytes(data.getvalue(), f"{name}.jpg")
 
 
-def save_export(image: InputImage, prediction: Prediction, look: drawing.Look, *, name: str, format_id: str) -> str:
-    """Write a prediction in one of the export formats; returns its path. Raises ExportRejected."""
+def save_export(picture: Annotated, look: drawing.Look, format_id: str) -> str:
+    """Write a picture with its prediction in one of the export formats; returns its path. Raises ExportRejected."""
     content = BytesIO()
-    export([Annotated(name, prediction, image)], format_id, content, look)
-    return save_bytes(content.getvalue(), file_name(name, format_id))
+    export([picture], format_id, content, look)
+    return save_bytes(content.getvalue(), file_name(picture.name, format_id))
 
 
 def save_bytes(content: bytes, name: str) -> str:
