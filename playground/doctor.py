@@ -33,7 +33,7 @@ _MIN_OVERLAP = 0.75  # of a published box and ours: both are rounded, and sums d
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `is_good` is None for what could not be looked at, which is no fault."""
+    """One line. `is_good` is None for what could not be looked at, which is no fault."""
 
     about: str
     said: str
@@ -75,7 +75,7 @@ def _check_files(checkpoint: Checkpoint, folder: Path) -> str:
 
 
 def _load_chosen(settings: Settings) -> str:
-    """Load what the page would answer with, but for a download."""
+    """Load what the page would answer with, unless it takes a download."""
     if settings.checkpoint and not hub.find_local(resolve(settings.checkpoint)):
         raise _NotKnownError(_absent_sentence(settings.checkpoint))
     engines = _loaded(replace(settings, offline=True)).engines
@@ -83,7 +83,7 @@ def _load_chosen(settings: Settings) -> str:
 
 
 def _ask_bundled(settings: Settings) -> str:
-    """Ask the bundled checkpoint for all things of an example, of which every one is known."""
+    """Ask the bundled checkpoint for all the things in an example, which are known."""
     truth = json.loads((EXAMPLES / "truth.json").read_text(encoding="utf-8"))["meadow.png"]
     prediction = _loaded(replace(settings, checkpoint=BUNDLED)).predict(EXAMPLES / "meadow.png", "<OD>")
     things = [Region(thing["label"], tuple(thing["xyxy"])) for thing in truth["things"]]
@@ -92,7 +92,7 @@ def _ask_bundled(settings: Settings) -> str:
 
 
 def _published_answers(settings: Settings, local: Collection[str]) -> Iterator[Finding]:
-    """Ask the real model, in float32 and with three beams as its makers do, what is known to be its answer."""
+    """Ask the real model questions with known answers, in float32 and with three beams as its makers do."""
     published = _published()
     name = published["checkpoint"]
     if name not in local:

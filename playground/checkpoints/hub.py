@@ -1,6 +1,6 @@
 """Find and fetch checkpoints: the hub, and its cache on this machine.
 
-Knows the hub's client; no other module does. Knows nothing of how the files become a model.
+Knows the hub's client, as no other module does. Knows nothing of how the files become a model.
 """
 
 import errno
@@ -99,7 +99,7 @@ def _revisions(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def hub_answers(checkpoint: Checkpoint, timeout_seconds: float, *, endpoint: str | None = None) -> bool:
-    """Tell whether the hub answers about this checkpoint within the time."""
+    """Tell whether the hub answers about this checkpoint within this time."""
     api = HfApi(endpoint=endpoint)
     answer = _in_background(lambda: api.model_info(checkpoint.source, timeout=timeout_seconds))
     wait([answer], timeout_seconds)  # the request's own timeout does not cover the look-up of the host's name
@@ -139,7 +139,7 @@ def download(
 
 
 def _in_background(work: Callable[[], _T]) -> Future[_T]:
-    """Start work in a thread that nobody has to wait for, not even the end of the program."""
+    """Start work in a thread that nobody has to wait for, not even a program that ends."""
     future: Future[_T] = Future()
 
     def run() -> None:
@@ -166,7 +166,7 @@ class _Transfer:
         self.reach(self._num_bytes + int(num_bytes))
 
     def reach(self, num_bytes: int) -> None:
-        """Set the count, for a file that was in the cache moves no byte."""
+        """Set the count: a file that was in the cache moves no byte."""
         self.touch()
         self._num_bytes = num_bytes
         self._on_progress(100 * min(num_bytes, self.total) / max(self.total, 1))
@@ -186,7 +186,7 @@ def _fetch(checkpoint: Checkpoint, transfer: _Transfer, *, endpoint: str | None,
     transfer.total = sum(sizes.values())
     transfer.reach(0)
     num_bytes = 0
-    # The weights, which are large, come last: where they are, all is there.
+    # The weights, which are large, come last: once they are there, everything is.
     for file_name, size in sorted(sizes.items(), key=lambda item: item[1]):
         path = hf_hub_download(
             checkpoint.source,

@@ -50,6 +50,9 @@ class LoadedCheckpoint:
     notice: str  # what differs from what was asked for, in a sentence; mostly empty
 
 
+SMALL_MODEL = 50_000_000  # parameters; with fewer, a model spends its time on the overhead of each call
+
+
 # --- Device and number format
 
 
@@ -103,8 +106,7 @@ def choose_placement(requested: str, *, num_parameters: int, precision: str = "a
 
 
 def _choose_for_cpu(num_parameters: int) -> Placement:
-    # A small model spends its time on the overhead of each call, not on arithmetic.
-    if num_parameters < 50_000_000:
+    if num_parameters < SMALL_MODEL:
         return Placement("cpu", "CPU", "float32", "a small model gains nothing from fewer bits")
     if cpu_multiplies_bfloat16():
         return Placement("cpu", "CPU", "bfloat16", "this processor multiplies bfloat16 natively", eight_bits=True)

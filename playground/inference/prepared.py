@@ -4,21 +4,23 @@ On a CPU the passes are this package's own; on a GPU the vision tower is transfo
 """
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Never
 
 import torch
 from transformers import GenerationConfig
 
-from playground.checkpoints.loader import LoadedCheckpoint
+from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint
 from playground.inference.decoding import DecodingRules
 from playground.inference.kernels import Check, full, int8
 from playground.inference.language import Decoder, Encoder
 from playground.inference.memory import return_memory
-from playground.inference.vision import VisionTower
+from playground.inference.vision import TorchTower, VisionTower
 
-_IMAGES_AT_ONCE = 8
+# How many pictures go through the vision tower together. A large one keeps a processor busy by itself, and Stop has to
+# wait for a block of all of them.
+_IMAGES_AT_ONCE_ON_GPU = 8
+_IMAGES_AT_ONCE_IF_SMALL = 4
 
 
 class PreparedModel:
@@ -38,9 +40,11 @@ class PreparedModel:
         self._embed = model.get_input_embeddings()
         self._projector = model.model.multi_modal_projector
         is_cpu = model.device.type == "cpu"
+        num_parameters = sum(weights.numel() for weights in model.parameters())
+        self.images_at_once = _images_at_once(num_parameters, is_cpu=is_cpu)
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        self._torch_tower = None if is_cpu else model.model.vision_tower
-        self._tower = VisionTower(model.model.vision_tower, pack=pack) if is_cpu else None
+        tower = model.model.vision_tower
+        self._tower = VisionTower(tower, pack=pack) if is_cpu else TorchTower(tower)
         self._encoder = Encoder(model, pack=pack)
         # Rules that are not covered are left to `generate`, which needs the decoder's weights.
         is_covered = rules.of(model.generation_config) is not None
@@ -48,21 +52,12 @@ class PreparedModel:
             self.decoder = Decoder(model, int8, torch.float32, take=is_covered)
         else:
             self.decoder = Decoder(model, full, model.dtype)
-        # Large pictures keep a processor busy one by one; small ones and those of a GPU wait for the calls between.
-        self.images_at_once = 1 if is_cpu else _IMAGES_AT_ONCE
         self.generate = None if is_covered else copy.copy(model).generate
         return_memory()
 
     def encode_images(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
         """Return the features, batch x positions x width, of pictures as the image processor makes them."""
-        if self._tower is not None:
-            tower_features = self._tower(pixel_values, check)
-        else:
-            assert self._torch_tower is not None
-            with _checking(list(self._torch_tower.modules()), check):
-                dtype = self._embed.weight.dtype
-                tower_features = self._torch_tower(pixel_values.to(dtype)).last_hidden_state
-        features: torch.Tensor = self._projector(tower_features)
+        features: torch.Tensor = self._projector(self._tower(pixel_values, check))
         return features
 
     def embed_prompt(self, ids: Sequence[int]) -> torch.Tensor:
@@ -75,6 +70,12 @@ class PreparedModel:
     ) -> torch.Tensor:
         """Return the hidden states of features and embedded prompts; see `Encoder`."""
         return self._encoder(inputs, mask, check)
+
+
+def _images_at_once(num_parameters: int, *, is_cpu: bool) -> int:
+    if not is_cpu:
+        return _IMAGES_AT_ONCE_ON_GPU
+    return _IMAGES_AT_ONCE_IF_SMALL if num_parameters < SMALL_MODEL else 1
 
 
 def prepare(loaded: LoadedCheckpoint, *, rules: type[DecodingRules] = DecodingRules) -> PreparedModel:
@@ -93,14 +94,3 @@ def prepare(loaded: LoadedCheckpoint, *, rules: type[DecodingRules] = DecodingRu
 
 def _consumed(*_: object, **__: object) -> Never:
     raise RuntimeError("This model was consumed by `prepare`, which took its weights. Load the checkpoint again.")
-
-
-@contextmanager
-def _checking(modules: Sequence[torch.nn.Module], check: Check) -> Iterator[None]:
-    """While inside, each of the modules first calls `check`. There are many: the first block alone takes a quarter."""
-    hooks = [module.register_forward_pre_hook(lambda *_: check()) for module in modules]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -1,6 +1,6 @@
-"""Pictures to tensors, and the vision tower of a loaded model on a CPU: DaViT (Ding et al., 2022).
+"""Pictures to tensors, and the vision tower of a loaded model: DaViT (Ding et al., 2022).
 
-Computes what transformers' own classes compute, with fewer copies. Knows weights and tensors only.
+On a CPU it computes what transformers' own classes compute, with fewer copies. Knows weights and tensors only.
 """
 
 from typing import Any
@@ -130,6 +130,23 @@ class VisionTower:
                 check()
                 grid = block(grid, check)
         return grid.permute(0, 3, 1, 2)
+
+
+class TorchTower:
+    """The vision tower of a model as transformers runs it, called like a `VisionTower`."""
+
+    def __init__(self, tower: Any) -> None:
+        self._tower = tower
+
+    def __call__(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
+        """Return the features of pictures, batch x channels x height x width. Each of the tower's modules checks."""
+        hooks = [module.register_forward_pre_hook(lambda *_: check()) for module in self._tower.modules()]
+        try:
+            features: torch.Tensor = self._tower(pixel_values.to(self._tower.dtype)).last_hidden_state
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return features
 
 
 def _blocks(pair: Any, *, pack: bool) -> list[_Block]:

@@ -9,9 +9,13 @@ import torch
 from PIL import Image
 
 from playground.checkpoints.loader import LoadedCheckpoint
+from playground.engines import Ask
+from playground.events import Decoding
+from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
-from playground.inference.vision import pixel_values
-from tests.inference.asking import Counter
+from playground.inference.vision import TorchTower, pixel_values
+from playground.pictures.reader import read_image
+from tests.inference.asking import Counter, before, raiser
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +38,28 @@ def test_the_features_are_those_of_transformers(
     pictures = torch.randn(2, 3, *side_hw)
     expected = loaded.model.get_image_features(pictures).pooler_output
     torch.testing.assert_close(prepared.encode_images(pictures), expected)
+
+
+def test_the_tower_of_a_gpu_is_the_tower_of_transformers(loaded: LoadedCheckpoint) -> None:
+    tower, pictures, checks = loaded.model.model.vision_tower, torch.randn(2, 3, 160, 160), Counter()
+    assert torch.equal(TorchTower(tower)(pictures, checks), tower(pictures).last_hidden_state)
+    assert checks.calls > 50
+    with pytest.raises(KeyError):
+        TorchTower(tower)(pictures, raiser(KeyError("stopped")))
+    assert not any(module._forward_pre_hooks for module in tower.modules())
+
+
+@pytest.mark.parametrize(
+    ("num_pictures", "num_passes"), [pytest.param(3, 1, id="all at once"), pytest.param(9, 3, id="four at once")]
+)
+def test_small_pictures_go_through_the_tower_together(
+    engine: Engine, consumed: LoadedCheckpoint, num_pictures: int, num_passes: int
+) -> None:
+    passes = Counter()
+    asks = [Ask(read_image(Image.new("RGB", (9, 9 + number))), "?") for number in range(num_pictures)]
+    with before(consumed.model.model.vision_tower.convs[0].conv, passes):
+        list(engine.generate(asks, Decoding(max_new_tokens=1)))
+    assert passes.calls == num_passes
 
 
 @pytest.mark.parametrize("resolution_wh", [(640, 480), (3, 5), (1000, 100)])
