@@ -112,16 +112,16 @@ def _missing_share(jpeg: bytes) -> float:
 
     What is missing is gray with an end behind the file, and something else with noise behind it.
     """
-    shown = _eighth(jpeg + _END)
+    shown = _pixels(jpeg + _END)
     is_missing = np.zeros(shown.shape[:2], bool)
     for noise in _NOISES:
-        is_missing |= (shown != _eighth(jpeg + noise + _END)).any(axis=2)
+        is_missing |= (shown != _pixels(jpeg + noise + _END)).any(axis=2)
     return float(is_missing.mean())
 
 
-def _eighth(jpeg: bytes) -> npt.NDArray[np.uint8]:
-    """Decode a JPEG at an eighth of its size, as rows x columns x channels."""
+def _pixels(jpeg: bytes) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG as rows x columns x channels, a large one at an eighth of its size."""
     picture = _open(jpeg)
-    shrink(picture, 8)
+    shrink(picture, 8 if picture.width * picture.height > 4_000_000 else 1)
     picture.load()
     return np.asarray(picture).reshape(picture.height, picture.width, -1)

@@ -10,39 +10,52 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL.ExifTags import Base as Tag
+from PIL.TiffTags import TAGS_V2
 
 from playground.errors import ImageRejected
 from playground.pictures.kinds import raw_sentence
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of each integer type
-_MAX_DIRECTORIES = 5000
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of each type of integer
+_OTHER_SIZES = {5: 8, 10: 8, 11: 4, 12: 8}  # fractions and floats
+_MAX_TAG_BYTES = 4_000_000  # the places of 500,000 strips; a color profile of offset printing has 2 MB
+_MAX_DIRECTORIES, _MAX_TAGS = 5000, 200  # so that directories that overlap take no more than a second
 _THUMBNAIL_SIDE = 512  # pixels; above, a first page is none
 
 _RAW_PHOTOMETRICS = (32803, 34892)  # a color filter array; linear raw
 
 
+Entry = tuple[int, int, bytes]  # the type of a tag, how many of them, and their bytes
+
+
 class Directory:
-    """One picture of a TIFF: its tags, of which the integers are read when they are asked for."""
+    """One picture of a TIFF: its tags, which are read when they are asked for."""
 
     def __init__(self, data: bytes, at: int, order: str, is_big: bool, parent: "Directory | None") -> None:
         self.at, self.parent = at, parent
         self._data, self._order = data, order
-        entry = struct.Struct(f"{order}HHQ8s" if is_big else f"{order}HHI4s")
-        word = "Q" if is_big else "I"
-        count = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, at)[0]
+        self._entries: dict[int, tuple[int, int, int]] = {}  # the type of a tag, how many of them, and where they are
+        word, entry = ("Q", 20) if is_big else ("I", 12)
         start = at + (8 if is_big else 2)
-        if start + count * entry.size > len(data):
+        (count,) = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, at)
+        if count > _MAX_TAGS:
             raise struct.error
-        self._entries = {}
-        for tag, kind, number, field in entry.iter_unpack(data[start : start + count * entry.size]):
-            size = _SIZES.get(kind, 1) * number
-            place = struct.unpack_from(f"{order}{word}", field)[0] if size > len(field) else 0
-            self._entries[tag] = (kind, number, data[place : place + size] if place else field[:size])
-        self.next_at = struct.unpack_from(f"{order}{word}", data, start + count * entry.size)[0]
+        (self.next_at,) = struct.unpack_from(f"{order}{word}", data, start + count * entry)
+        for place in range(start, start + count * entry, entry):
+            tag, kind, number, where = struct.unpack_from(f"{order}HH{word}{word}", data, place)
+            is_inline = number * _bytes_of(kind) <= struct.calcsize(word)
+            self._entries[tag] = kind, number, place + entry - struct.calcsize(word) if is_inline else where
+
+    def raw(self, tag: int) -> bytes:
+        """Return what a tag holds, as it is. Raises struct.error where that is far too much."""
+        kind, number, at = self._entries.get(tag, (0, 0, 0))
+        size = number * _bytes_of(kind)
+        if size > _MAX_TAG_BYTES:
+            raise struct.error
+        return self._data[at : at + size]
 
     def ints(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return the integers of a tag, or the default where it is missing or of another type."""
-        kind, _, field = self._entries.get(tag, (0, 0, b""))
+        kind, field = self._entries.get(tag, (0, 0, 0))[0], self.raw(tag)
         if kind not in _SIZES or not field:
             return default
         size = _SIZES[kind]
@@ -53,9 +66,18 @@ class Directory:
         """Return the first integer of a tag."""
         return next(iter(self.ints(tag)), default)
 
-    def raw(self, tag: int) -> bytes:
-        """Return what a tag holds, as it is."""
-        return self._entries.get(tag, (0, 0, b""))[2]
+    @property
+    def tags(self) -> list[int]:
+        """All tags."""
+        return list(self._entries)
+
+    def as_small(self, tag: int) -> Entry:
+        """Return a tag as it is, but whole numbers of 64 bits as such of 32."""
+        kind, number, _ = self._entries[tag]
+        if kind in (16, 17, 18):
+            values = [value % 2**32 for value in self.ints(tag)]
+            return 4, number, struct.pack(f"{self._order}{len(values)}I", *values)
+        return kind, number, self.raw(tag)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -89,29 +111,37 @@ class Tiff:
 
     def starting_with(self, page: Directory) -> bytes:
         """Return the file with this page as its first, which is the one that Pillow opens."""
+        if self.is_big:  # Pillow does not know those of the other byte order
+            return self._starting_with({tag: page.as_small(tag) for tag in page.tags if tag in TAGS_V2})
         return self._starting_at(page.at)
 
     def starting_anew(self, tags: dict[int, tuple[int, ...]]) -> bytes:
         """Return the file with a first page of these tags, which lie behind all else."""
-        at = len(self.data) + len(self.data) % 2
-        return self._starting_at(at) + bytes(len(self.data) % 2) + self._directory(tags, at)
+        return self._starting_with(
+            {tag: (4, len(v), struct.pack(f"{self.order}{len(v)}I", *v)) for tag, v in tags.items()}
+        )
 
     def _starting_at(self, at: int) -> bytes:
-        head = self.data[:8] if self.is_big else self.data[:4]
-        head += struct.pack(f"{self.order}{'Q' if self.is_big else 'I'}", at)
+        head = (b"II" if self.order == "<" else b"MM") + struct.pack(f"{self.order}HI", 42, at)
         return head + self.data[len(head) :]
 
-    def _directory(self, tags: dict[int, tuple[int, ...]], at: int) -> bytes:
-        word, kind = ("Q", 16) if self.is_big else ("I", 4)
-        head = struct.pack(f"{self.order}{'Q' if self.is_big else 'H'}", len(tags))
-        beyond_at = at + len(head) + len(tags) * (20 if self.is_big else 12) + struct.calcsize(word)
-        rows = beyond = b""
-        for tag, values in sorted(tags.items()):
-            field = struct.pack(f"{self.order}{len(values)}{word}", *values)
-            if len(values) > 1:
-                field, beyond = struct.pack(f"{self.order}{word}", beyond_at + len(beyond)), beyond + field
-            rows += struct.pack(f"{self.order}HH{word}", tag, kind, len(values)) + field
-        return head + rows + bytes(struct.calcsize(word)) + beyond
+    def _starting_with(self, entries: dict[int, Entry]) -> bytes:
+        """Return the file with a first page behind all else: never a BigTIFF, which no file within the limits needs."""
+        padding = bytes(len(self.data) % 2)
+        at = len(self.data) + len(padding)
+        beyond_at, rows, beyond = at + 2 + len(entries) * 12 + 4, b"", b""
+        for tag, (kind, number, content) in sorted(entries.items()):
+            field = content.ljust(4, b"\0")
+            if len(content) > 4:
+                field = struct.pack(f"{self.order}I", beyond_at + len(beyond))
+                beyond += content + bytes(len(content) % 2)
+            rows += struct.pack(f"{self.order}HHI", tag, kind, number) + field
+        count = struct.pack(f"{self.order}H", len(entries))
+        return b"".join((self._starting_at(at), padding, count, rows, bytes(4), beyond))
+
+
+def _bytes_of(kind: int) -> int:
+    return _SIZES.get(kind) or _OTHER_SIZES.get(kind, 1)
 
 
 def read_tiff(data: bytes) -> Tiff:
