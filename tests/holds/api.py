@@ -2,9 +2,9 @@
 
     python -m tests.holds.api --count 2000
 
-The public ones must answer or say in a sentence what is wrong. What only the page can call, a forged file, and a wrong
-number of arguments may be refused by Gradio, without words. No call ends in a failure of the server or takes long, and
-after all of them the answer is still right.
+The public ones must answer or say in a sentence what is wrong. What only the page can call, a forged file, and too many
+arguments may be refused by Gradio, without words. No call ends in a failure of the server or takes long, and after all
+of them the answer is still right.
 """
 
 import base64
@@ -18,8 +18,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from playground.pool import Pool
+from playground import paths
+from playground.checkpoints.catalog import BUNDLED
 from playground.predictor import Predictor
+from playground.question import DECODINGS
 from playground.settings import Settings
 from playground.tasks import TASKS
 from tests.holds.command import Order, main
@@ -28,7 +30,7 @@ from tests.live import Http, running
 SLOWEST_SECONDS = 10.0
 PUBLIC = ("run", "export", "tasks")
 
-_PICTURE = Path(__file__).resolve().parents[2] / "assets" / "examples" / "beach.png"
+_PICTURE = paths.EXAMPLES / "beach.png"
 _LABELS = ["rocket", "ball", "umbrella"]
 _SENTENCE = re.compile(r"[A-Z'\"].{10,}", re.DOTALL)
 _MEGABYTE = 2**20
@@ -36,10 +38,8 @@ _MEGABYTE = 2**20
 
 def carry_out(order: Order) -> dict[str, Any]:
     """Send `count` calls to a server of the bundled checkpoint; returns what came of them."""
-    settings = Settings(checkpoint="tiny-florence2", device="cpu", offline=True)
-    pool = Pool(settings)
-    pool.wait()
-    with tempfile.TemporaryDirectory() as cache, running(Predictor(pool), settings, Path(cache)) as url:
+    predictor = Predictor.load(BUNDLED, device="cpu", offline=True)
+    with tempfile.TemporaryDirectory() as cache, running(predictor, Settings(offline=True), Path(cache)) as url:
         return _call(Http(url), order)
 
 
@@ -76,8 +76,8 @@ def _call(http: Http, order: Order) -> dict[str, Any]:
 
 
 def _reaches_us(function: dict[str, Any], data: Any, picture: dict[str, str]) -> bool:
-    """Tell whether Gradio passes a call on: the right number of arguments, and no file but the uploaded one."""
-    if not isinstance(data, list) or len(data) != len(function["inputs"]) or data[0] != picture:
+    """Tell whether Gradio passes a call on: not too many arguments, and no file but the uploaded one."""
+    if not isinstance(data, list) or not 0 < len(data) <= len(function["inputs"]) or data[0] != picture:
         return False
     return not any(isinstance(value, dict) and {"path", "url"} & set(value) for value in data[1:])
 
@@ -95,7 +95,7 @@ def _trouble(is_done: bool, output: Any, *, is_ours: bool) -> str:
 
 
 def _answers_right(http: Http, picture: dict[str, str]) -> bool:
-    event, answer = http.call("run", picture, "<OD>", "", [], "", "greedy", 1024)
+    event, answer = http.call("run", picture, "<OD>")
     return event == "complete" and [region["label"] for region in answer[0]["regions"]] == _LABELS
 
 
@@ -117,13 +117,15 @@ def _likely(rng: random.Random, part: dict[str, Any], picture: dict[str, str]) -
         return rng.choice(TASKS).id
     if label == "regions":
         return [[10, 10, 300, 300]]
+    if label == "question":
+        return rng.choice((None, None, _forged_question(rng)))
     if label == "prediction":
         return _forged_prediction(rng)
     return part["props"].get("value")
 
 
 def _any_value(rng: random.Random) -> Any:
-    return rng.choice((_junk, _forged_file, _odd_regions, _long_text, _forged_prediction))(rng)
+    return rng.choice((_junk, _forged_file, _odd_regions, _long_text, _forged_question, _forged_prediction))(rng)
 
 
 def _junk(rng: random.Random) -> Any:
@@ -150,10 +152,23 @@ def _long_text(rng: random.Random) -> str:
     return rng.choice(("car, " * 200_000, "x" * _MEGABYTE, "<loc_1>" * 100_000, "é中" * 50_000))
 
 
+def _forged_question(rng: random.Random) -> Any:
+    question = {
+        "task": rng.choice(TASKS).id, "phrase": "a car", "regions": [[10, 10, 300, 300]], "checkpoint": "",
+        "decoding": rng.choice(tuple(DECODINGS)), "max_new_tokens": rng.choice((None, 1, 8)),
+    }  # fmt: skip
+    if rng.random() < 0.5:
+        question[rng.choice((*question, "more"))] = rng.choice((_junk, _odd_regions, _long_text))(rng)
+    if rng.random() < 0.1:
+        del question["task"]
+    return question
+
+
 def _forged_prediction(rng: random.Random) -> Any:
     region = {"label": "a", "score": rng.choice((None, 0.5, -1, "x")), "xyxy": rng.choice(([1, 1, 9, 9], [9, 9, 1, 1]))}
-    return {
-        "task": rng.choice(("<OD>", "<b>", 5)), "checkpoint": "tiny-florence2", "text": "", "raw_text": "",
+    asked = rng.choice(({"task": rng.choice(("<OD>", "<b>", 5))}, {"question": _forged_question(rng)}))
+    return asked | {
+        "checkpoint": "tiny-florence2", "text": "", "raw_text": "",
         "resolution_wh": rng.choice(([900, 900], [0, 0], [10**9, 10**9], "x")), "stage": "done", "is_final": True,
         "regions": [region] * rng.choice((0, 1, 300, 20_000)), "is_draft": False, "is_truncated": False,
         "notices": rng.choice(([], 5)), "timings_ms": rng.choice(({}, [])),

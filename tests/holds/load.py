@@ -3,8 +3,8 @@
     python -m tests.holds.load --count 50
 
 Everybody gets the answer about their own picture, if need be after an honest "busy"; whoever asked first is answered
-first; whoever stops or goes away frees the place. The bundled checkpoint is slowed down to the pace of Florence-2-base
-on a small machine, for it would answer before anybody waits.
+first; whoever stops or goes away frees the place, which the run would hold for minutes. The bundled checkpoint is
+slowed down to the pace of Florence-2-base on a small machine, for it would answer before anybody waits.
 """
 
 import itertools
@@ -12,10 +12,12 @@ import json
 import random
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,47 +27,72 @@ from gradio import queueing
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect, sync_playwright
 
-from playground.pool import Pool
+from playground.checkpoints.catalog import BUNDLED
+from playground.events import RunStage
 from playground.predictor import Predictor
-from playground.question import Request
+from playground.question import Question
 from playground.results import Prediction
 from playground.scenes.scene import TRAINING_SEEDS, make_scene
 from playground.settings import Settings
 from tests.holds.command import Order, main
 from tests.live import Http, running
+from tests.ui.doubles import DirectedPredictor
 
-FREED_WITHIN_SECONDS = 1.0
+FREED_WITHIN_SECONDS = 10.0
 
 _STEP_SECONDS = 0.04  # what a token takes
-_LEAVING = 0.3  # share of the runs
+_LEAVING = 0.3  # share of the runs by the API
+_LEAVING_BROWSERS = 2  # one presses Stop, one closes the tab
 _BUSY = ("currently busy", "Queue is full")  # as the page says it, and the client of the API
 _SECONDS_BETWEEN_TRIES = 2
 _PATIENCE_SECONDS = 600
 
 
-class Hall:
+class Hall(DirectedPredictor):
     """What the server sees: who entered the queue, whose run began, and when it ended."""
 
     def __init__(self, predictor: Predictor, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(predictor)
+        self.seconds_a_step = _STEP_SECONDS
         self.entered: list[Any] = []  # the queue's events, in the order of asking
         self.begun: list[str] = []  # digests of pictures, in the order of answering
+        self.leaving: set[str] = set()  # pictures about which the answer goes on until its reader has left
         self.ended: dict[str, float] = {}
-        answer, hall = predictor.answer, self
-
-        def watched(request: Request, *rest: Any) -> Generator[Prediction, None, None]:
-            self.begun.append(request.image.digest)
-            try:
-                yield from answer(request, *rest)
-            finally:
-                self.ended[request.image.digest] = time.monotonic()
+        hall = self
 
         class Event(queueing.Event):
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 hall.entered.append(self)
 
-        patch.setattr(predictor, "answer", watched)
         patch.setattr(queueing, "Event", Event)
+
+    def run(
+        self, image: Any, question: Question, *, stop: threading.Event | None = None
+    ) -> Generator[Prediction, None, None]:
+        picture = self.read_image(image)
+        self.begun.append(picture.digest)
+        try:
+            for prediction in super().run(picture, question, stop=stop):
+                if prediction.is_final and picture.digest in self.leaving:
+                    yield from self._go_on(prediction, stop or threading.Event())
+                else:
+                    yield prediction
+        finally:
+            self.ended[picture.digest] = time.monotonic()
+
+    def _go_on(self, final: Prediction, stop: threading.Event) -> Generator[Prediction, None, None]:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not stop.is_set() and time.monotonic() < until:
+            yield replace(final, stage=RunStage.WRITING, is_final=False)
+            time.sleep(self.seconds_a_step)
+        yield replace(final, stage=RunStage.STOPPED)
+
+    def wait_until_free(self) -> None:
+        """Wait until all runs have ended, for as long as that may take."""
+        until = time.monotonic() + FREED_WITHIN_SECONDS
+        while len(self.ended) < len(set(self.begun)) and time.monotonic() < until:
+            time.sleep(0.01)
 
     def overtaken(self, digest_of: dict[str, str]) -> int:
         """Count those who asked by the API and saw the run of somebody begin who had asked after them."""
@@ -109,7 +136,7 @@ class Person:
         """Ask as the page does, and break the connection when the first words are there."""
         http = Http(url)
         run = next(row for row in http.functions() if row["name"] == "run")
-        data = [{"path": http.uploaded(self.picture)}, "<OD>", "", [], "", "greedy", 1024]
+        data = [{"path": http.uploaded(self.picture)}, "<OD>"]
         while True:
             session = uuid.uuid4().hex
             asked = http.post("/queue/join", {"data": data, "fn_index": run["id"], "session_hash": session})
@@ -147,19 +174,15 @@ class Person:
 
 def carry_out(order: Order) -> dict[str, Any]:
     """Let `count` people ask at once; returns how long it took them, and what went wrong."""
-    pool = Pool(Settings(checkpoint="tiny-florence2", device="cpu", offline=True))
-    pool.wait()
-    predictor = Predictor(pool)
+    predictor = Predictor.load(BUNDLED, device="cpu", offline=True)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         people = [_person(predictor, Path(folder), order, number) for number in range(order.count)]
         hall = Hall(predictor, patch)
-        with pool.acquire() as engine:
-            engine.loaded.model.lm_head.register_forward_pre_hook(lambda *_: time.sleep(_STEP_SECONDS))
         began = time.monotonic()
-        with running(predictor, Settings(offline=True), Path(folder) / "cache") as url:
-            _ask_all(url, people, random.Random(order.seed))
+        with running(hall, Settings(offline=True), Path(folder) / "cache") as url:
+            _ask_all(url, people, random.Random(order.seed), hall)
             seconds = time.monotonic() - began
-            time.sleep(FREED_WITHIN_SECONDS)
+            hall.wait_until_free()
     return _figures(people, hall, seconds)
 
 
@@ -170,9 +193,11 @@ def _person(predictor: Predictor, folder: Path, order: Order, number: int) -> Pe
     return Person(path, predictor.predict(image, "<OD>"), image.digest)
 
 
-def _ask_all(url: str, people: list[Person], rng: random.Random) -> None:
+def _ask_all(url: str, people: list[Person], rng: random.Random, hall: Hall) -> None:
     in_browsers, by_api = people[: len(people) // 10], people[len(people) // 10 :]
     leaving = set(rng.sample(range(len(by_api)), round(_LEAVING * len(by_api))))
+    hall.leaving |= {person.digest for person in in_browsers[:_LEAVING_BROWSERS]}
+    hall.leaving |= {by_api[number].digest for number in leaving}
     with ThreadPoolExecutor(len(people)) as threads, sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         pages = [_open(chrome.new_context().new_page(), url, person) for person in in_browsers]
@@ -200,7 +225,7 @@ def _ask_in_browsers(pages: list[Page], people: list[Person]) -> None:
     for page in pages:
         page.click("#run")
     for number, (page, person) in enumerate(zip(pages, people, strict=True)):
-        if number < 2:
+        if number < _LEAVING_BROWSERS:
             _wait_for(page, person, "Writing")
             person.left_at = time.monotonic()
             page.click("#stop") if number == 0 else page.close()

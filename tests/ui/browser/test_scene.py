@@ -56,17 +56,15 @@ def test_a_new_scene_is_one_click_and_its_seed_gives_it_again(page: Page) -> Non
     expect(picture(page)).to_have_attribute("src", source)
 
 
-@pytest.mark.parametrize(
-    ("seed", "came"), [("-3", "got -3"), ("2.5", "got 2.5"), ("", "the field is empty")], ids=["-3", "2.5", "empty"]
-)
-def test_a_bad_seed_is_one_sentence_and_the_picture_stays(page: Page, seed: str, came: str) -> None:
+def test_a_bad_seed_is_one_sentence_and_the_picture_stays(page: Page) -> None:
     draw(page, str(SEED))
     expect(picture(page)).to_be_visible()
     source = picture(page).get_attribute("src") or ""
-    draw(page, seed)
-    expect(page.locator("#problem")).to_contain_text(f"whole number from 0 to 999,999,999, but {came}.")
-    expect(picture(page)).to_have_attribute("src", source)
-    expect(page.locator("#seed input")).to_have_value(seed)
+    for seed, came in {"-3": "got -3", "2.5": "got 2.5", "": "the field is empty"}.items():
+        draw(page, seed)
+        expect(page.locator("#problem")).to_contain_text(f"whole number from 0 to 999,999,999, but {came}.")
+        expect(picture(page)).to_have_attribute("src", source)
+        expect(page.locator("#seed input")).to_have_value(seed)
     draw(page, str(SEED + 1))
     expect(page.locator("#problem .line")).to_have_count(0)
     expect(picture(page)).not_to_have_attribute("src", source)
