@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked, on a bare machine: virtual environment, requirements, chromium, lint, walls, types, tests.
+# Everything that is checked, on a bare machine: virtual environments, requirements, chromium, lint, walls, types, tests.
 # Arguments are passed on to pytest: bash tests/run.sh -k grammar
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,9 @@ if [ ! -x .venv/bin/python ]; then
   python3 -m venv .venv
 fi
 .venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+
+# Where these cannot be fetched, their tests say so and are skipped, or fail in CI.
+bash tests/judges/environment.sh || true
 
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq

@@ -65,15 +65,15 @@ class Dataset:
     def _notes_on_pictures(self) -> Iterator[str]:
         if self._num_kept:
             yield (
-                f"{self._num_kept} of the pictures are the uploaded files, byte for byte, with all that a camera wrote "
-                "into them, such as where it was."
+                "Pictures that are the uploaded files, byte for byte, and so tell what a camera wrote into them, such "
+                f"as where it was: {self._num_kept}."
             )
         if self._num_changed:
             more = f" and {self._num_changed - _MAX_NAMED} more" if self._num_changed > _MAX_NAMED else ""
             yield (
-                f"{self._num_changed} of the pictures are written as PNG, with the pixels that were asked about: "
-                f"{', '.join(self._changed)}{more}. Their files were not at hand, or other readers would have seen "
-                "them turned, in other colors, transparent, in frames, larger or not at all."
+                "Pictures that are written anew as PNG, with the pixels that were asked about: "
+                f"{self._num_changed} ({', '.join(self._changed)}{more}). Their files were not at hand, or other "
+                "readers would have seen them turned, in other colors, transparent, in frames, larger or not at all."
             )
 
 

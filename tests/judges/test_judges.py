@@ -1,0 +1,152 @@
+"""What is exported is read back whole by other tools: every picture, name, label, box, outline and text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import supervision as sv
+
+from playground.export.outlines import box_inside, outline_inside
+from playground.regions import Region, polygon_area
+from tests.judges import rules
+from tests.judges.cases import CASES, LAST_BIN, NAMES, regions_of, texts_of
+
+SIZE = (160, 120)
+Verdicts = dict[str, dict[str, Any]]
+
+every_case = pytest.mark.parametrize("case", CASES)
+boxes_alone = pytest.mark.parametrize("case", ["boxes", "captions", "read text", "empty"])  # all that such readers take
+
+
+def labels_of(case: str) -> dict[str, list[str]]:
+    return {name: [region.label for region in regions] for name, regions in regions_of(case).items()}
+
+
+def assert_boxes(read: list[list[Any]], regions: Sequence[Region], *, within: float) -> None:
+    """Compare labels and boxes, in whatever order they were read."""
+    expected = sorted((region.label, *box_inside(region, SIZE)) for region in regions)
+    assert [label for label, *_ in sorted(read)] == [label for label, *_ in expected]
+    assert [box for _, *box in sorted(read)] == [pytest.approx(box, abs=within) for _, *box in expected]
+
+
+def flat(case: str) -> list[tuple[str, Region]]:
+    return [(name, region) for name, regions in regions_of(case).items() for region in regions]
+
+
+@every_case
+def test_pycocotools_makes_the_mask_of_every_region(verdicts: Verdicts, case: str) -> None:
+    read = verdicts[case]["pycocotools"]
+    assert [(row["picture"], row["label"]) for row in read] == [(f"{name}.png", r.label) for name, r in flat(case)]
+    for row, (_, region) in zip(read, flat(case), strict=True):
+        x_min, y_min, x_max, y_max = box_inside(region, SIZE)
+        assert row["bbox"] == pytest.approx([x_min, y_min, x_max - x_min, y_max - y_min])
+        assert row["area"] == pytest.approx(sum(map(polygon_area, outline_inside(region, SIZE))))
+        assert row["mask_shape"] == [120, 160]
+        if region is not LAST_BIN:  # a tenth of a pixel
+            assert row["mask_xyxy"] == pytest.approx([x_min, y_min, x_max, y_max], abs=0.6)
+            assert row["mask_area"] == pytest.approx(row["area"], rel=0.03, abs=50)
+
+
+@every_case
+def test_pycocotools_reads_the_texts_as_captions(verdicts: Verdicts, case: str) -> None:
+    assert verdicts[case]["pycocotools captions"] == {f"{name}.png": text for name, text in texts_of(case).items()}
+
+
+@every_case
+def test_datumaro_reads_coco(verdicts: Verdicts, case: str) -> None:
+    read = verdicts[case]["datumaro coco"]
+    assert sorted(read) == sorted(NAMES)
+    for name, regions in regions_of(case).items():
+        item = read[name]
+        assert item["size"] == [120, 160]
+        assert_boxes(item["boxes"], regions, within=0.01)
+        assert item["num_polygons"] == sum(len(outline_inside(region, SIZE)) for region in regions)
+        assert item["captions"] == [text for text in [texts_of(case).get(name)] if text]
+
+
+@every_case
+def test_datumaro_reads_voc(verdicts: Verdicts, case: str) -> None:
+    read = verdicts[case]["datumaro voc"]
+    assert list(read) == list(NAMES)
+    for name, regions in regions_of(case).items():
+        assert read[name]["size"] == [120, 160]
+        assert_boxes(read[name]["boxes"], regions, within=1)
+
+
+@boxes_alone
+def test_datumaro_reads_yolo(verdicts: Verdicts, case: str) -> None:
+    read = verdicts[case]["datumaro yolo"]
+    assert sorted(read) == sorted(NAMES)
+    for name, regions in regions_of(case).items():
+        assert_boxes(read[name]["boxes"], regions, within=0.01)
+
+
+@every_case
+def test_label_studio_reads_coco(verdicts: Verdicts, case: str) -> None:
+    tasks = verdicts[case]["label studio coco"]
+    assert [unquote(task["picture"]) for task in tasks] == [f"{name}.png" for name in NAMES]
+    for task, regions in zip(tasks, regions_of(case).values(), strict=True):
+        expected = [
+            [shape, region.label]
+            for region in regions
+            for shape in ("rectanglelabels", *["polygonlabels"] * len(outline_inside(region, SIZE)))
+        ]
+        assert task["results"] == expected
+
+
+@boxes_alone
+def test_label_studio_reads_yolo(verdicts: Verdicts, case: str) -> None:
+    read = {
+        unquote(task["picture"]): [label for _, label in task["results"]]
+        for task in verdicts[case]["label studio yolo"]
+    }
+    assert read == {f"{name}.png": labels for name, labels in labels_of(case).items()}
+
+
+@every_case
+def test_labels_follow_the_rules_of_ultralytics(exports: Path, case: str) -> None:
+    read = rules.read_yolo(exports / case / "yolo")
+    assert {name: [label for label, _ in read[name]] for name in NAMES} == labels_of(case)
+    for name, regions in regions_of(case).items():
+        for (_, shares), region in zip(read[name], regions, strict=True):
+            points = np.reshape(shares, (-1, 2)) * SIZE
+            if len(shares) == 4:
+                points = np.array([points[0] - points[1] / 2, points[0] + points[1] / 2])
+            extent = [*points.min(axis=0), *points.max(axis=0)]
+            assert extent == pytest.approx(box_inside(region, SIZE), abs=0.001)
+
+
+@every_case
+def test_xml_has_every_field_of_voc(exports: Path, case: str) -> None:
+    read = rules.read_voc(exports / case / "voc")
+    assert {name: [label for label, _ in objects] for name, objects in read.items()} == labels_of(case)
+    for name, regions in regions_of(case).items():
+        for (_, (x_min, y_min, x_max, y_max)), region in zip(read[name], regions, strict=True):
+            assert (x_min - 1, y_min - 1, x_max, y_max) == pytest.approx(box_inside(region, SIZE), abs=1)
+
+
+@every_case
+@pytest.mark.parametrize("format_id", ["coco", "yolo", "voc"])
+def test_supervision_reads_all(exports: Path, case: str, format_id: str) -> None:
+    folder = exports / case / format_id
+    dataset = {
+        "coco": lambda: sv.DetectionDataset.from_coco(
+            str(folder / "images/default"), str(folder / "annotations/instances_default.json")
+        ),
+        "yolo": lambda: sv.DetectionDataset.from_yolo(
+            str(folder / "images"), str(folder / "labels"), str(folder / "data.yaml")
+        ),
+        "voc": lambda: sv.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations")),
+    }[format_id]()
+    read = {Path(path).stem: detections for path, detections in dataset.annotations.items()}
+    assert sorted(read) == sorted(NAMES)
+    for name, regions in regions_of(case).items():
+        assert [dataset.classes[index] for index in read[name].class_id] == [region.label for region in regions]
+        if regions:
+            expected = np.array([box_inside(region, SIZE) for region in regions])
+            assert read[name].xyxy == pytest.approx(expected, abs=1)
+    for _, picture, _ in dataset:
+        assert picture.shape == (120, 160, 3)
