@@ -10,7 +10,7 @@ from PIL import Image
 from playground.errors import ImageRejected
 
 _UNCOMPRESSED, _RUNS_OF_8, _RUNS_OF_4, _MASKS, _MASKS_WITH_ALPHA = 0, 1, 2, 3, 6
-_MAX_RUN_BYTES = 8_000_000  # a second or two in Python
+_MAX_RUN_BYTES = 3_000_000  # about a second in Python
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 24: (0xFF0000, 0xFF00, 0xFF, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 _BAND = 64  # rows that are unpacked at a time
 

@@ -11,6 +11,7 @@ MEGABYTE = 1024 * 1024
 MAX_HEADER_READS = 10_000
 # Bytes that decoding takes for each pixel, where the decoder keeps more than the picture that Pillow gets.
 _DECODER_BYTES = {"WEBP": 16, "AVIF": 12, "HEIF": 12, "BMP": 12}
+_USUAL_BYTES = 16  # of a pixel of up to four channels and up to 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,17 @@ def check_resolution(resolution_wh: tuple[int, int], limits: Limits) -> None:
 
 
 def check_memory(resolution_wh: tuple[int, int], format_: str, bytes_a_pixel: float, limits: Limits) -> None:
-    """Refuse a picture above `max_megapixels` that cannot be decoded whole to be scaled down. Raises ImageRejected."""
+    """Refuse what takes too much memory to be decoded: a picture above `max_megapixels`, or of very many channels.
+
+    Raises ImageRejected.
+    """
     width, height = resolution_wh
     megabytes = width * height * max(bytes_a_pixel, _DECODER_BYTES.get(format_, 0)) / 1e6
-    if reduction(resolution_wh, limits) > 1 and megabytes > limits.max_decoder_megabytes:
+    is_usual = reduction(resolution_wh, limits) == 1 and bytes_a_pixel <= _USUAL_BYTES
+    if megabytes > limits.max_decoder_megabytes and not is_usual:
         raise ImageRejected(
-            f"The picture has {width * height / 1e6:.0f} megapixels ({width} x {height}); above "
-            f"{limits.max_megapixels} it is scaled down, but to read this one takes {megabytes:.0f} MB of memory; the "
-            f"limit is {limits.max_decoder_megabytes}. Scale it down, or save it as a plain (baseline) JPEG, and try "
-            "again."
+            f"To read this picture of {width} x {height} pixels takes {megabytes:.0f} MB of memory; the limit is "
+            f"{limits.max_decoder_megabytes}. Scale it down, or save it as a plain (baseline) JPEG, and try again."
         )
 
 

@@ -308,6 +308,27 @@ def _noise(rng: random.Random) -> bytes:
     return rng.choice(beginnings) + rng.randbytes(rng.choice((0, 1, 100, 100_000)))
 
 
+def _photograph_of_many_megapixels(rng: random.Random) -> bytes:
+    width, height = rng.choice(((8064, 6048), (12_000, 9000), (16_320, 12_240)))
+    file = io.BytesIO()
+    Image.new("L", (width, height), 90).save(file, "JPEG", quality=20)
+    return _flipped_bits(rng, file.getvalue()) if rng.random() < 0.3 else file.getvalue()
+
+
+def _bmp_of_runs(rng: random.Random) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, rng.choice((50, 9000)), 900, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + info + bytes(1024) + rng.randbytes(2) * 1_490_000
+
+
+def _tiff_of_channels(rng: random.Random) -> bytes:
+    channels, bits = rng.choice((5, 200, 60_000)), rng.choice((8, 12, 32, 64))
+    tags = [(256, 4, 1, 2000), (257, 4, 1, 2000), (258, 3, 1, bits), (259, 3, 1, rng.choice((1, 5, 8))), (262, 3, 1, 1),
+            (273, 4, 1, 200), (277, 3, 1, channels), (278, 4, 1, 2000), (279, 4, 1, 10_000),
+            (284, 3, 1, rng.choice((1, 2))), (339, 3, 1, rng.choice((1, 2, 3)))]  # fmt: skip
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + rng.randbytes(20_000)
+
+
 def _too_large(_: random.Random) -> bytes:
     return b"BM" + bytes(DEFAULT_LIMITS.max_megabytes * 2**20)
 
@@ -315,6 +336,7 @@ def _too_large(_: random.Random) -> bytes:
 _MONSTERS: tuple[Callable[[random.Random], bytes], ...] = (
     _png_bomb, _png_that_lies, _png_with_texts, _gif_of_frames, _gif_that_lies, _bmp_that_lies, _tiff_that_lies,
     _jpeg_with_large_exif, _jpeg_of_scans, _jpeg_that_lies, _narrow_picture, _noise, _too_large,
+    _photograph_of_many_megapixels, _bmp_of_runs, _tiff_of_channels,
 )  # fmt: skip
 
 

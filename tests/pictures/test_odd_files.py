@@ -255,7 +255,7 @@ def test_what_no_run_writes_is_black_and_rows_go_upwards() -> None:
 
 def test_runs_that_end_early_are_cut_short_and_very_long_ones_are_refused() -> None:
     assert "cut short" in refusal(bmp((6, 2), 4, 2, bytes([6, 0x21]), colors=[BLACK, RED, GREEN]))
-    assert "too long" in refusal(bmp((6, 2), 4, 2, bytes(8_000_001), colors=[BLACK, RED, GREEN]))
+    assert "too long" in refusal(bmp((6, 2), 4, 2, bytes(3_000_001), colors=[BLACK, RED, GREEN]))
 
 
 # Numbers of TIFF: 40 of 255 at every depth, and what comes of it
@@ -522,7 +522,13 @@ def test_a_picture_of_200_megapixels_is_read_where_it_is_a_jpeg() -> None:
 
 
 def test_a_large_picture_that_memory_does_not_allow_is_refused() -> None:
-    assert "takes 780 MB of memory; the limit is 450" in refusal(large("WEBP", quality=1, method=0))
+    said = refusal(large("WEBP", quality=1, method=0))
+    assert "of 8064 x 6048 pixels takes 780 MB of memory; the limit is 450" in said
+
+
+def test_very_many_channels_are_refused_before_memory_is_taken() -> None:
+    page, strips = tiff_page(np.zeros((1, 1), np.float32), 1, tags={256: 2000, 257: 2000, 277: 60_000, 258: 32})
+    assert "takes 960016 MB of memory" in refusal(tiff([(page, strips)]))
 
 
 def test_a_large_picture_is_turned_upright_with_its_original_size() -> None:
