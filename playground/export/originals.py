@@ -11,8 +11,10 @@ from PIL import ExifTags, Image
 
 from playground.pictures.reader import InputImage
 
-# By Pillow's names; MPO is a JPEG with more pictures behind it, such as a camera's gain map, which readers pass over.
-_EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif"}
+_EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif"}  # by Pillow's names
+# What Pillow calls a JPEG with more pictures behind it, such as a camera's gain map, which readers pass over.
+_JPEG_AND_MORE = "MPO"
+_PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # in others, such as CMYK, readers differ
 
 
 def file_as_it_came(original: Path | bytes | None, image: InputImage) -> tuple[bytes, str] | None:
@@ -22,20 +24,21 @@ def file_as_it_came(original: Path | bytes | None, image: InputImage) -> tuple[b
         if not content:
             return None
         with Image.open(io.BytesIO(content), formats=list(_EXTENSIONS)) as picture:
-            return (content, _EXTENSIONS[str(picture.format)]) if _is_plain(picture, image) else None
+            kind = "JPEG" if picture.format == _JPEG_AND_MORE else str(picture.format)
+            return (content, _EXTENSIONS[kind]) if _is_plain(picture, image, kind) else None
     # Whatever a plain reader would trip over: the pixels that were asked about are written instead.
     except Exception:
         return None
 
 
-def _is_plain(picture: Image.Image, image: InputImage) -> bool:
+def _is_plain(picture: Image.Image, image: InputImage, kind: str) -> bool:
     """Whether a reader that knows nothing of this file sees the picture that was asked about."""
     orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    has_frames = picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1
-    if picture.size != image.resolution_wh or orientation != 1 or has_frames:
+    has_frames = kind != "JPEG" and getattr(picture, "n_frames", 1) > 1
+    if picture.size != image.resolution_wh or orientation != 1 or has_frames or picture.mode not in _PLAIN_MODES:
         return False
     if image.pixels.size != picture.size:  # it was scaled down to be asked about: too large to be compared
-        return picture.format in ("JPEG", "MPO") and picture.mode in ("L", "RGB") and "icc_profile" not in picture.info
+        return kind == "JPEG" and "icc_profile" not in picture.info
     return _is_opaque(picture) and picture.convert("RGB").tobytes() == image.pixels.tobytes()
 
 

@@ -1,0 +1,183 @@
+"""Texts out: captions and what was read, as plain text, in tables, in pictures and in what is written into them."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from playground.drawing.band import with_band
+from playground.errors import ExportRejected
+from playground.export import Annotated, files
+from playground.pictures.reader import InputImage
+from playground.question import Question
+from playground.regions import Region
+from playground.results import Prediction
+from tests.export.samples import CAR, NOTE, SIGN, TREE, described, files_of, noise, predict, rows_of, written
+
+CAPTION = "A red car stands before a tree. It is noon, and nobody is there.\n停车"
+DRAWN = ("png", "jpeg")
+
+
+def said(text: str = CAPTION, *regions: Region, task: str = "<CAPTION>") -> Prediction:
+    return replace(predict(*regions, question=Question(task)), text=text)
+
+
+def save(format_id: str, prediction: Prediction) -> bytes:
+    return written([Annotated("street", prediction, noise())], format_id)
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("prediction", "text"),
+    [
+        pytest.param(said(), CAPTION + "\n", id="caption"),
+        pytest.param(said("STOP\n停", task="<OCR>"), "STOP\n停\n", id="what was read"),
+        pytest.param(said("", task="<OCR>"), "", id="nothing read"),
+        pytest.param(said("car, tree", CAR, TREE, task="<OD>"), "car\ntree\n", id="things found"),
+        pytest.param(said("2 × STOP", SIGN, replace(SIGN, label="two\nlines"), task="<OCR_WITH_REGION>"),
+                     "STOP\ntwo lines\n", id="what was read, with its place"),
+        pytest.param(said("", task="<OD>"), "", id="nothing found"),
+        pytest.param(said(CAPTION, CAR, task="<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>"), CAPTION + "\n",
+                     id="caption with its things"),
+        pytest.param(said("1. car", CAR, task="<REGION_TO_CATEGORY>"), "car\n", id="names of regions"),
+        pytest.param(said("Paris", task="<CUSTOM>"), "Paris\n", id="a prompt of one's own"),
+        pytest.param(said("car", CAR, task="<CUSTOM>"), "car\n", id="a prompt of one's own that finds things"),
+        pytest.param(said("Paris", task="<NO_SUCH_TASK>"), "Paris\n", id="a task that is not in the table"),
+    ],
+)  # fmt: skip
+def test_the_text_of_an_answer(prediction: Prediction, text: str) -> None:
+    assert save("txt", prediction).decode("utf-8") == text
+
+
+def test_several_texts_lie_beside_their_pictures_names() -> None:
+    pictures = [Annotated("名前", said(), noise()), Annotated("été", said("", task="<OCR>"), noise())]
+    assert files_of(written(pictures, "txt")) == {"名前.txt": (CAPTION + "\n").encode(), "été.txt": b""}
+
+
+def test_a_table_has_a_row_for_a_text() -> None:
+    (row,) = rows_of(save("csv", said()))
+    assert row.pop("text") == CAPTION
+    assert set(row.values()) == {""}
+    grounded = rows_of(save("csv", said(CAPTION, CAR, task="<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>")))
+    assert [(row["label"], row["text"]) for row in grounded] == [("", CAPTION), ("car", "")]
+    assert rows_of(save("csv", said("=1+1")))[0]["text"] == "'=1+1"
+
+
+def test_a_table_of_several_pictures_says_whose_text_it_is() -> None:
+    pictures = [Annotated("a", said(), noise()), Annotated("-b", said("", task="<OCR>"), noise())]
+    rows = rows_of(written(pictures, "csv"))
+    assert [(row["picture"], row["text"]) for row in rows] == [("a", CAPTION), ("'-b", "")]
+
+
+@pytest.mark.parametrize("format_id", [*DRAWN, "overlay"])
+def test_a_text_is_written_into_the_file(format_id: str) -> None:
+    note = f"Florence-2 Playground: tiny-florence2 answered <CAPTION>. {NOTE}"
+    assert described(opened(save(format_id, said()))) == f"{CAPTION}\n\n{note}"
+
+
+@pytest.mark.parametrize("format_id", DRAWN)
+def test_an_annotated_picture_of_a_caption_has_it_in_a_band_under_the_picture(format_id: str) -> None:
+    drawn, picture = opened(save(format_id, said())), noise().pixels
+    left = (drawn.width - picture.width) // 2
+    whole = drawn.convert("RGB").crop((left, 0, left + picture.width, picture.height))
+    assert np.abs(np.asarray(whole).astype(int) - np.asarray(picture)).mean() < (1 if format_id == "png" else 40)
+    band = np.asarray(drawn.convert("L"))[picture.height :]
+    assert band.shape[0] > 40
+    assert (band > 250).mean() > 0.7
+    assert band.min() < 60
+
+
+@pytest.mark.parametrize("format_id", [*DRAWN, "overlay"])
+@pytest.mark.parametrize("prediction", [said("car", CAR, task="<OD>"), said("", task="<CAPTION>"), said("  \n")])
+def test_without_a_text_there_is_no_band(format_id: str, prediction: Prediction) -> None:
+    assert opened(save(format_id, prediction)).size == (160, 120)
+
+
+# The band
+
+
+def ink(picture: Image.Image, below: int) -> tuple[int, int, int, int]:
+    """The box of what is dark in a band."""
+    band = Image.fromarray(np.asarray(picture.convert("L"))[below:] < 128)
+    box = band.getbbox()
+    assert box
+    return box
+
+
+WHITE = Image.new("RGB", (600, 400), "white")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("A short caption.", id="short"),
+        pytest.param("A long caption that says much. " * 12, id="long"),
+        pytest.param("https://example.org/" + "nobreak" * 40, id="a long word"),
+        pytest.param("没有空格的文字" * 30, id="a script without spaces"),
+        pytest.param("one\ntwo\n\nfour", id="lines"),
+        pytest.param("\x00a\ud800b\u202ec", id="what cannot be printed"),
+    ],
+)
+def test_a_text_stays_in_its_band(text: str) -> None:
+    whole = with_band(WHITE, text)
+    left, top, right, bottom = ink(whole, 400)
+    assert 8 <= left < right <= 600 - 8
+    assert 4 <= top < bottom <= whole.height - 400 - 4
+
+
+def test_lines_are_kept_and_words_are_whole() -> None:
+    heights = [with_band(WHITE, text).height for text in ("one", "one\ntwo", "one\n\nthree")]
+    assert heights[1] - heights[0] == (heights[2] - heights[0]) / 2
+
+
+def test_a_very_long_text_is_cut_and_quickly() -> None:
+    assert with_band(WHITE, "w" * 200_000).height == with_band(WHITE, "word\n" * 500).height < 2000
+
+
+def test_a_small_picture_stands_in_the_middle_of_a_wider_ground() -> None:
+    whole = with_band(Image.new("RGB", (60, 40), "black"), "A caption of some words.")
+    assert whole.width == 224
+    assert [whole.getpixel((x, 20)) for x in (81, 82, 141, 142)] == [(255,) * 3, (0,) * 3, (0,) * 3, (255,) * 3]
+
+
+# JPEG
+
+
+@pytest.fixture(scope="module")
+def photograph() -> InputImage:
+    """Twelve megapixels as a camera has them: soft shapes, and grain."""
+    rng = np.random.default_rng(0)
+    soft = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize(
+        (4000, 3000), Image.Resampling.BICUBIC
+    )
+    grain = rng.normal(0, 8, (3000, 4000, 1))
+    return InputImage(Image.fromarray((np.asarray(soft) + grain).clip(0, 255).astype(np.uint8)), "digest")
+
+
+def test_a_photograph_of_3_megabytes_stays_one(photograph: InputImage) -> None:
+    camera = io.BytesIO()
+    photograph.pixels.save(camera, "JPEG", quality=85)
+    image = InputImage(Image.open(camera).convert("RGB"), "digest")
+    content = written([Annotated("photo", replace(said(task="<OD>"), resolution_wh=(4000, 3000)), image)], "jpeg")
+    assert 2e6 < len(camera.getvalue()) < 4e6
+    assert len(content) < 2 * len(camera.getvalue())
+    difference = np.asarray(opened(content)).astype(int) - np.asarray(image.pixels)
+    assert np.sqrt((difference**2).mean()) < 3  # of 255
+
+
+def test_a_jpeg_that_would_be_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_MAX_JPEG_SIDE", 150)
+    with pytest.raises(ExportRejected, match=r"at most 150 pixels a side\. Save it as PNG\."):
+        save("jpeg", said())
+
+
+@pytest.mark.parametrize("format_id", DRAWN)
+@pytest.mark.parametrize("make", [lambda: "词" * 100_000, lambda: "\ud800"], ids=["long", "half a character"])
+def test_any_text_can_be_written(format_id: str, make: Callable[[], str]) -> None:
+    assert described(opened(save(format_id, said(make()))))
