@@ -44,7 +44,7 @@ _PIXELS_OF = """async (files) => Promise.all(files.map(async ([type, data]) => {
     try {
         const picture = await createImageBitmap(new Blob([bytes], {type: `image/${type}`}));
         const canvas = new OffscreenCanvas(picture.width, picture.height);
-        const pen = canvas.getContext("2d");
+        const pen = canvas.getContext("2d", {willReadFrequently: true});
         pen.fillStyle = "white";
         pen.fillRect(0, 0, canvas.width, canvas.height);
         pen.drawImage(picture, 0, 0);
@@ -221,8 +221,9 @@ def pillow_sources(cache: Path) -> Path:
 
 def odd_files(archive: Path) -> dict[str, bytes]:
     """Pictures that chromium may know, each once."""
-    packages = Path(PIL.__file__).parents[1]
-    found = {path.name: path.read_bytes() for path in sorted(packages.rglob("*")) if _is_candidate(path.name, path)}
+    packages = [Path(PIL.__file__).parents[1] / name for name in ("gradio", "matplotlib")]
+    paths = [path for package in packages for path in sorted(package.rglob("*")) if _is_candidate(path.name, path)]
+    found = {path.name: path.read_bytes() for path in paths}
     with tarfile.open(archive) as tar:
         for member in tar:
             if "/Tests/images/" in member.name and _is_candidate(member.name) and member.size <= _LARGEST:
