@@ -36,7 +36,7 @@ class Bitmap:
         return self.width, self.height
 
 
-def read_header(data: bytes) -> Bitmap:
+def read_bitmap_header(data: bytes) -> Bitmap:
     """Read what comes before the pixels. Raises struct.error for a file that is cut, ImageRejected for an odd one."""
     pixels_at, header = struct.unpack_from("<II", data, 10)
     if header == 12:
@@ -81,7 +81,7 @@ def _profile(data: bytes) -> bytes | None:
     return data[14 + start : 14 + start + length] if space == b"DEBM" and length else None
 
 
-def decode(data: bytes, bitmap: Bitmap) -> Image.Image:
+def decode_bitmap(data: bytes, bitmap: Bitmap) -> Image.Image:
     """Return the pixels as RGB, or as RGBA where there is alpha. Raises EOFError where pixels are missing."""
     if bitmap.compression in (_RUNS_OF_8, _RUNS_OF_4) and bitmap.bits <= 8:
         pixels = _colors(_unpack_runs(data, bitmap), bitmap.palette)

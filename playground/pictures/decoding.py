@@ -28,6 +28,17 @@ from playground.pictures.spaces import SRGB, TELEVISION, profile_of_numbers
 FIRST_FRAME = "The file holds several frames or pictures; only the first was read."
 OTHER_PAGES = "The file has {count} pages; this is page {page}."
 UNKNOWN_COLORS = "The file names a color space that is not known here ({numbers}); its colors are taken as sRGB."
+PILLOW_FORMATS = (
+    "JPEG",
+    "MPO",
+    "PNG",
+    "WEBP",
+    "AVIF",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "HEIF",
+)  # as Pillow names what is decoded here
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -54,7 +65,7 @@ class _Header(io.BytesIO):
         return super().read(size)
 
 
-def decode(data: bytes, limits: Limits, page: int, notices: list[str]) -> Decoded:
+def decode_file(data: bytes, limits: Limits, page: int, notices: list[str]) -> Decoded:
     """Decode a file that is within the limits. Raises ImageRejected, or whatever Pillow trips over."""
     check_file_size(len(data), limits)
     if data.startswith(b"BM"):
@@ -71,7 +82,7 @@ def decode(data: bytes, limits: Limits, page: int, notices: list[str]) -> Decode
     return _decode_other(picture, data, limits, notices)
 
 
-def num_pages(data: bytes) -> int:
+def count_pages(data: bytes) -> int:
     """Return how many pages a file has: those of a TIFF, 1 of everything else."""
     return len(tiff.read_tiff(data).pages) if data.startswith(_TIFF_MARKS) else 1
 
@@ -97,10 +108,10 @@ def _open(data: bytes) -> ImageFile.ImageFile:
 
 def _decode_bmp(data: bytes, limits: Limits, page: int) -> Decoded:
     refuse_page(page, 1)
-    header = bmp.read_header(data)
+    header = bmp.read_bitmap_header(data)
     check_resolution(header.size, limits)
     check_memory(header.size, "BMP", 0, limits)
-    return Decoded(bmp.decode(data, header), header.size, header.profile, 1)
+    return Decoded(bmp.decode_bitmap(data, header), header.size, header.profile, 1)
 
 
 def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> Decoded:
@@ -122,7 +133,7 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
 
 
 def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:
-    header = png.read_header(data)
+    header = png.read_png_header(data)
     data = png.without_metadata(data, header)
     picture = _open(data)
     check_resolution(picture.size, limits)
@@ -144,7 +155,7 @@ def _decode_jpeg(picture: ImageFile.ImageFile, data: bytes, limits: Limits, noti
     kept = 2 * outline.samples_a_pixel if outline.is_progressive else 0
     check_memory(resolution_wh, "JPEG", kept + _bytes_a_pixel(picture) / factor**2, limits)
     jpeg.shrink(picture, factor)
-    loaded = jpeg.load(picture, data, outline, notices)
+    loaded = jpeg.decode_jpeg(picture, data, outline, notices)
     return Decoded(loaded, resolution_wh, picture.info.get("icc_profile"), _orientation(picture))
 
 

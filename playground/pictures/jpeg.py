@@ -84,7 +84,7 @@ def shrink(picture: ImageFile.ImageFile, factor: int) -> None:
         picture.draft(None, (max(1, picture.width // scale), max(1, picture.height // scale)))
 
 
-def load(picture: ImageFile.ImageFile, jpeg: bytes, outline: Outline, notices: list[str]) -> Image.Image:
+def decode_jpeg(picture: ImageFile.ImageFile, jpeg: bytes, outline: Outline, notices: list[str]) -> Image.Image:
     """Decode a JPEG, also one without its end, and one of which nearly all is there."""
     if outline.has_end:
         picture.load()

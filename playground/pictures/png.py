@@ -31,7 +31,7 @@ class Header:
     pixels_at: int
 
 
-def read_header(data: bytes) -> Header:
+def read_png_header(data: bytes) -> Header:
     """Read the chunks up to the first with pixels. Raises struct.error where there is no header."""
     bits, color_type = struct.unpack_from(">BB", data, 24)
     chunks: dict[bytes, bytes] = {}

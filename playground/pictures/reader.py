@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageChops, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageFile, ImageOps
 
 from playground.errors import ImageRejected
 from playground.pictures import decoding
@@ -100,7 +100,7 @@ def read_image(
 def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS) -> int:
     """Return how many pages a file has, without previews: more than 1 only of a TIFF. Raises ImageRejected."""
     with _pillow():
-        return decoding.num_pages(source if isinstance(source, bytes) else _read_file(source, limits))
+        return decoding.count_pages(source if isinstance(source, bytes) else _read_file(source, limits))
 
 
 def _input_image(rgb: Image.Image, original_wh: tuple[int, int], notices: tuple[str, ...] = ()) -> InputImage:
@@ -175,8 +175,10 @@ def _explain(error: Exception) -> str:
 def _decode(source: object, limits: Limits, page: int, notices: list[str]) -> Decoded:
     if isinstance(source, str | Path):
         source = _read_file(source, limits)
+    if isinstance(source, ImageFile.ImageFile):
+        source = _file_behind(source, limits) or source
     if isinstance(source, bytes):
-        return decoding.decode(source, limits, page, notices)
+        return decoding.decode_file(source, limits, page, notices)
     if isinstance(source, np.ndarray):
         check_resolution((source.shape[1], source.shape[0]) if source.ndim > 1 else (1, 1), limits)
         source = picture_of_array(source)
@@ -189,6 +191,21 @@ def _decode(source: object, limits: Limits, page: int, notices: list[str]) -> De
     raise ImageRejected(
         f"A picture must be a path, bytes, a Pillow picture or an array, but got {type(source).__name__}."
     )
+
+
+def _file_behind(picture: ImageFile.ImageFile, limits: Limits) -> bytes | None:
+    """Return the file of a picture that is opened and not loaded yet: it says more than Pillow keeps."""
+    is_untouched = bool(picture.tile) and not picture.decoderconfig and picture.tell() == 0
+    if not is_untouched or picture.fp is None or picture.format not in decoding.PILLOW_FORMATS:
+        return None
+    try:
+        at = picture.fp.tell()
+        picture.fp.seek(0)
+        data = picture.fp.read(limits.max_megabytes * MEGABYTE + 1)
+        picture.fp.seek(at)
+    except (OSError, ValueError):  # it is closed, or no file that can be read again
+        return None
+    return data if 0 < len(data) <= limits.max_megabytes * MEGABYTE else None
 
 
 def _to_rgb(decoded: Decoded, limits: Limits, notices: list[str]) -> Image.Image:

@@ -1,6 +1,6 @@
 """Color spaces that a file names by number, written as ICC profiles, so that one converter serves them all.
 
-Numbers are those of ITU-T H.273 (CICP): PNG's `cICP`, and the `nclx` of AVIF and HEIC. PNG's `gAMA` and `cHRM` too.
+Values are those of ITU-T H.273 (CICP): PNG's `cICP`, and the `nclx` of AVIF and HEIC. PNG's `gAMA` and `cHRM` too.
 """
 
 import struct
@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 Primaries = tuple[float, float, float, float, float, float, float, float]  # x and y of white, red, green and blue
-Transfer = Callable[[Numbers], Numbers]  # stored values to linear light, both in 0..1
+Transfer = Callable[[Values], Values]  # stored values to linear light, both in 0..1
 
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _D65, _C, _DCI = (0.3127, 0.329), (0.31, 0.316), (0.314, 0.351)
@@ -41,26 +41,26 @@ def power(exponent: float) -> Transfer:
     return lambda stored: stored**exponent
 
 
-def srgb(stored: Numbers) -> Numbers:
+def srgb(stored: Values) -> Values:
     """Return the linear light of values in sRGB."""
     return np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
 
 
-def _smpte_240(stored: Numbers) -> Numbers:
+def _smpte_240(stored: Values) -> Values:
     return np.where(stored < 0.0913, stored / 4, ((stored + 0.1115) / 1.1115) ** (1 / 0.45))
 
 
-def _smpte_428(stored: Numbers) -> Numbers:
+def _smpte_428(stored: Values) -> Values:
     return np.minimum(stored**2.6 * 52.37 / 48, 1)
 
 
-def _pq(stored: Numbers) -> Numbers:
+def _pq(stored: Values) -> Values:
     root = stored ** (32 / 2523)
     light = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
     return np.interp(10_000 / 203 * light ** (16384 / 2610), _LIGHT, _SHOWN)
 
 
-def _hlg(stored: Numbers) -> Numbers:
+def _hlg(stored: Values) -> Values:
     scene = np.where(stored <= 0.5, stored**2 / 3, (np.exp((stored - 0.55991073) / 0.17883277) + 0.28466892) / 12)
     return np.interp(1000 / 203 * scene**1.2, _LIGHT, _SHOWN)
 
@@ -104,7 +104,7 @@ def make_profile(primaries: Primaries, transfer: Transfer) -> bytes | None:
     return _assemble(tags)
 
 
-def _to_d50(primaries: Primaries) -> Numbers | None:
+def _to_d50(primaries: Primaries) -> Values | None:
     """Return the matrix from linear red, green and blue to XYZ, adapted to the white of profiles by Bradford's rule."""
     xy = np.array(primaries).reshape(4, 2)
     if not np.isfinite(xy).all() or (xy < 0).any() or xy[0].min() <= 0:
@@ -117,11 +117,11 @@ def _to_d50(primaries: Primaries) -> Numbers | None:
         adapt = np.linalg.solve(bradford, np.diag(bradford @ _D50 / (bradford @ white)) @ bradford)
     except np.linalg.LinAlgError:
         return None
-    found: Numbers = adapt @ matrix
+    found: Values = adapt @ matrix
     return found if np.abs(found).max() < 100 else None
 
 
-def _xyz(numbers: Numbers) -> bytes:
+def _xyz(numbers: Values) -> bytes:
     return b"XYZ \0\0\0\0" + np.round(numbers * 65536).astype(">i4").tobytes()
 
 

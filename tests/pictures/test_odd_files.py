@@ -1,5 +1,6 @@
 """Odd files of every kind: what the standard of the format says that they show, written out."""
 
+import io
 import struct
 from typing import Any
 
@@ -225,6 +226,13 @@ def test_alpha_in_bmp_is_where_its_header_says(
 ) -> None:
     data = bmp((3, 1), 32, compression, HALF_GREEN, header=header, masks=masks)
     assert np.abs(np.array(row(data)) - expected).max() <= 1
+
+
+def test_an_opened_file_is_read_like_the_file_and_can_still_be_loaded() -> None:
+    data = png(0, 2, (2, 1), b"\x90", chunk(b"tRNS", b"\0\x02"), gamma(1))
+    opened = Image.open(io.BytesIO(data))
+    assert read_image(opened) == read_image(data)
+    assert opened.convert("L").getpixel((1, 0)) == 85
 
 
 # Run-length and other BMP
