@@ -390,7 +390,7 @@ def test_export_refuses_another_picture(client: Client, answered: dict[str, Any]
 @pytest.mark.parametrize("format_", ["<b>", None, 5], ids=str)
 def test_export_refuses_an_unknown_format(client: Client, answered: dict[str, Any], format_: Any) -> None:
     sentence = refused(lambda: client.predict(handle_file(BEACH), answered, format_, api_name="/export"))
-    assert sentence == f"'{format_}' is not a format. Formats: png, jpeg, overlay, crops, txt, json, csv, coco, yolo, voc."
+    assert sentence == f"'{format_}' is not a format. Formats: {', '.join(row.id for row in FORMATS)}."
 
 
 def test_the_queue_cannot_be_skipped(http: Http) -> None:

@@ -149,12 +149,12 @@ def test_a_bad_data_url_is_refused(http: Http, make_url: Callable[[], str], sent
     assert html.unescape(answer["error"]).startswith(sentence)
 
 
-@pytest.fixture(scope="module")
-def strict(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Http]:
+@pytest.fixture
+def strict(predictor: Predictor, tmp_path: Path) -> Iterator[Http]:
     """A server that takes 1 MB, and keeps it for a second."""
     limited = Predictor(predictor.engines, Limits(max_megabytes=1))
     settings = Settings(offline=True, max_megabytes=1, keep_files_seconds=1)
-    with running(limited, settings, tmp_path_factory.mktemp("strict")) as url:
+    with running(limited, settings, tmp_path) as url:
         yield Http(url)
 
 

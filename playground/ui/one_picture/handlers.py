@@ -158,17 +158,15 @@ class Handlers:
         draw: bool,  # noqa: ARG002  # its field shows what is wrong with the regions
         stage: StageData,
         checkpoint: str,  # noqa: ARG002
-        request: gr.Request,
     ) -> Problems:
         """Refuse what is missing before anything is queued, each sentence at its field. Takes what `wait` takes."""
-        problems = _problems(workspace.item, task, phrase, stage)
-        if not problems:
-            self._runs.expect(_run_of(request))
-        return problems
+        return _problems(workspace.item, task, phrase, stage)
 
-    def begin(self, workspace: Workspace, task: str, phrase: str, stage: StageData) -> Updates:
-        """Let Stop be pressed, while the run waits in the queue already."""
+    def begin(self, workspace: Workspace, task: str, phrase: str, stage: StageData, request: gr.Request) -> Updates:
+        """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
         is_running = not _problems(workspace.item, task, phrase, stage)
+        if is_running:
+            self._runs.expect(_run_of(request))
         return {"run": gr.update(interactive=not is_running), "stop": _stop_button(is_enabled=is_running)}
 
     def wait(

@@ -222,7 +222,7 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     begun = wiring.on(triggers, handlers.begin, writes=buttons, **_AT_ONCE)
     begun.then(None, js="playground.showStage", **_PLUMBING)
     waited = wiring.on(
-        triggers,
+        begun.success,  # not on the click itself: Stop must find the run that `begin` expects
         handlers.wait,
         writes=("status",),
         check=handlers.check,

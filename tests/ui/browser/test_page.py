@@ -128,6 +128,19 @@ def test_a_page_that_a_full_queue_turned_away_says_so_and_can_ask_again(page: Pa
     assert sorted(rows(page)) == MEADOW_LABELS
 
 
+def test_stop_ends_a_run_that_is_not_even_in_the_queue(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    upload(page)
+    page.click("#run")
+    expect(page.locator("#stop")).to_be_enabled()
+    with page.expect_response("**/run/predict*"):
+        page.click("#stop")
+    held[0].continue_()
+    expect(page.locator("#status")).to_contain_text("Stopped")
+    assert rows(page) == []
+
+
 def test_what_is_missing_is_said_at_its_field_and_nothing_runs(page: Page) -> None:
     page.click("#run")
     expect(page.locator("#picture .validation-error")).to_contain_text("Add a picture first")

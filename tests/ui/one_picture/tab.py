@@ -75,8 +75,12 @@ class Tab:
         """Give the field a picture."""
         return self.call(self.handlers.take_picture, picture=None if picture is None else Upload(picture), **form)
 
+    def begin(self, **form: Any) -> Updates:
+        """Press Run: from now on the run can be stopped."""
+        return self.call(self.handlers.begin, **form)
+
     def run(self, **form: Any) -> Generator[Updates, None, None]:
-        """Begin a run at once, as after a check; yields what it shows."""
+        """Carry out the run; yields what it shows."""
         self.form |= form
         return self._absorb(self.handlers.run(**self._read_by(self.handlers.run)))
 

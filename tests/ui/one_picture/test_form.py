@@ -129,8 +129,8 @@ def can_press(updates: Updates) -> tuple[bool, bool]:
 
 def test_stop_can_be_pressed_only_while_a_run_goes_on(ask: Ask) -> None:
     tab, without_picture = ask(), tab_of(ScriptedPredictor())
-    assert can_press(tab.call(tab.handlers.begin)) == (False, True)
-    assert can_press(without_picture.call(without_picture.handlers.begin)) == (True, False)
+    assert can_press(tab.begin()) == (False, True)
+    assert can_press(without_picture.begin()) == (True, False)
     assert can_press(tab.call(tab.handlers.rest)) == (True, False)
 
 
@@ -144,10 +144,11 @@ def test_whom_a_full_queue_turns_away_is_told_so_and_can_ask_again(ask: Ask) -> 
 @pytest.mark.usefixtures("every_step")
 def test_a_refused_form_leaves_the_run_that_goes_on_alone(ask: Ask) -> None:
     tab = ask(WRITING, ANSWER)
-    tab.check()
+    tab.begin()
     running = tab.run()
     next(running)
     assert tab.check(task="<CUSTOM>").keys() == {"phrase"}
+    assert can_press(tab.begin()) == (True, False)
     assert [step["status"][-1]["text"][:4] for step in running] == ["Done"]
 
 
@@ -284,7 +285,7 @@ def test_a_checkpoint_that_fails_ends_the_wait_in_its_sentence_and_is_not_tried_
 def test_stop_ends_the_wait_for_a_checkpoint(waiting, upload: Callable[..., str]) -> None:
     tab, _, looks = waiting(State.DOWNLOADING)
     tab.take(upload())
-    tab.check()
+    tab.begin()
     next(looks)
     tab.call(tab.handlers.stop)
     assert len(list(looks)) <= 1

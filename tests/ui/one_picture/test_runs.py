@@ -105,7 +105,7 @@ def test_the_picture_that_is_shown_at_the_end_has_the_boxes_drawn_on_it(finished
 
 def test_a_run_that_is_stopped_in_the_queue_ends_at_once(finished: tuple[Tab, list[Updates]]) -> None:
     tab, _ = finished
-    tab.check()
+    tab.begin()
     tab.call(tab.handlers.stop)
     last = tab.answer()
     assert said(last).startswith("Stopped")
@@ -186,16 +186,16 @@ def test_stop_and_a_closed_tab_do_not_touch_the_run_of_another_tab(ask: Ask, upl
 def test_stop_without_a_run_does_not_stop_the_next_one(ask: Ask) -> None:
     tab = ask(ANSWER)
     tab.call(tab.handlers.stop)
-    tab.check()
+    tab.begin()
     assert said(tab.answer()).startswith("Done")
 
 
 def test_the_run_after_a_stopped_one_is_not_stopped(ask: Ask) -> None:
     tab = ask(ANSWER)
-    tab.check()
+    tab.begin()
     tab.call(tab.handlers.stop)
     assert said(tab.answer()).startswith("Stopped")
-    tab.check()
+    tab.begin()
     assert said(tab.answer()).startswith("Done")
 
 
@@ -212,7 +212,7 @@ def test_a_new_run_of_the_same_tab_ends_the_old_one(ask: Ask) -> None:
     tab = ask(WRITING, ANSWER)
     old = tab.run()
     next(old)
-    tab.check()
+    tab.begin()
     assert said(tab.answer()).startswith("Done")
     assert list(old) == []
     assert tab.predictor.stops[0].is_set()
@@ -259,7 +259,7 @@ def test_a_bug_is_a_sentence_too_and_only_where_it_was_met_is_logged(
 
 def test_after_a_failure_the_tab_can_run_again(ask: Ask) -> None:
     tab = ask(EngineFailed("No memory."))
-    tab.check()
+    tab.begin()
     assert said(tab.answer()) == "No memory."
     tab.predictor.script = (ANSWER,)
     assert said(tab.answer()).startswith("Done")
