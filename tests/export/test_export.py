@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,11 @@ def test_an_unknown_format_is_refused_with_the_names_of_the_others():
         save("docx")
     with pytest.raises(ExportRejected, match=problem):
         file_name("street", "docx")
+
+
+def test_the_page_about_formats_lists_them_all():
+    page = (Path(__file__).parents[2] / "docs/formats.md").read_text("utf-8")
+    assert tuple(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == ALL
 
 
 @pytest.mark.parametrize("format_id", ALL)
