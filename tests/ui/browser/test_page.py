@@ -1,5 +1,6 @@
 """The whole page in a real browser, on the bundled checkpoint: what a visitor does, with mouse and with finger."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,16 +251,21 @@ def test_a_row_lights_its_box_and_hides_it(page: Page) -> None:
     assert saved.size == Image.open(MEADOW).size
 
 
-def test_the_answer_is_saved(page: Page) -> None:
-    upload(page)
+def test_the_answer_is_saved_under_the_name_of_the_picture(page: Page, tmp_path: Path) -> None:
+    upload(page, Path(shutil.copy(MEADOW, tmp_path / "名前 d'été #1.png")))
     run(page)
-    for title, ending in {"Annotated picture (PNG)": ".png", "COCO": ".zip", "JSON": ".json"}.items():
+    endings = {
+        "Annotated picture (PNG)": "-annotated.png",
+        "(JPEG)": "-annotated.jpg",
+        "COCO": "-coco.zip",
+        "TXT": ".txt",
+    }
+    for title, ending in endings.items():
         page.click("#format input")
         page.locator("#format [role=option]", has_text=title).first.click()
         with page.expect_download() as download:
             page.click("#save")
-        assert download.value.suggested_filename.startswith("meadow")
-        assert download.value.suggested_filename.endswith(ending)
+        assert download.value.suggested_filename == f"名前 d'été #1{ending}"
 
 
 def test_a_bad_file_is_one_sentence_and_the_page_goes_on(page: Page, tmp_path: Path) -> None:
