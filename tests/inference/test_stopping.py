@@ -130,8 +130,8 @@ def test_a_run_ends_at_its_deadline_with_what_is_there(
     engine: Engine, consumed: LoadedCheckpoint, image: InputImage
 ) -> None:
     ask(engine, image, OD, Decoding(max_new_tokens=1))  # encoded, so that all of the time is for writing
-    with before(consumed.model.lm_head, lambda: time.sleep(0.05)):
-        events = list(engine.generate([Ask(image, OD)], Decoding(max_new_tokens=500), deadline=time.monotonic() + 1))
+    with before(consumed.model.lm_head, lambda: time.sleep(0.1)):
+        events = list(engine.generate([Ask(image, OD)], Decoding(max_new_tokens=500), deadline=time.monotonic() + 2))
     assert 1 <= len(tokens_of(events)) < 30
     assert events[-1] == Finished(is_truncated=False, is_stopped=True)
 
@@ -141,9 +141,10 @@ def test_a_step_that_hangs_is_told_and_does_not_hold_its_reader(
 ) -> None:
     monkeypatch.setattr("playground.inference.run._LATE_SECONDS", 0.1)
     go_on = threading.Event()
+    ask(engine, image)  # encoded, so that the first step comes before the deadline
     with before(consumed.model.lm_head, lambda: go_on.wait(PATIENCE)):
         with pytest.raises(EngineFailed, match="The model hangs"):
-            list(engine.generate([Ask(image, OD)], deadline=time.monotonic() + 0.1))
+            list(engine.generate([Ask(image, OD)], deadline=time.monotonic() + 1))
         go_on.set()
     assert tokens_of(ask(engine, image))
 
