@@ -139,7 +139,7 @@ def test_a_script_that_got_in_could_send_nothing_anywhere(browser: Browser, addr
     assert httpx.get(f"{there}/heard").status_code == 200
     sent = page.evaluate(
         """async (there) => {
-            const tried = (go) => new Promise((done) => { go(done); setTimeout(() => done('late'), 2000); });
+            const tried = (go) => new Promise((done) => { go(done); setTimeout(() => done('late'), 20000); });
             const image = tried((done) => {
                 const img = new Image(); img.onload = () => done('sent'); img.onerror = () => done('refused');
                 img.src = there + '/image';
