@@ -9,7 +9,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from playground.errors import ImageRejected
 from playground.pictures import bmp, boxes, gif, jpeg, png, tiff
@@ -22,7 +22,7 @@ from playground.pictures.limits import (
     check_resolution,
     reduction,
 )
-from playground.pictures.samples import decode_samples, samples_of
+from playground.pictures.samples import decode_samples, samples_of, unread_sentence
 from playground.pictures.spaces import SRGB, TELEVISION, profile_of_numbers
 
 FIRST_FRAME = "The file holds several frames or pictures; only the first was read."
@@ -126,7 +126,14 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
         check_memory(directory.size, "TIFF", samples.num_samples * samples.dtype.itemsize + 4, limits)
         picture = decode_samples(file, directory, samples, notices)
         return Decoded(picture, directory.size, directory.profile, directory.orientation)
-    opened = _open(file.starting_with(directory))
+    # Without libtiff, Pillow shows luma and chroma that are not compressed as if they were red, green and blue.
+    TiffImagePlugin.READ_LIBTIFF = directory.is_luma_and_chroma
+    try:
+        opened = _open(file.starting_with(directory))
+    except ImageRejected:  # its directories are read, so it is a TIFF
+        raise ImageRejected(unread_sentence(directory)) from None
+    finally:
+        TiffImagePlugin.READ_LIBTIFF = False
     check_memory(opened.size, "TIFF", _bytes_a_pixel(opened), limits)
     opened.load()  # Pillow turns some by itself, and then says that they are upright
     return Decoded(opened, opened.size, directory.profile, _orientation(opened))

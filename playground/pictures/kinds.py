@@ -37,6 +37,13 @@ _OTHER_KINDS = (
     (b"PK\x03\x04", "a ZIP archive or an Office document"),
     (b"\x1a\x45\xdf\xa3", "a video"),
 )
+_ACCEPTED_MARKS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
 _RAW_KINDS = (  # those that are no TIFF
     (b"IIU\0", "RW2"),
     (b"IIRO", "ORF"),
@@ -81,6 +88,12 @@ def name_the_kind(data: bytes) -> str:
     raw = "CR3" if data[4:12] == b"ftypcrx " else next((kind for mark, kind in _RAW_KINDS if data.startswith(mark)), "")
     if raw:
         return raw_sentence(raw)
+    for mark, kind in _ACCEPTED_MARKS:
+        if data.startswith(mark):
+            return (
+                f"This {kind} is damaged, cut short, or of a kind that is not read here. "
+                "Save it again as PNG or plain JPEG, and try that."
+            )
     for mark, kind in _OTHER_KINDS:
         if data.startswith(mark) or (mark.startswith(b"<") and mark in head):
             return f"This file is {kind}. {accepted_sentence()}"

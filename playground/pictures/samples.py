@@ -22,6 +22,7 @@ _ALPHAS = {1: "a", 2: "A"}  # of extra samples, and in Pillow's modes: multiplie
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # of sample formats in NumPy; 4 is not said
 _DEPTHS = {"u": range(1, 65), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
 _FORMAT_NAMES = {1: "unsigned", 2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
+_MODEL_NAMES = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"}
 _UNPACKED = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000)  # compressions that libtiff undoes here
 _JPEGS = (6, 7)
 _BAND = 64  # rows whose numbers are in memory at a time
@@ -75,11 +76,7 @@ def samples_of(page: Directory, order: str) -> Samples | None:
     photometric = page.number(Tag.PhotometricInterpretation, _BLACK_IS_ZERO)
     mode, num_samples = _MODES.get(photometric, ""), page.number(Tag.SamplesPerPixel, 1)
     if len(set(all_bits)) > 1 or bits not in _DEPTHS.get(kind, ()) or not mode or compression in _JPEGS:
-        raise ImageRejected(
-            f"This TIFF holds {_FORMAT_NAMES.get(number_format, 'unknown')} numbers of "
-            f"{'/'.join(map(str, dict.fromkeys(all_bits)))} bits in color model {photometric}, which is not read here. "
-            "Save it with 8 or 16 bits of gray or RGB, and try that."
-        )
+        raise ImageRejected(unread_sentence(page))
     num_extra = num_samples - {"L": 1, "RGB": 3, "CMYK": 4}[mode]
     if num_extra < 0:
         raise ImageRejected("This TIFF has fewer channels than its colors need. Save it as PNG, and try that.")
@@ -93,6 +90,17 @@ def samples_of(page: Directory, order: str) -> Samples | None:
     is_planar = page.number(Tag.PlanarConfiguration, 1) == 2 and num_samples > 1
     return Samples(mode, alpha, photometric == _WHITE_IS_ZERO, bits, dtype, num_samples, is_planar,
                    page.number(Tag.Predictor, 1), tile_width)  # fmt: skip
+
+
+def unread_sentence(page: Directory) -> str:
+    """Return the sentence about a page that nobody here can read: which numbers it holds, in which colors."""
+    bits = "/".join(map(str, dict.fromkeys(page.ints(Tag.BitsPerSample, (1,)))))
+    photometric = page.number(Tag.PhotometricInterpretation, _BLACK_IS_ZERO)
+    return (
+        f"This TIFF holds {_FORMAT_NAMES.get(page.number(Tag.SampleFormat, 1), 'unknown')} numbers of {bits} bits in "
+        f"color model {_MODEL_NAMES.get(photometric, photometric)}, which is not read here. "
+        "Save it with 8 or 16 bits of gray or RGB, and try that."
+    )
 
 
 def _pillow_can(page: Directory, all_bits: tuple[int, ...], number_format: int) -> bool:

@@ -90,6 +90,11 @@ class Directory:
         return not self.number(Tag.NewSubfileType) & 5 and self.number(Tag.SubfileType) != 2 and min(self.size) > 0
 
     @property
+    def is_luma_and_chroma(self) -> bool:
+        """Whether the pixels are YCbCr."""
+        return self.number(Tag.PhotometricInterpretation) == 6
+
+    @property
     def profile(self) -> bytes | None:
         """The color profile."""
         return self.raw(Tag.InterColorProfile) or None

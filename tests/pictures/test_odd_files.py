@@ -395,12 +395,24 @@ def test_a_fourth_channel_is_alpha_only_where_the_file_says_so(extra: int, expec
     assert len(read_image(data).notices) == (extra == 0)
 
 
+def test_luma_and_chroma_are_brought_to_colors_compressed_or_not() -> None:
+    luma, blue, red = np.asarray(Image.new("RGB", (1, 1), (200, 100, 50)).convert("YCbCr"))[0, 0].tolist()
+    page = tiff_page(np.zeros((4, 4, 3), np.uint8), 6)[0]
+    halved = tiff([({**page, 530: (2, 2)}, [bytes([*[luma] * 4, blue, red]) * 4])])
+    whole = tiff([({**page, 530: (1, 1)}, [bytes([luma, blue, red]) * 16])])
+    for data in (halved, whole):
+        assert row(data) == [pytest.approx((200, 100, 50), abs=2)] * 4
+
+
 @pytest.mark.parametrize(
     ("tags", "said"),
     [
         pytest.param({339: 6, 258: 64}, "complex numbers of 64 bits", id="complex"),
         pytest.param({339: 3, 258: 24}, "floating-point numbers of 24 bits", id="floats of 24 bits"),
-        pytest.param({262: 8, 258: 16}, "color model 8", id="Lab of 16 bits"),
+        pytest.param({262: 8, 258: 16}, "of 16 bits in color model Lab", id="Lab of 16 bits"),
+        pytest.param({262: 9, 277: 3, 258: (8, 8, 8)}, "color model Lab", id="Lab of ICC"),
+        pytest.param({262: 3, 258: 16}, "of 16 bits in color model palette", id="palette of 16 bits"),
+        pytest.param({262: 77}, "color model 77", id="a color model that nobody knows"),
         pytest.param({259: 34712}, "number 34712", id="a compression that nobody undoes"),
     ],
 )
@@ -477,6 +489,14 @@ def test_the_full_picture_is_taken(data: bytes, shown: int, count: int) -> None:
 )
 def test_a_raw_file_is_named(data: bytes, kind: str) -> None:
     assert f"This is a raw file of a camera{kind}" in refusal(data) or (not kind and "(CR2)" in refusal(data))
+
+
+def test_a_valid_jpeg_of_a_kind_that_is_not_read_is_not_called_no_picture() -> None:
+    twelve_bits = encoded(Image.new("L", (8, 8)), "JPEG").replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc1\0\x0b\x0c")
+    assert refusal(twelve_bits) == (
+        "This JPEG is damaged, cut short, or of a kind that is not read here. "
+        "Save it again as PNG or plain JPEG, and try that."
+    )
 
 
 # Files that are cut
