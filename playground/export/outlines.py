@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from playground.regions import Point, Polygon, Region, polygon_area
 
+_FAR = 1e9  # pixels: beyond it a difference of two floats may be infinite
 _MAX_TRIED_POINTS = 500  # of each of two parts, where the shortest bridge between them is looked for
 
 
@@ -22,7 +23,7 @@ def outline_inside(region: Region, resolution_wh: tuple[int, int]) -> tuple[Poly
 
 def clip(polygon: Polygon, resolution_wh: tuple[int, int]) -> Polygon:
     """Return what of a polygon lies in the picture (Sutherland and Hodgman, 1974), nothing where it is all outside."""
-    points = list(polygon)
+    points = [(_between(x, -_FAR, _FAR), _between(y, -_FAR, _FAR)) for x, y in polygon]
     for axis, extent in enumerate(resolution_wh):
         for limit, sign in ((0.0, 1.0), (float(extent), -1.0)):
             points = list(_cut(points, axis, limit, sign))
@@ -57,11 +58,11 @@ def box_inside(region: Region, resolution_wh: tuple[int, int]) -> tuple[float, f
     """Return the box of a region; what lies outside the picture is moved to its edge."""
     width, height = resolution_wh
     x_min, y_min, x_max, y_max = region.xyxy
-    return _between(x_min, width), _between(y_min, height), _between(x_max, width), _between(y_max, height)
+    return _between(x_min, 0, width), _between(y_min, 0, height), _between(x_max, 0, width), _between(y_max, 0, height)
 
 
-def _between(value: float, extent: int) -> float:
-    return min(max(value, 0.0), float(extent))
+def _between(value: float, low: float, high: float) -> float:
+    return float(min(max(value, low), high))
 
 
 def in_one_piece(parts: tuple[Polygon, ...]) -> Polygon:

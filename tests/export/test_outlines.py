@@ -28,6 +28,8 @@ def filled(polygon: Polygon) -> int:
         pytest.param(TRIANGLE, ((150, 50), (160, 55), (160, 65), (150, 70)), id="over the right edge"),
         pytest.param(((-9.0, -9.0), (900.0, -9.0), (900.0, 900.0), (-9.0, 900.0)),
                      ((0, 0), (160, 0), (160, 120), (0, 120)), id="larger than the picture"),
+        pytest.param(((-1.7e308, -1.7e308), (1.7e308, -1.7e308), (1.7e308, 1.7e308), (-1.7e308, 1.7e308)),
+                     ((0, 0), (160, 0), (160, 120), (0, 120)), id="as large as numbers are"),
         pytest.param(((-9.0, 5.0), (-5.0, 5.0), (-5.0, 9.0)), (), id="outside"),
     ],
 )  # fmt: skip
