@@ -149,6 +149,8 @@ def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:
     if getattr(picture, "default_image", False) and getattr(picture, "n_frames", 1) > 1:
         picture.seek(1)  # what stands before the frames of this animation is for readers without animation
     picture.load()
+    if b"IEND" not in data:
+        notices.append(jpeg.NO_END)
     alpha = png.opaque_where(picture, data, header)
     if alpha:
         picture.info.pop("transparency", None)

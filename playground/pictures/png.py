@@ -18,16 +18,21 @@ _UNREADABLE = "A part of the file that says what its colors mean (%s) cannot be 
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL")
+_COLOR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 _MAX_PROFILE = 4_000_000  # bytes of a color profile, unpacked
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The chunks of a PNG before its pixels, the first of each kind, and where those of the pixels begin."""
+    """The chunks of a PNG before its pixels, the first of each kind, and where those of the pixels begin.
+
+    `broken` are the kinds that are not needed and whose checksum is wrong.
+    """
 
     bits: int
     color_type: int
     chunks: dict[bytes, bytes]
+    broken: tuple[bytes, ...]
     pixels_at: int
 
 
@@ -35,12 +40,17 @@ def read_png_header(data: bytes) -> Header:
     """Read the chunks up to the first with pixels. Raises struct.error where there is no header."""
     bits, color_type = struct.unpack_from(">BB", data, 24)
     chunks: dict[bytes, bytes] = {}
+    broken: list[bytes] = []
     at = len(_SIGNATURE)
     for _ in range(MAX_HEADER_READS):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind in (b"IDAT", b"IEND"):
-            return Header(bits, color_type, chunks, at)
-        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
+            return Header(bits, color_type, chunks, tuple(broken), at)
+        body, checksum = data[at + 8 : at + 8 + length], data[at + 8 + length : at + 12 + length]
+        if kind[:1].islower() and checksum != _checksum(kind + body):
+            broken.append(kind)
+        else:
+            chunks.setdefault(kind, body)
         at += length + 12
     raise ImageRejected("The metadata of this file has too many parts. Save it without them and try that.")
 
@@ -62,6 +72,7 @@ def _checksum(content: bytes) -> bytes:
 def profile_of(header: Header, notices: list[str]) -> bytes | None:
     """Return the profile of a PNG by the order of its third edition: cICP, iCCP, sRGB, gAMA and cHRM."""
     chunks = header.chunks
+    notices += [_UNREADABLE % kind.decode() for kind in _COLOR_CHUNKS if kind in header.broken]
     if len(code := chunks.get(b"cICP", b"")) == 4:
         primaries, transfer, matrix, is_full_range = code
         is_plain = matrix == 0 and is_full_range == 1

@@ -149,6 +149,7 @@ def test_lab_is_shown() -> None:
         pytest.param(encoded(COLOR_PICTURE, "JPEG", icc_profile=ink_profile()), "is for CMYK", id="inks for color"),
         pytest.param(gray_png(128, chunk(b"iCCP", b"p\0\0junk")), "(iCCP) cannot be used", id="iCCP that is broken"),
         pytest.param(gray_png(128, chunk(b"iCCP", b"p\0\1junk")), "(iCCP) cannot be used", id="iCCP packed oddly"),
+        pytest.param(gray_png(128, gamma(1)[:-1] + b"!"), "(gAMA) cannot be used", id="gAMA with a wrong checksum"),
         pytest.param(gray_png(128, cicp(1, 99)), "(cICP) cannot be used", id="cICP with a number that nobody knows"),
         pytest.param(gray_png(128, cicp(1, 8, 1)), "(cICP) cannot be used", id="cICP of luma and chroma"),
         pytest.param(gray_png(128, cicp(1, 8, 0, 0)), "(cICP) cannot be used", id="cICP of a narrow range"),
@@ -502,6 +503,10 @@ def test_a_valid_jpeg_of_a_kind_that_is_not_read_is_not_called_no_picture() -> N
 # Files that are cut
 
 PHOTO = Image.fromarray(np.random.default_rng(7).integers(0, 256, (256, 256, 3), dtype=np.uint8))
+
+
+def test_a_png_without_its_end_is_whole() -> None:
+    assert read_image(gray_png(77)[:-12]).notices == ("The file lacks its end, but all of the picture is there.",)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
