@@ -51,7 +51,7 @@ def special(text: str, mass: float | None = None) -> Token:
     return Token(-1, text, bin_probability=mass, is_special=True)
 
 
-def letters(answer: str) -> list[Token]:
+def characters(answer: str) -> list[Token]:
     """Split an answer as finely as a tokenizer may: special tokens, and text letter by letter."""
     return [
         Token(-1, piece, is_special=token.is_special)
@@ -276,7 +276,7 @@ STREAMED = [
 def test_every_prefix_of_a_stream_reads_as_that_prefix_does_as_a_whole(kind: OutputKind, answer: str) -> None:
     parser = Parser(kind, SIZE)
     written = ""
-    for token in letters(answer):
+    for token in characters(answer):
         parser.feed(token)
         written += token.text
         assert Answer(parser.text, parser.regions) == parser.finish() == parse(written, TASK_OF[kind], SIZE)
@@ -399,7 +399,7 @@ def test_the_parser_never_raises_and_stays_inside_the_picture(kind: OutputKind, 
 @QUICK
 @given(answer=st.lists(ANY_TEXT | ANY_SPECIAL, max_size=40).map("".join))
 def test_a_stream_of_letters_reads_as_the_whole_text(kind: OutputKind, answer: str) -> None:
-    assert read(kind, letters(answer)) == parse(answer, TASK_OF[kind], SIZE)
+    assert read(kind, characters(answer)) == parse(answer, TASK_OF[kind], SIZE)
 
 
 # --------------------------------------------------------------------------------------------------------- scores

@@ -153,7 +153,7 @@ def test_a_missing_region_is_asked_for(picture: InputImage, regions: Any) -> Non
         pytest.param([1, 2, 3, float("nan")], "must be four numbers", id="not a number"),
         pytest.param([1, 2, 3, float("inf")], "must be four numbers", id="infinite"),
         pytest.param([1, 2, 3, 10**400], "must be four numbers", id="beyond a float"),
-        pytest.param("1234", "must be four numbers", id="text of four letters"),
+        pytest.param("1234", "must be four numbers", id="text of four characters"),
         pytest.param(None, "must be four numbers", id="nothing"),
     ],
 )

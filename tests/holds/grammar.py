@@ -92,11 +92,11 @@ def check(kind: OutputKind, tokens: Sequence[Token], resolution_wh: tuple[int, i
         assert region.score is None or 0 <= region.score <= 1, region
     if whole:
         text = "".join(token.text for token in tokens)
-        letters = Parser(kind, resolution_wh)
+        characters = Parser(kind, resolution_wh)
         for token in tokenize(text):
             for piece in [token.text] if token.is_special else token.text:
-                letters.feed(Token(-1, piece, is_special=token.is_special))
-        assert letters.finish() == parse(text, _TASK_OF[kind], resolution_wh)
+                characters.feed(Token(-1, piece, is_special=token.is_special))
+        assert characters.finish() == parse(text, _TASK_OF[kind], resolution_wh)
     return len(answer.regions)
 
 

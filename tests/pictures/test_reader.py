@@ -136,11 +136,11 @@ STORED = {  # how each EXIF orientation stores it: EXIF 2.32, section 4.6.4 (tag
     7: ["KWG", "KBR"],
     8: ["KBR", "KWG"],
 }
-LETTERS = {"R": RED, "G": GREEN, "B": BLUE, "W": WHITE, "K": BLACK}
+COLOR_OF = {"R": RED, "G": GREEN, "B": BLUE, "W": WHITE, "K": BLACK}
 
 
 def painted(rows: list[str]) -> Image.Image:
-    return Image.fromarray(np.array([[LETTERS[letter] for letter in row] for row in rows], dtype=np.uint8))
+    return Image.fromarray(np.array([[COLOR_OF[initial] for initial in row] for row in rows], dtype=np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_every_exif_orientation_comes_out_upright(format_: str, options: dict[st
     exif[ExifTags.Base.Orientation] = orientation
     image = read_image(encoded(painted(STORED[orientation]), format_, exif=exif, **options))
     assert image.resolution_wh == (2, 3)
-    assert colors(image) == [LETTERS[letter] for row in UPRIGHT for letter in row]
+    assert colors(image) == [COLOR_OF[initial] for row in UPRIGHT for initial in row]
 
 
 def test_a_jpeg_of_a_phone_held_upright_is_turned() -> None:
@@ -193,7 +193,7 @@ def test_ten_megabytes_of_metadata_do_not_matter() -> None:
     [
         pytest.param(b"no TIFF header", id="junk"),
         pytest.param(b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\1\x12" * 9, id="cut short"),
-        pytest.param(b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\1A" + bytes(7), id="a letter as orientation"),
+        pytest.param(b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\1A" + bytes(7), id="a initial as orientation"),
     ],
 )
 def test_broken_exif_does_not_make_a_picture_unusable(exif: bytes) -> None:
