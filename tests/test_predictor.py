@@ -471,6 +471,14 @@ def test_other_tasks_may_use_the_words_that_grounding_ignores(task_id: str) -> N
     assert prediction.notices == ()
 
 
+def test_what_could_not_be_managed_of_a_picture_is_said_first(image: InputImage) -> None:
+    noticed = replace(image, notices=("The file has 3 pages; this is the first.",))
+    prediction = predictor_with(FakeEngine("car")).predict(noticed, Question(GROUNDING, "a </s> car"))
+    first, second = prediction.notices[:2]
+    assert first == "The file has 3 pages; this is the first."
+    assert second.startswith("Names in angle brackets are tokens")
+
+
 # --- The end of an answer
 
 
