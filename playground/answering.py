@@ -4,6 +4,7 @@ The one place where prompts are made: people who ask, the truth of drawn scenes 
 engine; what a checkpoint can take or ignores is passed in.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from playground import grammar
 from playground.events import Draft, Token
 from playground.question import CheckedQuestion, Question, check_question
 from playground.regions import Box, Region
-from playground.tasks import InputKind, Task, get_task
+from playground.tasks import InputKind, OutputKind, Task, get_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,11 @@ class GrowingAnswer:
         return "".join(token.text for token in self._tokens)
 
     @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens so far."""
+        return tuple(self._tokens)
+
+    @property
     def regions(self) -> list[Region]:
         """The regions of the answer; text about a region is shown where it was asked."""
         regions = [
@@ -117,6 +123,18 @@ class GrowingAnswer:
         return regions
 
     @property
+    def confidence(self) -> float | None:
+        """How sure the model is of the answer as a whole: the mean score of its regions, of a text `mean_probability`.
+
+        In 0..1, or None where anything was not measured.
+        """
+        regions = [] if self._prompt.task.output_kind is OutputKind.TEXT else self.regions
+        scores = [region.score for region in regions if region.score is not None]
+        if not regions:
+            return mean_probability(self._tokens)
+        return sum(scores) / len(scores) if len(scores) == len(regions) else None
+
+    @property
     def ignored(self) -> list[str]:
         """The labels of regions that are not shown, because the phrase names nothing."""
         return [region.label for region in self._parser.regions if region.label.lower() in self._banned]
@@ -129,6 +147,23 @@ class GrowingAnswer:
     def _feed(self, token: Token) -> None:
         self._tokens.append(token)
         self._parser.feed(token)
+
+
+def mean_probability(tokens: Sequence[Token]) -> float | None:
+    """Return the geometric mean of the tokens' probabilities; None when there is no token or any was not measured.
+
+    A location counts with its `bin_probability`.
+    """
+    logprobs = [_log_probability(token) for token in tokens]
+    if not logprobs or not all(math.isfinite(logprob) for logprob in logprobs):
+        return None
+    return math.exp(min(sum(logprobs) / len(logprobs), 0.0))  # rounding may leave a certain token slightly above 1
+
+
+def _log_probability(token: Token) -> float:
+    if token.bin_probability is not None:
+        return math.log(max(token.bin_probability, 1e-9))
+    return math.nan if token.logprob is None else token.logprob
 
 
 def join_texts(task: Task, texts: Sequence[str], regions: Sequence[Region], *, is_numbered: bool) -> str:

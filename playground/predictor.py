@@ -6,14 +6,17 @@ The only place where questions and engines meet. Knows nothing of drawing, files
 import math
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, prompts_of
+from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, mean_probability, prompts_of
+from playground.checkpoints.catalog import Probe
 from playground.engines import Ask, AskedEngine, Engines, WaitCancelled
-from playground.events import Event, Finished, Progress, RunStage
+from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
 from playground.pictures.limits import DEFAULT_LIMITS, Limits
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
@@ -21,6 +24,10 @@ from playground.question import CheckedQuestion, Question, check_question
 from playground.regions import Region
 from playground.results import Prediction, Timings
 from playground.settings import Settings
+from playground.tasks import get_task
+
+_PROBING = Decoding(max_new_tokens=128)  # greedy, and no longer than any sentence about one picture
+_MAX_PICTURES = 1000  # whose confidence is remembered: a number each
 
 
 class Predictor:
@@ -36,6 +43,7 @@ class Predictor:
         self.engines = engines
         self._limits = limits
         self._run_seconds = run_seconds
+        self._known_pictures = _KnownPictures()
 
     @classmethod
     def load(cls, checkpoint: str, *, device: str = "auto", offline: bool = False) -> "Predictor":
@@ -91,9 +99,28 @@ class Predictor:
         yield waiting
         try:
             with self.engines.acquire(name, cancelled=stop.is_set) as engine:
-                yield from _Run(image, question, engine, stop, started, self._run_seconds).predictions()
+                yield from _Run(
+                    image, question, engine, stop, started, self._run_seconds, self._known_pictures
+                ).predictions()
         except WaitCancelled:
             yield replace(waiting, stage=RunStage.STOPPED, is_final=True)
+
+
+class _KnownPictures:
+    """What the probes of checkpoints have told of the last pictures, by checkpoint and digest."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[tuple[str, str], float | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str]) -> float | None:
+        return self._values.get(key)
+
+    def put(self, key: tuple[str, str], value: float | None) -> None:
+        with self._lock:
+            self._values[key] = value
+            if len(self._values) > _MAX_PICTURES:
+                self._values.popitem(last=False)
 
 
 class _Run:
@@ -107,7 +134,9 @@ class _Run:
         stop: threading.Event,
         started: float,
         run_seconds: float,
+        known_pictures: "_KnownPictures",
     ) -> None:
+        self._known_pictures = known_pictures
         self._image = image
         self._question = question
         self._engine = engine
@@ -121,6 +150,9 @@ class _Run:
         self._texts: list[str] = []  # of the prompts that are answered
         self._raw_texts: list[str] = []
         self._regions: list[Region] = []
+        self._confidences: list[float | None] = []
+        self._picture_key = (engine.checkpoint.name, image.digest)
+        self._picture_confidence = known_pictures.get(self._picture_key)
         self._is_truncated = False
 
     def predictions(self) -> Generator[Prediction, None, None]:
@@ -131,7 +163,25 @@ class _Run:
         following = follow_up(self._question.task, self._texts[0] if self._texts else "")
         if following and self._stage is not RunStage.STOPPED:
             yield from self._answer([following])
+        probe = self._engine.checkpoint.probe
+        if probe and self._picture_confidence is None and self._stage is not RunStage.STOPPED:
+            self._probe(probe)
         yield self._final()
+
+    def _probe(self, probe: Probe) -> None:
+        """Find out whether the picture is one of the checkpoint's kind, once for all questions about it.
+
+        Comes after the answer, so that nobody waits for it; ended before its time it leaves the picture unjudged.
+        """
+        asks, tokens = [Ask(self._image, get_task(probe.task).fill())], []
+        with closing(self._engine.generate(asks, _PROBING, stop=self._stop, deadline=self._deadline)) as events:
+            for event in events:
+                if isinstance(event, Token):
+                    tokens.append(event)
+                elif isinstance(event, Finished) and event.is_stopped:
+                    return
+        self._picture_confidence = mean_probability(tokens[-probe.last_tokens :])
+        self._known_pictures.put(self._picture_key, self._picture_confidence)
 
     def _answer(self, prompts: Sequence[Prompt]) -> Generator[Prediction, None, None]:
         prompts = [self._fit(prompt) for prompt in prompts]
@@ -187,6 +237,7 @@ class _Run:
         if answer.ignored:
             self._notice(_ignored_sentence(answer.ignored))
         self._regions += answer.regions
+        self._confidences.append(answer.confidence)
 
     def _notice(self, sentence: str) -> None:
         if sentence not in self._notices:
@@ -197,6 +248,8 @@ class _Run:
         texts = [*self._texts, *(answer.text for answer in answers)]
         raw_texts = [*self._raw_texts, *(answer.raw_text for answer in answers)]
         regions = [*self._regions, *(region for answer in answers for region in answer.regions)]
+        confidences = [*self._confidences, *(answer.confidence for answer in answers)]
+        confidence = _mean([value for value in confidences if value is not None])
         is_numbered = len(self._question.regions) > 1
         return Prediction(
             question=self._question.question,
@@ -210,6 +263,9 @@ class _Run:
             is_draft=any(answer.is_draft for answer in answers),
             is_truncated=self._is_truncated,
             notices=tuple(self._notices),
+            confidence=confidence,
+            picture_confidence=self._picture_confidence,
+            is_unsure=self._engine.checkpoint.is_unsure(self._question.task.id, confidence, self._picture_confidence),
             timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),
         )
 
@@ -228,6 +284,8 @@ class _Run:
                 f"The answer was ended after {self._run_seconds:g} seconds, the most that one may take here. "
                 "Ask about fewer regions or phrases, or lower the limit of tokens under Advanced."
             )
+        if self._prediction().is_unsure:
+            self._notice(self._engine.checkpoint.unsure_note)
         return replace(self._prediction(), is_final=True)
 
 
@@ -240,6 +298,10 @@ def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[
     if question.is_neutralized:
         notices.append("Names in angle brackets are tokens of the model; yours were put to it as plain text.")
     return notices
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _ignored_sentence(labels: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from playground.errors import InputRejected, PredictionInvalid
 from playground.events import RunStage
-from playground.question import Question
+from playground.question import Question, asked_names
 from playground.regions import MAX_REGIONS, Number, Region, Text
 from playground.wire import what_is_wrong
 
@@ -25,6 +25,7 @@ def _number(value: Any) -> Any:
     return value
 
 
+_Share = Annotated[Number, Field(ge=0, le=1)]
 _Side = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_number)]  # pixels
 
 
@@ -47,6 +48,10 @@ class Prediction:
     `raw_text` what the model wrote with its tokens (several prompts: a line each). `is_draft` says that a beam search
     is still weighing, so that the final answer need not begin like this; `is_truncated` that the token budget ended
     before the answer did. `notices` are sentences for the user.
+
+    `confidence` says in 0..1 how sure the model is of the answer as a whole, `picture_confidence` how sure it is that
+    the picture is of its kind; None where that was not measured. `is_unsure` says that either is below the bounds of
+    the checkpoint, so that the answer is not to be shown as if it were sure.
     """
 
     question: Question
@@ -61,6 +66,9 @@ class Prediction:
     is_draft: _Flag = False
     is_truncated: _Flag = False
     notices: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    confidence: _Share | None = None
+    picture_confidence: _Share | None = None
+    is_unsure: _Flag = False
     timings: Annotated[Timings, Field(alias="timings_ms")] = field(default_factory=Timings)
 
     def __post_init__(self) -> None:
@@ -75,6 +83,17 @@ class Prediction:
     def keep(self, wanted: Callable[[int, Region], bool]) -> "Prediction":
         """Return this prediction with only the regions for which `wanted(index, region)` is true."""
         return replace(self, regions=tuple(r for i, r in enumerate(self.regions) if wanted(i, r)))
+
+    def missing_names(self) -> tuple[str, ...]:
+        """Return the names that were asked for and under which nothing is here; none where that cannot be told.
+
+        A name counts as found in its plural too. A region without a label is of the name, if there is but one.
+        """
+        names = asked_names(self.question)
+        labels = {_singular(region.label) for region in self.regions}
+        if self.stage is not RunStage.DONE or self.is_truncated or (len(names) == 1 and "" in labels):
+            return ()
+        return tuple(name for name in names if _singular(name) not in labels)
 
     def label_counts(self) -> dict[str, int]:
         """Return how many regions each label has, in the order of first appearance."""
@@ -107,6 +126,11 @@ class Prediction:
 
 
 _WIRE = TypeAdapter(Prediction)
+
+
+def _singular(name: str) -> str:
+    words = " ".join(name.casefold().split())
+    return words[:-1] if words.endswith("s") and not words.endswith("ss") else words
 
 
 def _invalid(reason: str) -> PredictionInvalid:

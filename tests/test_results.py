@@ -32,6 +32,9 @@ WHOLE = Prediction(
     is_draft=False,
     is_truncated=True,
     notices=("The answer was cut.",),
+    confidence=0.75,
+    picture_confidence=0.5,
+    is_unsure=True,
     timings=Timings(encode_image=1.5, encode_prompt=0.0, first_token=2.0, first_region=None, total=9.0),
 )
 
@@ -142,6 +145,9 @@ def test_the_wire_form_is_as_documented() -> None:
         "is_draft": False,
         "is_truncated": True,
         "notices": ["The answer was cut."],
+        "confidence": 0.75,
+        "picture_confidence": 0.5,
+        "is_unsure": True,
         "timings_ms": {
             "encode_image": 1.5, "encode_prompt": 0.0, "first_token": 2.0, "first_region": None, "total": 9.0,
         },

@@ -6,18 +6,32 @@ Knows names and files. Knows nothing of the hub's client, of transformers, or of
 import json
 import os
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playground.errors import CheckpointUnavailable
+from playground.errors import CheckpointUnavailable, UnknownTask
 from playground.paths import ASSETS
+from playground.tasks import InputKind, get_task
 
 BUNDLED = "tiny-florence2"
 RECIPE = "RECIPE.json"  # beside weights of ours: how they were made, what they must hash to, and what was measured
 
+_UNSURE = "The model is not sure of this answer."
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\S+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a checkpoint is asked about every picture, to tell whether that is one of its kind.
+
+    The `last_tokens` of the answer to `task` have a geometric mean of at least `min_confidence` if it is.
+    """
+
+    task: str
+    last_tokens: int
+    min_confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,9 @@ class Checkpoint:
     """Where a checkpoint is and what is known of it.
 
     `note` is said with each of its answers; `known_tasks` holds the ids of the tasks that it has learned, None for all.
+    A region that scores less than `min_score` and an answer that `is_unsure` are not shown as if they were sure;
+    `unsure_note` says so. `min_confidence` holds the bound of an answer as a whole by the id of its task.
+    `python -m playground.evaluation.confidence` measures what these bounds hide.
     """
 
     name: str
@@ -35,6 +52,17 @@ class Checkpoint:
     parameters: str = ""  # as "0.23 B"; empty: not known before it is loaded
     note: str = ""
     known_tasks: frozenset[str] | None = None
+    min_score: float = 0.0
+    min_confidence: Mapping[str, float] = field(default_factory=dict)
+    probe: Probe | None = None
+    unsure_note: str = _UNSURE
+
+    def is_unsure(self, task: str, confidence: float | None, picture_confidence: float | None) -> bool:
+        """Whether an answer to a task is below the bounds; what was not measured is not judged."""
+        is_strange = (
+            self.probe is not None and picture_confidence is not None and picture_confidence < self.probe.min_confidence
+        )
+        return is_strange or (confidence is not None and confidence < self.min_confidence.get(task, 0.0))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -63,7 +91,37 @@ def _from_folder(name: str, folder: Path) -> Checkpoint:
         parameters=str(facts.get("parameters", "")),
         note=str(facts.get("note", "")),
         known_tasks=None if known_tasks is None else frozenset(map(str, known_tasks)),
+        min_score=_read_share(described, "min_score", facts.get("min_score", 0.0)),
+        min_confidence=_read_min_confidence(described, facts.get("min_confidence", {})),
+        probe=_read_probe(described, facts.get("probe")),
+        unsure_note=str(facts.get("unsure_note", _UNSURE)),
     )
+
+
+def _read_min_confidence(file: Path, bounds: Any) -> dict[str, float]:
+    if not isinstance(bounds, dict):
+        raise CheckpointUnavailable(f"{file}: min_confidence must hold a number for each task. Correct it.")
+    return {str(task): _read_share(file, f"min_confidence of {task}", bound) for task, bound in bounds.items()}
+
+
+def _read_probe(file: Path, probe: Any) -> Probe | None:
+    if probe is None:
+        return None
+    try:
+        task, last_tokens, bound = get_task(probe["task"]), int(probe["last_tokens"]), probe["min_confidence"]
+    except (KeyError, TypeError, ValueError, UnknownTask) as error:
+        raise CheckpointUnavailable(
+            f"{file}: probe must have a task, last_tokens and min_confidence ({error}). Correct it."
+        ) from error
+    if task.input_kind is not InputKind.NONE or last_tokens < 1:
+        raise CheckpointUnavailable(f"{file}: probe must be of a task without input, and of some tokens. Correct it.")
+    return Probe(task.id, last_tokens, _read_share(file, "min_confidence of probe", bound))
+
+
+def _read_share(file: Path, name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise CheckpointUnavailable(f"{file}: {name} must be a number from 0 to 1, but got {value!r:.40}. Correct it.")
+    return float(value)
 
 
 def _published(variant: str, title: str, parameters: str, revision: str | None) -> Checkpoint:

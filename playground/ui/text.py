@@ -18,6 +18,8 @@ NO_PICTURE = "Add a picture first: drop one here, or pick a drawn scene."
 ANSWER_EMPTY = "What the model says appears here."
 TABLE_EMPTY = "What the model finds is listed here."
 NOTHING_FOUND = "Nothing found."
+FILTERED = "Every region is filtered out."
+UNSURE = "The model is not sure of its answer, so it is not shown."
 NOTHING_THERE = "Nothing."
 NEW_SCENE = "Draw me a new scene"
 DRAW_HINT = "Draw regions on the picture"
@@ -108,12 +110,35 @@ def timings_line(timings: Timings) -> str:
     return " · ".join([*parts, f"all in {seconds(timings.total)}"])
 
 
-def notes(prediction: Prediction, *, told: str = "") -> list[Line]:
-    """What the user has to know about a final answer, but for a sentence that the page tells already."""
+def notes(prediction: Prediction, seen: Prediction | None = None, *, told: str = "") -> list[Line]:
+    """What the user has to know about a final answer, but for a sentence that the page tells already.
+
+    `seen` holds the regions that are shown, where some are not.
+    """
     lines = [line(notice, "warning") for notice in prediction.notices if notice != told]
-    if prediction.is_final and is_nothing_found(prediction):
-        lines.insert(0, line(NOTHING_FOUND, "plain"))
-    return lines
+    if prediction.missing_names() and not prediction.is_unsure:
+        lines.insert(0, line(_not_found(prediction)))
+    elif prediction.is_final and is_nothing_found(prediction):
+        lines.insert(0, line(NOTHING_FOUND))
+    hidden = _hidden(prediction, seen or prediction)
+    return [*lines, line(hidden)] if hidden else lines
+
+
+def _not_found(prediction: Prediction) -> str:
+    names = prediction.missing_names()
+    return f"Not found: {', '.join(names)}." if names else ""
+
+
+def _hidden(prediction: Prediction, seen: Prediction) -> str:
+    """How much of an answer is not shown, why, and where it is to be had."""
+    count = len(prediction.regions) - len(seen.regions)
+    what = "1 region is hidden" if count == 1 else f"{count} regions are hidden"
+    if not count:
+        is_text_hidden = prediction.is_unsure and prediction.text and not seen.regions
+        return "What it wrote stands under “What the model wrote”." if is_text_hidden else ""
+    if prediction.is_unsure:
+        return f"{what} for that reason. Lower “Lowest score” to see more."
+    return f"{what}: the score is below the lowest that is shown. Lower “Lowest score” to see more."
 
 
 def is_nothing_found(prediction: Prediction) -> bool:
@@ -124,20 +149,28 @@ def is_nothing_found(prediction: Prediction) -> bool:
     return not prediction.text or not (get_task(prediction.task).output_kind.is_text or is_prose)
 
 
-def alt_text(prediction: Prediction) -> str:
-    """What the result shows, for those who do not see it: the text, or a count of what was found."""
-    if get_task(prediction.task).output_kind is OutputKind.TEXT and prediction.text:
+def alt_text(prediction: Prediction, seen: Prediction | None = None) -> str:
+    """What the result shows, for those who do not see it: the text, or a count of what was found.
+
+    `seen` holds the regions that are shown, where some are not.
+    """
+    is_text = get_task(prediction.task).output_kind is OutputKind.TEXT
+    if is_text and prediction.text and not prediction.is_unsure:
         return prediction.text
-    counts = [f"{count} × {label or 'region'}" for label, count in prediction.label_counts().items()]
+    counts = [f"{count} × {label or 'region'}" for label, count in (seen or prediction).label_counts().items()]
     if counts:
-        return f"Found: {', '.join(counts)}."
+        return " ".join([f"Found: {', '.join(counts)}.", _not_found(prediction)]).strip()
+    if prediction.is_unsure:
+        return UNSURE
+    if prediction.regions:
+        return FILTERED
     return prediction.text if prediction.text and not is_nothing_found(prediction) else NOTHING_FOUND
 
 
 def table_empty(prediction: Prediction) -> str:
     """Why the table of a final answer has no row."""
     if prediction.regions:
-        return "Every region is filtered out."
+        return FILTERED
     return NOTHING_FOUND if is_nothing_found(prediction) else TABLE_EMPTY
 
 

@@ -28,10 +28,11 @@ from playground.scenes.scene import Scene
 from playground.settings import Settings
 from playground.tasks import InputKind, get_task
 from playground.ui import scene, text
-from playground.ui.components import RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
 from playground.ui.picture import Upload
 from playground.ui.server.files import save_bytes, save_export, save_jpeg
 from playground.ui.session import Item, RunKey, Runs, View, Workspace
+from playground.ui.shown import above, answer_text, lowest_score
 from playground.ui.streams import errors_for_the_user, paced, runner_of, sentence_of
 from playground.ui.wiring import Problems, Updates
 
@@ -257,34 +258,33 @@ class Handlers:
         }
 
     def _partial_answer(self, item: Item, prediction: Prediction, *, is_drawing: bool) -> Updates:
-        boxes = boxes_from(prediction, color_of)
+        view = self._first_view(prediction)
+        boxes, seen = _listed(prediction, view), above(prediction, view.min_score)
         is_new = prediction.stage is RunStage.WAITING
         hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
         return {
             "stage": _stage(item, is_drawing=is_drawing, boxes=boxes, busy=True, hidden=hidden),
-            "answer": prediction.text,
+            "answer": answer_text(prediction, seen),
             "table": RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
             "notes": [],
-            "status": self._status(prediction.checkpoint, text.run_line(prediction)),
+            "status": self._status(prediction.checkpoint, text.run_line(seen)),
         }
 
     def _answer(self, item: Item, prediction: Prediction, *, is_drawing: bool) -> Updates:
-        chosen = list(default_styles(prediction))
-        labels = text.label_choices(prediction)
-        view = View(Look(styles=tuple(chosen)), 0.0, frozenset(prediction.label_counts()), frozenset())
-        stage, table = self._show(item, prediction, view, is_drawing=is_drawing)
+        view = self._first_view(prediction)
+        labels, chosen = text.label_choices(prediction), list(view.look.styles)
+        shown = self._show(item, prediction, view, is_drawing=is_drawing)
         return {
-            "stage": stage.model_copy(update={"hidden": []}),
-            "answer": prediction.text,
-            "table": table.model_copy(update={"hidden": []}),
-            "notes": text.notes(prediction, told=self._engines.status(prediction.checkpoint).checkpoint.note),
-            "status": self._status(prediction.checkpoint, text.run_line(prediction)),
+            **shown,
+            "stage": shown["stage"].model_copy(update={"hidden": []}),
+            "table": shown["table"].model_copy(update={"hidden": []}),
+            "status": self._status(prediction.checkpoint, text.run_line(above(prediction, view.min_score))),
             "details": gr.update(visible=True),
             "looks": gr.update(visible=bool(prediction.regions)),
             "style": gr.update(choices=[(style.title, style.id) for style in styles_for(prediction)], value=chosen),
             "has_labels": view.look.labels,
             "opacity": view.look.opacity,
-            "min_score": 0,
+            "min_score": view.min_score,
             "labels": gr.update(choices=labels, value=[label for _, label in labels]),
             "raw": text.raw_segments(prediction.raw_text),
             "timings": [text.line(text.timings_line(prediction.timings))],
@@ -311,23 +311,30 @@ class Handlers:
         with errors_for_the_user():
             view = _view(style, has_labels, opacity, min_score, labels, table)
             is_drawing = draw and _wants_regions(task)
-            stage, rows = self._show(item, item.prediction, view, is_drawing=is_drawing)
-        return {"stage": stage, "table": rows}
+            return self._show(item, item.prediction, view, is_drawing=is_drawing)
 
-    def _show(
-        self, item: Item, prediction: Prediction, view: View, *, is_drawing: bool
-    ) -> tuple[StageData, RegionTableData]:
-        boxes = boxes_from(prediction, color_of)
-        listed = [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
+    def _first_view(self, prediction: Prediction) -> View:
+        """How an answer is seen before anybody has chosen anything."""
+        lowest = lowest_score(prediction, self._engines.status(prediction.checkpoint).checkpoint.min_score)
+        return View(Look(default_styles(prediction)), lowest, frozenset(prediction.label_counts()), frozenset())
+
+    def _show(self, item: Item, prediction: Prediction, view: View, *, is_drawing: bool) -> Updates:
+        listed, seen = _listed(prediction, view), above(prediction, view.min_score)
         stage = _stage(
             item,
             is_drawing=is_drawing,
             boxes=listed,
             annotated=self._annotated(item, prediction.keep(view.shows), view.look),
-            alt=text.alt_text(prediction),
+            alt=text.alt_text(prediction, seen),
             truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
         )
-        return stage, RegionTableData(boxes=listed, empty=text.table_empty(prediction))
+        told = self._engines.status(prediction.checkpoint).checkpoint.note
+        return {
+            "stage": stage,
+            "answer": answer_text(prediction, seen),
+            "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
+            "notes": text.notes(prediction, seen, told=told),
+        }
 
     def _annotated(self, item: Item, prediction: Prediction, look: Look) -> FileData | None:
         if not prediction.regions:
@@ -387,6 +394,11 @@ def _problems(item: Item, task: str, phrase: str, stage: StageData) -> Problems:
 def _drawn(stage: StageData) -> Any:
     """The regions that were drawn, as the question takes them."""
     return stage.regions or ()
+
+
+def _listed(prediction: Prediction, view: View) -> list[BoxData]:
+    boxes = boxes_from(prediction, color_of)
+    return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
 
 
 def _view(

@@ -31,6 +31,8 @@ _NEW_ANSWER = (
     "min_score", "labels", "raw", "timings",
 )  # fmt: skip
 
+_SEEN_ANSWER = ("stage", "answer", "table", "notes")
+
 Components = dict[str, Any]  # by the names that handlers know them by
 
 
@@ -249,7 +251,7 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     controls = ("style", "has_labels", "labels", "opacity", "min_score")
     for changes in ([on[name].input for name in controls], on["table"].hide):  # an event of our own cannot join others
-        wiring.on(changes, handlers.redraw, writes=("stage", "table"), trigger_mode="always_last", **_PLUMBING)
+        wiring.on(changes, handlers.redraw, writes=_SEEN_ANSWER, trigger_mode="always_last", **_PLUMBING)
     wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)
     saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING)
     saved.success(None, js="playground.download", **_PLUMBING)

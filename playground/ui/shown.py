@@ -1,0 +1,47 @@
+"""What of an answer the page shows as if the model were sure of it. Knows predictions, no component and no handler."""
+
+from collections.abc import Sequence
+
+from playground.grammar import summarize
+from playground.regions import Region
+from playground.results import Prediction
+from playground.tasks import OutputKind, get_task
+
+
+def lowest_score(prediction: Prediction, min_score: float) -> float:
+    """Return the score from which on regions are shown at first: above all of them where the model is not sure."""
+    if not prediction.is_unsure:
+        return min_score
+    highest = max((region.score for region in prediction.regions if region.score is not None), default=0.0)
+    step = next(step for step in range(102) if step / 100 > highest)  # the slider's steps
+    return max(min_score, min(step / 100, 1.0))
+
+
+def above(prediction: Prediction, min_score: float) -> Prediction:
+    """Return a prediction with the regions that score enough; one without a score is not judged by it."""
+    return prediction.keep(lambda _, region: region.score is None or region.score >= min_score)
+
+
+def answer_text(prediction: Prediction, seen: Prediction) -> str:
+    """Return the answer in words, of which `seen` holds the regions that are shown."""
+    if prediction.is_unsure and not seen.regions:
+        return ""
+    text = prediction.text if len(seen.regions) == len(prediction.regions) else _words_of(prediction, seen.regions)
+    missing = ", ".join(f"no {name}" for name in prediction.missing_names())
+    if not missing:
+        return text
+    return f"{missing}; {_counted(seen) or text}" if text else missing
+
+
+def _words_of(prediction: Prediction, regions: Sequence[Region]) -> str:
+    kind = get_task(prediction.task).output_kind
+    if kind.is_text:
+        return prediction.text
+    if kind is OutputKind.QUADS:
+        return "\n".join(region.label for region in regions if region.label)
+    return summarize(regions)
+
+
+def _counted(seen: Prediction) -> str:
+    counts = seen.label_counts().items()
+    return ", ".join(f"one {label}" if count == 1 else f"{count} × {label}" for label, count in counts if label)
