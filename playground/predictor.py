@@ -26,7 +26,7 @@ from playground.results import Prediction, Timings
 from playground.settings import Settings
 from playground.tasks import get_task
 
-_PROBING = Decoding(max_new_tokens=128)  # greedy, and no longer than any sentence about one picture
+_PROBING = Decoding(max_new_tokens=256)  # greedy, and longer than any sentence about one picture
 _MAX_PICTURES = 1000  # whose confidence is remembered: a number each
 
 

@@ -21,9 +21,9 @@ from playground.answering import mean_probability
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import Checkpoint
 from playground.errors import CheckpointUnavailable
+from playground.evaluation import metrics
 from playground.evaluation.claims import Asked, ask_about_others, ask_about_scenes
 from playground.evaluation.curves import draw_curves
-from playground.evaluation.metrics import area_under_roc
 from playground.predictor import Predictor
 from playground.scenes.scene import TRAINING_SEEDS
 
@@ -71,8 +71,8 @@ def areas(scenes: Sequence[Asked], others: Sequence[Asked], measure: Confidence)
     rows += [(a.task, measure(a), False) for a in others if a.claims]
     values, hits = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     tasks = np.array([row[0] for row in rows])
-    by_task = [area_under_roc(values[tasks == task], hits[tasks == task]) for task in dict.fromkeys(tasks)]
-    return mean(area for area in by_task if not math.isnan(area)), area_under_roc(values, hits)
+    by_task = [metrics.area_under_roc(values[tasks == task], hits[tasks == task]) for task in dict.fromkeys(tasks)]
+    return metrics.mean([area for area in by_task if not math.isnan(area)]), metrics.area_under_roc(values, hits)
 
 
 def choose_bounds(scenes: Sequence[Asked], share: float) -> dict[str, float]:
@@ -223,7 +223,7 @@ def _read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace
     chosen = parser.parse_args(arguments)
     if chosen.count < 1 or chosen.first_seed < TRAINING_SEEDS:
         parser.error(
-            f"--count must be at least 1 and --first-seed at least {TRAINING_SEEDS}, which no training has seen."
+            f"--count must be at least 1 and --first-seed at least {TRAINING_SEEDS}: training has seen the rest."
         )
     if chosen.choose is None and not (chosen.folder and chosen.folder.is_dir()):
         parser.error("Give a folder of photographs, documents and graphics to measure against.")
