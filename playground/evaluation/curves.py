@@ -36,7 +36,7 @@ def draw_curves(title: str, axis: str, curves: Mapping[str, Sequence[float]], *,
     x, _ = _place(bound, 0)
     parts.append(f'<path d="M{x:.1f} {_TOP}V{_TOP + _SIDE}" stroke="{_GRAY}" stroke-dasharray="4 4"/>')
     for index, (name, values) in enumerate(curves.items()):
-        parts += _curve(name, values, _COLORS[index], _TOP + 16 + 18 * index)
+        parts += _curve(name, values, _COLORS[index], _TOP + 96 + 18 * index)
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -46,7 +46,7 @@ def _curve(name: str, values: Sequence[float], color: str, name_y: int) -> list[
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return [
         f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>',
-        f'<text x="{_LEFT + 8}" y="{name_y}" fill="{color}">{escape(name)}</text>',
+        f'<text x="{_LEFT + 140}" y="{name_y}" fill="{color}">{escape(name)}</text>',
     ]
 
 
