@@ -53,7 +53,7 @@ class Checkpoint:
     note: str = ""
     known_tasks: frozenset[str] | None = None
     min_score: float = 0.0
-    min_confidence: Mapping[str, float] = field(default_factory=dict)
+    min_confidence: Mapping[str, float] = field(default_factory=dict, hash=False)
     probe: Probe | None = None
     unsure_note: str = _UNSURE
 

@@ -44,6 +44,7 @@ _SAMPLES = 60
 
 def carry_out(order: Order) -> dict[str, Any]:
     """Ask `count` times; returns what memory, files and threads did, and what went wrong."""
+    num_others = threading.active_count() - 1  # threads of whoever called
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(pages, "_SECONDS_BETWEEN_ROUNDS", _SECONDS_BETWEEN_ROUNDS)
         other = shutil.copytree(resolve(BUNDLED).source, Path(folder) / "other")
@@ -52,13 +53,13 @@ def carry_out(order: Order) -> dict[str, Any]:
         predictor = Predictor(Pool(settings))
         cache = Path(folder) / "cache"
         with running(predictor, settings, cache) as url:
-            return _Soak(Http(url), cache, [str(other), BUNDLED], order).run()
+            return _Soak(Http(url), cache, [str(other), BUNDLED], order, num_others).run()
 
 
 class _Soak:
     """The runs, and what is measured on the way."""
 
-    def __init__(self, http: Http, cache: Path, checkpoints: list[str], order: Order) -> None:
+    def __init__(self, http: Http, cache: Path, checkpoints: list[str], order: Order, num_others: int) -> None:
         self._http = http
         self._cache = cache
         self._checkpoints = checkpoints
@@ -66,6 +67,7 @@ class _Soak:
         self._examples = self._files()  # the page's own, which stay
         self._run = next(row for row in http.functions() if row["name"] == "run")
         self._failures: list[str] = []
+        self._num_others = num_others
         self._samples: list[tuple[int, float, int, int]] = []  # number of the run, KB, files, threads
         self._num_broken_off = 0
 
@@ -76,7 +78,7 @@ class _Soak:
             self._ask(number)
             number += 1
             if number % max(1, self._order.count // _SAMPLES) == 0:
-                self._samples.append((number, _resident_kb(), len(self._files()), threading.active_count()))
+                self._samples.append((number, _resident_kb(), len(self._files()), self._num_threads()))
         seconds = time.monotonic() - began
         left = self._files_left()
         return self._figures(number, seconds, left)
@@ -114,6 +116,9 @@ class _Soak:
         address = f"{self._http.url}/gradio_api/queue/data"
         with httpx.stream("GET", address, params={"session_hash": session}, timeout=60) as events:
             next(line for line in events.iter_lines() if "process_generating" in line or "process_completed" in line)
+
+    def _num_threads(self) -> int:
+        return threading.active_count() - self._num_others
 
     def _files(self) -> set[Path]:
         return {path for path in self._cache.rglob("*") if path.is_file()}

@@ -13,7 +13,7 @@ from playground.errors import CheckpointUnavailable, EngineFailed, InputRejected
 from playground.events import RunStage
 from playground.predictor import Predictor
 from playground.question import Question
-from playground.scenes.scene import Scene
+from playground.scenes.scene import Scene, make_scene
 from playground.ui import streams
 from playground.ui.components import StageData
 from playground.ui.one_picture.handlers import Handlers
@@ -34,9 +34,9 @@ def said(updates: Updates) -> str:
 
 @pytest.fixture(scope="module")
 def finished(predictor: Predictor, scene: Scene, cache: Path) -> tuple[Tab, list[Updates]]:
-    """A tab after one run about a drawn scene, and everything that the run has shown."""
+    """A tab after one run about a picture that nobody has asked about, and everything that the run has shown."""
     path = cache / "scene.png"
-    scene.image.save(path)
+    make_scene(scene.seed, resolution_wh=(500, 500)).image.save(path)
     tab = tab_of(predictor)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "_SECONDS_BETWEEN_UPDATES", 0)
