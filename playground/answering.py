@@ -111,6 +111,11 @@ class GrowingAnswer:
     @property
     def regions(self) -> list[Region]:
         """The regions of the answer; text about a region is shown where it was asked."""
+        if self._regions is None:  # asked for several times between two tokens, while the model writes the next
+            self._regions = self._find_regions()
+        return self._regions
+
+    def _find_regions(self) -> list[Region]:
         regions = [
             region if region.label or not self._prompt.label else replace(region, label=self._prompt.label)
             for region in self._parser.regions
@@ -142,10 +147,12 @@ class GrowingAnswer:
     def _begin(self, *, is_draft: bool) -> None:
         self.is_draft = is_draft
         self._tokens: list[Token] = []
+        self._regions: list[Region] | None = None
         self._parser = grammar.Parser(self._prompt.task.output_kind, self._resolution_wh)
 
     def _feed(self, token: Token) -> None:
         self._tokens.append(token)
+        self._regions = None
         self._parser.feed(token)
 
 
