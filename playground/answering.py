@@ -76,6 +76,7 @@ class GrowingAnswer:
         is_grounding = prompt.task.input_kind is InputKind.SENTENCE
         self._banned = banned_phrases if is_grounding else frozenset()
         self.is_draft = False
+        self._regions: list[Region] | None = None
         self._begin(is_draft=False)
 
     def take(self, event: Token | Draft) -> None:
@@ -147,7 +148,7 @@ class GrowingAnswer:
     def _begin(self, *, is_draft: bool) -> None:
         self.is_draft = is_draft
         self._tokens: list[Token] = []
-        self._regions: list[Region] | None = None
+        self._regions = None
         self._parser = grammar.Parser(self._prompt.task.output_kind, self._resolution_wh)
 
     def _feed(self, token: Token) -> None:
