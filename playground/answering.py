@@ -137,7 +137,7 @@ class GrowingAnswer:
         regions = [] if self._prompt.task.output_kind is OutputKind.TEXT else self.regions
         scores = [region.score for region in regions if region.score is not None]
         if not regions:
-            return mean_probability(self._tokens)
+            return _mean_of(self._log_probability, len(self._tokens))
         return sum(scores) / len(scores) if len(scores) == len(regions) else None
 
     @property
@@ -148,11 +148,13 @@ class GrowingAnswer:
     def _begin(self, *, is_draft: bool) -> None:
         self.is_draft = is_draft
         self._tokens: list[Token] = []
+        self._log_probability = 0.0  # of all tokens: summed as they come, since each of them asks for the mean
         self._regions = None
         self._parser = grammar.Parser(self._prompt.task.output_kind, self._resolution_wh)
 
     def _feed(self, token: Token) -> None:
         self._tokens.append(token)
+        self._log_probability += _log_probability(token)
         self._regions = None
         self._parser.feed(token)
 
@@ -162,10 +164,13 @@ def mean_probability(tokens: Sequence[Token]) -> float | None:
 
     A location counts with its `bin_probability`.
     """
-    logprobs = [_log_probability(token) for token in tokens]
-    if not logprobs or not all(math.isfinite(logprob) for logprob in logprobs):
+    return _mean_of(sum(map(_log_probability, tokens)), len(tokens))
+
+
+def _mean_of(log_probability: float, num_tokens: int) -> float | None:
+    if not num_tokens or not math.isfinite(log_probability):
         return None
-    return math.exp(min(sum(logprobs) / len(logprobs), 0.0))  # rounding may leave a certain token slightly above 1
+    return math.exp(min(log_probability / num_tokens, 0.0))  # rounding may leave a certain token slightly above 1
 
 
 def _log_probability(token: Token) -> float:

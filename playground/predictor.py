@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, mean_probability, prompts_of
 from playground.checkpoints.catalog import Probe
 from playground.engines import Ask, AskedEngine, Engines, WaitCancelled
+from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
 from playground.pictures.limits import DEFAULT_LIMITS, Limits
 from playground.pictures.reader import InputImage, read_image
@@ -171,17 +172,17 @@ class _Run:
     def _probe(self, probe: Probe) -> None:
         """Find out whether the picture is one of the checkpoint's kind, once for all questions about it.
 
-        Comes after the answer, so that nobody waits for it; ended before its time it leaves the picture unjudged.
+        Comes after the answer, which is complete: a probe that is stopped or fails leaves the picture unjudged.
         """
         asks, tokens = [Ask(self._image, get_task(probe.task).fill())], []
-        with closing(self._engine.generate(asks, _PROBING, stop=self._stop, deadline=self._deadline)) as events:
+        events = self._engine.generate(asks, _PROBING, stop=self._stop, deadline=self._deadline)
+        with suppress(EngineFailed), closing(events):
             for event in events:
                 if isinstance(event, Token):
                     tokens.append(event)
-                elif isinstance(event, Finished) and event.is_stopped:
-                    return
-        self._picture_confidence = mean_probability(tokens[-probe.last_tokens :])
-        self._known_pictures.put(self._picture_key, self._picture_confidence)
+                elif isinstance(event, Finished) and not event.is_stopped:
+                    self._picture_confidence = mean_probability(tokens[-probe.last_tokens :])
+                    self._known_pictures.put(self._picture_key, self._picture_confidence)
 
     def _answer(self, prompts: Sequence[Prompt]) -> Generator[Prediction, None, None]:
         prompts = [self._fit(prompt) for prompt in prompts]
@@ -284,9 +285,9 @@ class _Run:
                 f"The answer was ended after {self._run_seconds:g} seconds, the most that one may take here. "
                 "Ask about fewer regions or phrases, or lower the limit of tokens under Advanced."
             )
-        if self._prediction().is_unsure:
-            self._notice(self._engine.checkpoint.unsure_note)
-        return replace(self._prediction(), is_final=True)
+        final = self._prediction()
+        unsure = (self._engine.checkpoint.unsure_note,) if final.is_unsure else ()
+        return replace(final, notices=(*final.notices, *unsure), is_final=True)
 
 
 def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[str]:

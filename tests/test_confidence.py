@@ -16,7 +16,7 @@ from playground.bench.paths import OneEngine
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import BUNDLED, Checkpoint, Probe
 from playground.engines import Ask
-from playground.errors import CheckpointUnavailable
+from playground.errors import CheckpointUnavailable, EngineFailed
 from playground.events import Decoding, Event, Finished, RunStage, Token
 from playground.predictor import Predictor
 from playground.question import Question
@@ -223,6 +223,25 @@ def test_a_stopped_run_judges_no_picture() -> None:
     _, prediction = asked_of(engine)
     assert (prediction.stage, prediction.picture_confidence) == (RunStage.STOPPED, None)
     assert len(engine.asked) == 1
+
+
+def test_a_probe_that_fails_or_is_stopped_takes_nothing_from_a_complete_answer() -> None:
+    class FailingProbe(ProbedEngine):
+        def generate(self, *arguments: Any, **options: Any) -> Generator[Event, None, None]:
+            if self.asked:
+                raise EngineFailed("The machine ran out of memory.")
+            yield from super().generate(*arguments, **options)
+
+    class StoppedProbe(ProbedEngine):
+        def generate(self, *arguments: Any, **options: Any) -> Generator[Event, None, None]:
+            is_probe = bool(self.asked)
+            for event in super().generate(*arguments, **options):
+                yield replace(event, is_stopped=is_probe) if isinstance(event, Finished) else event
+
+    for engine in (FailingProbe(0.6), StoppedProbe(0.6)):
+        _, prediction = asked_of(engine)
+        assert (prediction.text, prediction.stage) == ("A cat.", RunStage.DONE)
+        assert (prediction.picture_confidence, prediction.is_unsure) == (None, False)
 
 
 @pytest.mark.parametrize(
