@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -32,6 +33,22 @@ def keep_short(first: str) -> Problems:
     return {"first": f"{first!r} is too long."} if len(first) > 3 else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Both:
+    second: str
+    first: str
+
+
+def name_both(count: float, texts: Both) -> Updates:
+    """A parameter of a dataclass, made of the components that its fields are called after."""
+    return {"answer": f"{texts.first} before {texts.second}", "count": count + 1}
+
+
+def keep_known(second: str) -> Problems:
+    """Reads what its handler does not, and refuses at what neither of them reads."""
+    return {} if second == "B" else {"answer": f"{second!r} is not known."}
+
+
 def keep_apart(second: str, first: str) -> Problems:
     return {"second": "They are the same."} if first == second else {}
 
@@ -51,12 +68,25 @@ def client() -> Iterator[Client]:
         wiring.on([button.click, components["first"].submit], name_one, writes=writes, api_name="name_one")
         wiring.on(button.click, count_up, writes=writes, check=keep_short, api_name="count_up")
         wiring.on(button.click, lambda first: None, api_name="nothing")
+        wiring.on(button.click, name_both, writes=writes, api_name="name_both")
+        checked = {"check": keep_known, "refuses_at": ("answer",)}
+        wiring.on(button.click, name_one, writes=writes, api_name="name_known", **checked)
     with serving(page) as address:
         yield Client(address, verbose=False, analytics_enabled=False)
 
 
 def test_a_handler_reads_what_its_parameters_are_called_after(client: Client) -> None:
     assert client.predict(first="sun", second="rain", api_name="/name_them") == (2, "sun before rain")
+
+
+def test_a_parameter_of_a_dataclass_is_made_of_components(client: Client) -> None:
+    assert client.predict(first="sun", second="rain", count=7, api_name="/name_both") == (8, "sun before rain")
+
+
+def test_a_check_reads_for_itself_and_refuses_where_it_is_to_be_shown(client: Client) -> None:
+    assert client.predict(first="sun", second="B", api_name="/name_known")[0] == 3
+    with pytest.raises(ValidationError, match="answer: 'C' is not known"):
+        client.predict(first="sun", second="C", api_name="/name_known")
 
 
 def test_what_a_handler_does_not_name_stays_as_it_is(client: Client) -> None:

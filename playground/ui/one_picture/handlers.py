@@ -5,6 +5,7 @@ Parameters and results are named after components; see `wiring`. Where a compone
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,24 @@ EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 STRIP_HEIGHT = 92  # pixels of the field for the next picture
 _SECONDS_BETWEEN_LOOKS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The components under the picture by which an answer is seen, each field called after one."""
+
+    style: list[str]
+    has_labels: bool
+    opacity: float
+    min_score: float
+    labels: list[str]
+    table: RegionTableData
+
+    @property
+    def view(self) -> View:
+        """What the user wants to see. Raises PlaygroundError for a look that cannot be."""
+        look = Look(styles=tuple(self.style), labels=self.has_labels, opacity=self.opacity)
+        return View(look, self.min_score, frozenset(self.labels), frozenset(self.table.hidden or ()))
 
 
 class Handlers:
@@ -150,17 +169,8 @@ class Handlers:
 
     # The run
 
-    def check(
-        self,
-        workspace: Workspace,
-        picture: Any,  # noqa: ARG002  # its field shows what is wrong with it
-        task: str,
-        phrase: str,
-        draw: bool,  # noqa: ARG002  # its field shows what is wrong with the regions
-        stage: StageData,
-        checkpoint: str,  # noqa: ARG002
-    ) -> Problems:
-        """Refuse what is missing before anything is queued, each sentence at its field. Takes what `wait` takes."""
+    def check(self, workspace: Workspace, task: str, phrase: str, stage: StageData) -> Problems:
+        """Refuse what is missing before anything is queued, each sentence at its field."""
         return _problems(workspace.item, task, phrase, stage)
 
     def begin(self, workspace: Workspace, task: str, phrase: str, stage: StageData, request: gr.Request) -> Updates:
@@ -170,17 +180,7 @@ class Handlers:
             self._runs.expect(_run_of(request))
         return {"run": gr.update(interactive=not is_running), "stop": _stop_button(is_enabled=is_running)}
 
-    def wait(
-        self,
-        workspace: Workspace,  # noqa: ARG002  # these are for `check`
-        picture: Any,  # noqa: ARG002
-        task: str,  # noqa: ARG002
-        phrase: str,  # noqa: ARG002
-        draw: bool,  # noqa: ARG002
-        stage: StageData,  # noqa: ARG002
-        checkpoint: str,
-        request: gr.Request,
-    ) -> Iterator[Updates]:
+    def wait(self, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
         self._engines.request(checkpoint)
         deadline = time.monotonic() + self._settings.load_wait_seconds
@@ -292,26 +292,14 @@ class Handlers:
 
     # The answer, seen in another way: never runs the model
 
-    def redraw(
-        self,
-        workspace: Workspace,
-        task: str,
-        draw: bool,
-        style: list[str],
-        has_labels: bool,
-        opacity: float,
-        min_score: float,
-        labels: list[str],
-        table: RegionTableData,
-    ) -> Updates:
+    def redraw(self, workspace: Workspace, task: str, draw: bool, controls: Controls) -> Updates:
         """Show the answer after a change of style, score, labels or hidden rows."""
         item = workspace.item
         if item.prediction is None:
             return {}
         with errors_for_the_user():
-            view = _view(style, has_labels, opacity, min_score, labels, table)
             is_drawing = draw and _wants_regions(task)
-            return self._show(item, item.prediction, view, is_drawing=is_drawing)
+            return self._show(item, item.prediction, controls.view, is_drawing=is_drawing)
 
     def _first_view(self, prediction: Prediction) -> View:
         """How an answer is seen before anybody has chosen anything."""
@@ -346,24 +334,13 @@ class Handlers:
         """Say what the chosen kind of file cannot hold."""
         return {"format": gr.update(info=text.cannot_carry(format))}
 
-    def save(
-        self,
-        workspace: Workspace,
-        format: str,
-        style: list[str],
-        has_labels: bool,
-        opacity: float,
-        min_score: float,
-        labels: list[str],
-        table: RegionTableData,
-    ) -> Updates:
+    def save(self, workspace: Workspace, format: str, controls: Controls) -> Updates:
         """Write what is shown, at full size, as a file of Gradio's cache."""
         item = workspace.item
         with errors_for_the_user():
             if item.prediction is None:
                 raise ExportRejected("There is no answer to save yet. Ask something first.")
-            view = _view(style, has_labels, opacity, min_score, labels, table)
-            image = self._predictor.read_image(item.path)
+            view, image = controls.view, self._predictor.read_image(item.path)
             shown = item.prediction.keep(view.shows)
             return {"file": save_export(Annotated(item.name, shown, image, Path(item.path)), view.look, format)}
 
@@ -399,13 +376,6 @@ def _drawn(stage: StageData) -> Any:
 def _listed(prediction: Prediction, view: View) -> list[BoxData]:
     boxes = boxes_from(prediction, color_of)
     return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
-
-
-def _view(
-    style: list[str], has_labels: bool, opacity: float, min_score: float, labels: list[str], table: RegionTableData
-) -> View:
-    look = Look(styles=tuple(style), labels=has_labels, opacity=opacity)
-    return View(look, min_score, frozenset(labels), frozenset(table.hidden or ()))
 
 
 def _stage(item: Item, *, is_drawing: bool = False, **extra: Any) -> StageData:

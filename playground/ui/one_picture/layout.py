@@ -228,6 +228,7 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
         handlers.wait,
         writes=("status",),
         check=handlers.check,
+        refuses_at=("picture", "draw"),  # what is wrong with the picture, and with the regions that are drawn on it
         trigger_mode="once",
         concurrency_limit=None,
         **_PLUMBING,

@@ -1,6 +1,5 @@
 """A tab of the page without a browser: what its components hold; handlers are called as `wiring` calls them."""
 
-import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.handlers import Handlers
 from playground.ui.picture import Upload
 from playground.ui.session import Item, Workspace
-from playground.ui.wiring import Problems, Updates
+from playground.ui.wiring import Problems, Updates, arguments_of
 
 NO_FORM: Mapping[str, Any] = {
     "workspace": Workspace(),
@@ -102,8 +101,7 @@ class Tab:
             running.close()  # type: ignore[attr-defined]  # a generator: a tab that is closed ends it
 
     def _read_by(self, handler: Callable[..., Any]) -> dict[str, Any]:
-        parameters = inspect.signature(handler).parameters.values()
-        return {p.name: self._request if p.annotation is gr.Request else self.form[p.name] for p in parameters}
+        return arguments_of(handler, {**self.form, "request": self._request})
 
     def _take_in(self, updates: Updates) -> None:
         for name in updates.keys() & self.form.keys() - set(_ONES_OWN):
