@@ -115,11 +115,7 @@ class Parser:
     def text(self) -> str:
         """What a person reads so far, as described at `Answer`."""
         regions = self.regions
-        if self._kind.is_text or not regions:
-            return self._text.text
-        if self._kind is OutputKind.QUADS:
-            return "\n".join(region.label for region in regions if region.label)
-        return summarize(regions)
+        return self._text.text if self._kind.is_text or not regions else words_of(regions, self._kind)
 
     def feed(self, token: Token) -> None:
         """Take the next token of the answer."""
@@ -187,6 +183,13 @@ class Parser:
             xyxyxyxy=cast(Quad, tuple(outlines[0])) if is_quad else None,
             polygons=tuple(tuple(zip(o[0::2], o[1::2], strict=True)) for o in outlines) if is_outline else (),
         )
+
+
+def words_of(regions: Sequence[Region], kind: OutputKind) -> str:
+    """Return what the regions of an answer say to a person: read words a line each, things by their number."""
+    if kind is OutputKind.QUADS:
+        return "\n".join(region.label for region in regions if region.label)
+    return summarize(regions)
 
 
 def summarize(regions: Sequence[Region]) -> str:

@@ -62,9 +62,8 @@ class Api:
         with errors_for_the_user():
             picture = self._predictor.read_image(_given(image).source)
             given: Any = regions or ()
-            asked = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
-            if question is not None:
-                asked = Question.from_dict(question)
+            single = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
+            asked = single if question is None else Question.from_dict(question)
             for prediction in paced(self._runner.run(picture, asked)):
                 look = Look(styles=default_styles(prediction))
                 drawn = draw(picture.pixels, prediction, look) if prediction.is_final else None

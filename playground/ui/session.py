@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from playground.drawing.styles import Look
-from playground.export import stem_of
 from playground.regions import Region
 from playground.results import Prediction
 from playground.scenes.examples import Example
@@ -22,22 +21,17 @@ _MAX_ITEMS = 16  # of a tab: a prediction can have 200 KB
 class Item:
     """A picture and the last answer about it: paths in Gradio's cache, never pixels.
 
-    `file_name` is what the picture was called where it came from, `seed` is that of a drawn scene, and `truth` what was
-    right to answer about it, where that is known.
+    `name` is that of its file without an extension, for the files that are made of it; `seed` is that of a drawn scene,
+    and `truth` what was right to answer about it, where that is known.
     """
 
     path: str = ""
     display_path: str = ""
     resolution_wh: tuple[int, int] = (0, 0)
+    name: str = "picture"
     prediction: Prediction | None = None
-    file_name: str = ""
     seed: int | None = None
     truth: Example | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the file without its extension, for the files that are made of it."""
-        return stem_of(self.file_name or self.path) or "picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +50,13 @@ class Workspace:
         return Workspace((*self.items, item)[-_MAX_ITEMS:])
 
     def with_answer(self, path: str, prediction: Prediction, truth: Example | None) -> "Workspace":
-        """Return a workspace in which the picture at this path has an answer; another one is not touched."""
-        answered = (
-            replace(item, prediction=prediction, truth=truth) if item.path == path else item for item in self.items
-        )
-        return Workspace(tuple(answered))
+        """Return a workspace in which the newest picture at this path has an answer; no other one is touched."""
+        items = list(self.items)
+        for index in reversed(range(len(items))):
+            if items[index].path == path:
+                items[index] = replace(items[index], prediction=prediction, truth=truth)
+                break
+        return Workspace(tuple(items))
 
 
 @dataclass(frozen=True, slots=True)

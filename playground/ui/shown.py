@@ -1,11 +1,8 @@
 """What of an answer the page shows as if the model were sure of it. Knows predictions, no component and no handler."""
 
-from collections.abc import Sequence
-
-from playground.grammar import summarize
-from playground.regions import Region
+from playground.grammar import words_of
 from playground.results import Prediction
-from playground.tasks import OutputKind, get_task
+from playground.tasks import get_task
 
 
 def lowest_score(prediction: Prediction, min_score: float) -> float:
@@ -26,20 +23,13 @@ def answer_text(prediction: Prediction, seen: Prediction) -> str:
     """Return the answer in words, of which `seen` holds the regions that are shown."""
     if prediction.is_unsure and not seen.regions:
         return ""
-    text = prediction.text if len(seen.regions) == len(prediction.regions) else _words_of(prediction, seen.regions)
+    kind = get_task(prediction.task).output_kind
+    is_whole = kind.is_text or len(seen.regions) == len(prediction.regions)
+    text = prediction.text if is_whole else words_of(seen.regions, kind)
     missing = ", ".join(f"no {name}" for name in prediction.missing_names())
     if not missing:
         return text
     return f"{missing}; {_counted(seen) or text}" if text else missing
-
-
-def _words_of(prediction: Prediction, regions: Sequence[Region]) -> str:
-    kind = get_task(prediction.task).output_kind
-    if kind.is_text:
-        return prediction.text
-    if kind is OutputKind.QUADS:
-        return "\n".join(region.label for region in regions if region.label)
-    return summarize(regions)
 
 
 def _counted(seen: Prediction) -> str:

@@ -391,4 +391,4 @@ def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) ->
     path = source if isinstance(source, str) else save_bytes(source, "picture")
     display = image.pixels.copy()
     display.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
-    return Item(path, save_jpeg(display, "picture"), image.resolution_wh, file_name=picture.file_name, seed=seed)
+    return Item(path, save_jpeg(display, "picture"), image.resolution_wh, picture.name, seed=seed)

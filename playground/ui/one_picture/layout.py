@@ -10,7 +10,7 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
-from playground.ui.components import Lines, RegionTable, RegionTableData, Stage
+from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, Handlers
 from playground.ui.picture import Picture
 from playground.ui.server.queue_limits import MODEL_QUEUE
@@ -22,7 +22,7 @@ _SHORTEST, _END = 16, 32  # tokens; `poll` says what the checkpoint can write, a
 _PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
 
-# What a handler writes that shows a new picture, an answer, or either in another way.
+# What a handler writes that shows a new picture, an answer, or an answer in another way.
 _NEW_PICTURE = (
     "picture", "problem", "stage", "answer", "table", "notes", "status", "workspace", "details",
 )  # fmt: skip
@@ -30,7 +30,6 @@ _NEW_ANSWER = (
     "stage", "answer", "table", "notes", "status", "workspace", "details", "looks", "style", "has_labels", "opacity",
     "min_score", "labels", "raw", "timings",
 )  # fmt: skip
-
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
 
 Components = dict[str, Any]  # by the names that handlers know them by
@@ -45,7 +44,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=300, elem_id="form"):
             components |= _form(predictor.engines)
-        with gr.Column(scale=7, min_width=300, elem_id="result", elem_classes="workspace"):
+        with gr.Column(scale=7, min_width=300, elem_id="result", elem_classes=WORKSPACE):
             components["status"] = Lines(elem_id="status")
             components |= _result()
     wiring = Wiring(components)

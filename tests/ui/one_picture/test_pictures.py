@@ -40,7 +40,7 @@ def test_a_picture_is_shown_and_remembered_by_its_path(upload: Upload, cache: Pa
     assert (strip["value"], strip["placeholder"], shown["problem"]) == (None, "Drop another picture here", [])
     assert (stage.w, stage.h, stage.regions) == (60, 40, [])
     assert is_inside(stage.image.path, cache)
-    assert tab.item == Item(path, stage.image.path, (60, 40))
+    assert tab.item == Item(path, stage.image.path, (60, 40), "my street")
     assert (shown["answer"], shown["table"].boxes, shown["notes"]) == ("", [], [])
     assert shown["details"]["visible"] is False
 
