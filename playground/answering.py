@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from playground import grammar
+from playground.checkpoints.catalog import Probe
 from playground.events import Draft, Token
 from playground.question import CheckedQuestion, Question, check_question
 from playground.regions import Box, Region
@@ -171,6 +172,11 @@ def _mean_of(log_probability: float, num_tokens: int) -> float | None:
     if not num_tokens or not math.isfinite(log_probability):
         return None
     return math.exp(min(log_probability / num_tokens, 0.0))  # rounding may leave a certain token slightly above 1
+
+
+def picture_confidence(probe: Probe, tokens: Sequence[Token]) -> float | None:
+    """Return how sure the answer to a probe, or the part of it that counts, is that the picture is of its kind."""
+    return mean_probability(tokens[-probe.last_tokens :])
 
 
 def _log_probability(token: Token) -> float:

@@ -11,9 +11,10 @@ from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
+from statistics import fmean
 from typing import Any
 
-from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, mean_probability, prompts_of
+from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, picture_confidence, prompts_of
 from playground.checkpoints.catalog import Probe
 from playground.engines import Ask, AskedEngine, Engines, WaitCancelled
 from playground.errors import EngineFailed
@@ -181,7 +182,7 @@ class _Run:
                 if isinstance(event, Token):
                     tokens.append(event)
                 elif isinstance(event, Finished) and not event.is_stopped:
-                    self._picture_confidence = mean_probability(tokens[-probe.last_tokens :])
+                    self._picture_confidence = picture_confidence(probe, tokens)
                     self._known_pictures.put(self._picture_key, self._picture_confidence)
 
     def _answer(self, prompts: Sequence[Prompt]) -> Generator[Prediction, None, None]:
@@ -250,7 +251,8 @@ class _Run:
         raw_texts = [*self._raw_texts, *(answer.raw_text for answer in answers)]
         regions = [*self._regions, *(region for answer in answers for region in answer.regions)]
         confidences = [*self._confidences, *(answer.confidence for answer in answers)]
-        confidence = _mean([value for value in confidences if value is not None])
+        measured = [confidence for confidence in confidences if confidence is not None]
+        confidence = fmean(measured) if measured else None
         is_numbered = len(self._question.regions) > 1
         return Prediction(
             question=self._question.question,
@@ -299,10 +301,6 @@ def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[
     if question.is_neutralized:
         notices.append("Names in angle brackets are tokens of the model; yours were put to it as plain text.")
     return notices
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _ignored_sentence(labels: Sequence[str]) -> str:

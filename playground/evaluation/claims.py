@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from playground.answering import GrowingAnswer, follow_up, mean_probability, prompts_of
+from playground.answering import GrowingAnswer, follow_up, picture_confidence, prompts_of
 from playground.checkpoints.catalog import Checkpoint
 from playground.engines import Ask, AskedEngine
 from playground.errors import ImageRejected
@@ -106,10 +106,10 @@ def _joint_tasks(checkpoint: Checkpoint) -> list[str]:
 def _ask_all(
     engine: AskedEngine, image: InputImage, name: str, questions: Sequence[tuple[Question, Example | None]]
 ) -> Iterator[Asked]:
-    picture_confidence = None
+    of_picture = None
     if probe := engine.checkpoint.probe:
         (answer,) = _answers(engine, image, Question(probe.task))
-        picture_confidence = mean_probability(answer.tokens[-probe.last_tokens :])
+        of_picture = picture_confidence(probe, answer.tokens)
     for question, truth in questions:
         answers = _answers(engine, image, question)
         regions = [region for answer in answers for region in answer.regions]
@@ -120,7 +120,7 @@ def _ask_all(
             tokens=tuple(token for answer in answers for token in answer.tokens),
             region_scores=tuple(region.score for region in regions if region.score is not None),
             confidence=mean(confidences) if confidences else None,
-            picture_confidence=picture_confidence,
+            picture_confidence=of_picture,
             claims=tuple(claims_of(question, answers[0].text, regions, truth, image.resolution_wh)),
         )
 
