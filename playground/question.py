@@ -6,9 +6,9 @@ Knows the table of tasks and what a person may ask. Knows nothing of pixels, che
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
 from playground import grammar
 from playground.errors import InputRejected
@@ -44,10 +44,12 @@ class Question:
     regions: tuple[Box, ...] = ()
     checkpoint: Text = ""
     decoding: Text = "greedy"
-    max_new_tokens: Number | None = None
+    max_new_tokens: Annotated[Number | None, PlainSerializer(lambda limit: limit)] = None  # a whole number as such
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", _as_tuples(self.regions))
+        if isinstance(self.max_new_tokens, float) and self.max_new_tokens.is_integer():  # as JSON and pages write it
+            object.__setattr__(self, "max_new_tokens", int(self.max_new_tokens))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: values that JSON can carry."""

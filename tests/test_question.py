@@ -250,6 +250,11 @@ def test_a_question_comes_back_from_json_as_it_was(question: Question) -> None:
     assert Question.from_dict(json.loads(json.dumps(question.to_dict(), allow_nan=False))) == question
 
 
+def test_a_whole_limit_of_tokens_travels_as_a_whole_number() -> None:
+    sent = (Question("<OD>", max_new_tokens=9.0), Question.from_dict({"task": "<OD>", "max_new_tokens": 9}))
+    assert ['"max_new_tokens": 9}' in json.dumps(question.to_dict()) for question in sent] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
