@@ -24,9 +24,10 @@ from playground.export.as_yolo import YOLO
 from playground.export.format import Format
 from playground.export.names import safe_name, stem_of
 
-__all__ = ["FORMATS", "Annotated", "export", "file_name", "stem_of"]
+__all__ = ["DRAWN_FORMATS", "FORMATS", "Annotated", "export", "file_name", "stem_of"]
 
 FORMATS: tuple[Format, ...] = (PNG, JPEG, OVERLAY, CROPS, TXT, JSON, CSV, COCO, YOLO, VOC)
+DRAWN_FORMATS = (PNG.id, JPEG.id, OVERLAY.id)  # in which an answer becomes pixels
 _BY_ID = {row.id: row for row in FORMATS}
 
 

@@ -10,7 +10,7 @@ from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
 from playground.export.format import Format
 from playground.export.outlines import box_inside, outline_inside
-from playground.export.texts import text_answered
+from playground.export.texts import text_shown
 from playground.regions import polygon_area
 
 _SUBSET = "default"  # what CVAT and Datumaro call the one part of a data set that was not divided
@@ -31,7 +31,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
             images.append({"id": image_id, "file_name": entry.file_name, "height": height, "width": width})
             for annotation in _annotations(entry):
                 annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
-            if text := text_answered(entry.prediction):
+            if text := text_shown(entry.prediction):
                 captions.append({"id": len(captions) + 1, "image_id": image_id, "caption": text})
         common = {"info": {"description": str(dataset.provenance)}, "licenses": [], "images": images}
         categories = [
@@ -66,6 +66,6 @@ COCO = Format(
     "coco", "COCO (ZIP)", "zip", "zip", _write,
     "COCO has no place for scores, for who drew a region and for quads: score and source are written as two more keys "
     "that its readers skip, a quad as a polygon of four points, and so is a box beside its own key. Captions and read "
-    "text are in a file of captions beside that of the regions.",
+    "text are in a file of captions beside that of the regions; one of which the model is not sure is left out.",
     suffix="-coco",
 )  # fmt: skip

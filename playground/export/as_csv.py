@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -13,7 +14,15 @@ from playground.export.texts import text_answered
 from playground.regions import Region
 from playground.results import Prediction
 
-COLUMNS = ("label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons", "source", "text")
+COLUMNS = (
+    "label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons", "source", "text", "is_unsure",
+)  # fmt: skip
+
+# Where a cell may begin: with the text, behind another separator than ours, in a new line. There a formula begins with
+# a sign, which may be a full-width one (Excel in East Asia), behind blanks and quotes that are passed over.
+_BEGINNING = r"(?:^|(?<=[;|\t\r\n\x0b\x0c\x85\u2028\u2029]))"
+_PASSED_OVER = r"[ \"\x00-\x08\x0e-\x1f\x7f\xa0\u2000-\u200f\u3000\ufeff]*"
+_FORMULA = re.compile(f"{_BEGINNING}{_PASSED_OVER}[=+\\-@＝＋－＠﹢﹣−﹦﹫]")
 
 _Row = tuple[str | float, ...]
 _NO_REGION: _Row = ("",) * len(COLUMNS)
@@ -33,8 +42,9 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 def _rows(prediction: Prediction) -> Iterator[_Row]:
     """Yield a caption or what was read, and then the regions."""
     if text := text_answered(prediction):
-        yield (*_NO_REGION[:-1], _as_text(text))
-    yield from map(_row, prediction.regions)
+        yield (*_NO_REGION[:-2], _as_text(text), _flag(prediction))
+    for region in prediction.regions:
+        yield (*_cells(region), "", _flag(prediction))
 
 
 def _lines(rows: Iterable[_Row]) -> bytes:
@@ -43,21 +53,26 @@ def _lines(rows: Iterable[_Row]) -> bytes:
     return content.getvalue().encode("utf-8", "replace")
 
 
-def _row(region: Region) -> _Row:
+def _flag(prediction: Prediction) -> str:
+    return "yes" if prediction.is_unsure else "no"
+
+
+def _cells(region: Region) -> _Row:
     score = "" if region.score is None else round(region.score, 4)
     quad = "" if region.xyxyxyxy is None else json.dumps([round(value, 3) for value in region.xyxyxyxy])
     parts = [[[round(x, 3), round(y, 3)] for x, y in part] for part in region.polygons]
     numbers = [round(value, 3) for value in (*region.xyxy, region.area)]
-    return (_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source, "")
+    return (_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source)
 
 
 def _as_text(label: str) -> str:
-    # A spreadsheet runs such a cell as a formula (OWASP, CSV injection).
-    return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else label
+    """Return a text that no spreadsheet calculates, also one that divides cells at `;` or tabs (OWASP)."""
+    return _FORMULA.sub(r"'\g<0>", label)
 
 
 CSV = Format(
     "csv", "Table (CSV)", "csv", "csv", _write,
     "It holds texts and regions: no picture, and not the note of who answered. "
-    "A label that begins with = + - or @ gets an apostrophe before it, so that no spreadsheet runs it.",
+    "Where a text begins with = + - or @, or goes on with one behind ; | a tab or a line break, an apostrophe stands "
+    "before it, so that no spreadsheet calculates it.",
 )  # fmt: skip

@@ -20,6 +20,7 @@ def _content(picture: CheckedPicture, look: Look) -> bytes:
 PNG = Format(
     "png", "Annotated picture (PNG)", "png", "zip", _write,
     "The regions become pixels of the picture: labels, coordinates and who drew a region cannot be read back. A "
-    "caption or read text stands in a band under the picture, and in its description.",
+    "caption or read text stands in a band under the picture, and in its description; one of which the model is not "
+    "sure is left out.",
     suffix="-annotated",
 )  # fmt: skip

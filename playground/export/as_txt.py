@@ -5,7 +5,7 @@ from typing import BinaryIO
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import open_zip
 from playground.export.format import Format
-from playground.export.texts import lines_of
+from playground.export.texts import UNSURE_MARK, lines_of
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
@@ -27,5 +27,5 @@ def _content(picture: CheckedPicture) -> bytes:
 TXT = Format(
     "txt", "Text (TXT)", "txt", "zip", _write,
     "It holds a caption or what was read; of regions only their labels, a line each. Where nothing was found it is "
-    "empty.",
+    f"empty, and it begins with {UNSURE_MARK} where the model is not sure.",
 )  # fmt: skip

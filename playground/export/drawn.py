@@ -9,12 +9,12 @@ from playground.drawing import Look, draw
 from playground.drawing.band import with_band
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import add_packed, open_zip
-from playground.export.texts import text_answered
+from playground.export.texts import text_shown
 
 
 def annotated(picture: CheckedPicture, look: Look) -> Image.Image:
     """Return the picture with its regions drawn on it and, in a band under it, what was answered as a text."""
-    return with_band(draw(picture.image.pixels, picture.prediction, look), text_answered(picture.prediction))
+    return with_band(draw(picture.image.pixels, picture.prediction, look), text_shown(picture.prediction))
 
 
 def write_drawn(

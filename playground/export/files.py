@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from playground.errors import ExportRejected
-from playground.export.texts import text_answered
+from playground.export.texts import text_shown
 from playground.results import Prediction
 
 _JPEG_QUALITY = 90
@@ -86,6 +86,6 @@ def provenance(prediction: Prediction) -> str:
 
 
 def description(prediction: Prediction) -> str:
-    """Return what is written into a drawn picture: the answer where it is a text, and who answered."""
-    text = text_answered(prediction).encode("utf-8", "replace").decode("utf-8")
+    """Return what is written into a drawn picture: the text that is shown, and who answered."""
+    text = text_shown(prediction).encode("utf-8", "replace").decode("utf-8")
     return "\n\n".join(filter(None, (text, provenance(prediction))))

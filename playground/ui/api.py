@@ -6,11 +6,14 @@ from typing import Any
 
 import gradio as gr
 from gradio.events import api as add_endpoint
+from PIL import Image
 
+from playground.checkpoints.catalog import CATALOG
 from playground.drawing.annotate import draw
 from playground.drawing.styles import Look, default_styles
 from playground.errors import ImageRejected
-from playground.export import FORMATS, Annotated
+from playground.export import DRAWN_FORMATS, FORMATS, Annotated
+from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
@@ -19,6 +22,7 @@ from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui.picture import Picture, Upload
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.shown import shown_at_first
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 
 
@@ -65,9 +69,18 @@ class Api:
             single = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
             asked = single if question is None else Question.from_dict(question)
             for prediction in paced(self._runner.run(picture, asked)):
-                look = Look(styles=default_styles(prediction))
-                drawn = draw(picture.pixels, prediction, look) if prediction.is_final else None
+                drawn = self._drawn(picture, prediction) if prediction.is_final else None
                 yield prediction.to_dict(), save_jpeg(drawn, "annotated") if drawn else None
+
+    def _drawn(self, picture: InputImage, prediction: Prediction) -> Image.Image:
+        shown = self._shown(prediction)
+        return draw(picture.pixels, shown, Look(styles=default_styles(shown)))
+
+    def _shown(self, prediction: Prediction) -> Prediction:
+        """Return a prediction as the page would draw it; of a checkpoint that is not known here no score is too low."""
+        engines, name = self._predictor.engines, prediction.checkpoint
+        is_known = name in (engines.current_name, *(row.name for row in CATALOG))
+        return shown_at_first(prediction, engines.status(name).checkpoint.min_score if is_known else 0.0)
 
     @_no_tool
     def tasks(self) -> list[dict[str, str]]:
@@ -85,7 +98,7 @@ class Api:
 
     @_no_tool
     def export(self, image: Upload | None, prediction: dict[str, Any], format: str) -> str:
-        """Write a prediction as a file.
+        """Write a prediction as a file. Drawn pictures leave out what the model is not sure of, as the page does.
 
         Args:
             image: The picture that the prediction is about.
@@ -94,6 +107,7 @@ class Api:
         """
         with errors_for_the_user():
             read = Prediction.from_dict(prediction)
+            read = self._shown(read) if format in DRAWN_FORMATS else read
             look = Look(styles=default_styles(read))
             upload = _given(image)
             picture = Annotated(upload.name, read, self._predictor.read_image(upload.source), upload.original)

@@ -19,6 +19,11 @@ def above(prediction: Prediction, min_score: float) -> Prediction:
     return prediction.keep(lambda _, region: region.score is None or region.score >= min_score)
 
 
+def shown_at_first(prediction: Prediction, min_score: float) -> Prediction:
+    """Return a prediction with the regions that are shown before anybody has chosen anything."""
+    return above(prediction, lowest_score(prediction, min_score))
+
+
 def answer_text(prediction: Prediction, seen: Prediction) -> str:
     """Return the answer in words, of which `seen` holds the regions that are shown."""
     if prediction.is_unsure and not seen.regions:

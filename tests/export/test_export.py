@@ -175,27 +175,39 @@ def test_csv_has_a_row_for_each_region():
     assert rows[0] == {
         "label": "car", "score": "0.875", "x_min": "40.25", "y_min": "60.5", "x_max": "120.125", "y_max": "110.0",
         "area": "3953.812", "xyxyxyxy": "", "polygons": "", "source": "model",
-        "text": "",
+        "text": "", "is_unsure": "no",
     }  # fmt: skip
     assert rows[1]["score"] == ""
     assert json.loads(rows[2]["xyxyxyxy"]) == list(SIGN.xyxyxyxy)
     assert json.loads(rows[3]["polygons"]) == [[list(point) for point in part] for part in (LEFT, RIGHT)]
 
 
-@pytest.mark.parametrize("label", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
-def test_csv_guards_a_label_that_a_spreadsheet_would_run(label):
-    assert rows_of(save("csv", replace(CAR, label=label)))[0]["label"] == f"'{label}"
+@pytest.mark.parametrize(
+    ("label", "guarded"),
+    [
+        *[(f"{sign}1", f"'{sign}1") for sign in "=+-@＝＋－＠﹣"],
+        ("\t=1", "\t'=1"),
+        ("\r=1", "\r'=1"),
+        ("\n=1", "\n'=1"),
+        (' "=1', "' \"=1"),
+        ("\u3000\ufeff=1", "'\u3000\ufeff=1"),
+        ("car;=1", "car;'=1"),  # Excel divides cells there in Germany, France and many others
+        ('car;"=1"', 'car;\'"=1"'),
+        ("car\t＋1\r\n@SUM(A1)", "car\t'＋1\r\n'@SUM(A1)"),
+    ],
+)
+def test_csv_guards_a_label_that_a_spreadsheet_would_calculate(label, guarded):
+    assert rows_of(save("csv", replace(CAR, label=label)))[0]["label"] == guarded
 
 
-@pytest.mark.parametrize("label", ['say "hi", twice', "two\nlines", "红色的车", "a=b", ""])
+@pytest.mark.parametrize("label", ['say "hi", twice', "two\nlines", "红色的车", "a=b", "red; blue", "a - b, -c", ""])
 def test_csv_keeps_other_labels(label):
     assert rows_of(save("csv", replace(CAR, label=label)))[0]["label"] == label
 
 
 def test_csv_has_only_its_header_where_nothing_was_found():
-    assert (
-        save("csv").decode("utf-8-sig") == "label,score,x_min,y_min,x_max,y_max,area,xyxyxyxy,polygons,source,text\r\n"
-    )
+    header = "label,score,x_min,y_min,x_max,y_max,area,xyxyxyxy,polygons,source,text,is_unsure\r\n"
+    assert save("csv").decode("utf-8-sig") == header
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Texts out: captions and what was read, as plain text, in tables, in pictures and in what is written into them."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,12 +10,12 @@ import pytest
 from PIL import Image
 
 from playground.errors import ExportRejected
-from playground.export import Annotated, files
+from playground.export import DRAWN_FORMATS, Annotated, files
 from playground.pictures.reader import InputImage
 from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
-from tests.export.samples import CAR, NOTE, SIGN, TREE, described, files_of, noise, predict, rows_of, written
+from tests.export.samples import ALL, CAR, NOTE, SIGN, TREE, described, files_of, noise, predict, rows_of, written
 
 CAPTION = "A red car stands before a tree. It is noon, and nobody is there.\n停车"
 DRAWN = ("png", "jpeg")
@@ -61,7 +62,7 @@ def test_several_texts_lie_beside_their_pictures_names() -> None:
 
 def test_a_table_has_a_row_for_a_text() -> None:
     (row,) = rows_of(save("csv", said()))
-    assert row.pop("text") == CAPTION
+    assert (row.pop("text"), row.pop("is_unsure")) == (CAPTION, "no")
     assert set(row.values()) == {""}
     grounded = rows_of(save("csv", said(CAPTION, CAR, task="<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>")))
     assert [(row["label"], row["text"]) for row in grounded] == [("", CAPTION), ("car", "")]
@@ -96,6 +97,25 @@ def test_an_annotated_picture_of_a_caption_has_it_in_a_band_under_the_picture(fo
 @pytest.mark.parametrize("prediction", [said("car", CAR, task="<OD>"), said("", task="<CAPTION>"), said("  \n")])
 def test_without_a_text_there_is_no_band(format_id: str, prediction: Prediction) -> None:
     assert opened(save(format_id, prediction)).size == (160, 120)
+
+
+@pytest.mark.parametrize("format_id", ALL)
+def test_a_text_of_which_the_model_is_not_sure_is_in_no_picture_and_marked_in_data(format_id: str) -> None:
+    unsure = replace(said(task="<CAPTION>"), is_unsure=True)
+    if format_id == "crops":  # of regions alone
+        return
+    content = save(format_id, unsure)
+    if format_id in DRAWN_FORMATS:
+        assert opened(content).size == noise().pixels.size
+        assert CAPTION not in described(opened(content))
+    elif format_id == "txt":
+        assert content.decode("utf-8") == f"[unsure] {CAPTION}\n"
+    elif format_id == "csv":
+        assert [(row["text"], row["is_unsure"]) for row in rows_of(content)] == [(CAPTION, "yes")]
+    elif format_id == "json":
+        assert (json.loads(content)["text"], json.loads(content)["is_unsure"]) == (CAPTION, True)
+    else:  # sets to train on, whose readers skip any mark
+        assert not any(b"noon" in data for data in files_of(content).values())
 
 
 # JPEG

@@ -5,6 +5,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from playground.tasks import TASKS, InputKind
 from playground.ui.api import Api
 from playground.ui.picture import Upload
 from tests.live import Http
-from tests.ui.doubles import ANSWER, WRITING, ScriptedPredictor
+from tests.ui.doubles import ANSWER, CAR, WRITING, ScriptedPredictor
 from tests.ui.examples import BEACH, BOXES, LABELS, MEADOW, TRUTH, assert_finds, iou
 
 Ask = Callable[..., dict[str, Any]]
@@ -85,6 +86,20 @@ def test_the_export_names_every_format() -> None:
 
 
 # Asking
+
+
+@pytest.mark.usefixtures("every_step")
+def test_what_the_model_is_not_sure_of_is_in_the_data_but_not_drawn(upload: Callable[..., str]) -> None:
+    ghost = replace(CAR, score=0.01)
+    for unsure in (replace(ANSWER, regions=(ghost,)), replace(ANSWER, regions=(CAR,), is_unsure=True)):
+        api, picture = api_of(unsure), Upload(upload())
+        *_, (said, drawn) = api.run(picture, "<OD>")
+        assert len(said["regions"]) == 1
+        for path in (drawn, api.export(picture, said, "png")):
+            with Image.open(path) as shown:
+                (low, high), *_ = shown.convert("RGB").getextrema()
+                assert high - low <= 2  # nothing but the ground, as JPEG keeps it
+        assert len(json.loads(Path(api.export(picture, said, "json")).read_text("utf-8"))["regions"]) == 1
 
 
 @pytest.mark.usefixtures("every_step")
