@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     if settings.on_zero_gpu:
         import spaces  # noqa: F401  # must come before torch
 
-    from playground.checkpoints.catalog import check_folder
+    from playground.checkpoints.files import check_folder
     from playground.pictures.limits import Limits
     from playground.pool import Pool
     from playground.predictor import Predictor

@@ -290,7 +290,7 @@ class Pool:
         settings = self._settings
         loaded = self._steps.load(entry.checkpoint, folder, device=settings.device, precision=settings.precision)
         engine = self._make_engine(loaded)
-        message = f"{title} · {loaded.placement}{'. ' if loaded.notice else ''}{loaded.notice}"
+        message = ". ".join(filter(None, (f"{title} · {loaded.placement}", loaded.details.rstrip("."), loaded.notice)))
         with self._changed:
             if not self._is_closed:
                 entry.engine = engine

@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
-from playground.locations import NUM_BINS, location_token
+from playground.checkpoints.layout import ADDED_TOKENS, IMAGE_TOKEN
 from playground.paths import CACHE
 from playground.tasks import TASK_TOKENS, get_task
 from playground.training.model import write_processor
@@ -33,12 +33,6 @@ _LEFT_AFTER_SECONDS = 3600  # nobody writes for so long
 _VOCABULARY, _MASK, _IMAGE, _ROWS = 50_264, 50_264, 51_289, 51_328
 _SIDE, _IMAGE_TOKENS, _POSITIONS = 768, 577, 1024
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_BEFORE_LOCATIONS = ("<od>", "</od>", "<ocr>", "</ocr>")
-_AFTER_LOCATIONS = (
-    "<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>", "<seg>", "</seg>",
-    "<sep>", "<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>", "<proposal>",
-    "</proposal>", "<poly>", "</poly>", "<and>", "<image>",
-)  # fmt: skip
 
 
 def skeleton(folder: Path = _FOLDER) -> Path:
@@ -108,8 +102,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
-    locations = [location_token(bin_) for bin_ in range(NUM_BINS)]
-    added = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS]
+    added = [*ADDED_TOKENS, IMAGE_TOKEN]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, model_max_length=_POSITIONS, bos_token="<s>", eos_token="</s>", pad_token="<pad>",

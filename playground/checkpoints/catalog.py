@@ -1,12 +1,12 @@
-"""What a checkpoint is: the catalog, the names that are accepted, and the files that make up one.
+"""What a checkpoint is: the catalog, the names that are accepted, and what a folder says of itself.
 
-Knows names and files. Knows nothing of the hub's client, of transformers, or of who is loaded.
+Knows names and descriptions. Knows nothing of weights, of the hub's client, of transformers, or of who is loaded.
 """
 
 import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class Checkpoint:
         return is_strange or (confidence is not None and confidence < self.min_confidence.get(task, 0.0))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file. Raises CheckpointUnavailable."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -78,10 +79,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 # --- Names
 
 
-def _from_folder(name: str, folder: Path) -> Checkpoint:
+def from_folder(name: str, folder: Path) -> Checkpoint:
     """Describe a local folder by its `playground.json` where it has one."""
     described = folder / "playground.json"
-    facts = _read_json(described) if described.is_file() else {}
+    facts = read_json(described) if described.is_file() else {}
     known_tasks = facts.get("known_tasks")
     return Checkpoint(
         name=name,
@@ -136,7 +137,7 @@ CATALOG: tuple[Checkpoint, ...] = (
     _published("base-ft", "Florence-2 base, fine-tuned", "0.23 B", "0b03b6f15a4a211370fb204aee4e7dd48887ea37"),
     _published("large", "Florence-2 large", "0.77 B", None),
     _published("large-ft", "Florence-2 large, fine-tuned", "0.77 B", None),
-    _from_folder(BUNDLED, ASSETS / BUNDLED),
+    from_folder(BUNDLED, ASSETS / BUNDLED),
 )
 
 
@@ -156,7 +157,7 @@ def resolve(name: str) -> Checkpoint:
             return checkpoint
     path = os.path.expanduser(name)  # os.path takes any text, where Path raises for an odd home or a long name
     if os.path.isdir(path):
-        return _from_folder(name, Path(path).resolve())
+        return from_folder(name, Path(path).resolve())
     match = _HUB_ID.fullmatch(name)
     if not match or os.path.exists(path):
         names = ", ".join(checkpoint.name for checkpoint in CATALOG)
@@ -164,96 +165,5 @@ def resolve(name: str) -> Checkpoint:
             f"{name[:200]!r} is not a checkpoint. Give one of {names}, a hub id as owner/name or owner/name@revision, "
             "or a folder that exists."
         )
-    owner, _, title = match["repository"].partition("/")
-    if owner.lower() == "microsoft":
-        raise CheckpointUnavailable(_old_layout_sentence(match["repository"]))
+    title = match["repository"].partition("/")[2]
     return Checkpoint(name, title, match["repository"], match["revision"])
-
-
-def _old_layout_sentence(what: str) -> str:
-    variant = what.lower().rpartition("/")[2]
-    twin = next((row for row in CATALOG if row.name == variant), CATALOG[0])
-    return (
-        f"{what} has the layout of Microsoft's own code, which transformers cannot load without running that code. "
-        f"Use {twin.name} ({twin.source}), the same model in transformers' layout, or a fine-tune of that."
-    )
-
-
-# --- Files
-
-
-def is_complete(folder: Path) -> bool:
-    """Tell whether a folder has all the files of a checkpoint."""
-    return not _missing_files(folder)
-
-
-def check_folder(checkpoint: Checkpoint, folder: Path) -> None:
-    """Refuse a folder that lacks a file or holds another model. Raises CheckpointUnavailable, saying what to do."""
-    missing = _missing_files(folder)
-    if missing:
-        raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, _file_names(folder)))
-    check_config(checkpoint, folder)
-
-
-def check_names(checkpoint: Checkpoint, names: Collection[str]) -> None:
-    """Refuse a repository by the names of its files alone. Raises CheckpointUnavailable, saying what to do."""
-    missing = _missing_names(names)
-    if missing:
-        raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, names))
-
-
-def check_config(checkpoint: Checkpoint, folder: Path) -> None:
-    """Refuse another model, and Florence-2 in the layout of Microsoft's code (its vision tower is called "davit")."""
-    config = _read_json(folder / "config.json")
-    model_type = config.get("model_type")
-    if model_type != "florence2":
-        raise CheckpointUnavailable(
-            f"{checkpoint.title} is a checkpoint of model type {model_type!r}, not of Florence-2. "
-            "Choose one whose config.json says florence2."
-        )
-    vision_config = config.get("vision_config")
-    if not isinstance(vision_config, dict) or vision_config.get("model_type") == "davit" or "auto_map" in config:
-        raise CheckpointUnavailable(_old_layout_sentence(checkpoint.title))
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Return the paths of the weights, which may be cut into several files; none of them need exist."""
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").exists() or not index.exists():
-        return [folder / "model.safetensors"]
-    return [folder / name for name in sorted(set(_read_json(index).get("weight_map", {}).values()))]
-
-
-def _missing_files(folder: Path) -> list[str]:
-    missing = _missing_names(_file_names(folder))
-    return missing or [path.name for path in weight_files(folder) if not path.is_file()]
-
-
-def _file_names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
-
-
-# What a checkpoint must hold, by the name to tell; each row lists the sets of files that will do.
-_REQUIRED: dict[str, tuple[set[str], ...]] = {
-    "config.json": ({"config.json"},),
-    "preprocessor_config.json": ({"preprocessor_config.json"}, {"processor_config.json"}),
-    "tokenizer.json": ({"tokenizer.json"}, {"vocab.json", "merges.txt"}),
-    "model.safetensors": ({"model.safetensors"}, {"model.safetensors.index.json"}),
-}
-
-
-def _missing_names(names: Collection[str]) -> list[str]:
-    present = set(names)
-    return [name for name, choices in _REQUIRED.items() if not any(choice <= present for choice in choices)]
-
-
-def _missing_sentence(checkpoint: Checkpoint, missing: list[str], names: Collection[str]) -> str:
-    if "model.safetensors" in missing and any(re.fullmatch(r"pytorch_model.*\.bin", name) for name in names):
-        return (
-            f"{checkpoint.title} has its weights only as pytorch_model.bin, a format that can run code when it is "
-            "opened. Convert them to model.safetensors, or choose another checkpoint."
-        )
-    return (
-        f"{checkpoint.title} is incomplete: {', '.join(missing)} missing in {checkpoint.source}. "
-        "Fetch it again, or choose another checkpoint."
-    )

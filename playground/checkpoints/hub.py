@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from playground.checkpoints.catalog import Checkpoint, check_config, check_names, is_complete
+from playground.checkpoints.catalog import Checkpoint, read_json
+from playground.checkpoints.files import check_config, check_names, is_complete
 from playground.errors import CheckpointUnavailable, PlaygroundError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -199,7 +200,7 @@ def _fetch(checkpoint: Checkpoint, transfer: _Transfer, *, endpoint: str | None,
         num_bytes += size
         transfer.reach(num_bytes)
         if file_name == "config.json":
-            check_config(checkpoint, Path(path).parent)
+            check_config(checkpoint, read_json(Path(path)))
     folder = find_local(checkpoint, cache_dir=cache_dir)
     if folder is None:
         raise CheckpointUnavailable(f"{checkpoint.source} changed on the hub while it was fetched. Try again.")

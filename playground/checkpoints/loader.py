@@ -8,12 +8,16 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from playground.checkpoints.catalog import RECIPE, Checkpoint, check_folder, weight_files
+from playground.checkpoints.catalog import RECIPE, Checkpoint
+from playground.checkpoints.files import check_folder, weight_files
 from playground.checkpoints.hub import first_line, resolved_revision, revision_notice
+from playground.checkpoints.layout import Layout
+from playground.checkpoints.parts import Parts, read_parts
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.locations import NUM_BINS, location_token
 
@@ -48,6 +52,7 @@ class LoadedCheckpoint:
     location_ids: range  # the token ids of bins 0..999
     resolved_revision: str | None  # the commit that the files are of; None for a folder outside the hub's cache
     notice: str  # what differs from what was asked for, in a sentence; mostly empty
+    details: str = ""  # what is worth knowing of the files, in a sentence; mostly empty
 
 
 SMALL_MODEL = 50_000_000  # parameters; with fewer, a model spends its time on the overhead of each call
@@ -143,45 +148,45 @@ def load(
 
 def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
     import torch
-    from safetensors import safe_open
-    from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor, GenerationConfig
+    from transformers import Florence2ForConditionalGeneration
     from transformers.utils import logging
 
     placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
-    # The pictures are resized by Pillow, as in Microsoft's samples, whether or not torchvision is installed.
-    processor: Any = Florence2Processor.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, backend="pil"
-    )
-    location_ids = _location_ids(processor.tokenizer, checkpoint)
+    parts = read_parts(checkpoint, folder)
+    location_ids = _location_ids(parts.tokenizer, checkpoint)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # Read tensor by tensor: mapped into memory, the file would be held whole beside the weights that are made of it.
-    open_file: Any = safe_open
-    files = [open_file(path, framework="pt", backend="pread") for path in weight_files(folder)]
     from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
     model, report = from_pretrained(
         None,
-        config=Florence2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
-        state_dict={key: file.get_slice(key) for file in files for key in file.keys()},  # noqa: SIM118
+        config=parts.config,
+        state_dict=parts.tensors,
         dtype=getattr(torch, placement.dtype),
         attn_implementation="sdpa",
         ignore_mismatched_sizes=True,  # they are refused below, with a sentence
         output_loading_info=True,
     )
-    _check_weights(report, checkpoint)
-    if (folder / "generation_config.json").is_file():
-        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    _check_weights(report, parts, checkpoint)
+    if parts.generation_config is not None:
+        model.generation_config = parts.generation_config
     revision = resolved_revision(checkpoint, folder)
     return LoadedCheckpoint(
         checkpoint=checkpoint,
         model=model.to(placement.device).eval(),
-        tokenizer=processor.tokenizer,
-        image_processor=processor.image_processor,
+        tokenizer=parts.tokenizer,
+        image_processor=parts.image_processor,
         placement=placement,
-        banned_phrases=frozenset(processor.post_processor.banned_grounding_tokens),
+        banned_phrases=parts.banned_phrases,
         location_ids=location_ids,
         resolved_revision=revision,
         notice=revision_notice(checkpoint, revision),
+        details=_details(parts),
     )
+
+
+def _details(parts: Parts) -> str:
+    layout = f"Read from {parts.layout.value}." if parts.layout is Layout.ORIGINAL else ""
+    code = "The Python code that its configuration names was not run." if parts.names_code else ""
+    return " ".join(filter(None, (layout, code)))
 
 
 def _location_ids(tokenizer: Any, checkpoint: Checkpoint) -> range:
@@ -195,13 +200,24 @@ def _location_ids(tokenizer: Any, checkpoint: Checkpoint) -> range:
     return range(first, first + NUM_BINS)
 
 
-def _check_weights(report: dict[str, Any], checkpoint: Checkpoint) -> None:
-    """Refuse files that leave parts of the model to chance; tied weights are not among the missing."""
-    unset = sorted({*report["missing_keys"], *(key for key, *_shapes in report["mismatched_keys"])})
-    if unset:
+def _check_weights(report: dict[str, Any], parts: Parts, checkpoint: Checkpoint) -> None:
+    """Refuse files that leave parts of the model to chance or hold more than it has; names are those of the files."""
+
+    def named(names: Iterable[str]) -> str:
+        first, *others = sorted(parts.original_names.get(name, name) for name in names)
+        return f"{first} and {len(others)} more" if others else first
+
+    faults = []
+    if report["missing_keys"]:  # tied weights are not among them
+        faults.append(f"lacks {named(report['missing_keys'])}")
+    for name, found, expected in sorted(report["mismatched_keys"])[:1]:
+        faults.append(f"has {named([name])} in the shape {list(found)} instead of {list(expected)}")
+    if report["unexpected_keys"]:
+        faults.append(f"holds {named(report['unexpected_keys'])}, which Florence-2 does not have")
+    if faults:
         raise CheckpointUnavailable(
-            f"{checkpoint.title} has no fitting values for {len(unset)} of the model's weights, such as {unset[0]}, "
-            "and would answer at random. Fetch it again; a fine-tune of Microsoft's old layout must be converted first."
+            f"{checkpoint.title} {' and '.join(faults)}, so it would not answer as it was trained to. "
+            "Fetch it again, or choose another checkpoint."
         )
 
 

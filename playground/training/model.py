@@ -16,8 +16,9 @@ from transformers import (
 )
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
+from playground.checkpoints.layout import IMAGE_TOKEN
 from playground.locations import NUM_BINS, location_token
-from playground.training.tokenizer import IMAGE_TOKEN, MAX_POSITIONS, token_id
+from playground.training.tokenizer import MAX_POSITIONS, token_id
 
 IMAGE_SIDE = 160  # pixels on a side of the picture that the model sees
 STRIDE = 16  # pixels on a side of an image token

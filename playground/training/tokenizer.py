@@ -7,26 +7,17 @@ from collections.abc import Iterator
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from playground.locations import NUM_BINS, location_token
+from playground.checkpoints.layout import ADDED_TOKENS, IMAGE_TOKEN
 from playground.scenes.examples import examples
 from playground.scenes.scene import plan_scene
 
 VOCABULARY = 768  # text tokens: 256 bytes, and enough merges for the words that are said about scenes
 MAX_POSITIONS = 512  # of a prompt and of an answer
-IMAGE_TOKEN = "<image>"
 
 _CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # the first four have these ids in BART too
 _CORPUS_SCENES = 1500
 _LOCATION = re.compile(r"<loc_\d+>|<and>|<sep>|</?poly>")
 _PRINTED = re.compile(r"[A-Z]{2,}|\d+")  # words on signs are spelled character by character, so that any can be read
-
-# In the order of Florence-2's own vocabulary (added_tokens.json of microsoft/Florence-2-base).
-_BEFORE_LOCATIONS = ("<od>", "</od>", "<ocr>", "</ocr>")
-_AFTER_LOCATIONS = (
-    "<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>", "<seg>", "</seg>",
-    "<sep>", "<region_cap>", "</region_cap>", "<region_to_desciption>", "</region_to_desciption>", "<proposal>",
-    "</proposal>", "<poly>", "</poly>", "<and>",
-)  # fmt: skip
 
 
 def train_tokenizer() -> PreTrainedTokenizerFast:
@@ -41,8 +32,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
-    locations = map(location_token, range(NUM_BINS))
-    names = [*_BEFORE_LOCATIONS, *locations, *_AFTER_LOCATIONS, IMAGE_TOKEN]
+    names = [*ADDED_TOKENS, IMAGE_TOKEN]
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
     start, end = _CONTROL_TOKENS.index("<s>"), _CONTROL_TOKENS.index("</s>")
     tokenizer.post_processor = processors.RobertaProcessing(

@@ -184,13 +184,16 @@ def rename_location_tokens(folder: Path) -> None:
     path.write_text(path.read_text().replace("<loc_500>", "<place_500>"))
 
 
-def make_it_microsofts(folder: Path) -> None:
-    edit_json(folder / "config.json", lambda config: config["vision_config"].update(model_type="davit"))
+def add_a_weight(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.vision_tower.lora_A.weight"] = tensors["model.vision_tower.convs.0.conv.bias"].clone()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def give_it_code(folder: Path) -> None:
-    auto_map = {"AutoModelForCausalLM": "modeling_florence2.Florence2ForConditionalGeneration"}
-    edit_json(folder / "config.json", lambda config: config.update(auto_map=auto_map))
+def leave_an_adapter(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
 
 
 def make_it_another_model(folder: Path) -> None:
@@ -219,12 +222,12 @@ def widen_it(folder: Path) -> None:
         pytest.param(lose_a_shard, "incomplete: model-00001-of-00002.safetensors, model-00002", id="shards"),
         pytest.param(cut_weights, "of broken are changed, damaged or cut short", id="weights cut short"),
         pytest.param(scramble_weights, "of broken are changed, damaged or cut short", id="weights scrambled"),
-        pytest.param(drop_a_weight, "no fitting values for 1 of the model's weights, such as", id="a weight missing"),
+        pytest.param(drop_a_weight, "broken lacks model.", id="a weight missing"),
+        pytest.param(add_a_weight, "holds model.vision_tower.lora_A.weight, which Florence-2 does", id="too many"),
+        pytest.param(leave_an_adapter, "broken is an adapter: it holds only what was changed", id="adapter"),
         pytest.param(rename_location_tokens, "without the 1000 location tokens", id="location tokens"),
-        pytest.param(make_it_microsofts, "broken has the layout of Microsoft's own code", id="old layout"),
-        pytest.param(give_it_code, "Use florence-2-base (florence-community/", id="remote code"),
         pytest.param(make_it_another_model, "of model type 'bert', not of Florence-2", id="another model"),
-        pytest.param(widen_it, "no fitting values for 6 of the model's weights, such as", id="sizes differ"),
+        pytest.param(widen_it, "fc1.bias in the shape [768] instead of [999]", id="sizes differ"),
     ],
 )
 def test_a_damaged_checkpoint_is_refused_with_what_to_do(

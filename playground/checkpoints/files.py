@@ -1,0 +1,103 @@
+"""Which files make up a checkpoint, and whether a folder or a repository has them.
+
+Knows names of files and the first facts of a configuration. Knows nothing of the hub's client and of the weights.
+"""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from playground.checkpoints.catalog import Checkpoint, read_json
+from playground.errors import CheckpointUnavailable
+
+# What a checkpoint must hold, by the name to tell; each row lists the sets of files that will do.
+_REQUIRED: dict[str, tuple[set[str], ...]] = {
+    "config.json": ({"config.json"},),
+    "preprocessor_config.json": ({"preprocessor_config.json"}, {"processor_config.json"}),
+    "tokenizer.json": ({"tokenizer.json"}, {"vocab.json", "merges.txt"}),
+    "model.safetensors": ({"model.safetensors"}, {"model.safetensors.index.json"}),
+}
+_PICKLE = re.compile(r"pytorch_model.*\.bin")
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell whether a folder has all the files of a checkpoint."""
+    return not _missing_files(folder)
+
+
+def check_folder(checkpoint: Checkpoint, folder: Path) -> None:
+    """Refuse a folder that lacks a file or holds another model. Raises CheckpointUnavailable, saying what to do."""
+    missing = _missing_files(folder)
+    if missing:
+        raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, _file_names(folder)))
+    check_config(checkpoint, read_json(folder / "config.json"))
+
+
+def check_names(checkpoint: Checkpoint, names: Collection[str]) -> None:
+    """Refuse a repository by the names of its files alone. Raises CheckpointUnavailable, saying what to do."""
+    missing = _missing_names(names)
+    if missing:
+        raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, names))
+
+
+def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
+    """Refuse another model than a Florence-2. Raises CheckpointUnavailable, saying what to do."""
+    model_type = config.get("model_type")
+    if model_type != "florence2":
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} is a checkpoint of model type {model_type!r}, not of Florence-2. "
+            "Choose one whose config.json says florence2."
+        )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the paths of the weights, which may be cut into several files; none of them need exist."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").exists() or not index.exists():
+        return [folder / "model.safetensors"]
+    return [folder / name for name in sorted(set(read_json(index).get("weight_map", {}).values()))]
+
+
+def pickle_files(folder: Path) -> list[Path]:
+    """Return the paths of weights in the format that can run code when it is opened."""
+    return sorted(path for path in folder.glob("*.bin") if _PICKLE.fullmatch(path.name))
+
+
+def _missing_files(folder: Path) -> list[str]:
+    missing = _missing_names(_file_names(folder))
+    return missing or [path.name for path in weight_files(folder) if not path.is_file()]
+
+
+def _file_names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def _missing_names(names: Collection[str]) -> list[str]:
+    present = set(names)
+    return [name for name, choices in _REQUIRED.items() if not any(choice <= present for choice in choices)]
+
+
+def _missing_sentence(checkpoint: Checkpoint, missing: list[str], names: Collection[str]) -> str:
+    if "model.safetensors" in missing and any(map(_PICKLE.fullmatch, names)):
+        return _pickle_sentence(checkpoint)
+    if "config.json" in missing and "adapter_config.json" in names:
+        return (
+            f"{checkpoint.title} is an adapter: it holds only what was changed of another checkpoint. Merge it into "
+            "that one (`merge_and_unload` of peft), save the whole, and open its folder."
+        )
+    return (
+        f"{checkpoint.title} is incomplete: {', '.join(missing)} missing in {checkpoint.source}. "
+        "Fetch it again, or choose another checkpoint."
+    )
+
+
+def _pickle_sentence(checkpoint: Checkpoint) -> str:
+    folder = checkpoint.source if checkpoint.is_local else "FOLDER"
+    fetch = "" if checkpoint.is_local else f"`hf download {checkpoint.source} --local-dir FOLDER` and "
+    return (
+        f"{checkpoint.title} has its weights only as pytorch_model.bin, a format that can run code when it is opened, "
+        f"so it is not opened here. {fetch}`python -m playground.checkpoints.convert {folder} OUT` turn"
+        f"{'s' if checkpoint.is_local else ''} them into safetensors, in a process that can do nothing else; then open "
+        "the folder OUT."
+    )

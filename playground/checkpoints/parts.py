@@ -1,0 +1,285 @@
+"""The parts of a checkpoint as transformers' classes take them, whichever layout its files have.
+
+Weights are given as they are read: each from its file when it is asked for, so that they are never held twice. No code
+of a checkpoint is run, whatever its `auto_map` says. Knows nothing of devices and number formats.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playground.checkpoints.catalog import Checkpoint, read_json
+from playground.checkpoints.files import weight_files
+from playground.checkpoints.layout import (
+    ADDED_TOKENS,
+    BANNED_PHRASES,
+    EMBEDDING,
+    IMAGE_TOKEN,
+    TIED_TO_EMBEDDING,
+    TRANSPOSED,
+    ZEROS,
+    Layout,
+    generation_rules,
+    is_unused,
+    layout_of,
+    native_config,
+    native_name,
+)
+from playground.errors import CheckpointUnavailable
+
+_ROWS_AT_ONCE = 4096  # that are read of a table of embeddings
+_ROWS_PADDED_TO = 64  # as published: their products are quicker
+_CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_PREPROCESSING = (
+    "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
+    "image_mean", "image_std",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model and its processor are made of.
+
+    `tensors` holds by its native name what gives a weight when it is sliced; `original_names` how the files call it.
+    """
+
+    layout: Layout
+    config: Any  # Florence2Config
+    generation_config: Any  # GenerationConfig, or None for the model's own
+    tokenizer: Any
+    image_processor: Any
+    banned_phrases: frozenset[str]
+    tensors: dict[str, Any]
+    original_names: dict[str, str]
+    names_code: bool  # of its repository, which is not run
+
+
+def read_parts(checkpoint: Checkpoint, folder: Path) -> Parts:
+    """Read all but the weights, which are read when they are sliced. Raises CheckpointUnavailable."""
+    config = read_json(folder / "config.json")
+    slices = dict(_slices(folder))
+    layout = layout_of(config, slices)
+    if layout is Layout.NATIVE:
+        return _native_parts(folder, slices, names_code="auto_map" in config)
+    return _original_parts(checkpoint, folder, config, slices)
+
+
+def _slices(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the name of each tensor and what reads it.
+
+    Read tensor by tensor: mapped into memory, a file would be held whole beside the weights that are made of it.
+    """
+    from safetensors import safe_open
+
+    open_file: Any = safe_open
+    for path in weight_files(folder):
+        file = open_file(path, framework="pt", backend="pread")
+        for name in file.keys():  # noqa: SIM118
+            yield name, file.get_slice(name)
+
+
+def _native_parts(folder: Path, slices: dict[str, Any], *, names_code: bool) -> Parts:
+    from transformers import Florence2Config, Florence2Processor, GenerationConfig
+
+    # The pictures are resized by Pillow, as in Microsoft's samples, whether or not torchvision is installed.
+    processor: Any = Florence2Processor.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, backend="pil"
+    )
+    has_rules = (folder / "generation_config.json").is_file()
+    return Parts(
+        layout=Layout.NATIVE,
+        config=Florence2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+        generation_config=GenerationConfig.from_pretrained(folder, local_files_only=True) if has_rules else None,
+        tokenizer=processor.tokenizer,
+        image_processor=processor.image_processor,
+        banned_phrases=frozenset(processor.post_processor.banned_grounding_tokens),
+        tensors=slices,
+        original_names={},
+        names_code=names_code,
+    )
+
+
+# --- The original layout
+
+
+def _original_parts(checkpoint: Checkpoint, folder: Path, config: dict[str, Any], slices: dict[str, Any]) -> Parts:
+    from transformers import Florence2Config, GenerationConfig
+
+    rules_file = folder / "generation_config.json"
+    tokenizer = complete_tokenizer(checkpoint, folder, config)
+    image_token_id = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+    original_names = _named(checkpoint, slices)
+    tensors = {native: slices[name] for native, name in original_names.items()}
+    num_rows = _prepare(checkpoint, tensors, slices, tokenizer)
+    try:
+        translated = native_config(config, num_rows=num_rows, image_token_id=image_token_id)
+        translated["tie_word_embeddings"] = not {EMBEDDING, "lm_head.weight"} <= tensors.keys()
+    except ValueError as error:
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} is built in another way than Florence-2: {error}. Choose another checkpoint."
+        ) from error
+    rules = generation_rules(config, read_json(rules_file) if rules_file.is_file() else {})
+    return Parts(
+        layout=Layout.ORIGINAL,
+        config=Florence2Config(**translated),
+        generation_config=GenerationConfig(**rules),  # type: ignore[no-untyped-call]
+        tokenizer=tokenizer,
+        image_processor=_image_processor(folder),
+        banned_phrases=BANNED_PHRASES,
+        tensors=tensors,
+        original_names=original_names,
+        names_code="auto_map" in config,
+    )
+
+
+def _named(checkpoint: Checkpoint, slices: dict[str, Any]) -> dict[str, str]:
+    """Return the names that the files use by the native ones, without those that take no part in an answer."""
+    if ZEROS in slices and slices[ZEROS][...].any():
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} adds {ZEROS} to its answers, which Florence-2 does not. Choose another checkpoint."
+        )
+    names: dict[str, str] = {}
+    for name in slices:
+        if is_unused(name):
+            continue
+        if native_name(name) in names:
+            raise CheckpointUnavailable(
+                f"{checkpoint.title} has two tensors for the same weight, {names[native_name(name)]} and {name}. "
+                "Fetch it again, or choose another checkpoint."
+            )
+        names[native_name(name)] = name
+    return names
+
+
+def _prepare(checkpoint: Checkpoint, tensors: dict[str, Any], slices: dict[str, Any], tokenizer: Any) -> int:
+    """Let the tensors that differ in more than their name be read as transformers has them.
+
+    Returns how many rows the table of embeddings has then.
+    """
+    if TRANSPOSED in tensors and "image_projection" in slices:
+        tensors[TRANSPOSED] = _Transposed(tensors[TRANSPOSED])
+    tables = [name for name in (EMBEDDING, *TIED_TO_EMBEDDING) if name in tensors]
+    if not tables:
+        return len(tokenizer)  # the table is missing, which is told with all that is
+    first, *others = tables
+    for name in others:
+        if _are_equal(tensors[first], tensors[name]):
+            del tensors[name]
+    num_rows = _num_rows(checkpoint, tensors[first], tokenizer)
+    for name in tables:
+        if name in tensors and tensors[name].get_shape()[0] < num_rows:
+            tensors[name] = _Padded(tensors[name], num_rows)
+    return num_rows
+
+
+def _num_rows(checkpoint: Checkpoint, table: Any, tokenizer: Any) -> int:
+    """Return how many rows the table needs: one for each token, of which `<image>` may come last and lack one."""
+    num_rows = int(table.get_shape()[0])
+    image_id = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+    num_words = 1 + max(token_id for token_id in tokenizer.get_vocab().values() if token_id != image_id)
+    if num_words > num_rows:
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} has {num_words} tokens, but language_model.model.shared.weight has {num_rows} rows. "
+            "Fetch it again, or choose another checkpoint."
+        )
+    return num_rows if image_id < num_rows else -(-(image_id + 1) // _ROWS_PADDED_TO) * _ROWS_PADDED_TO
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    shape = one.get_shape()
+    return bool(shape == other.get_shape()) and all(
+        bool((one[start:stop] == other[start:stop]).all()) for start, stop in _row_ranges(shape[0])
+    )
+
+
+def _row_ranges(num_rows: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, num_rows, _ROWS_AT_ONCE):
+        yield start, min(start + _ROWS_AT_ONCE, num_rows)
+
+
+class _Transposed:
+    """A matrix of a file, which reads with its rows and columns exchanged."""
+
+    def __init__(self, matrix: Any) -> None:
+        self._matrix = matrix
+
+    def get_shape(self) -> list[int]:
+        return list(reversed(self._matrix.get_shape()))
+
+    def __getitem__(self, where: Any) -> Any:
+        return self._matrix[...].T[where].contiguous()
+
+
+class _Padded:
+    """A table of a file, which reads with more rows, each of them the mean of all.
+
+    The logit of such a row is the mean of all logits, so that it is never the most likely token.
+    """
+
+    def __init__(self, table: Any, num_rows: int) -> None:
+        self._table = table
+        self._num_rows = num_rows
+
+    def get_shape(self) -> list[int]:
+        return [self._num_rows, *self._table.get_shape()[1:]]
+
+    def __getitem__(self, where: Any) -> Any:
+        import torch
+
+        num_known, width = self._table.get_shape()
+        total = torch.zeros(width)
+        padded = torch.empty(self._num_rows, width, dtype=self._table[:1].dtype)
+        for start, stop in _row_ranges(num_known):
+            padded[start:stop] = self._table[start:stop]
+            total += padded[start:stop].float().sum(0)
+        padded[num_known:] = total / num_known
+        return padded[where]
+
+
+def complete_tokenizer(checkpoint: Checkpoint, folder: Path, config: dict[str, Any]) -> Any:
+    """Return the tokenizer with the tokens that Microsoft's code adds when it starts; those that are there stay."""
+    from tokenizers import AddedToken, Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    file = folder / "tokenizer.json"
+    backend = Tokenizer.from_file(str(file)) if file.is_file() else _tokenizer_of_pieces(checkpoint, folder)
+    for names in (ADDED_TOKENS, (IMAGE_TOKEN,)):
+        backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+    positions = config.get("text_config", {}).get("max_position_embeddings", 1024)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend, model_max_length=positions, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>",
+        extra_special_tokens={"image_token": IMAGE_TOKEN},
+    )  # fmt: skip
+
+
+def _tokenizer_of_pieces(checkpoint: Checkpoint, folder: Path) -> Any:
+    """Return BART's tokenizer of the older files, of which `added_tokens.json` may be one."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    backend = Tokenizer(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in _CONTROL_TOKENS])
+    file = folder / "added_tokens.json"
+    added = read_json(file) if file.is_file() else {}
+    for name, token_id in sorted(added.items(), key=lambda item: int(item[1])):
+        backend.add_special_tokens([AddedToken(name, special=True, normalized=False)])
+        if backend.token_to_id(name) != token_id:
+            raise CheckpointUnavailable(
+                f"{checkpoint.title} has a tokenizer in which {name} cannot have the id {token_id} that {file.name} "
+                "gives it. Fetch it again, or choose another checkpoint."
+            )
+    return backend
+
+
+def _image_processor(folder: Path) -> Any:
+    """Return the image processor by its figures alone: the file may name a class of the repository."""
+    from transformers import CLIPImageProcessorPil
+
+    file = folder / "preprocessor_config.json"
+    settings = read_json(file) if file.is_file() else read_json(folder / "processor_config.json")["image_processor"]
+    processor: Any = CLIPImageProcessorPil(**{name: settings[name] for name in _PREPROCESSING if name in settings})
+    processor.image_seq_length = settings.get("image_seq_length", 577)
+    return processor
