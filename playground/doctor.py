@@ -17,6 +17,7 @@ from playground import grammar
 from playground.checkpoints import hub
 from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, resolve
 from playground.checkpoints.loader import check_digests
+from playground.checkpoints.parts import layout_in
 from playground.engines import State
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.evaluation.metrics import matches
@@ -28,6 +29,7 @@ from playground.results import Prediction
 from playground.settings import Settings
 
 _PACKAGES = ("gradio", "torch", "transformers", "pillow", "supervision", "numpy")
+_ORIGINAL = "microsoft/Florence-2-base"  # the same weights in the layout of Microsoft's own code
 _MIN_OVERLAP = 0.75  # of a published box and ours: both are rounded, and sums differ between processors
 
 
@@ -53,22 +55,24 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _tried(f"files of {checkpoint.name}", partial(_check_files, checkpoint, folder))
     yield _tried("the checkpoint loads", partial(_load_chosen, settings))
     yield _tried("a run", partial(_ask_bundled, settings))
-    yield from _published_answers(settings, {checkpoint.name for checkpoint in local})
+    for name in _with_published_answers(settings, local):
+        yield from _published_answers(settings, name, {checkpoint.name for checkpoint in local})
 
 
 def _checkpoints(settings: Settings) -> list[Checkpoint]:
     named = [resolve(settings.checkpoint)] if settings.checkpoint else []
-    return list({checkpoint.name: checkpoint for checkpoint in [*named, *CATALOG]}.values())
+    rows = [*named, *CATALOG, resolve(_ORIGINAL)]
+    return list({checkpoint.name: checkpoint for checkpoint in rows}.values())
 
 
 # --- Files
 
 
 def _check_files(checkpoint: Checkpoint, folder: Path) -> str:
-    digest = check_digests(checkpoint, folder)
+    digest, layout = check_digests(checkpoint, folder), layout_in(folder).value
     if not digest:
-        raise _NotKnownError(f"nothing to hold the weights in {folder} against")
-    return f"as published, SHA-256 {digest[:12]}"
+        raise _NotKnownError(f"{layout}; nothing to hold the weights in {folder} against")
+    return f"{layout}; as published, SHA-256 {digest[:12]}"
 
 
 # --- Answers
@@ -91,17 +95,22 @@ def _ask_bundled(settings: Settings) -> str:
     return f"found all {len(things)} things of a drawn scene, in {prediction.timings.total or 0:.0f} ms"
 
 
-def _published_answers(settings: Settings, local: Collection[str]) -> Iterator[Finding]:
+def _with_published_answers(settings: Settings, local: Collection[Checkpoint]) -> list[str]:
+    """Return the names of the real model: the native one, and Microsoft's own where it is asked for or here."""
+    is_wanted = settings.checkpoint == _ORIGINAL or any(checkpoint.name == _ORIGINAL for checkpoint in local)
+    return [_published()["checkpoint"], *([_ORIGINAL] if is_wanted else [])]
+
+
+def _published_answers(settings: Settings, name: str, local: Collection[str]) -> Iterator[Finding]:
     """Ask the real model questions with known answers, in float32 and with three beams as its makers do."""
-    published = _published()
-    name = published["checkpoint"]
+    published, of_which = _published(), " (Microsoft's)" if name == _ORIGINAL else ""
     if name not in local:
-        yield Finding("published answers", _absent_sentence(name), None)
+        yield Finding(f"published answers{of_which}", _absent_sentence(name), None)
         return
     load = cache(partial(_loaded, replace(settings, checkpoint=name, precision="float32")))
     for row in published["answers"]:
         find = partial(hub.find_picture, published["dataset"], row["picture"], offline=settings.offline)
-        yield _tried(f"published {row['task']}", partial(_compare_with_published, row, load, find))
+        yield _tried(f"published {row['task']}{of_which}", partial(_compare_with_published, row, load, find))
 
 
 def _published() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_all_is_well_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "ok", "-"]
     assert "transformers" in lines[0]
-    assert "SHA-256" in lines[1]
+    assert "transformers' own layout; as published, SHA-256" in lines[1]
     assert "CPU, float32" in lines[2]
     assert "found all 4 things" in lines[3]
     assert "hf download florence-community/Florence-2-base" in lines[4]
@@ -94,6 +94,14 @@ def test_what_does_not_load_is_told(changed: Path) -> None:
     assert findings["the checkpoint loads"].is_good is False
     assert "changed, damaged or cut short" in findings["the checkpoint loads"].said
     assert findings["a run"].is_good
+
+
+def test_microsofts_own_files_are_held_against_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "find_local", lambda row: Path(row.source) if row.is_local else None)
+    findings = {
+        row.about: row for row in doctor.examine(Settings(offline=True, checkpoint="microsoft/Florence-2-base"))
+    }
+    assert "hf download microsoft/Florence-2-base" in findings["published answers (Microsoft's)"].said
 
 
 def test_what_is_not_here_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,9 +129,7 @@ def cpu_multiplies_bfloat16() -> bool:
 # --- Loading
 
 
-def load(
-    checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precision: str = "auto"
-) -> LoadedCheckpoint:
+def load(checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precision: str = "auto") -> LoadedCheckpoint:
     """Load the files of `folder` as `checkpoint`. Runs no code of the checkpoint and touches no network.
 
     Raises CheckpointUnavailable for anything that would make the answers wrong, SettingsInvalid as `choose_placement`.

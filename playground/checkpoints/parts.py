@@ -65,6 +65,16 @@ def read_parts(checkpoint: Checkpoint, folder: Path) -> Parts:
     return _original_parts(checkpoint, folder, config, slices)
 
 
+def layout_in(folder: Path) -> Layout:
+    """Return the layout that a folder's files have. Raises CheckpointUnavailable."""
+    from safetensors import SafetensorError
+
+    try:
+        return layout_of(read_json(folder / "config.json"), dict(_slices(folder)))
+    except SafetensorError as error:
+        raise CheckpointUnavailable(f"The weights in {folder} cannot be read ({error}). Fetch them again.") from error
+
+
 def _slices(folder: Path) -> Iterator[tuple[str, Any]]:
     """Yield the name of each tensor and what reads it.
 
@@ -107,7 +117,7 @@ def _original_parts(checkpoint: Checkpoint, folder: Path, config: dict[str, Any]
     from transformers import Florence2Config, GenerationConfig
 
     rules_file = folder / "generation_config.json"
-    tokenizer = complete_tokenizer(checkpoint, folder, config)
+    tokenizer = complete_tokenizer(checkpoint, folder)
     image_token_id = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
     original_names = _named(checkpoint, slices)
     tensors = {native: slices[name] for native, name in original_names.items()}
@@ -119,10 +129,12 @@ def _original_parts(checkpoint: Checkpoint, folder: Path, config: dict[str, Any]
         raise CheckpointUnavailable(
             f"{checkpoint.title} is built in another way than Florence-2: {error}. Choose another checkpoint."
         ) from error
+    translated_config: Any = Florence2Config(**translated)
+    tokenizer.model_max_length = translated_config.text_config.max_position_embeddings
     rules = generation_rules(config, read_json(rules_file) if rules_file.is_file() else {})
     return Parts(
         layout=Layout.ORIGINAL,
-        config=Florence2Config(**translated),
+        config=translated_config,
         generation_config=GenerationConfig(**rules),  # type: ignore[no-untyped-call]
         tokenizer=tokenizer,
         image_processor=_image_processor(folder),
@@ -237,7 +249,7 @@ class _Padded:
         return padded[where]
 
 
-def complete_tokenizer(checkpoint: Checkpoint, folder: Path, config: dict[str, Any]) -> Any:
+def complete_tokenizer(checkpoint: Checkpoint, folder: Path) -> Any:
     """Return the tokenizer with the tokens that Microsoft's code adds when it starts; those that are there stay."""
     from tokenizers import AddedToken, Tokenizer
     from transformers import PreTrainedTokenizerFast
@@ -246,10 +258,9 @@ def complete_tokenizer(checkpoint: Checkpoint, folder: Path, config: dict[str, A
     backend = Tokenizer.from_file(str(file)) if file.is_file() else _tokenizer_of_pieces(checkpoint, folder)
     for names in (ADDED_TOKENS, (IMAGE_TOKEN,)):
         backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
-    positions = config.get("text_config", {}).get("max_position_embeddings", 1024)
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, model_max_length=positions, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-        unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>",
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        cls_token="<s>", sep_token="</s>", mask_token="<mask>",
         extra_special_tokens={"image_token": IMAGE_TOKEN},
     )  # fmt: skip
 
