@@ -4,12 +4,21 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from playground import console
 from playground.errors import PlaygroundError, SettingsInvalid
 from playground.settings import PRECISIONS, Settings
+
+if TYPE_CHECKING:
+    from playground.pool import Pool
+
+_SECONDS_BETWEEN_LOOKS = 0.3
 
 
 def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, Settings]:
@@ -20,8 +29,12 @@ def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, S
                         help="florence-2-base, florence-2-base-ft, florence-2-large, florence-2-large-ft, "
                              "tiny-florence2, a hub id of a fine-tune, or a folder")  # fmt: skip
     parser.add_argument("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--precision", default=settings.precision, choices=PRECISIONS, help="of the numbers; auto is "
-                        "the fastest that keeps the answers")
+    parser.add_argument(
+        "--precision",
+        default=settings.precision,
+        choices=PRECISIONS,
+        help="of the numbers; auto is the fastest that keeps the answers",
+    )
     parser.add_argument("--host", default=settings.host, help="address to listen on, such as 0.0.0.0")
     parser.add_argument("--port", default=settings.port, type=int, help="port to listen on; 7860 or the next free one")
     parser.add_argument("--offline", default=settings.offline, action="store_true", help="contact nobody")
@@ -43,6 +56,16 @@ def serve(settings: Settings) -> None:
     if settings.on_zero_gpu:
         import spaces  # noqa: F401  # must come before torch
 
+    from playground.ui.server.address import address_to_listen_on
+    from playground.ui.server.cache_folder import own_folder
+
+    host, port = address_to_listen_on(settings.host, settings.port)
+    with own_folder(settings.cache_folder) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # where Gradio keeps what is uploaded and made
+        _serve_in_folder(replace(settings, host=host, port=port))
+
+
+def _serve_in_folder(settings: Settings) -> None:
     from playground.checkpoints.files import check_folder
     from playground.pictures.limits import Limits
     from playground.pool import Pool
@@ -53,14 +76,36 @@ def serve(settings: Settings) -> None:
     if named.is_local:
         check_folder(named, Path(named.source))  # at once, before the seconds that gradio's import takes
 
-    from playground.ui.pages import build_app, launch_options
+    from playground.ui.pages import build_app, serving
 
     pool.start()
     if settings.on_zero_gpu:
         pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process
     limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
     predictor = Predictor(pool, limits, run_seconds=settings.run_seconds)
-    build_app(predictor, settings).launch(**launch_options(settings))
+    with serving(build_app(predictor, settings), settings) as url:
+        console.say(f"The page is at {url}")
+        if settings.mcp:
+            console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")
+        console.say("Ctrl+C ends it.")
+        _say_who_answers(pool)
+        threading.Event().wait()
+
+
+def _say_who_answers(pool: "Pool") -> None:
+    """Follow the first checkpoint until it answers or has failed: what is fetched, and who answers in the end."""
+    from playground.engines import State
+
+    said = None
+    while True:
+        status = pool.status()
+        line = status.message.partition(":")[0] if status.percent is not None else status.message
+        if line != said:
+            said = line
+            console.say(line)
+        if status.state in (State.READY, State.FAILED):
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def check(settings: Settings) -> bool:
@@ -71,20 +116,28 @@ def check(settings: Settings) -> bool:
 
     verdicts = []
     for finding in examine(settings):
-        print(finding, flush=True)
+        console.report(str(finding))
         verdicts.append(finding.is_good)
     return False not in verdicts
 
 
 def main() -> None:
     """Read the command line and serve; what a user can mend is one sentence, not a traceback."""
-    # A host ends a program so: let it end as Ctrl+C does, which ends the runs and closes what is open.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A host ends a program so, and a terminal that is closed: let it end as Ctrl+C does, which ends the runs, closes
+    # what is open and deletes what was uploaded. Under nohup the second is ignored, and stays so.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    console.accept_any_terminal()
     try:
-        is_check, settings = read_command(sys.argv[1:], dict(os.environ))
-        if is_check:
-            sys.exit(0 if check(settings) else 1)
-        serve(settings)
+        try:
+            is_check, settings = read_command(sys.argv[1:], dict(os.environ))
+            if is_check:
+                sys.exit(0 if check(settings) else 1)
+            serve(settings)
+        finally:
+            console.flush()
     except PlaygroundError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@
     ├── CheckpointUnavailable   a checkpoint cannot be found, fetched or loaded
     ├── PredictionInvalid       a prediction from outside does not have the wire form
     ├── ExportRejected          a file cannot be written from this prediction
+    ├── StorageFull             the server's disk, or the part of it that is given to pictures, is full
     └── EngineFailed            the model could not finish the answer
 
 Each message is one full sentence or two: what came, what is accepted, what to do. Every other exception is a bug.
@@ -48,6 +49,10 @@ class PredictionInvalid(PlaygroundError):
 
 class ExportRejected(PlaygroundError):
     """A file cannot be written from this prediction."""
+
+
+class StorageFull(PlaygroundError):
+    """The server's disk, or the part of it that is given to pictures, is full."""
 
 
 class EngineFailed(PlaygroundError):

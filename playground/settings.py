@@ -8,6 +8,8 @@ from playground.errors import SettingsInvalid
 
 PREFIX = "PLAYGROUND_"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")  # int8: bfloat16, and 8-bit weights for the text
+# Variables of Gradio's that people know, and the settings that they stand for where ours say nothing.
+_GRADIOS = {"GRADIO_SERVER_NAME": "host", "GRADIO_SERVER_PORT": "port", "GRADIO_TEMP_DIR": "cache_folder"}
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 
@@ -19,8 +21,8 @@ class Settings:
     checkpoint: str = ""  # catalog name, hub id or folder; empty: chosen at the start
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     precision: str = "auto"  # one of PRECISIONS
-    host: str = ""  # empty: gradio's own default, which GRADIO_SERVER_NAME sets
-    port: int = 0  # 0: gradio's own default, which GRADIO_SERVER_PORT sets
+    host: str = ""  # empty: this machine only
+    port: int = 0  # 0: 7860 or the next free one
     offline: bool = False  # contact nobody
     mcp: bool = False
     on_zero_gpu: bool = False  # set by Hugging Face Spaces, as SPACES_ZERO_GPU
@@ -39,15 +41,20 @@ class Settings:
     load_wait_seconds: float = 120.0  # how long a run waits for its checkpoint
     run_seconds: float = 300.0  # the most that an answer may take; then it ends with what is there
     keep_files_seconds: int = 3600  # how long uploads and saved files stay on the server's disk
+    cache_folder: str = ""  # where they lie, in a folder of each program's own; empty: the system's temporary files
+    disk_megabytes: int = 4096  # for all of them
+    disk_files: int = 20_000
+    visitor_disk_share: float = 0.25  # of both, that one visitor may take
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables. Raises SettingsInvalid, naming the variable."""
         values: dict[str, str | int | float | bool] = {}
-        for setting in fields(cls):
-            name = PREFIX + setting.name.upper()
-            if name in environ:
-                values[setting.name] = _convert(environ[name], type(setting.default), name)
+        names = {PREFIX + setting.name.upper(): setting.name for setting in fields(cls)}
+        defaults = {setting.name: setting.default for setting in fields(cls)}
+        for variable, name in (_GRADIOS | names).items():
+            if variable in environ:
+                values[name] = _convert(environ[variable], type(defaults[name]), variable)
         if _flag(environ.get("HF_HUB_OFFLINE", "")):
             values["offline"] = True
         if _flag(environ.get("SPACES_ZERO_GPU", "")):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -300,3 +301,68 @@ def test_without_its_package_mcp_is_refused_with_the_command_to_run(monkeypatch:
     monkeypatch.setattr("playground.__main__.find_spec", lambda name: None)
     with pytest.raises(SettingsInvalid, match=r"pip install -r requirements-extra\.txt"):
         serve(Settings(mcp=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        pytest.param(["--port", "80000"], {}, "--port must be at most 65535, but got 80000.", id="port"),
+        pytest.param(
+            [], {"PLAYGROUND_CACHE_FOLDER": "app.py"}, "No folder for uploads can be made in app.py", id="file"
+        ),
+    ],
+)
+def test_what_cannot_be_started_ends_with_one_sentence(
+    arguments: list[str], variables: dict[str, str], said: str
+) -> None:
+    end = run_briefly("app.py", *arguments, variables=variables)
+    assert (end.returncode, end.stderr.startswith(said), len(end.stderr.splitlines())) == (1, True, 1)
+
+
+def run_briefly(*arguments: str, variables: dict[str, str] | None = None, out: int = subprocess.PIPE) -> Any:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | (variables or {}),
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=USABLE_WITHIN,
+        check=False,
+    )
+
+
+# Says what `--check` says in a terminal that cannot show it, or to who does not read it.
+SAY = """
+import sys
+from playground import __main__, doctor
+lines = [doctor.Finding("a run", "· 名前")] * int(sys.argv[1])
+doctor.examine = lambda _: lines
+sys.argv[1:] = ["--check"]
+__main__.main()
+"""
+
+
+def test_a_terminal_without_the_characters_shows_escapes() -> None:
+    end = run_briefly("-c", SAY, "1", variables={"PYTHONIOENCODING": "ascii"})
+    assert (end.returncode, end.stderr) == (0, "")
+    assert r"\xb7 \u540d\u524d" in end.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a device that is always full.")
+def test_a_full_output_is_one_sentence() -> None:
+    with open("/dev/full", "wb") as full:
+        end = run_briefly("-c", SAY, "1", out=full.fileno())
+    assert end.returncode == 1
+    assert end.stderr.startswith("The output could not be written (No space left on device).")
+    assert len(end.stderr.splitlines()) == 1
+
+
+def test_who_reads_only_the_head_gets_no_complaint() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        end = run_briefly("-c", SAY, "9", out=writer)
+    finally:
+        os.close(writer)
+    assert (end.returncode, end.stderr) == (0, "")

@@ -1,23 +1,36 @@
 """The pages and the API as one app, and how it is served. A page is a module that builds itself; here is their list."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from playground.errors import SettingsInvalid
 from playground.paths import ASSETS
 from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui import text
 from playground.ui.api import add_api
 from playground.ui.one_picture.layout import build_one_picture
+from playground.ui.server.address import url_of
 from playground.ui.server.arguments import fill_in_arguments
 from playground.ui.server.cleanup import cleanup
+from playground.ui.server.disk import Disk, DiskLimits, use_disk
+from playground.ui.server.failures import FailuresAsSentences, tell_failures
 from playground.ui.server.headers import SecurityHeaders
 from playground.ui.server.queue_limits import limit_queue
+from playground.ui.server.quiet_log import keep_the_log_quiet
+from playground.ui.server.tabs import Heartbeats, OpenTabs
+from playground.ui.server.uploads import keep_uploads_apart
+from playground.ui.server.visitors import visitor_of
 from playground.ui.task_list import task_headings
 
-_SECONDS_BETWEEN_ROUNDS = 60  # in which files are deleted that are older than the settings allow
+_SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 
 
 def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
@@ -28,13 +41,18 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         add_api(predictor, settings)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
+    keep_uploads_apart()
+    tell_failures(app)
     fill_in_arguments(app)
     return app
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:
     """What `launch` is to be given besides where to listen."""
-    keep = settings.keep_files_seconds
+    keep, tabs = settings.keep_files_seconds, OpenTabs()
+    limits = DiskLimits(settings.disk_megabytes * 1_000_000, settings.disk_files, settings.visitor_disk_share, keep)
+    disk = Disk(Path(get_upload_folder()), limits, visitor_of=visitor_of(settings))
+    use_disk(disk)
     return {
         "theme": _theme(),
         "css_paths": [ASSETS / "page.css"],
@@ -42,8 +60,12 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "js": (ASSETS / "page.js").read_text(encoding="utf-8"),
         "footer_links": ["api"],
         "app_kwargs": {
-            "middleware": [Middleware(SecurityHeaders, settings=settings)],
-            "lifespan": cleanup(every_seconds=min(keep, _SECONDS_BETWEEN_ROUNDS), keep_seconds=keep),
+            "middleware": [
+                Middleware(SecurityHeaders, settings=settings),
+                Middleware(FailuresAsSentences),
+                Middleware(Heartbeats, tabs=tabs),
+            ],
+            "lifespan": cleanup(disk, tabs, every_seconds=min(keep, _SECONDS_BETWEEN_ROUNDS)),
         },
         "run_history": False,
         "max_file_size": f"{settings.max_megabytes}mb",
@@ -52,6 +74,24 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "server_name": settings.host or None,
         "server_port": settings.port or None,
     }
+
+
+@contextmanager
+def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
+    """Serve the page to the world in a process that does nothing else; gives its address. The log is kept quiet."""
+    keep_the_log_quiet()
+    try:
+        with redirect_stdout(StringIO()) as said:  # Gradio advertises, with signs that not every terminal has
+            app.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))
+    except (OSError, ValueError) as error:
+        where = f"{settings.host}:{settings.port}"
+        raise SettingsInvalid(f"The page could not be served at {where} ({error}). Try another --port.") from error
+    if settings.mcp and not app.mcp_server_obj:
+        raise SettingsInvalid(f"The MCP server could not be started: {said.getvalue().strip()}")
+    try:
+        yield url_of(settings.host, settings.port)
+    finally:
+        app.close(verbose=False)
 
 
 def _theme() -> gr.themes.Base:

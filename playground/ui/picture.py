@@ -6,7 +6,6 @@ Here the handler gets a path inside Gradio's upload cache, or bytes; nothing is 
 
 import base64
 import binascii
-import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from gradio.utils import get_upload_folder
 from playground.errors import ImageRejected
 from playground.export import stem_of
 from playground.pictures.reader import is_inside
+from playground.ui.server.files import check_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,12 @@ class Picture(gr.Image):
         try:
             return Upload(_read(payload.path, payload.url), payload.orig_name or "")
         except ImageRejected as error:
-            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
+            raise gr.Error(str(error), print_exception=False) from error
 
 
 def _read(path: str | None, url: str | None) -> str | bytes:
     if path and is_inside(path, get_upload_folder()):
+        check_kept(path)
         return path
     for source in (path, url):
         if source and source.startswith("data:"):

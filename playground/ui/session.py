@@ -45,6 +45,11 @@ class Workspace:
         """The picture that is worked on; one without a path where there is none yet."""
         return self.items[-1] if self.items else Item()
 
+    @property
+    def files(self) -> frozenset[str]:
+        """What must stay on the disk as long as the tab is open."""
+        return frozenset(path for item in self.items for path in (item.path, item.display_path))
+
     def with_new(self, item: Item) -> "Workspace":
         """Return a workspace that goes on to another picture; the oldest ones are let go."""
         return Workspace((*self.items, item)[-_MAX_ITEMS:])

@@ -3,29 +3,23 @@
 Errors become `gr.Error` here and only here.
 """
 
-import errno
-import html
-import logging
 import math
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import gradio as gr
 
-from playground.errors import PlaygroundError
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
+from playground.ui.server.failures import sentence_of
 from playground.ui.server.zero_gpu import ZeroGpuRunner
 
 _SECONDS_BETWEEN_UPDATES = 0.1
-
-_logger = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -42,25 +36,11 @@ def runner_of(predictor: Predictor, settings: Settings) -> Runner:
 
 @contextmanager
 def errors_for_the_user() -> Iterator[None]:
-    """Show what a user is meant to read. A toast keeps markup, and the sentence may quote what came: escape it."""
+    """Show what a user is meant to read."""
     try:
         yield
     except Exception as error:
-        raise gr.Error(html.escape(sentence_of(error), quote=False), print_exception=False) from error
-
-
-def sentence_of(error: Exception) -> str:
-    """Return what the user is to read. Where a bug was met goes to the log, without what it says of whose question."""
-    if isinstance(error, PlaygroundError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk of the playground is full. Try again later, or tell whoever runs it."
-    name = type(error).__name__
-    _logger.error("%s, most recent call last:\n%s", name, "".join(traceback.format_tb(error.__traceback__)))
-    return (
-        f"Something is wrong with the playground itself ({name}). Try again; if it stays so, please report it with "
-        "what `python app.py --check` prints."
-    )
+        raise gr.Error(sentence_of(error), print_exception=False) from error
 
 
 def paced(predictions: Iterator[Prediction]) -> Iterator[Prediction]:

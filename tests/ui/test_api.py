@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client, handle_file
@@ -353,28 +352,29 @@ def test_numbers_that_json_does_not_have_are_refused(http: Http, number: float) 
     assert answer["error"].startswith("Region 1 must be four numbers [x_min, y_min, x_max, y_max] in pixels")
 
 
-def test_markup_in_an_error_is_harmless(http: Http) -> None:
+def test_an_error_is_plain_text_for_a_program_and_without_markup_for_the_page(http: Http) -> None:
     event, answer = http.call("run", {"path": http.uploaded(BEACH)}, "<img src=x onerror=alert(1)>")
+    assert (event, answer["error"].startswith("'<img src=x onerror=alert(1)>' is not a task")) == ("error", True)
+    for row in http.functions():
+        if row["name"] == "choose_checkpoint":
+            _, answer = http.join(row, ["<img src=x>", 64, 512])
+            assert answer["error"].startswith("Value: &lt;img src=x&gt; is not in the list")
+            return
+    raise AssertionError("the page has no such function")
+
+
+@pytest.mark.parametrize("picture", ["/etc/passwd", str(BEACH), 5, [], {"path": 7}], ids=str)
+def test_what_is_no_picture_value_is_refused_with_what_is_one(http: Http, picture: Any) -> None:
+    event, answer = http.call("run", picture, "<OD>")
     assert event == "error"
-    assert "&lt;img src=x onerror=alert(1)&gt;" in answer["error"]
-    assert "<" not in answer["error"]
+    assert answer["error"].startswith("The value of 'image' cannot be used. Upload a picture to /gradio_api/upload")
 
 
-@pytest.mark.parametrize(
-    ("prediction", "format_id"),
-    [
-        pytest.param({"<img>": 1}, "png", id="no prediction"),
-        pytest.param(ANSWER.to_dict() | {"text": ["<img>"]}, "png", id="text"),
-        pytest.param(ANSWER.to_dict() | {"stage": "<img>"}, "png", id="stage"),
-        pytest.param(ANSWER.to_dict(), "<img>", id="format"),
-    ],
-)
-def test_what_a_refused_export_quotes_is_escaped(
-    upload: Callable[..., str], prediction: dict[str, Any], format_id: str
-) -> None:
-    with pytest.raises(gr.Error) as caught:
-        api_of().export(Upload(upload()), prediction, format_id)
-    assert "<" not in caught.value.message
+def test_a_call_with_too_few_values_is_refused_with_their_number(http: Http) -> None:
+    (row,) = (row for row in http.functions() if row["name"] == "redraw")
+    _, answer = http.join(row, [])
+    assert answer["error"].startswith("This call takes ")
+    assert answer["error"].endswith("values, but got 0. Send one for each input.")
 
 
 def forge(**changes: Any) -> Callable[[dict[str, Any]], Any]:

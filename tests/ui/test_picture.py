@@ -93,7 +93,8 @@ def test_no_function_opens_what_was_not_uploaded(http: Http, places: dict[str, s
         is_done, answer = http.forge(function, "image", in_place(forgery, places))
         assert not is_done, (function["name"], answer)
         assert "data" not in answer, function["name"]
-        assert answer.get("error") in (None, NOT_UPLOADED), function["name"]  # None where Gradio itself refuses
+        said = answer.get("error") or json.loads(answer["text"])["detail"]  # the second before anything is queued
+        assert said == NOT_UPLOADED or "cannot be used. Upload a picture to" in said, (function["name"], said)
 
 
 def test_what_was_uploaded_is_opened(http: Http) -> None:

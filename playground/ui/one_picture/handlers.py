@@ -17,7 +17,7 @@ from playground.drawing.annotate import draw
 from playground.drawing.colors import color_of
 from playground.drawing.styles import Look, default_styles, styles_for
 from playground.engines import State, too_late_sentence
-from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
+from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, PlaygroundError
 from playground.events import RunStage
 from playground.export import Annotated
 from playground.paths import EXAMPLES
@@ -31,10 +31,11 @@ from playground.tasks import InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
 from playground.ui.picture import Upload
-from playground.ui.server.files import save_bytes, save_export, save_jpeg
+from playground.ui.server.failures import sentence_of
+from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
 from playground.ui.session import Item, RunKey, Runs, View, Workspace
 from playground.ui.shown import above, answer_text, lowest_score
-from playground.ui.streams import errors_for_the_user, paced, runner_of, sentence_of
+from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.wiring import Problems, Updates
 
 EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
@@ -225,6 +226,7 @@ class Handlers:
         item, shown = workspace.item, None
         with self._runs.run(_run_of(request)) as ending:
             try:
+                check_kept(item.path)
                 for prediction in paced(self._runner.run(item.path, question, stop=ending)):
                     if ending.is_abandoned:
                         return
@@ -327,8 +329,11 @@ class Handlers:
     def _annotated(self, item: Item, prediction: Prediction, look: Look) -> FileData | None:
         if not prediction.regions:
             return None
-        picture = self._predictor.read_image(item.display_path)
-        return FileData(path=save_jpeg(draw(picture.pixels, prediction, look), "annotated"))
+        try:
+            picture = self._predictor.read_image(item.display_path)
+            return FileData(path=save_jpeg(draw(picture.pixels, prediction, look), "annotated"))
+        except (PlaygroundError, OSError):
+            return None  # the copy is gone, or there is no room for another: the answer is not lost for it
 
     def describe_format(self, format: str) -> Updates:
         """Say what the chosen kind of file cannot hold."""
@@ -340,6 +345,7 @@ class Handlers:
         with errors_for_the_user():
             if item.prediction is None:
                 raise ExportRejected("There is no answer to save yet. Ask something first.")
+            check_kept(item.path)
             view, image = controls.view, self._predictor.read_image(item.path)
             shown = item.prediction.keep(view.shows)
             return {"file": save_export(Annotated(item.name, shown, image, Path(item.path)), view.look, format)}

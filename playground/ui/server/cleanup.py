@@ -1,33 +1,35 @@
 """What a server that runs for months lets go of: files that are old, and sessions of which nothing is remembered.
 
-Gradio does the first, and stops for good when another thread makes a file at the wrong moment; it does not do the
-second before there are ten thousand. Knows Gradio's books, no component.
+Gradio deletes what it knows of by the clock on the wall, and sessions when there are ten thousand. Knows
+Gradio's books, no component.
 """
 
 import asyncio
-import os
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 from playground.inference.memory import return_memory
+from playground.ui.server.disk import Disk
+from playground.ui.server.tabs import OpenTabs
 
 
-def cleanup(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Return the life of a served app: files older than `keep_seconds` are deleted, and all at its end."""
+def cleanup(disk: Disk, tabs: OpenTabs, *, every_seconds: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Return the life of a served app: old files that nobody uses are deleted."""
 
     async def go_round(app: Any) -> None:
         while True:
             await asyncio.sleep(every_seconds)
-            await asyncio.to_thread(delete_files, app.get_blocks(), keep_seconds)
+            await asyncio.to_thread(disk.sweep)
+            forget_files(app.get_blocks())
             forget_sessions(app.state_holder, every_seconds)
             forget_messages(app.get_blocks()._queue, app.state_holder)
             await asyncio.to_thread(return_memory)
 
     @asynccontextmanager
     async def life(app: Any) -> AsyncIterator[None]:
+        disk.in_use = lambda: files_in_use(app, tabs)
         task = asyncio.create_task(go_round(app))
         try:
             yield
@@ -35,25 +37,24 @@ def cleanup(*, every_seconds: float, keep_seconds: float) -> Callable[[Any], Abs
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            delete_files(app.get_blocks(), 0)
 
     return life
 
 
-def delete_files(blocks: Any, seconds: float) -> None:
-    """Delete what was uploaded or made so many seconds ago, but for the page's own files."""
-    kept = {file for block in list(blocks.blocks.values()) for file in getattr(block, "keep_in_cache", ())}
+def files_in_use(app: Any, tabs: OpenTabs) -> Collection[str]:
+    """Return the page's own files, and those that open tabs hold: whatever a state of theirs has as its `files`."""
+    used = {file for block in list(app.get_blocks().blocks.values()) for file in getattr(block, "keep_in_cache", ())}
+    for name in tabs.sessions():
+        session = app.state_holder.session_data.get(name)
+        for value in list(session.state_data.values()) if session else ():
+            used.update(getattr(value, "files", ()))
+    return used
+
+
+def forget_files(blocks: Any) -> None:
+    """Empty Gradio's own lists of what it would delete: they grow with every file."""
     for known in list(blocks.temp_file_sets):
-        for file in known.copy() - kept:  # a set is copied in one step, whatever other threads add
-            try:
-                if time.time() - os.lstat(file).st_ctime < seconds:
-                    continue
-                os.remove(file)
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue  # the next round tries it again
-            known.discard(file)
+        known.clear()
 
 
 def forget_sessions(holder: Any, seconds: float) -> None:

@@ -2,12 +2,13 @@
 
 from io import BytesIO
 
-from gradio import processing_utils
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from playground import drawing
 from playground.export import Annotated, export, file_name
+from playground.ui.server.disk import disk_of
 
 _JPEG_QUALITY = 90
 
@@ -26,6 +27,11 @@ def save_export(picture: Annotated, look: drawing.Look, format_id: str) -> str:
     return save_bytes(content.getvalue(), file_name(picture.name, format_id))
 
 
+def check_kept(path: str) -> None:
+    """Raise ImageRejected, which says so, for a picture that is not kept any more."""
+    disk_of(get_upload_folder()).check_kept(path)
+
+
 def save_bytes(content: bytes, name: str) -> str:
-    """Write a file under the hash of its content; returns its path."""
-    return str(processing_utils.save_bytes_to_cache(content, name, cache_dir=get_upload_folder()))
+    """Write a file for whoever asked, under the hash of its content; returns its path. Raises StorageFull."""
+    return disk_of(get_upload_folder()).save(content, name, LocalContext.request.get(None))

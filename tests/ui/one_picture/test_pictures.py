@@ -77,7 +77,7 @@ def test_a_full_disk_is_a_sentence(ask: Ask, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(errno.ENOSPC, "No space left on device")
 
     tab = ask()
-    monkeypatch.setattr("gradio.processing_utils.save_bytes_to_cache", fail)
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
     (problem,) = tab.take(tab.item.path)["problem"]
     assert problem["text"] == "The disk of the playground is full. Try again later, or tell whoever runs it."
 

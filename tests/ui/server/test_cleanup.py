@@ -1,57 +1,29 @@
 """What a server lets go of, while other threads add to it."""
 
 import threading
+from collections import Counter
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from playground.ui.server.cleanup import delete_files, forget_messages, forget_sessions
+from playground.ui.server.cleanup import files_in_use, forget_messages, forget_sessions
+from playground.ui.server.tabs import OpenTabs
+from playground.ui.session import Item, Workspace
 
 
-def make(folder: Path, count: int) -> set[str]:
-    files = [folder / f"{number}.png" for number in range(count)]
-    for file in files:
-        file.write_bytes(b"")
-    return {str(file) for file in files}
+def test_the_pages_own_files_and_those_of_open_tabs_are_in_use() -> None:
+    def tab(name: str) -> Any:
+        return SimpleNamespace(state_data={7: Workspace((Item(f"{name}.png", f"{name}.jpg"),)), 8: "no files"})
 
-
-def test_files_are_deleted_but_for_the_pages_own_and_the_new_ones(tmp_path: Path) -> None:
-    own, gone, made = tmp_path / "own.png", str(tmp_path / "gone.png"), make(tmp_path, 3)
-    own.write_bytes(b"")
-    blocks = SimpleNamespace(
-        blocks={1: SimpleNamespace(keep_in_cache={str(own)}), 2: SimpleNamespace()},
-        temp_file_sets=[{*made, str(own)}, {gone}],
+    app = SimpleNamespace(
+        get_blocks=lambda: SimpleNamespace(blocks={1: SimpleNamespace(keep_in_cache={"own.png"}), 2: object()}),
+        state_holder=SimpleNamespace(session_data={"open": tab("open"), "closed": tab("closed")}),
     )
-    delete_files(blocks, 60)
-    assert {path.name for path in tmp_path.iterdir()} == {"0.png", "1.png", "2.png", "own.png"}
-    delete_files(blocks, 0)
-    assert [path.name for path in tmp_path.iterdir()] == ["own.png"]
-    assert blocks.temp_file_sets == [{str(own)}, set()]
-
-
-def test_files_are_deleted_while_others_are_made(tmp_path: Path) -> None:
-    known = make(tmp_path, 300)
-    blocks = SimpleNamespace(blocks={}, temp_file_sets=[known])
-    is_over = threading.Event()
-
-    def add() -> None:
-        for number in range(200_000):
-            known.add(f"{tmp_path}/not-there-{number}")
-            if is_over.is_set():
-                return
-
-    adding = threading.Thread(target=add)
-    adding.start()
-    try:
-        for _ in range(5):
-            delete_files(blocks, 0)
-    finally:
-        is_over.set()
-        adding.join()
-    assert list(tmp_path.iterdir()) == []
+    tabs = OpenTabs()
+    tabs._open = Counter(["open", "just opened"])
+    assert files_in_use(app, tabs) == {"own.png", "open.png", "open.jpg"}
 
 
 @pytest.mark.parametrize(
