@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,7 +20,8 @@ from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
-from playground.ui.picture import Picture, Upload
+from playground.ui.picture import Picture, Upload, read_data_url
+from playground.ui.server.address import is_for_this_machine_only
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.shown import shown_at_first
@@ -38,6 +40,8 @@ class Api:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
+        # A proxy beside the server makes it public, wherever it listens.
+        self._is_for_one_user = is_for_this_machine_only(settings.host) and not settings.forwarded_header
 
     @_no_tool
     def run(
@@ -115,21 +119,40 @@ class Api:
 
     def ask_florence2(
         self,
-        image: Upload | None,
+        image: str | None,
         task: str = "<OD>",
         phrase: str = "",
         regions: list[list[float]] | None = None,
+        request: gr.Request | None = None,
     ) -> str:
         """Ask Florence-2 about a picture; returns the prediction as JSON text, with boxes in pixels.
 
         Args:
-            image: The picture.
+            image: The path of a file, where the playground runs for one user on this machine, or else the picture as a
+                data URL, data:image/png;base64,... No address is fetched.
             task: A task id of the tool that lists them, such as "<OD>" (find every object) or "<CAPTION>".
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels, for the region tasks.
         """
-        *_, (prediction, _) = self.run(image, task, phrase, regions)
+        with errors_for_the_user():
+            picture = self._picture_of_a_tool(image, request)
+        *_, (prediction, _) = self.run(picture, task, phrase, regions)
         return json.dumps(prediction, ensure_ascii=False)
+
+    def _picture_of_a_tool(self, image: str | None, request: gr.Request | None) -> Upload:
+        if not image:
+            raise ImageRejected("There is no picture. Send its path, or a data URL.")
+        if image.startswith("data:"):
+            return Upload(read_data_url(image))
+        if image.startswith(("http:", "https:")):
+            raise ImageRejected("No picture is fetched from an address. Fetch it, and send it as a data URL.")
+        is_direct = request is not None and not any("forwarded" in name.lower() for name in request.headers)
+        if not self._is_for_one_user or not is_direct:
+            raise ImageRejected("This server opens no file for others. Send the picture as a data URL.")
+        path = Path(image.removeprefix("file://")).expanduser()
+        if not path.is_absolute():
+            raise ImageRejected("The path of a picture must be a whole one, from the root, as of /home/me/cat.jpg.")
+        return Upload(str(path))
 
     def list_tasks(self) -> str:
         """List the tasks of Florence-2 as JSON text: id, title, group, input and output."""
@@ -152,6 +175,16 @@ class _Regions(gr.JSON):
         return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 
 
+class _TaskId(gr.Textbox):
+    """A task, whose schema lists all of them; one that is none is refused in our own words."""
+
+    def get_block_name(self) -> str:
+        return "textbox"
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "string", "enum": [task.id for task in TASKS]}
+
+
 def add_api(predictor: Predictor, settings: Settings) -> None:
     """Add the public endpoints to the app that is being built.
 
@@ -163,7 +196,7 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
         add_endpoint(api.list_tasks, api_name="list_tasks", queue=False)
     with gr.Column(visible=False):
         image = Picture(label="image")
-        task = gr.Textbox(label="task", value=DEFAULT_TASK.id)
+        task = _TaskId(label="task", value=DEFAULT_TASK.id)
         phrase = gr.Textbox(label="phrase", value="")
         regions = _Regions(label="regions", value=[])
         checkpoint = gr.Textbox(label="checkpoint", value="")
@@ -185,5 +218,5 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
         )
         ask.click(api.export, [image, prediction, format_], file, api_name="export")
         if settings.mcp:
-            asked = [image, task, phrase, regions]
+            asked = [gr.Textbox(label="image"), task, phrase, regions]
             ask.click(api.ask_florence2, asked, answer, api_name="ask_florence2", **MODEL_QUEUE)

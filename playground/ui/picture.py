@@ -64,11 +64,12 @@ def _read(path: str | None, url: str | None) -> str | bytes:
         return path
     for source in (path, url):
         if source and source.startswith("data:"):
-            return _read_data_url(source)
+            return read_data_url(source)
     raise ImageRejected("That picture is not among the uploaded files. Upload it, then send what the upload returned.")
 
 
-def _read_data_url(url: str) -> bytes:
+def read_data_url(url: str) -> bytes:
+    """Return the bytes that a data URL holds. Raises ImageRejected."""
     try:
         _, content = url.split(";base64,", 1)
         return base64.b64decode(content, validate=True)

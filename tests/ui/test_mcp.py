@@ -4,8 +4,10 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import httpx
 import mcp
 import pytest
@@ -15,7 +17,9 @@ from playground import paths
 from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.tasks import TASKS
+from playground.ui.api import Api
 from tests.live import running
+from tests.ui.doubles import ScriptedPredictor
 
 UMBRELLA = [477, 516, 770, 814]  # in beach.png, with a rocket and a ball
 
@@ -74,6 +78,32 @@ def test_the_schema_says_what_a_region_is(tools):
     assert schema["properties"]["regions"]["items"] == {"type": "array", "items": {"type": "number"}}
 
 
+def test_the_schema_lists_the_tasks(tools):
+    schema = tools.list()["ask_florence2"].inputSchema["properties"]
+    assert schema["task"]["enum"] == [task.id for task in TASKS]
+    assert schema["image"]["type"] == "string"
+    assert "path of a file" in schema["image"]["description"]
+
+
+def test_a_file_of_this_machine_is_opened_for_its_one_user(tools):
+    is_refused, text = tools.call("ask_florence2", image=str(paths.EXAMPLES / "beach.png"))
+    assert (is_refused, json.loads(text)["resolution_wh"]) == (False, [900, 900])
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        pytest.param(Settings(host="0.0.0.0"), {}, id="others can connect"),
+        pytest.param(Settings(), {"X-Forwarded-For": "192.0.2.1"}, id="behind a proxy"),
+        pytest.param(Settings(forwarded_header="X-Real-IP"), {}, id="a trusted proxy"),
+    ],
+)
+def test_no_file_is_opened_for_others(settings, headers):
+    api = Api(ScriptedPredictor(), settings)
+    with pytest.raises(gr.Error, match="This server opens no file for others"):
+        api.ask_florence2(str(paths.EXAMPLES / "beach.png"), request=SimpleNamespace(headers=headers))
+
+
 def test_tasks_are_listed_as_json_the_same_as_by_the_api(tools, url):
     is_refused, text = tools.call("list_tasks")
     assert not is_refused
@@ -105,7 +135,11 @@ def test_a_region_is_asked_about(tools, beach):
     [
         pytest.param({"task": "<REGION_TO_CATEGORY>"}, "Mark a region", id="no region"),
         pytest.param({"task": "<OPEN_VOCABULARY_DETECTION>"}, "Type the names of the things to find", id="no phrase"),
-        pytest.param({"image": "/etc/passwd"}, "Invalid file data format", id="a file of the server"),
+        pytest.param({"image": "/etc/passwd"}, "This file is not a picture", id="no picture"),
+        pytest.param({"image": "/no/such.png"}, "No picture at 'such.png'", id="no file"),
+        pytest.param({"image": "such.png"}, "The path of a picture must be a whole one", id="half a path"),
+        pytest.param({"image": "http://127.0.0.1:1/a.png"}, "No picture is fetched from an address", id="an address"),
+        pytest.param({"image": "data:image/png;base64,§"}, "The picture's data URL is not valid", id="no base64"),
     ],
 )
 def test_a_refusal_is_a_sentence(tools, beach, arguments, sentence):
