@@ -6,6 +6,7 @@ Florence-2), so that a person with a network can see that it answers here as it 
 
 import json
 import platform
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -47,9 +48,13 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield what is found, as it is found: versions, files, what would answer here, a known answer, the real model."""
+    """Yield what is found, as it is found: versions, folders, files, what would answer, a known answer, the real model."""
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     yield Finding("versions", f"Python {platform.python_version()} on {platform.platform()}; {versions}")
+    uploads = Path(settings.cache_folder or tempfile.gettempdir())
+    yield _tried("folder for uploads", partial(_check_writable, uploads, "PLAYGROUND_CACHE_FOLDER"))
+    if not settings.offline:
+        yield _tried("folder for checkpoints", partial(_check_writable, hub.cache_folder(), "HF_HOME"))
     local = {row: folder for row in _checkpoints(settings) if (folder := hub.find_local(row))}
     for checkpoint, folder in local.items():
         yield _tried(f"files of {checkpoint.name}", partial(_check_files, checkpoint, folder))
@@ -66,6 +71,18 @@ def _checkpoints(settings: Settings) -> list[Checkpoint]:
 
 
 # --- Files
+
+
+def _check_writable(folder: Path, variable: str) -> str:
+    """Try to write where this user, who may be the second one of the machine, will have to."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return f"{folder} can be written"
+    except OSError as error:
+        raise _DiffersError(
+            f"{existing} cannot be written by this user ({error.strerror}); let {variable} name another folder"
+        ) from error
 
 
 def _check_files(checkpoint: Checkpoint, folder: Path) -> str:

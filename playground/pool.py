@@ -7,6 +7,7 @@ nothing of pictures, tasks or the page.
 import gc
 import itertools
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -261,12 +262,13 @@ class Pool:
 
     def _bring(self, entry: _Entry) -> None:
         """Take one checkpoint from wherever it is to memory."""
+        folder = None
         try:
             folder = self._steps.find_local(entry.checkpoint) or self._fetch(entry)
             with self._loading:
                 self._load(entry, folder)
         except PlaygroundError as error:
-            self._set(entry, State.FAILED, str(error))
+            self._set(entry, State.FAILED, _without_folder(str(error), entry.checkpoint, folder))
         except Exception as error:
             _logger.exception("Loading %s failed", entry.checkpoint.name)
             self._set(entry, State.FAILED, f"{entry.checkpoint.title} could not be loaded ({type(error).__name__}).")
@@ -332,3 +334,10 @@ class Pool:
         with self._changed:
             entry.status = Status(entry.checkpoint, state, message, percent, max_answer_tokens)
             self._changed.notify_all()
+
+
+def _without_folder(sentence: str, checkpoint: Checkpoint, folder: Path | None) -> str:
+    """Return a sentence for the page, whose visitors the folders of a server do not concern."""
+    for place in {str(folder or ""), checkpoint.source if checkpoint.is_local else ""} - {""}:
+        sentence = sentence.replace(f"{place}{os.sep}", "").replace(place, "its folder")
+    return sentence

@@ -1,5 +1,6 @@
 """What `--check` says of a machine, of files that have changed, and of answers that are not the known ones."""
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,18 +35,35 @@ def test_all_is_well_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert check(OFFLINE)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "ok", "-"]
+    assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "ok", "ok", "-"]
     assert "transformers" in lines[0]
-    assert "transformers' own layout; as published, SHA-256" in lines[1]
-    assert "CPU, float32" in lines[2]
-    assert "found all 4 things" in lines[3]
-    assert "hf download florence-community/Florence-2-base" in lines[4]
+    assert "can be written" in lines[1]
+    assert "transformers' own layout; as published, SHA-256" in lines[2]
+    assert "CPU, float32" in lines[3]
+    assert "found all 4 things" in lines[4]
+    assert "hf download florence-community/Florence-2-base" in lines[5]
+
+
+@pytest.mark.parametrize(
+    ("folder", "variable"), [("uploads", "PLAYGROUND_CACHE_FOLDER"), ("checkpoints", "HF_HOME")], ids=str
+)
+def test_what_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, variable: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(hub, "cache_folder", lambda: tmp_path / "file" / "hub")
+    findings = doctor.examine(Settings(cache_folder=str(tmp_path / "file" / "uploads")))
+    found = {row.about: row for row in itertools.islice(findings, 3)}[f"folder for {folder}"]
+    assert found.is_good is False
+    assert found.said.startswith(
+        f"{tmp_path / 'file'} cannot be written by this user (Not a directory); let {variable}"
+    )
 
 
 def test_changed_weights_are_told(changed: Path) -> None:
     findings = list(doctor.examine(Settings(offline=True, checkpoint=str(changed))))
     told = {finding.about: finding.said for finding in findings if finding.is_good is False}
-    assert [*told] == [f"files of {changed}", "the checkpoint loads"]
+    assert [*told] == ["files of changed", "the checkpoint loads"]
     assert all("model.safetensors has the SHA-256" in said for said in told.values())
 
 
@@ -53,7 +71,7 @@ def test_weights_without_a_known_sum_are_no_fault(changed: Path) -> None:
     (changed / "RECIPE.json").unlink()
     findings = list(doctor.examine(Settings(offline=True, checkpoint=str(changed))))
     assert not [finding for finding in findings if finding.is_good is False]
-    assert "nothing to hold" in next(finding.said for finding in findings if finding.about == f"files of {changed}")
+    assert "nothing to hold" in next(finding.said for finding in findings if finding.about == "files of changed")
 
 
 def answers(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> list[doctor.Finding]:

@@ -190,11 +190,11 @@ def test_the_names_are_the_catalog_and_what_the_settings_name(tmp_path: Path) ->
     with running_pool(World(), checkpoint=str(folder)) as pool:
         assert [name for _, name in pool.names()] == [
             "florence-2-base", "florence-2-base-ft", "florence-2-large", "florence-2-large-ft", "tiny-florence2",
-            str(folder),
+            "my-tune",
         ]  # fmt: skip
-        assert pool.names()[-1] == ("my-tune", str(folder))
+        assert pool.names()[-1] == ("my-tune", "my-tune")
         assert pool.names()[0] == ("Florence-2 base (0.23 B)", "florence-2-base")
-        assert use(pool, str(folder)).name == str(folder)
+        assert use(pool, str(folder)).name == "my-tune"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from playground.tasks import InputKind, get_task
 BUNDLED = "tiny-florence2"
 RECIPE = "RECIPE.json"  # beside weights of ours: how they were made, what they must hash to, and what was measured
 
+_MAX_JSON_BYTES = 100_000_000  # a vocabulary has 4 MB
 _UNSURE = "The model is not sure of this answer."
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\S+))?", re.ASCII)
 
@@ -68,8 +69,12 @@ class Checkpoint:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object of a JSON file. Raises CheckpointUnavailable."""
     try:
+        if not path.is_file():  # a pipe would never end
+            raise OSError("it is no file")
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise OSError(f"it has more than {_MAX_JSON_BYTES // 1_000_000} MB")
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointUnavailable(f"{path} cannot be read ({error}). Fetch the checkpoint again.") from error
     if not isinstance(content, dict):
         raise CheckpointUnavailable(f"{path} must hold a JSON object. Fetch the checkpoint again.")
@@ -84,6 +89,8 @@ def from_folder(name: str, folder: Path) -> Checkpoint:
     described = folder / "playground.json"
     facts = read_json(described) if described.is_file() else {}
     known_tasks = facts.get("known_tasks")
+    if not isinstance(known_tasks, list | None):
+        raise CheckpointUnavailable(f"{described}: known_tasks must be a list of task ids. Correct it.")
     return Checkpoint(
         name=name,
         title=str(facts.get("title", folder.name)),
@@ -97,6 +104,12 @@ def from_folder(name: str, folder: Path) -> Checkpoint:
         probe=_read_probe(described, facts.get("probe")),
         unsure_note=str(facts.get("unsure_note", _UNSURE)),
     )
+
+
+def _name_of(folder: Path) -> str:
+    """Return a name for visitors, whom the folders of a server do not concern, and that no row of the catalog has."""
+    names = [checkpoint.name for checkpoint in CATALOG]
+    return f"{folder.name} (folder)" if folder.name in ("", *names) else folder.name
 
 
 def _read_min_confidence(file: Path, bounds: Any) -> dict[str, float]:
@@ -157,7 +170,8 @@ def resolve(name: str) -> Checkpoint:
             return checkpoint
     path = os.path.expanduser(name)  # os.path takes any text, where Path raises for an odd home or a long name
     if os.path.isdir(path):
-        return from_folder(name, Path(path).resolve())
+        folder = Path(path).resolve()
+        return from_folder(_name_of(folder), folder)
     match = _HUB_ID.fullmatch(name)
     if not match or os.path.exists(path):
         names = ", ".join(checkpoint.name for checkpoint in CATALOG)

@@ -18,6 +18,8 @@ _REQUIRED: dict[str, tuple[set[str], ...]] = {
     "tokenizer.json": ({"tokenizer.json"}, {"vocab.json", "merges.txt"}),
     "model.safetensors": ({"model.safetensors"}, {"model.safetensors.index.json"}),
 }
+_WEIGHTS = re.compile(r"[\w.-]+\.safetensors")
+_MAX_LAYERS, _MAX_WIDTH = 200, 1_000_000  # of the published ones: 12, and 51 thousand words
 _PICKLE = re.compile(r"pytorch_model.*\.bin")
 
 
@@ -49,6 +51,22 @@ def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
             f"{checkpoint.title} is a checkpoint of model type {model_type!r}, not of Florence-2. "
             "Choose one whose config.json says florence2."
         )
+    if name := _too_large(config):
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} cannot be: {name} in its config.json is larger than that of any Florence-2. "
+            "Fetch it again, or choose another checkpoint."
+        )
+
+
+def _too_large(config: dict[str, Any]) -> str:
+    """Return a field that asks for more than a model can have, which would be built before its weights are missed."""
+    for part in (config, config.get("text_config"), config.get("vision_config")):
+        for name, value in part.items() if isinstance(part, dict) else ():
+            limit = _MAX_LAYERS if name.endswith("_layers") or name == "depths" else _MAX_WIDTH
+            sizes = value if isinstance(value, list) else [value]
+            if any(isinstance(size, int | float) and size > limit for size in sizes):
+                return str(name)
+    return ""
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -56,7 +74,13 @@ def weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").exists() or not index.exists():
         return [folder / "model.safetensors"]
-    return [folder / name for name in sorted(set(read_json(index).get("weight_map", {}).values()))]
+    places = read_json(index).get("weight_map")
+    names = list(places.values()) if isinstance(places, dict) else []
+    if not names or not all(isinstance(name, str) and _WEIGHTS.fullmatch(name) for name in names):
+        raise CheckpointUnavailable(
+            f"{index}: weight_map must name the files beside it that hold the weights. Fetch the checkpoint again."
+        )
+    return [folder / name for name in sorted(set(names))]
 
 
 def pickle_files(folder: Path) -> list[Path]:
@@ -70,7 +94,7 @@ def _missing_files(folder: Path) -> list[str]:
 
 
 def _file_names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
 def _missing_names(names: Collection[str]) -> list[str]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, errors, hf_hub_download, snapshot_download
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from playground.checkpoints.catalog import Checkpoint, read_json
@@ -29,6 +29,11 @@ _T = TypeVar("_T")
 
 
 # --- On this machine
+
+
+def cache_folder() -> Path:
+    """Return where what is fetched is kept; need not exist."""
+    return Path(constants.HF_HUB_CACHE)
 
 
 def find_local(checkpoint: Checkpoint, *, cache_dir: Path | None = None) -> Path | None:

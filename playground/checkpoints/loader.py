@@ -5,7 +5,6 @@ transformers: the page is served before they are.
 """
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from playground.checkpoints.catalog import RECIPE, Checkpoint
+from playground.checkpoints.catalog import RECIPE, Checkpoint, read_json
 from playground.checkpoints.files import check_folder, weight_files
 from playground.checkpoints.hub import first_line, resolved_revision, revision_notice
 from playground.checkpoints.layout import Layout
@@ -238,7 +237,7 @@ def _expected_sha256(path: Path) -> str:
     if _SHA256.fullmatch(path.resolve().name):
         return path.resolve().name
     recipe = path.parent / RECIPE
-    return str(json.loads(recipe.read_text(encoding="utf-8")).get("sha256", "")) if recipe.is_file() else ""
+    return str(read_json(recipe).get("sha256", "")) if recipe.is_file() else ""
 
 
 def _damaged_sentence(checkpoint: Checkpoint, folder: Path, what: str) -> str:
