@@ -48,7 +48,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield what is found, as it is found: versions, folders, files, what would answer, a known answer, the real model."""
+    """Yield what is found, as it is found: versions, folders, files, what would answer, answers that are known."""
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     yield Finding("versions", f"Python {platform.python_version()} on {platform.platform()}; {versions}")
     uploads = Path(settings.cache_folder or tempfile.gettempdir())
