@@ -4,7 +4,78 @@
   const find = (selector) => document.querySelector(selector);
   const isPhone = () => matchMedia("(width < 720px)").matches;
 
+  // ---- pictures that are on their way: uploads, and whatever the server has not shown yet
+
+  const SECONDS_TO_BE_TAKEN = 5; // after its upload
+  const uploads = new Set(); // since a file began to be sent, until the server is asked to show it
+  let takes = 0; // which the server was asked for
+  let isRefused = false; // the last one
+  let isWaiting = false; // Run was pressed meanwhile
+  let tellRun = () => {};
+  const isTaking = () => takes > 0 || uploads.size > 0;
+  const look = () => isTaking() || tellRun();
+
+  // Gradio says nothing of an upload before it is done, and nothing at all of one that failed.
+  const send = window.fetch;
+  window.fetch = async (...request) => {
+    if (!/\/upload(\?|$)/.test(String(request[0]?.url ?? request[0]))) return send(...request);
+    const upload = {};
+    uploads.add(upload);
+    let isSent = false;
+    try {
+      const response = await send(...request);
+      isSent = response.ok;
+      return response;
+    } finally {
+      isRefused = !isSent;
+      const end = () => uploads.delete(upload) && look();
+      if (isSent) setTimeout(end, 1000 * SECONDS_TO_BE_TAKEN);
+      else end();
+    }
+  };
+
+  // ---- what a reload brings back: the browser's part is the form, and the key to what the server keeps of this tab
+
+  const KEPT = "playground";
+  const kept = () => JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+  const keep = (changes) => sessionStorage.setItem(KEPT, JSON.stringify({ ...kept(), ...changes }));
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
   window.playground = {
+    remembered: () => {
+      const { before = "", task = "", phrase = "" } = kept();
+      return [JSON.stringify({ before, key, task, phrase }), ""];
+    },
+    opened: () => keep({ before: key }),
+    remember: (task, phrase) => {
+      keep({ task, phrase });
+      return [];
+    },
+
+    taking: (...values) => {
+      uploads.delete([...uploads][0]);
+      takes += 1;
+      return values;
+    },
+    taken: () => {
+      takes -= 1;
+      isRefused = Boolean(find("#problem .line"));
+      look();
+    },
+    sayIfTaking: () => {
+      const lines = [{ text: "Waiting for the picture…", tone: "busy" }];
+      return isTaking() ? { lines } : { __type__: "update" };
+    },
+    whenTaken: async () => {
+      if (!isTaking()) return [];
+      if (isWaiting) throw new Error("Run waits already.");
+      isWaiting = true;
+      await new Promise((go) => (tellRun = go));
+      isWaiting = false;
+      if (isRefused) throw new Error("There is no new picture to ask about.");
+      return [];
+    },
+
     // A download needs its file before the click: the Save button makes the file, then this clicks the hidden button.
     download: () => find("#file").click(),
 

@@ -10,6 +10,7 @@ const [frame, picture, shapes, tags, truth, truthTags, litShape, litTag, reveal]
     root.querySelector(`.stage-${name}`));
 
 let value = {};
+let isDrawing = false; // whether regions can be drawn
 let pictureKey = ""; // regions and hidden boxes belong to this picture
 let pictureUrl = "";
 let drawn = []; // what is on the stage for each box: {key, id, box, nodes}
@@ -31,6 +32,9 @@ const regionLayer = createRegions({
 // ---- from Python
 
 function receive() {
+  const given = props.value || {};
+  isDrawing = given.draw ?? isDrawing;
+  if (given.keep) props.value = { ...value, regions: given.regions, hidden: null };
   value = props.value || {};
   const hasPicture = Boolean(value.image && value.w && value.h);
   const key = `${value.image?.url} ${value.w} ${value.h}`;
@@ -41,7 +45,7 @@ function receive() {
   showBoxes(hasPicture ? value.boxes : []);
   showTruth((hasPicture && value.truth) || { text: "", boxes: [] });
   const regions = value.regions || (isSame ? null : []);
-  regionLayer.take([value.w, value.h], hasPicture && value.draw, regions);
+  regionLayer.take([value.w, value.h], hasPicture && isDrawing, regions);
 }
 
 function showPicture(hasPicture) {

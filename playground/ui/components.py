@@ -63,7 +63,8 @@ class StageData(GradioModel):
 
     `boxes` come from `boxes_from`. With `annotated`, a picture that shows them already, they light up on hover only.
     `regions` (xyxy) and `hidden` (ids of boxes) belong to the user: None leaves them as they are on the page while the
-    picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them.
+    picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
+    with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
     With `truth`, the page offers to show what is right.
     """
 
@@ -76,7 +77,8 @@ class StageData(GradioModel):
     hidden: list[int] | None = None
     regions: list[list[float]] | None = None
     truth: TruthData | None = None
-    draw: bool = False
+    draw: bool | None = None
+    keep: bool = False
     busy: bool = False
 
 

@@ -25,6 +25,7 @@ from playground.ui.server.failures import FailuresAsSentences, tell_failures
 from playground.ui.server.headers import SecurityHeaders
 from playground.ui.server.queue_limits import limit_queue
 from playground.ui.server.quiet_log import keep_the_log_quiet
+from playground.ui.server.run_messages import drop_silenced
 from playground.ui.server.tabs import Heartbeats, OpenTabs
 from playground.ui.server.uploads import keep_uploads_apart
 from playground.ui.server.visitors import visitor_of
@@ -44,6 +45,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     keep_uploads_apart()
     tell_failures(app)
     fill_in_arguments(app)
+    drop_silenced(app)
     return app
 
 

@@ -1,12 +1,17 @@
-"""What the server remembers of one tab: a workspace of pictures and answers, and the runs that can be stopped.
+"""What the server remembers of a tab: pictures and answers, what of them it shows, and the runs that can be stopped.
 
-Knows no component and no handler.
+Knows no component and no handler. How all of it changes is a table in `docs/architecture.md`.
 """
 
+import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 from playground.drawing.styles import Look
@@ -15,6 +20,8 @@ from playground.results import Prediction
 from playground.scenes.examples import Example
 
 _MAX_ITEMS = 16  # of a tab: a prediction can have 200 KB
+_MAX_TABS = 512
+_MAX_BYTES = 64_000_000  # of the answers of all tabs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,155 @@ class Workspace:
         return Workspace(tuple(items))
 
 
+class Shown(Enum):
+    """What a page has under its form."""
+
+    PICTURE = "the picture alone"
+    PARTIAL = "an answer that is being written, or that an error cut off"
+    ANSWER = "the last answer, whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab: its workspace, what it shows of it, and the sentence in which its last run told of itself."""
+
+    workspace: Workspace = Workspace()
+    shown: Shown = Shown.PICTURE
+    line: dict[str, str] | None = None
+    gesture: int = -1  # the one that the picture came with
+
+    @property
+    def item(self) -> Item:
+        """The picture that is worked on."""
+        return self.workspace.item
+
+    @property
+    def answer(self) -> Prediction | None:
+        """The answer that the page shows whole."""
+        return self.item.prediction if self.shown is Shown.ANSWER else None
+
+    def with_picture(self, item: Item, gesture: int) -> "Tab":
+        """Return the tab with another picture; one that was given after this one, and was read sooner, stays."""
+        if gesture < self.gesture:
+            return self
+        return Tab(self.workspace.with_new(item), gesture=gesture)
+
+    def with_answer(self, path: str, prediction: Prediction, truth: Example | None, line: dict[str, str]) -> "Tab":
+        """Return the tab with a whole answer about the picture at a path."""
+        return replace(
+            self, workspace=self.workspace.with_answer(path, prediction, truth), shown=Shown.ANSWER, line=line
+        )
+
+    def without_partial(self) -> "Tab":
+        """Return the tab without what a run has shown that was given up; a whole answer stays."""
+        shown = Shown.PICTURE if self.shown is Shown.PARTIAL else self.shown
+        return replace(self, shown=shown, line=None)
+
+    def to_keep(self) -> "Tab":
+        """Return what a reload brings back: the last picture with its last whole answer."""
+        shown = Shown.ANSWER if self.item.prediction else Shown.PICTURE
+        return Tab(Workspace(self.workspace.items[-1:]), shown, self.line if shown is self.shown else None)
+
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory the answers take."""
+        answers = [item.prediction for item in self.workspace.items if item.prediction]
+        return sum(1000 + 2 * len(answer.raw_text) + 500 * len(answer.regions) for answer in answers)
+
+
+@dataclass
+class _Entry:
+    tab: Tab = field(default_factory=Tab)
+    closed_at: float | None = None  # of a tab that is not open
+
+
+class Tabs:
+    """All tabs: each is known by the session of its page, and after a reload by a key that only its browser has.
+
+    So many are kept and no more; of those that were closed, none longer than `keep_seconds`.
+    """
+
+    def __init__(self, keep_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._keep_seconds = keep_seconds
+        self._now = now
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by session, the one used last at the end
+        self._sessions: dict[str, str] = {}  # by key
+        self._gestures = itertools.count()
+        self._lock = threading.RLock()
+
+    def of(self, session: str) -> Tab:
+        """Return the tab of a session; a new one where there is none."""
+        with self._lock:
+            entry = self._entries.get(session)
+            return entry.tab if entry else Tab()
+
+    def change(self, session: str, change: Callable[[Tab], Tab]) -> Tab:
+        """Put in place of a tab what a function makes of it, in one step; returns it."""
+        with self._lock:
+            entry = self._entries.setdefault(session, _Entry())
+            entry.tab = change(entry.tab)
+            entry.closed_at = None  # a page that lost its connection for a moment goes on
+            self._entries.move_to_end(session)
+            self._forget()
+            return entry.tab
+
+    def gesture(self) -> int:
+        """Count something that a user does: what was done later has a greater number."""
+        return next(self._gestures)
+
+    def open(self, session: str, before: str, key: str) -> Tab:
+        """A page was loaded: bring back the tab that the key of before stands for, and know it by another from now on.
+
+        A copy is brought back, for a tab that a browser duplicates has the key of the first one too. A page that has a
+        picture already keeps that: its user was quicker.
+        """
+        with self._lock:
+            self._forget()
+            old = self._entries.get(self._sessions.get(before, "")) if before else None
+            kept = old.tab.to_keep() if old else Tab()
+            tab = self.change(session, lambda tab: tab if tab.item.path or not _is_there(kept.item) else kept)
+            if key:
+                self._sessions[key] = session
+            return tab
+
+    def close(self, session: str) -> None:
+        """The page was left: what it showed is kept for a while."""
+        with self._lock:
+            if entry := self._entries.get(session):
+                entry.tab, entry.closed_at = entry.tab.to_keep(), self._now()
+
+    def _forget(self) -> None:
+        """Let go of what is too old, then of the closed ones and of the longest unused where there is too much."""
+        latest = self._now() - self._keep_seconds
+        for session, entry in list(self._entries.items()):
+            if entry.closed_at is not None and entry.closed_at <= latest:
+                del self._entries[session]
+        num_bytes = sum(entry.tab.num_bytes for entry in self._entries.values())
+        order = sorted(self._entries, key=lambda session: self._entries[session].closed_at is None)
+        for session in order[:-1]:
+            if len(self._entries) <= _MAX_TABS and num_bytes <= _MAX_BYTES:
+                break
+            num_bytes -= self._entries.pop(session).tab.num_bytes
+        self._sessions = {key: session for key, session in self._sessions.items() if session in self._entries}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the page of a session holds on to, as the keeper of files asks for it."""
+
+    tabs: Tabs
+    session: str
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files of its pictures."""
+        return self.tabs.of(self.session).workspace.files
+
+
+def _is_there(item: Item) -> bool:
+    return bool(item.path) and Path(item.path).is_file() and Path(item.display_path).is_file()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What the user wants to see of an answer."""
@@ -90,13 +246,17 @@ class RunKey(NamedTuple):
 
 
 class Ending(threading.Event):
-    """Set when a run is to end; it is abandoned where nobody wants to see what it has."""
+    """Set when a run is to end; it is abandoned where nobody wants to see what it has, or more of it."""
 
     is_abandoned = False
+    has_begun = False
 
 
 class Runs:
-    """One event for each run, from the moment it is asked for: it can be stopped in the queue already."""
+    """One event for each run, from the moment it is asked for: it can be stopped in the queue already.
+
+    A page has one run at a time. What comes in the name of another one, late, has no event here and is nobody's.
+    """
 
     def __init__(self) -> None:
         self._endings: dict[RunKey, Ending] = {}
@@ -108,34 +268,50 @@ class Runs:
         with self._lock:
             self._endings[key] = Ending()
 
-    def stop(self, key: RunKey) -> None:
-        """Stop this run, if there is one."""
-        if ending := self._find(key):
-            ending.set()
-
-    def stop_session(self, session: str) -> None:
-        """Stop all runs of a tab."""
+    def find(self, key: RunKey) -> Ending | None:
+        """Return the event of the run that is expected or going on, if there is one."""
         with self._lock:
-            endings = [ending for key, ending in self._endings.items() if key.session == session]
-        for ending in endings:
+            return self._endings.get(key)
+
+    def stop(self, key: RunKey) -> bool:
+        """Stop this run, if there is one; returns whether it ends before it has begun."""
+        with self._lock:
+            ending = self._endings.get(key)
+            if ending is None:
+                return False
             ending.set()
+            if ending.has_begun:
+                return False
+            ending.is_abandoned = True
+            del self._endings[key]
+            return True
 
-    def is_stopped(self, key: RunKey) -> bool:
-        """Whether this run, expected or begun, was told to end."""
-        ending = self._find(key)
-        return ending is not None and ending.is_set()
-
-    def abandon(self, key: RunKey) -> None:
-        """Stop this run, in the queue too, and let it show nothing more."""
-        if ending := self._find(key):
+    def abandon(self, key: RunKey) -> bool:
+        """Stop this run, in the queue too, and let it show nothing more; returns whether there was one."""
+        with self._lock:
+            ending = self._endings.pop(key, None)
+            if ending is None:
+                return False
             ending.is_abandoned = True
             ending.set()
+            return True
+
+    def abandon_session(self, session: str) -> None:
+        """Abandon all runs of a tab."""
+        with self._lock:
+            keys = [key for key in self._endings if key.session == session]
+        for key in keys:
+            self.abandon(key)
 
     @contextmanager
     def run(self, key: RunKey) -> Iterator[Ending]:
-        """Hold the event of an expected run; forget it at the end."""
+        """Hold the event of the run that is expected, and forget it at the end. Without one, it is abandoned."""
         with self._lock:
-            ending = self._endings.setdefault(key, Ending())
+            ending = self._endings.get(key)
+            if ending is None or ending.has_begun:
+                ending = Ending()
+                ending.is_abandoned = True
+            ending.has_begun = True
         try:
             yield ending
         finally:
@@ -143,7 +319,3 @@ class Runs:
             with self._lock:
                 if self._endings.get(key) is ending:
                     del self._endings[key]
-
-    def _find(self, key: RunKey) -> Ending | None:
-        with self._lock:
-            return self._endings.get(key)

@@ -26,6 +26,8 @@ DRAW_HINT = "Draw regions on the picture"
 DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"}
 
 WAITING = "Waiting for the model…"
+STOPPED = "Stopped before it began."
+NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}

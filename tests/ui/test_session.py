@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from playground.drawing.styles import Look
-from playground.ui.session import Item, RunKey, Runs, View, Workspace
+from playground.ui.session import Item, RunKey, Runs, Shown, Tab, Tabs, View, Workspace
 from tests.ui.doubles import ANSWER, CAR, TREE, UNSCORED
 
 ANN, BOB = RunKey("ann", "one picture"), RunKey("bob", "one picture")
@@ -91,30 +92,41 @@ def test_a_view_says_what_is_listed_and_what_is_drawn(
 # Runs
 
 
-def test_stop_ends_a_run_that_goes_on_and_no_other_of_the_tab_or_of_another() -> None:
+def expecting(*keys: RunKey) -> Runs:
     runs = Runs()
+    for key in keys:
+        runs.expect(key)
+    return runs
+
+
+def test_stop_ends_a_run_that_goes_on_and_no_other_of_the_tab_or_of_another() -> None:
+    runs = expecting(ANN, ANNS_OTHER, BOB)
     with runs.run(ANN) as ending, runs.run(ANNS_OTHER) as other, runs.run(BOB) as bobs:
-        runs.stop(ANN)
+        assert not runs.stop(ANN)
         assert (ending.is_set(), other.is_set(), bobs.is_set()) == (True, False, False)
-        assert [runs.is_stopped(key) for key in (ANN, ANNS_OTHER, BOB)] == [True, False, False]
         assert not ending.is_abandoned  # what it has is shown
 
 
 def test_a_tab_that_closes_ends_all_of_its_runs_also_in_the_queue() -> None:
-    runs = Runs()
-    runs.expect(ANN)
+    runs = expecting(ANN, ANNS_OTHER, BOB)
     with runs.run(ANNS_OTHER) as other, runs.run(BOB) as bobs:
-        runs.stop_session("ann")
-        assert (runs.is_stopped(ANN), other.is_set(), bobs.is_set()) == (True, True, False)
+        runs.abandon_session("ann")
+        assert (runs.find(ANN), other.is_abandoned, bobs.is_set()) == (None, True, False)
 
 
-def test_a_run_that_was_stopped_in_the_queue_ends_as_soon_as_it_begins() -> None:
-    runs = Runs()
-    runs.expect(ANN)
-    assert not runs.is_stopped(ANN)
-    runs.stop(ANN)
+def test_a_run_that_is_stopped_before_it_begins_never_does() -> None:
+    runs = expecting(ANN)
+    assert runs.stop(ANN)
     with runs.run(ANN) as ending:
-        assert ending.is_set()
+        assert ending.is_abandoned
+
+
+def test_one_run_comes_of_one_press_however_many_are_begun() -> None:
+    runs = expecting(ANN)
+    with runs.run(ANN) as ending, runs.run(ANN) as second:
+        assert (ending.is_abandoned, second.is_abandoned) == (False, True)
+    with runs.run(ANN) as late:
+        assert late.is_abandoned
 
 
 @pytest.mark.parametrize(
@@ -122,7 +134,7 @@ def test_a_run_that_was_stopped_in_the_queue_ends_as_soon_as_it_begins() -> None
     [
         pytest.param(lambda runs: runs.stop(ANN), id="stopped"),
         pytest.param(lambda runs: runs.abandon(ANN), id="abandoned"),
-        pytest.param(lambda runs: runs.stop_session("ann"), id="closed"),
+        pytest.param(lambda runs: runs.abandon_session("ann"), id="closed"),
     ],
 )
 def test_nothing_that_ends_a_run_reaches_the_next_one(end: Callable[[Runs], None]) -> None:
@@ -134,19 +146,11 @@ def test_nothing_that_ends_a_run_reaches_the_next_one(end: Callable[[Runs], None
             assert (ending.is_set(), ending.is_abandoned) == (False, False)
             end(runs)
             assert ending.is_set()
-        assert not runs.is_stopped(ANN)  # it is forgotten
-
-
-def test_an_abandoned_run_shows_nothing_more() -> None:
-    runs = Runs()
-    runs.expect(ANN)
-    runs.abandon(ANN)
-    with runs.run(ANN) as ending:
-        assert (ending.is_set(), ending.is_abandoned) == (True, True)
+        assert runs.find(ANN) is None
 
 
 def test_a_run_that_is_expected_abandons_the_one_before_and_outlives_its_end() -> None:
-    runs = Runs()
+    runs = expecting(ANN)
     with ExitStack() as old:
         before = old.enter_context(runs.run(ANN))
         runs.expect(ANN)
@@ -159,7 +163,7 @@ def test_a_run_that_is_expected_abandons_the_one_before_and_outlives_its_end() -
 
 
 def test_a_run_whose_reader_goes_is_ended_and_forgotten() -> None:
-    runs, begun = Runs(), []
+    runs, begun = expecting(ANN), []
 
     def go_on() -> Any:
         with runs.run(ANN) as ending:
@@ -169,4 +173,103 @@ def test_a_run_whose_reader_goes_is_ended_and_forgotten() -> None:
     with closing(go_on()) as running:
         next(running)
     assert begun[0].is_set()
-    assert not runs.is_stopped(ANN)
+    assert runs.find(ANN) is None
+
+
+# Tabs
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> Item:
+    path = tmp_path / "street.png"
+    path.write_bytes(b"a picture")
+    return Item(str(path), str(path), (60, 40), seed=7)
+
+
+def answered(tab: Tab, item: Item) -> Tab:
+    return tab.with_picture(item, 0).with_answer(item.path, ANSWER, None, {"text": "Done"})
+
+
+@pytest.fixture
+def tabs(item: Item) -> Tabs:
+    """Ann's tab has an answer."""
+    tabs = Tabs(3600, Clock())
+    tabs.open("ann", "", "a" * 32)
+    tabs.change("ann", lambda tab: answered(tab, item))
+    return tabs
+
+
+def test_a_reload_brings_back_the_picture_with_its_last_answer(tabs: Tabs, item: Item) -> None:
+    tabs.change("ann", lambda tab: replace(tab, shown=Shown.PARTIAL, line={"text": "Writing"}))
+    tabs.close("ann")
+    tab = tabs.open("anns next", "a" * 32, "b" * 32)
+    assert (tab.item, tab.answer, tab.line) == (replace(item, prediction=ANSWER), ANSWER, None)
+    assert tabs.open("again", "b" * 32, "c" * 32) == tab
+
+
+def test_nobody_else_sees_it(tabs: Tabs) -> None:
+    for key in ("", "b" * 32, "ann", "a" * 31):
+        assert tabs.open("bob", key, "c" * 32) == Tab()
+    assert tabs.of("bob") == Tab()
+
+
+def test_a_duplicated_tab_goes_its_own_way(tabs: Tabs) -> None:
+    tabs.open("twin", "a" * 32, "b" * 32)
+    tabs.change("twin", lambda tab: tab.with_picture(Item("other"), 1))
+    assert tabs.of("ann").answer == ANSWER
+    assert tabs.of("twin").item == Item("other")
+
+
+def test_who_was_quicker_than_the_load_of_the_page_keeps_the_new_picture(tabs: Tabs) -> None:
+    tabs.change("anns next", lambda tab: tab.with_picture(Item("new"), 5))
+    assert tabs.open("anns next", "a" * 32, "b" * 32).item == Item("new")
+
+
+def test_a_picture_whose_file_is_gone_is_not_brought_back(tabs: Tabs, item: Item) -> None:
+    Path(item.path).unlink()
+    assert tabs.open("anns next", "a" * 32, "b" * 32) == Tab()
+
+
+def test_a_closed_tab_is_kept_as_long_as_files_are_and_an_open_one_longer(item: Item) -> None:
+    clock = Clock()
+    tabs = Tabs(60, clock)
+    for session in ("open", "closed"):
+        tabs.open(session, "", session[0] * 32)
+        tabs.change(session, lambda tab: answered(tab, item))
+    tabs.close("closed")
+    clock.now = 61
+    assert tabs.open("next", "c" * 32, "d" * 32) == Tab()
+    assert tabs.of("open").answer == ANSWER
+
+
+def test_a_connection_that_was_lost_for_a_moment_costs_nothing(tabs: Tabs) -> None:
+    tabs.close("ann")
+    assert tabs.change("ann", lambda tab: tab).answer == ANSWER
+
+
+def test_so_many_tabs_and_answers_are_kept_and_closed_ones_go_first(
+    item: Item, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground.ui.session._MAX_BYTES", 3 * answered(Tab(), item).num_bytes)
+    tabs = Tabs(3600, Clock())
+    for session in map(str, range(3)):
+        tabs.change(session, lambda tab: answered(tab, item))
+    tabs.close("1")
+    tabs.change("3", lambda tab: answered(tab, item))
+    assert [tabs.of(str(n)).answer is not None for n in range(4)] == [True, False, True, True]
+    monkeypatch.setattr("playground.ui.session._MAX_TABS", 2)
+    tabs.change("4", lambda tab: answered(tab, item))
+    assert [tabs.of(str(n)).answer is not None for n in range(5)] == [False, False, False, True, True]
+
+
+def test_of_two_pictures_the_one_that_was_given_last_stays(item: Item) -> None:
+    tab = Tab().with_picture(Item("second"), 2)
+    assert tab.with_picture(Item("first, but large"), 1) is tab
+    assert tab.with_picture(item, 3).item == item

@@ -5,7 +5,7 @@ Parameters and results are named after components; see `wiring`. Where a compone
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,15 @@ from playground.question import Question, check_question
 from playground.results import Prediction
 from playground.scenes.scene import Scene
 from playground.settings import Settings
-from playground.tasks import InputKind, get_task
+from playground.tasks import DEFAULT_TASK, TASKS, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.one_picture.memory import Memory
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
-from playground.ui.session import Item, RunKey, Runs, View, Workspace
+from playground.ui.server.run_messages import leave_queue, silence
+from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, View
 from playground.ui.shown import above, answer_text, lowest_score
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.wiring import Problems, Updates
@@ -41,7 +43,9 @@ from playground.ui.wiring import Problems, Updates
 EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 STRIP_HEIGHT = 92  # pixels of the field for the next picture
+RUN_NAME = "run_on_page"  # to Gradio; `run` is the public endpoint's
 _SECONDS_BETWEEN_LOOKS = 0.3
+_TASK_IDS = frozenset(task.id for task in TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,63 +74,118 @@ class Handlers:
         self._engines = predictor.engines
         self._settings = settings
         self._runs = Runs()
+        self.tabs = Tabs(settings.keep_files_seconds)
         self._runner = runner_of(predictor, settings)
 
     # The picture
 
-    def take_picture(self, picture: Upload | None, task: str, workspace: Workspace, request: gr.Request) -> Updates:
+    def take_picture(self, picture: Upload | None, task: str, request: gr.Request) -> Updates:
         """Show a picture from the field, which becomes a strip that takes the next one.
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
         """
         if picture is None:
             return {}
+        gesture = self.tabs.gesture()
         try:
             item = _remember(picture, self._predictor.read_image(picture.source))
         except Exception as error:
             return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
-        return self._take(item, task, workspace, request)
+        return self._take(item, gesture, task, request)
 
-    def take_example(self, examples: int, task: str, workspace: Workspace, request: gr.Request) -> Updates:
+    def take_example(self, examples: int, task: str, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""
-        return self.take_picture(Upload(str(EXAMPLE_PICTURES[examples])), task, workspace, request)
+        return self.take_picture(Upload(str(EXAMPLE_PICTURES[examples])), task, request)
 
-    def take_new_scene(self, task: str, workspace: Workspace, request: gr.Request) -> Updates:
+    def take_new_scene(self, task: str, request: gr.Request) -> Updates:
         """Draw a scene that nobody chose, and show it like any picture."""
-        return self._take_scene(scene.draw_any_scene(), task, workspace, request)
+        return self._take_scene(scene.draw_any_scene(), task, request)
 
-    def take_scene(self, seed: float | None, task: str, workspace: Workspace, request: gr.Request) -> Updates:
+    def take_scene(self, seed: float | None, task: str, request: gr.Request) -> Updates:
         """Draw the scene of a seed. A bad seed is a sentence, and nothing else changes."""
         try:
             drawn = scene.draw_scene(scene.read_seed(seed))
         except InputRejected as error:
             return {"problem": [text.line(str(error), "error")]}
-        return self._take_scene(drawn, task, workspace, request)
+        return self._take_scene(drawn, task, request)
 
-    def _take_scene(self, drawn: Scene, task: str, workspace: Workspace, request: gr.Request) -> Updates:
+    def _take_scene(self, drawn: Scene, task: str, request: gr.Request) -> Updates:
+        gesture = self.tabs.gesture()
         path = scene.save_scene(drawn)
         item = _remember(Upload(path), self._predictor.read_image(path), seed=drawn.seed)
-        return {"seed": drawn.seed, **self._take(item, task, workspace, request)}
+        return {"seed": drawn.seed, **self._take(item, gesture, task, request)}
 
-    def _take(self, item: Item, task: str, workspace: Workspace, request: gr.Request) -> Updates:
+    def _take(self, item: Item, gesture: int, task: str, request: gr.Request) -> Updates:
         """Begin with a new picture; the run about the one before is abandoned."""
-        self._runs.abandon(_run_of(request))
+        tab = self.tabs.change(_session(request), lambda tab: tab.with_picture(item, gesture))
+        if tab.gesture != gesture:
+            return {"picture": _strip()}
+        self._abandon(request)
         return {
-            "picture": gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE),
+            "picture": _strip(),
             "problem": [],
-            "stage": _stage(item, is_drawing=_wants_regions(task), regions=[]),
-            "answer": "",
-            "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
-            "notes": [],
-            "status": self._status(),
-            "workspace": workspace.with_new(item),
-            "details": gr.update(visible=False),
+            **_plain(item, is_drawing=_wants_regions(task)),
+            **self._rest_of(request),
+            "held": Held(self.tabs, _session(request)),
         }
+
+    # The page as a whole
+
+    def open(self, memory: str, checkpoint: str, request: gr.Request) -> Updates:
+        """A page was loaded: give it back what it showed before, if this is a reload."""
+        kept = Memory.read(memory)
+        tab = self.tabs.open(_session(request), kept.before, kept.key)
+        task = get_task(kept.task) if kept.task in _TASK_IDS else DEFAULT_TASK
+        updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
+        return updates | self._whole(tab, task.id, checkpoint, request) if tab.item.path else updates
+
+    def rest(self, task: str, draw: bool, checkpoint: str, request: gr.Request) -> Updates:
+        """A run is over, however it ended: say what holds now. Another one may be going on.
+
+        What the run had sent when it was given up may have reached the page after what took its place.
+        """
+        tab = self.tabs.of(_session(request))
+        is_plain = tab.item.path and tab.shown is Shown.PICTURE
+        plain = _plain(tab.item, is_drawing=draw and _wants_regions(task), keeps_regions=True) if is_plain else {}
+        return {**plain, **self._rest_of(request, checkpoint)}
+
+    def _whole(self, tab: Tab, task: str, checkpoint: str, request: gr.Request) -> Updates:
+        """All that a page shows of a tab."""
+        updates = {"picture": _strip(), **_plain(tab.item, is_drawing=_wants_regions(task))}
+        if tab.item.seed is not None:
+            updates["seed"] = tab.item.seed
+        if tab.answer:
+            updates |= self._answer(tab.item, tab.answer)
+            updates["stage"] = updates["stage"].model_copy(update={"draw": _wants_regions(task), "regions": []})
+        return {**updates, **self._rest_of(request, checkpoint)}
+
+    def _rest_of(self, request: gr.Request, checkpoint: str = "") -> Updates:
+        """The buttons and the status, as they are to be at this moment."""
+        is_running = self._runs.find(_run_of(request)) is not None
+        line = self.tabs.of(_session(request)).line
+        return {**_buttons(is_running=is_running), "status": self._status(checkpoint, line)}
+
+    def _abandon(self, request: gr.Request) -> bool:
+        """Let the run of a tab show nothing more, and free its place in the queue; says whether there was one."""
+        if not self._runs.abandon(_run_of(request)):
+            return False
+        leave_queue(_session(request), RUN_NAME)
+        return True
+
+    def _give_up(self, task: str, checkpoint: str, request: gr.Request) -> Updates:
+        """The question was changed: the run about the old one ends, and what it has shown goes."""
+        if not self._abandon(request):
+            return {}
+        before = self.tabs.of(_session(request))
+        tab = self.tabs.change(_session(request), Tab.without_partial)
+        is_cleared = before.shown is not tab.shown
+        plain = _plain(tab.item, is_drawing=_wants_regions(task), keeps_regions=True) if is_cleared else {}
+        return {**plain, **self._rest_of(request, checkpoint)}
 
     # The form
 
-    def choose_task(self, task: str, workspace: Workspace) -> Updates:
-        """Show only what the task needs."""
+    def choose_task(self, task: str, checkpoint: str, request: gr.Request) -> Updates:
+        """Show only what the task needs. The answer to the question before stays, whole; one in the making ends."""
         row = get_task(task)
         is_drawing = _wants_regions(task)
         return {
@@ -134,25 +193,29 @@ class Handlers:
                 visible=row.input_kind.is_text, label=text.phrase_label(row), placeholder=row.input_hint
             ),
             "draw": gr.update(visible=is_drawing, value=True),
-            "stage": _stage(workspace.item, is_drawing=is_drawing),
+            "stage": _drawing(is_drawing=is_drawing),
+            **self._give_up(task, checkpoint, request),
         }
 
-    def choose_drawing(self, draw: bool, workspace: Workspace) -> Updates:
+    def choose_drawing(self, draw: bool) -> Updates:
         """Draw on the picture, or scroll over it."""
-        return {"stage": _stage(workspace.item, is_drawing=draw)}
+        return {"stage": _drawing(is_drawing=draw)}
 
-    def choose_checkpoint(self, checkpoint: str, max_new_tokens: float, longest: int) -> Updates:
-        """Begin loading in the background, and follow it."""
+    def choose_checkpoint(
+        self, checkpoint: str, task: str, max_new_tokens: float, longest: int, request: gr.Request
+    ) -> Updates:
+        """Begin loading in the background, and follow it; a run that another one was asked for ends."""
         with errors_for_the_user():
             self._engines.request(checkpoint)
-        return self.poll(checkpoint, max_new_tokens, longest)
+        given_up = self._give_up(task, checkpoint, request)
+        return {**given_up, **self.poll(checkpoint, max_new_tokens, longest, request)}
 
-    def poll(self, checkpoint: str, max_new_tokens: float, longest: int) -> Updates:
+    def poll(self, checkpoint: str, max_new_tokens: float, longest: int, request: gr.Request) -> Updates:
         """Say how far the checkpoint is, how long its answers can be, and whether to ask again soon."""
         status = self._engines.status(checkpoint)
         is_settled = status.state in (State.READY, State.FAILED)
         updates: Updates = {
-            "status": self._status(checkpoint),
+            "status": self._status(checkpoint, self.tabs.of(_session(request)).line),
             "banner": [text.line(status.checkpoint.note, "warning")] if status.checkpoint.note else [],
             "timer": gr.Timer(active=not is_settled),
         }
@@ -170,48 +233,60 @@ class Handlers:
 
     # The run
 
-    def check(self, workspace: Workspace, task: str, phrase: str, stage: StageData) -> Problems:
+    def check(self, task: str, phrase: str, stage: StageData, request: gr.Request) -> Problems:
         """Refuse what is missing before anything is queued, each sentence at its field."""
-        return _problems(workspace.item, task, phrase, stage)
+        return _problems(self.tabs.of(_session(request)).item, task, phrase, stage)
 
-    def begin(self, workspace: Workspace, task: str, phrase: str, stage: StageData, request: gr.Request) -> Updates:
+    def begin(self, task: str, phrase: str, stage: StageData, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
-        is_running = not _problems(workspace.item, task, phrase, stage)
-        if is_running:
-            self._runs.expect(_run_of(request))
-        return {"run": gr.update(interactive=not is_running), "stop": _stop_button(is_enabled=is_running)}
+        if _problems(self.tabs.of(_session(request)).item, task, phrase, stage):
+            return _buttons(is_running=self._runs.find(_run_of(request)) is not None)
+        self._abandon(request)
+        self._runs.expect(_run_of(request))
+        return _buttons(is_running=True)
 
     def wait(self, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
+        ending = self._runs.find(_run_of(request))
+        if ending is None:
+            return
+        silence(lambda: ending.is_abandoned)
         self._engines.request(checkpoint)
         deadline = time.monotonic() + self._settings.load_wait_seconds
         with errors_for_the_user():
-            while not self._runs.is_stopped(_run_of(request)):
+            while not ending.is_set():
                 status = self._engines.status(checkpoint)
                 if status.state is State.FAILED or time.monotonic() > deadline:
-                    yield {"status": self._status(checkpoint)}
+                    yield {"status": self._tell(request, checkpoint, None)}
                     is_late = status.state is not State.FAILED
                     sentence = too_late_sentence(status, self._settings.load_wait_seconds)
-                    raise CheckpointUnavailable(sentence if is_late else status.message)
-                yield {"status": self._status(checkpoint, text.line(text.WAITING, "busy"))}
+                    with self._runs.run(_run_of(request)):  # which ends with this sentence
+                        raise CheckpointUnavailable(sentence if is_late else status.message)
+                yield {"status": self._tell(request, checkpoint, text.line(text.WAITING, "busy"))}
                 if status.state is State.READY:
                     return
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
 
-    def rest(self) -> Updates:
-        """The run is over, however it ended."""
-        return {"run": gr.update(interactive=True), "stop": _stop_button(is_enabled=False)}
+    def _tell(self, request: gr.Request, checkpoint: str, line: text.Line | None) -> list[text.Line]:
+        """Return a status in which a run says something, and keep that for whoever else writes the status."""
+        self.tabs.change(_session(request), lambda tab: replace(tab, line=line))
+        return self._status(checkpoint, line)
 
-    def turned_away(self, checkpoint: str) -> Updates:
+    def turned_away(self, checkpoint: str, request: gr.Request) -> Updates:
         """The queue was full before the run could begin."""
-        return {**self.rest(), "status": self._status(checkpoint, text.line(text.BUSY, "warning"))}
+        ending = self._runs.find(_run_of(request))
+        if ending is None or ending.has_begun:
+            return self._rest_of(request, checkpoint)
+        self._abandon(request)
+        return {
+            **_buttons(is_running=False),
+            "status": self._tell(request, checkpoint, text.line(text.BUSY, "warning")),
+        }
 
     def run(
         self,
-        workspace: Workspace,
         task: str,
         phrase: str,
-        draw: bool,
         stage: StageData,
         checkpoint: str,
         decoding: str,
@@ -219,63 +294,83 @@ class Handlers:
         longest: int,
         request: gr.Request,
     ) -> Iterator[Updates]:
-        """Ask about the picture of the workspace, and show the answer while it is written."""
+        """Ask about the picture of the tab, and show the answer while it is written."""
         limit = int(max_new_tokens) if max_new_tokens < longest else None
         question = Question(task, phrase, _drawn(stage), checkpoint, decoding, limit)
-        is_drawing = draw and _wants_regions(task)
-        item, shown = workspace.item, None
         with self._runs.run(_run_of(request)) as ending:
-            try:
-                check_kept(item.path)
-                for prediction in paced(self._runner.run(item.path, question, stop=ending)):
-                    if ending.is_abandoned:
-                        return
-                    if prediction.is_final:
-                        truth = scene.truth_about(item.seed, prediction)
-                        workspace = workspace.with_answer(item.path, prediction, truth)
-                        updates = self._answer(workspace.item, prediction, is_drawing=is_drawing)
-                        yield {"workspace": workspace, **updates}
-                    else:
-                        updates = self._partial_answer(item, prediction, is_drawing=is_drawing)
-                        shown = updates["stage"]
-                        yield updates
-            except Exception as error:
-                if not ending.is_abandoned:
-                    yield self._failed(item, shown, checkpoint, sentence_of(error))
+            silence(lambda: ending.is_abandoned)
+            if not ending.is_abandoned:
+                yield from self._answers(question, ending, request)
 
-    def stop(self, request: gr.Request) -> None:
-        """End this tab's run within one step; what was drawn is kept."""
-        self._runs.stop(_run_of(request))
+    def _answers(self, question: Question, ending: Ending, request: gr.Request) -> Iterator[Updates]:
+        item, shown = self.tabs.of(_session(request)).item, None
+        try:
+            check_kept(item.path)
+            for prediction in paced(self._runner.run(item.path, question, stop=ending)):
+                tab = self._note(request, ending, item, prediction)
+                if ending.is_abandoned:
+                    return
+                updates = self._answer(tab.item, prediction) if prediction.is_final else self._partial(item, prediction)
+                shown = updates["stage"]
+                yield updates
+        except Exception as error:
+            line = text.line(sentence_of(error), "error")
+            if not ending.is_abandoned:
+                yield self._failed(shown, self._tell(request, question.checkpoint, line))
+
+    def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction) -> Tab:
+        """Keep what a run has said, unless it was abandoned; returns the tab."""
+        line = text.run_line(above(prediction, self._first_view(prediction).min_score))
+        truth = scene.truth_about(item.seed, prediction) if prediction.is_final else None
+
+        def note(tab: Tab) -> Tab:
+            if ending.is_abandoned:
+                return tab
+            if prediction.is_final:
+                return tab.with_answer(item.path, prediction, truth, line)
+            return replace(tab, shown=Shown.PARTIAL, line=line)
+
+        return self.tabs.change(_session(request), note)
+
+    def stop(self, checkpoint: str, request: gr.Request) -> Updates:
+        """End this tab's run within one step; what was drawn is kept. One that waits in the queue ends at once."""
+        if not self._runs.stop(_run_of(request)):
+            return {}
+        leave_queue(_session(request), RUN_NAME)
+        return {
+            **_buttons(is_running=False),
+            "status": self._tell(request, checkpoint, text.line(text.STOPPED, "warning")),
+        }
 
     def leave(self, request: gr.Request) -> None:
         """The tab was closed: end all that runs for it."""
-        self._runs.stop_session(request.session_hash or "")
+        self._runs.abandon_session(_session(request))
+        self.tabs.close(_session(request))
 
-    def _failed(self, item: Item, shown: StageData | None, checkpoint: str, sentence: str) -> Updates:
-        """The run ended in a sentence; what was drawn is kept."""
-        return {
-            "stage": shown.model_copy(update={"busy": False}) if shown else _stage(item),
-            "notes": [],
-            "status": self._status(checkpoint, text.line(sentence, "error")),
-        }
+    def _failed(self, shown: StageData | None, status: list[text.Line]) -> Updates:
+        """The run ended in a sentence; what was drawn is kept, and where nothing was, the answer before stays."""
+        if shown is None:
+            return {"status": status}
+        return {"stage": shown.model_copy(update={"busy": False}), "notes": [], "status": status}
 
-    def _partial_answer(self, item: Item, prediction: Prediction, *, is_drawing: bool) -> Updates:
+    def _partial(self, item: Item, prediction: Prediction) -> Updates:
         view = self._first_view(prediction)
         boxes, seen = _listed(prediction, view), above(prediction, view.min_score)
         is_new = prediction.stage is RunStage.WAITING
         hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
         return {
-            "stage": _stage(item, is_drawing=is_drawing, boxes=boxes, busy=True, hidden=hidden),
+            "stage": _stage(item, boxes=boxes, busy=True, hidden=hidden),
             "answer": answer_text(prediction, seen),
             "table": RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
             "notes": [],
             "status": self._status(prediction.checkpoint, text.run_line(seen)),
+            "details": gr.update(visible=False),  # they are about the answer before
         }
 
-    def _answer(self, item: Item, prediction: Prediction, *, is_drawing: bool) -> Updates:
+    def _answer(self, item: Item, prediction: Prediction) -> Updates:
         view = self._first_view(prediction)
         labels, chosen = text.label_choices(prediction), list(view.look.styles)
-        shown = self._show(item, prediction, view, is_drawing=is_drawing)
+        shown = self._show(item, prediction, view)
         return {
             **shown,
             "stage": shown["stage"].model_copy(update={"hidden": []}),
@@ -294,25 +389,25 @@ class Handlers:
 
     # The answer, seen in another way: never runs the model
 
-    def redraw(self, workspace: Workspace, task: str, draw: bool, controls: Controls) -> Updates:
-        """Show the answer after a change of style, score, labels or hidden rows."""
-        item = workspace.item
-        if item.prediction is None:
+    def redraw(self, controls: Controls, request: gr.Request) -> Updates:
+        """Show the answer after a change of style, score, labels or hidden rows; not one that has gone meanwhile."""
+        tab = self.tabs.of(_session(request))
+        answer = tab.answer
+        if answer is None:
             return {}
+        silence(lambda: self.tabs.of(_session(request)).answer is not answer)
         with errors_for_the_user():
-            is_drawing = draw and _wants_regions(task)
-            return self._show(item, item.prediction, controls.view, is_drawing=is_drawing)
+            return self._show(tab.item, answer, controls.view)
 
     def _first_view(self, prediction: Prediction) -> View:
         """How an answer is seen before anybody has chosen anything."""
         lowest = lowest_score(prediction, self._engines.status(prediction.checkpoint).checkpoint.min_score)
         return View(Look(default_styles(prediction)), lowest, frozenset(prediction.label_counts()), frozenset())
 
-    def _show(self, item: Item, prediction: Prediction, view: View, *, is_drawing: bool) -> Updates:
+    def _show(self, item: Item, prediction: Prediction, view: View) -> Updates:
         listed, seen = _listed(prediction, view), above(prediction, view.min_score)
         stage = _stage(
             item,
-            is_drawing=is_drawing,
             boxes=listed,
             annotated=self._annotated(item, prediction.keep(view.shows), view.look),
             alt=text.alt_text(prediction, seen),
@@ -339,25 +434,36 @@ class Handlers:
         """Say what the chosen kind of file cannot hold."""
         return {"format": gr.update(info=text.cannot_carry(format))}
 
-    def save(self, workspace: Workspace, format: str, controls: Controls) -> Updates:
+    def save(self, format: str, controls: Controls, request: gr.Request) -> Updates:
         """Write what is shown, at full size, as a file of Gradio's cache."""
-        item = workspace.item
+        tab = self.tabs.of(_session(request))
+        item, answer = tab.item, tab.answer
         with errors_for_the_user():
-            if item.prediction is None:
-                raise ExportRejected("There is no answer to save yet. Ask something first.")
+            if answer is None:
+                is_partial = tab.shown is Shown.PARTIAL
+                raise ExportRejected(
+                    text.NOT_WHOLE if is_partial else "There is no answer to save yet. Ask something first."
+                )
             check_kept(item.path)
             view, image = controls.view, self._predictor.read_image(item.path)
-            shown = item.prediction.keep(view.shows)
+            shown = answer.keep(view.shows)
             return {"file": save_export(Annotated(item.name, shown, image, Path(item.path)), view.look, format)}
+
+
+def _session(request: gr.Request) -> str:
+    return request.session_hash or ""
 
 
 def _run_of(request: gr.Request) -> RunKey:
     """The one run of this page's stage."""
-    return RunKey(request.session_hash or "", "one picture")
+    return RunKey(_session(request), "one picture")
 
 
-def _stop_button(*, is_enabled: bool) -> Any:
-    return gr.update(interactive=is_enabled, variant="stop" if is_enabled else "secondary")
+def _buttons(*, is_running: bool) -> Updates:
+    return {
+        "run": gr.update(interactive=not is_running),
+        "stop": gr.update(interactive=is_running, variant="stop" if is_running else "secondary"),
+    }
 
 
 def _wants_regions(task: str) -> bool:
@@ -384,12 +490,33 @@ def _listed(prediction: Prediction, view: View) -> list[BoxData]:
     return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
 
 
-def _stage(item: Item, *, is_drawing: bool = False, **extra: Any) -> StageData:
+def _strip() -> Any:
+    """The field for pictures, where it takes the next one."""
+    return gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
+
+
+def _plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updates:
+    """The picture of an item alone, without any answer."""
+    return {
+        "stage": _stage(item, draw=is_drawing, regions=None if keeps_regions else []),
+        "answer": "",
+        "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
+        "notes": [],
+        "details": gr.update(visible=False),
+    }
+
+
+def _drawing(*, is_drawing: bool) -> StageData:
+    """Whether regions can be drawn on the stage, and nothing else of it."""
+    return StageData(draw=is_drawing, keep=True)
+
+
+def _stage(item: Item, **extra: Any) -> StageData:
     """The plain picture of an item, with whatever else is to be on it."""
     if not item.display_path:
         return StageData()
     width, height = item.resolution_wh
-    return StageData(image=FileData(path=item.display_path), w=width, h=height, draw=is_drawing, **extra)
+    return StageData(image=FileData(path=item.display_path), w=width, h=height, **extra)
 
 
 def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) -> Item:

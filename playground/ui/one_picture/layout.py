@@ -11,10 +11,9 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
-from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, Handlers
+from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, RUN_NAME, Handlers
 from playground.ui.picture import Picture
 from playground.ui.server.queue_limits import MODEL_QUEUE
-from playground.ui.session import Workspace
 from playground.ui.wiring import Wiring
 
 _SECONDS_BETWEEN_POLLS = 0.5
@@ -23,14 +22,14 @@ _PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidd
 _AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
-_NEW_PICTURE = (
-    "picture", "problem", "stage", "answer", "table", "notes", "status", "workspace", "details",
-)  # fmt: skip
-_NEW_ANSWER = (
-    "stage", "answer", "table", "notes", "status", "workspace", "details", "looks", "style", "has_labels", "opacity",
-    "min_score", "labels", "raw", "timings",
-)  # fmt: skip
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
+_SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop")
+_NEW_PICTURE = ("held", "picture", "problem", *_SETTLED)
+_NEW_ANSWER = (
+    *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "min_score", "labels", "raw",
+    "timings",
+)  # fmt: skip
+_WHOLE_PAGE = tuple(dict.fromkeys(("task", "phrase", "seed", *_NEW_PICTURE, *_NEW_ANSWER)))
 
 Components = dict[str, Any]  # by the names that handlers know them by
 
@@ -38,7 +37,11 @@ Components = dict[str, Any]  # by the names that handlers know them by
 def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
     """Put the page into an app that is being built."""
     handlers = Handlers(predictor, settings)
-    components: Components = {"workspace": gr.State(Workspace()), "timer": gr.Timer(_SECONDS_BETWEEN_POLLS)}
+    components: Components = {
+        "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
+        "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
+        "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
+    }
     gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
     components["banner"] = Lines(elem_id="banner")
     with gr.Row(elem_id="columns"):
@@ -198,29 +201,46 @@ def _downloads() -> Components:
 
 
 def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    wiring.on(on["picture"].input, handlers.take_picture, writes=_NEW_PICTURE, **_AT_ONCE)
-    wiring.on(on["examples"].click, handlers.take_example, writes=_NEW_PICTURE, **_AT_ONCE)
+    options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_AT_ONCE}
     for trigger, handler in (
+        (on["picture"].input, handlers.take_picture),
+        (on["examples"].click, handlers.take_example),
         (on["new_scene"].click, handlers.take_new_scene),
         (on["seed"].submit, handlers.take_scene),
     ):
-        taken = wiring.on(trigger, handler, writes=("seed", *_NEW_PICTURE), **_AT_ONCE)
-        taken.then(None, js="playground.showScene", **_PLUMBING)
+        taken = wiring.on(trigger, handler, writes=("seed", *_NEW_PICTURE), **options)
+        taken.then(None, js="playground.taken", **_PLUMBING)
+        if handler in (handlers.take_new_scene, handlers.take_scene):
+            taken.then(None, js="playground.showScene", **_PLUMBING)
 
 
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
-    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", "stage"), **_AT_ONCE)
+    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", *_SETTLED), **_AT_ONCE)
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
-    polled: dict[str, Any] = {"writes": ("status", "banner", "timer", "max_new_tokens", "longest"), **_AT_ONCE}
-    wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, **polled)
-    wiring.on(on["timer"].tick, handlers.poll, **polled)
-    wiring.on(app.load, handlers.poll, **polled)
+    polled = ("status", "banner", "timer", "max_new_tokens", "longest")
+    chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
+    wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE)
+    wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE)
+    wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE)
+    opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_AT_ONCE)
+    opened.success(None, js="playground.opened", **_PLUMBING)
+    gr.on(
+        [on["task"].change, on["phrase"].change],
+        None,
+        [on["task"], on["phrase"]],
+        js="playground.remember",
+        **_PLUMBING,
+    )
     app.load(None, None, on["seed"], js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
 
 
 def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    triggers, buttons = [on["run"].click, on["phrase"].submit], ("run", "stop")
-    begun = wiring.on(triggers, handlers.begin, writes=buttons, **_AT_ONCE)
+    triggers, settled = [on["run"].click, on["phrase"].submit], {"writes": _SETTLED, **_AT_ONCE}
+    # A picture that is on its way is waited for: the question is about that one.
+    pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
+    ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
+    wiring.on(ready.failure, handlers.rest, **settled)
+    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop"), **_AT_ONCE)
     begun.then(None, js="playground.showStage", **_PLUMBING)
     waited = wiring.on(
         begun.success,  # not on the click itself: Stop must find the run that `begin` expects
@@ -228,24 +248,25 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
         writes=("status",),
         check=handlers.check,
         refuses_at=("picture", "draw"),  # what is wrong with the picture, and with the regions that are drawn on it
-        trigger_mode="once",
+        trigger_mode="multiple",  # the run before may not have ended yet
         concurrency_limit=None,
         **_PLUMBING,
     )
-    wiring.on(waited.failure, handlers.rest, writes=buttons, **_AT_ONCE)
+    wiring.on(waited.failure, handlers.rest, **settled)
     run = wiring.on(
         waited.success,
         handlers.run,
         writes=_NEW_ANSWER,
-        api_name="run_on_page",  # `run` is the public endpoint's
+        api_name=RUN_NAME,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=on["status"],
+        trigger_mode="multiple",
         **MODEL_QUEUE,
     )
-    wiring.on(run.then, handlers.rest, writes=buttons, **_AT_ONCE)
-    wiring.on(run.failure, handlers.turned_away, writes=(*buttons, "status"), **_AT_ONCE)
-    wiring.on(on["stop"].click, handlers.stop, **_AT_ONCE)
+    wiring.on(run.then, handlers.rest, **settled)
+    wiring.on(run.failure, handlers.turned_away, writes=("run", "stop", "status"), **_AT_ONCE)
+    wiring.on(on["stop"].click, handlers.stop, writes=("run", "stop", "status"), **_AT_ONCE)
 
 
 def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:

@@ -10,14 +10,15 @@ from PIL import Image
 from playground.predictor import Predictor
 from playground.results import Prediction
 from playground.settings import Settings
+from playground.ui import session as sessions
 from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.handlers import Handlers
 from playground.ui.picture import Upload
-from playground.ui.session import Item, Workspace
+from playground.ui.session import Item
 from playground.ui.wiring import Problems, Updates, arguments_of
 
 NO_FORM: Mapping[str, Any] = {
-    "workspace": Workspace(),
+    "memory": "",
     "picture": None,
     "seed": None,
     "task": "<OD>",
@@ -46,7 +47,8 @@ class Tab:
         self.predictor = predictor
         self.handlers = handlers
         self.form = dict(NO_FORM)
-        self._request = gr.Request(session_hash=session)
+        self.request = gr.Request(session_hash=session)
+        self._is_begun = False
 
     def beside(self, session: str) -> "Tab":
         """Return another tab of the same server."""
@@ -55,8 +57,12 @@ class Tab:
     @property
     def item(self) -> Item:
         """The picture that this tab shows, with its answer."""
-        workspace: Workspace = self.form["workspace"]
-        return workspace.item
+        return self.kept.item
+
+    @property
+    def kept(self) -> sessions.Tab:
+        """What the server remembers of this tab."""
+        return self.handlers.tabs.of(self.request.session_hash or "")
 
     def call(self, handler: Callable[..., Updates | None], **form: Any) -> Updates:
         """Change the form, call a handler with it, and return what it writes."""
@@ -76,11 +82,15 @@ class Tab:
 
     def begin(self, **form: Any) -> Updates:
         """Press Run: from now on the run can be stopped."""
+        self._is_begun = True
         return self.call(self.handlers.begin, **form)
 
     def run(self, **form: Any) -> Generator[Updates, None, None]:
-        """Carry out the run; yields what it shows."""
+        """Carry out the run, for which Run is pressed if it was not yet; yields what it shows."""
         self.form |= form
+        if not self._is_begun:
+            self.begin()
+        self._is_begun = False
         return self._absorb(self.handlers.run(**self._read_by(self.handlers.run)))
 
     def wait(self) -> Generator[Updates, None, None]:
@@ -101,7 +111,7 @@ class Tab:
             running.close()  # type: ignore[attr-defined]  # a generator: a tab that is closed ends it
 
     def _read_by(self, handler: Callable[..., Any]) -> dict[str, Any]:
-        return arguments_of(handler, {**self.form, "request": self._request})
+        return arguments_of(handler, {**self.form, "request": self.request})
 
     def _take_in(self, updates: Updates) -> None:
         for name in updates.keys() & self.form.keys() - set(_ONES_OWN):
@@ -117,7 +127,8 @@ def tab_of(predictor: Predictor, **settings: Any) -> Tab:
 
 def answered(tab: Tab, prediction: Prediction) -> Tab:
     """Let the picture of a tab have an answer."""
-    tab.form["workspace"] = tab.form["workspace"].with_answer(tab.item.path, prediction, None)
+    session = tab.request.session_hash or ""
+    tab.handlers.tabs.change(session, lambda kept: kept.with_answer(tab.item.path, prediction, None, {}))
     return tab
 
 

@@ -54,12 +54,7 @@ def test_a_task_shows_only_what_it_needs(ask: Ask, task: str, need: str) -> None
     assert phrase["visible"] is (need == "phrase")
     assert bool(phrase["label"]) is bool(phrase["placeholder"]) is (need == "phrase")
     assert (draw["visible"], stage.draw) == (need == "regions", need == "regions")
-    assert stage.image.path == tab.item.display_path
-
-
-def test_each_task_can_be_chosen_before_there_is_a_picture() -> None:
-    tab = tab_of(ScriptedPredictor())
-    assert all(tab.call(tab.handlers.choose_task, task=task)["stage"] == StageData() for task in NEEDS)
+    assert (stage.keep, shown.keys()) == (True, {"phrase", "draw", "stage"})  # an answer stays whole
 
 
 def test_the_user_chooses_whether_to_draw_or_to_scroll(ask: Ask) -> None:
@@ -128,17 +123,25 @@ def can_press(updates: Updates) -> tuple[bool, bool]:
 
 
 def test_stop_can_be_pressed_only_while_a_run_goes_on(ask: Ask) -> None:
-    tab, without_picture = ask(), tab_of(ScriptedPredictor())
+    tab, without_picture = ask(ANSWER), tab_of(ScriptedPredictor())
+    assert can_press(tab.call(tab.handlers.rest)) == (True, False)
     assert can_press(tab.begin()) == (False, True)
+    assert can_press(tab.call(tab.handlers.rest)) == (False, True)  # the end of a run before this one
     assert can_press(without_picture.begin()) == (True, False)
+    tab.answer()
     assert can_press(tab.call(tab.handlers.rest)) == (True, False)
 
 
 def test_whom_a_full_queue_turns_away_is_told_so_and_can_ask_again(ask: Ask) -> None:
-    tab = ask()
+    tab = ask(WRITING, ANSWER)
+    tab.begin()
     turned_away = tab.call(tab.handlers.turned_away)
     assert turned_away["status"][-1] == {"text": text.BUSY, "tone": "warning"}
     assert can_press(turned_away) == (True, False)
+    tab.begin()
+    running = tab.run()
+    next(running)
+    assert can_press(tab.call(tab.handlers.turned_away)) == (False, True)  # a run before the one that goes on
 
 
 @pytest.mark.usefixtures("every_step")
@@ -148,7 +151,7 @@ def test_a_refused_form_leaves_the_run_that_goes_on_alone(ask: Ask) -> None:
     running = tab.run()
     next(running)
     assert tab.check(task="<CUSTOM>").keys() == {"phrase"}
-    assert can_press(tab.begin()) == (True, False)
+    assert can_press(tab.begin()) == (False, True)
     assert [step["status"][-1]["text"][:4] for step in running] == ["Done"]
 
 
@@ -254,12 +257,16 @@ def test_what_a_poll_reads_is_what_the_page_held_at_one_moment() -> None:
 
 
 @pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Tab, ScriptedEngines, Iterator[Updates]]]:
+def waiting(
+    monkeypatch: pytest.MonkeyPatch, upload: Callable[..., str]
+) -> Callable[..., tuple[Tab, ScriptedEngines, Iterator[Updates]]]:
     """Let a tab wait for a checkpoint that passes through states."""
     monkeypatch.setattr("playground.ui.one_picture.handlers._SECONDS_BETWEEN_LOOKS", 0)
 
     def wait(*states: State, **settings: Any) -> tuple[Tab, ScriptedEngines, Iterator[Updates]]:
         tab, engines = tab_with(*states, **settings)
+        tab.take(upload())
+        tab.begin()
         return tab, engines, tab.wait()
 
     return wait
@@ -282,13 +289,14 @@ def test_a_checkpoint_that_fails_ends_the_wait_in_its_sentence_and_is_not_tried_
     assert engines.requested == [""]
 
 
-def test_stop_ends_the_wait_for_a_checkpoint(waiting, upload: Callable[..., str]) -> None:
+def test_stop_ends_the_wait_for_a_checkpoint_at_once(waiting) -> None:
     tab, _, looks = waiting(State.DOWNLOADING)
-    tab.take(upload())
-    tab.begin()
     next(looks)
-    tab.call(tab.handlers.stop)
-    assert len(list(looks)) <= 1
+    stopped = tab.call(tab.handlers.stop)
+    assert stopped["status"][-1] == {"text": text.STOPPED, "tone": "warning"}
+    assert can_press(stopped) == (True, False)
+    assert list(looks) == []
+    assert list(tab.run()) == []  # the last of a chain that Stop has cut
 
 
 def test_the_wait_for_a_checkpoint_is_bounded_and_says_what_to_do(waiting) -> None:

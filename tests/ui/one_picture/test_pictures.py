@@ -138,7 +138,7 @@ def test_a_new_picture_ends_the_run_and_the_old_answer_is_not_shown(
         next(running)
     take(tab, upload((30, 30), "other.png"))
     assert list(running) == []  # what it showed would replace the new picture
-    assert [item.prediction for item in tab.form["workspace"].items] == [None, None]
+    assert [item.prediction for item in tab.kept.workspace.items] == [None, None]
 
 
 # A drawn scene

@@ -18,7 +18,7 @@ from playground.ui.components import StageData
 from playground.ui.one_picture.handlers import Handlers
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, CAR, TREE, WRITING
-from tests.ui.one_picture.tab import Tab, pixels, tab_of
+from tests.ui.one_picture.tab import Tab, answered, pixels, tab_of
 
 Ask = Callable[..., Tab]
 
@@ -70,8 +70,9 @@ def test_the_status_says_what_is_being_done(steps: list[Updates]) -> None:
 
 def test_only_the_final_answer_opens_what_is_below_the_picture(finished: tuple[Tab, list[Updates]]) -> None:
     tab, (*partial, final) = finished
-    later = {"workspace", "details", "looks", "style", "min_score", "labels", "raw", "timings"}
+    later = {"looks", "style", "min_score", "labels", "raw", "timings"}
     assert all(step.keys().isdisjoint(later) for step in partial)
+    assert not any(step["details"]["visible"] for step in partial)  # what is there is about the answer before
     assert (final["details"]["visible"], final["looks"]["visible"]) == (True, True)
     assert final["style"]["value"] == ["box"]
     assert {"box", "corners", "blur"} <= {style for _, style in final["style"]["choices"]}
@@ -102,14 +103,15 @@ def test_the_picture_that_is_shown_at_the_end_has_the_boxes_drawn_on_it(finished
     assert final["stage"].alt.startswith("Found: ")
 
 
-def test_a_run_that_is_stopped_in_the_queue_ends_at_once(finished: tuple[Tab, list[Updates]]) -> None:
+def test_a_run_that_is_stopped_in_the_queue_ends_at_once_and_the_answer_before_stays_whole(
+    finished: tuple[Tab, list[Updates]],
+) -> None:
     tab, _ = finished
     tab.begin()
-    tab.call(tab.handlers.stop)
-    last = tab.answer()
-    assert said(last).startswith("Stopped")
-    assert (tab.item.prediction.stage, tab.item.prediction.regions) == (RunStage.STOPPED, ())
-    assert not last["stage"].busy
+    assert said(tab.call(tab.handlers.stop)) == "Stopped before it began."
+    assert list(tab.run()) == []
+    assert tab.kept.answer is not None
+    assert tab.kept.answer.stage is RunStage.DONE
 
 
 # With answers of the test's own
@@ -131,19 +133,11 @@ def test_a_run_forgets_what_was_hidden_and_then_leaves_it_to_the_user(ask: Ask) 
     assert all(step["stage"].regions is None for step in steps)  # drawn regions are the user's all along
 
 
-@pytest.mark.parametrize(
-    ("task", "draw", "is_drawing"),
-    [
-        pytest.param("<REGION_TO_CATEGORY>", True, True, id="drawing"),
-        pytest.param("<REGION_TO_CATEGORY>", False, False, id="scrolling"),
-        pytest.param("<OD>", True, False, id="a task without regions"),
-    ],
-)
 @pytest.mark.usefixtures("every_step")
-def test_the_user_goes_on_drawing_during_a_run(ask: Ask, task: str, draw: bool, is_drawing: bool) -> None:
+def test_whether_the_user_draws_during_a_run_is_left_to_the_user(ask: Ask) -> None:
     drawn = StageData(regions=[[1.0, 2.0, 30.0, 20.0]])
-    steps = ask(WRITING, ANSWER).run(task=task, draw=draw, stage=drawn)
-    assert [step["stage"].draw for step in steps] == [is_drawing, is_drawing]
+    steps = ask(WRITING, ANSWER).run(task="<REGION_TO_CATEGORY>", stage=drawn)
+    assert [step["stage"].draw for step in steps] == [None, None]
 
 
 def test_the_note_of_the_demo_model_is_not_told_twice(ask: Ask) -> None:
@@ -170,7 +164,7 @@ def test_stop_keeps_what_was_drawn(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("every_step")
 def test_stop_and_a_closed_tab_do_not_touch_the_run_of_another_tab(ask: Ask, upload: Callable[..., str]) -> None:
-    for end in (Handlers.stop, Handlers.leave):
+    for end, last in ((Handlers.stop, ["Stopped"]), (Handlers.leave, [])):
         ann = ask(WRITING, ANSWER)
         bob = ann.beside("bob")
         bob.take(upload())
@@ -178,7 +172,7 @@ def test_stop_and_a_closed_tab_do_not_touch_the_run_of_another_tab(ask: Ask, upl
         next(of_ann)
         next(of_bob)
         ann.call(end.__get__(ann.handlers))
-        assert [said(step)[:7] for step in of_ann] == ["Stopped"]
+        assert [said(step)[:7] for step in of_ann] == last
         assert [said(step)[:4] for step in of_bob] == ["Done"]
 
 
@@ -193,7 +187,7 @@ def test_the_run_after_a_stopped_one_is_not_stopped(ask: Ask) -> None:
     tab = ask(ANSWER)
     tab.begin()
     tab.call(tab.handlers.stop)
-    assert said(tab.answer()).startswith("Stopped")
+    assert list(tab.run()) == []
     tab.begin()
     assert said(tab.answer()).startswith("Done")
 
@@ -237,11 +231,11 @@ def test_a_failed_run_says_why_and_keeps_what_was_drawn(ask: Ask, error: Excepti
     assert failed.keys() == {"stage", "notes", "status"}
 
 
-def test_a_run_that_fails_before_it_began_shows_the_plain_picture(ask: Ask) -> None:
-    tab = ask(CheckpointUnavailable("It is still loading."))
+def test_a_run_that_fails_before_it_began_leaves_the_answer_before_whole(ask: Ask) -> None:
+    tab = answered(ask(CheckpointUnavailable("It is still loading.")), ANSWER)
     (failed,) = tab.run()
-    assert (failed["stage"].image.path, failed["stage"].boxes) == (tab.item.display_path, [])
-    assert failed["status"][-1] == {"text": "It is still loading.", "tone": "error"}
+    assert failed == {"status": [*failed["status"][:-1], {"text": "It is still loading.", "tone": "error"}]}
+    assert tab.kept.answer == ANSWER
 
 
 def test_a_bug_is_a_sentence_too_and_only_where_it_was_met_is_logged(

@@ -1,0 +1,40 @@
+"""What a browser keeps of a tab for its reload. It comes from outside: whatever it is, a page opens."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+_LONGEST = 20_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The key to what the server keeps of a tab, the key of it from now on, and the form."""
+
+    before: str = ""
+    key: str = ""
+    task: str = ""
+    phrase: str = ""
+
+    @classmethod
+    def read(cls, content: str) -> "Memory":
+        """Read what the page sends; what makes no sense is as if it were not there."""
+        try:
+            given = json.loads(content) if len(content) <= _LONGEST else None
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            return cls()
+        return cls(
+            _key(given.get("before")), _key(given.get("key")), _text(given.get("task")), _text(given.get("phrase"))
+        )
+
+
+def _key(value: Any) -> str:
+    return value if isinstance(value, str) and _KEY.fullmatch(value) else ""
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
