@@ -68,6 +68,7 @@ def serve(settings: Settings) -> None:
 def _serve_in_folder(settings: Settings) -> None:
     from playground.checkpoints.files import check_folder
     from playground.pictures.limits import Limits
+    from playground.pictures.workers import PictureWorkers
     from playground.pool import Pool
     from playground.predictor import Predictor
 
@@ -82,7 +83,7 @@ def _serve_in_folder(settings: Settings) -> None:
     if settings.on_zero_gpu:
         pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process
     limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
-    predictor = Predictor(pool, limits, run_seconds=settings.run_seconds)
+    predictor = Predictor(pool, read=PictureWorkers(limits).read, run_seconds=settings.run_seconds)
     with serving(build_app(predictor, settings), settings) as url:
         console.say(f"The page is at {url}")
         if settings.mcp:

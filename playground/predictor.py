@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
@@ -19,7 +19,6 @@ from playground.checkpoints.catalog import Probe
 from playground.engines import Ask, AskedEngine, Engines, WaitCancelled
 from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
-from playground.pictures.limits import DEFAULT_LIMITS, Limits
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
 from playground.question import CheckedQuestion, Question, check_question
@@ -41,9 +40,11 @@ class Predictor:
     Safe to use from several threads: the model answers one at a time, and ends after `run_seconds` with what is there.
     """
 
-    def __init__(self, engines: Engines, limits: Limits = DEFAULT_LIMITS, *, run_seconds: float = math.inf) -> None:
+    def __init__(
+        self, engines: Engines, *, read: Callable[[Any], InputImage] = read_image, run_seconds: float = math.inf
+    ) -> None:
         self.engines = engines
-        self._limits = limits
+        self._read = read
         self._run_seconds = run_seconds
         self._known_pictures = _KnownPictures()
 
@@ -59,7 +60,7 @@ class Predictor:
 
     def read_image(self, source: Any) -> InputImage:
         """Return a picture within the limits: of a path, bytes, a PIL picture or an array. Raises ImageRejected."""
-        return source if isinstance(source, InputImage) else read_image(source, self._limits)
+        return source if isinstance(source, InputImage) else self._read(source)
 
     def predict(
         self,

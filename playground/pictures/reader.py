@@ -57,7 +57,25 @@ class InputImage:
         x1, x2 = _span(xyxy[0] * scale_x, xyxy[2] * scale_x, self.pixels.width)
         y1, y2 = _span(xyxy[1] * scale_y, xyxy[3] * scale_y, self.pixels.height)
         original_wh = round((x2 - x1) / scale_x), round((y2 - y1) / scale_y)
-        return _input_image(self.pixels.crop((x1, y1, x2, y2)), original_wh)
+        return _unpacked(self.pixels.crop((x1, y1, x2, y2)), original_wh).to_image()
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedImage:
+    """An `InputImage` as bytes, three a pixel: what can go from one process to another."""
+
+    data: bytes = field(repr=False)
+    size: tuple[int, int]
+    digest: str
+    original_wh: tuple[int, int]
+    notices: tuple[str, ...]
+
+    def to_image(self) -> InputImage:
+        """Return the picture. One that is made of nothing but pixels cannot carry metadata on."""
+        pixels = Image.frombytes("RGB", self.size, self.data)
+        return InputImage(
+            pixels, self.digest, None if self.original_wh == self.size else self.original_wh, self.notices
+        )
 
 
 def _span(low: float, high: float, extent: int) -> tuple[int, int]:
@@ -85,6 +103,11 @@ def read_image(
     from 0 those that `num_pages` counts; of frames the first is read. Raises ImageRejected, and nothing else, for
     whatever cannot be used.
     """
+    return unpack_image(source, limits, page=page).to_image()
+
+
+def unpack_image(source: object, limits: Limits = DEFAULT_LIMITS, *, page: int = 0) -> UnpackedImage:
+    """Read a picture as `read_image` does, to bytes."""
     notices: list[str] = []
     with _pillow():
         decoded = _decode(source, limits, page, notices)
@@ -94,7 +117,7 @@ def read_image(
         if rgb.size != original_wh:
             notices.append(_scaled_sentence(original_wh, rgb.size))
         del decoded
-        return _input_image(rgb, original_wh, tuple(dict.fromkeys(notices)))
+        return _unpacked(rgb, original_wh, tuple(dict.fromkeys(notices)))
 
 
 def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS) -> int:
@@ -103,13 +126,11 @@ def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS) -> in
         return decoding.count_pages(source if isinstance(source, bytes) else _read_file(source, limits))
 
 
-def _input_image(rgb: Image.Image, original_wh: tuple[int, int], notices: tuple[str, ...] = ()) -> InputImage:
+def _unpacked(rgb: Image.Image, original_wh: tuple[int, int], notices: tuple[str, ...] = ()) -> UnpackedImage:
     data = rgb.tobytes()
     digest = hashlib.sha256("{}x{}:".format(*original_wh).encode())
     digest.update(data)
-    # A picture made of nothing but the pixels cannot carry metadata on.
-    pixels = Image.frombytes("RGB", rgb.size, data)
-    return InputImage(pixels, digest.hexdigest(), None if original_wh == rgb.size else original_wh, notices)
+    return UnpackedImage(data, rgb.size, digest.hexdigest(), original_wh, notices)
 
 
 def _scaled_sentence(original_wh: tuple[int, int], size: tuple[int, int]) -> str:

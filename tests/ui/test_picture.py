@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 
 from playground import paths
 from playground.pictures.limits import Limits
+from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.settings import Settings
 from tests.live import Http, running
@@ -153,7 +154,7 @@ def test_a_bad_data_url_is_refused(http: Http, make_url: Callable[[], str], sent
 @pytest.fixture
 def strict(predictor: Predictor, tmp_path: Path) -> Iterator[Http]:
     """A server that takes 1 MB, and keeps it for a second."""
-    limited = Predictor(predictor.engines, Limits(max_megabytes=1))
+    limited = Predictor(predictor.engines, read=PictureWorkers(Limits(max_megabytes=1)).read)
     settings = Settings(offline=True, max_megabytes=1, keep_files_seconds=1)
     with running(limited, settings, tmp_path) as url:
         yield Http(url)

@@ -1,0 +1,244 @@
+"""Pictures read by processes of their own, each within a time and a memory.
+
+A worker that dies or takes too long is replaced, and what it was reading is refused with a sentence. The protocol is a
+line of JSON each way and, behind it, the bytes that it announces: whatever comes back, it can only be a picture.
+"""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from playground.errors import ImageRejected
+from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE, Limits
+from playground.pictures.reader import InputImage, UnpackedImage, read_image, unpack_image
+
+# Started by what runs this, not by `multiprocessing`, which would import the program's main module once more.
+_START = "import sys; sys.path[:] = sys.argv[1:]; from playground.pictures.workers import work; work()"
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # less memory set aside
+_MAX_ANSWER_LINE = 100_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What reading one picture may take. Memory is what a worker may have beside its own; only Linux can hold it."""
+
+    cpu_seconds: int = 8
+    seconds: float = 20.0  # by the clock, of a machine that has other work too
+    megabytes: int = 640
+    wait_seconds: float = 40.0  # until a worker is free
+
+
+class PictureWorkers:
+    """Reads pictures as `read_image` does, `count` at the same time; workers are started when they are needed."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, count: int = 2, allowance: Allowance = Allowance()) -> None:
+        self._limits = limits
+        self._allowance = allowance
+        self._count = count
+        self._begin()
+        if hasattr(
+            os, "register_at_fork"
+        ):  # a fork must not talk into the pipes of its parent, nor wait for its threads
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self._free = threading.Semaphore(self._count)
+        self._idle: list[_Worker] = []
+
+    def read(self, source: Any) -> InputImage:
+        """Return a picture; what is neither a path nor bytes is read here. Raises ImageRejected."""
+        if not isinstance(source, str | Path | bytes):
+            return read_image(source, self._limits)
+        with self._worker() as worker:
+            return worker.read(source, self._limits)
+
+    def close(self) -> None:
+        """End the workers that are idle. Those of a program that ends do so by themselves."""
+        while self._idle:
+            self._idle.pop().end()
+
+    @contextmanager
+    def _worker(self) -> Iterator["_Worker"]:
+        """Hold a worker; one that is still alive afterwards is kept."""
+        if not self._free.acquire(timeout=self._allowance.wait_seconds):
+            raise ImageRejected("So many pictures are being read that this one had no turn. Try again in a minute.")
+        worker = None
+        try:
+            worker = self._take()
+            yield worker
+        finally:
+            if worker and worker.is_usable:
+                self._idle.append(worker)
+            self._free.release()
+
+    def _take(self) -> "_Worker":
+        while True:
+            try:
+                worker = self._idle.pop()
+            except IndexError:
+                return _Worker(self._allowance)
+            if worker.is_usable:
+                return worker
+
+
+class _Worker:
+    """One process, as it is seen from outside."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **_ONE_THREAD},
+            )
+        except (OSError, ValueError) as error:
+            raise ImageRejected(
+                "The program that reads pictures could not be started. Try again later, or tell whoever runs this."
+            ) from error
+        self._to: Any = self._process.stdin
+        self._from: Any = self._process.stdout
+        _widen(self._from)
+        self._is_late = False
+
+    @property
+    def is_usable(self) -> bool:
+        return self._process.poll() is None
+
+    def read(self, source: str | Path | bytes, limits: Limits) -> InputImage:
+        timer = threading.Timer(self._allowance.seconds, self._kill_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = self._ask(source, limits)
+        except (OSError, EOFError, ValueError):  # the pipe is broken, or holds the beginning of an answer
+            raise ImageRejected(self._why_ended()) from None
+        except BaseException:  # what waits for the answer was ended, and whoever asks next must not get it
+            self.end()
+            raise
+        finally:
+            timer.cancel()
+        if isinstance(answer, str):
+            raise ImageRejected(answer)
+        return answer.to_image()
+
+    def _ask(self, source: str | Path | bytes, limits: Limits) -> UnpackedImage | str:
+        """Return what the worker makes of a source, or why it refuses."""
+        content = source if isinstance(source, bytes) else b""
+        request = {"path": None if content or isinstance(source, bytes) else str(source), "bytes": len(content),
+                   "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
+        self._to.write(json.dumps(request).encode() + b"\n" + content)
+        self._to.flush()
+        answer = json.loads(self._from.readline(_MAX_ANSWER_LINE))
+        if "refused" in answer:
+            return str(answer["refused"])
+        if math.prod(answer["size"]) > limits.max_megapixels * 1e6:
+            raise ValueError
+        data = self._from.read(length := 3 * math.prod(answer["size"]))
+        if len(data) < length:
+            raise EOFError
+        return UnpackedImage(
+            data, tuple(answer["size"]), answer["digest"], tuple(answer["original_wh"]), tuple(answer["notices"])
+        )
+
+    def _kill_late(self) -> None:
+        self._is_late = True
+        self._process.kill()
+
+    def _why_ended(self) -> str:
+        self.end()
+        code = self._process.returncode
+        if self._is_late or code == -getattr(signal, "SIGXCPU", math.inf):
+            return (
+                f"To read this picture takes longer than {self._allowance.cpu_seconds} seconds, the most that one may "
+                "take here. Scale it down, or save it again as PNG or plain JPEG, and try that."
+            )
+        return (
+            "This picture has ended the program that reads pictures: it is damaged, or takes more than "
+            f"{self._allowance.megabytes} MB of memory. Scale it down, or save it again as PNG or plain JPEG."
+        )
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._to, self._from):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _widen(pipe: Any) -> None:
+    """Let a pipe hold a megabyte, so that two processes take fewer turns; only Linux can."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, MEGABYTE)
+
+
+# --- In the worker
+
+
+def work() -> None:
+    """Read what comes in through standard input, until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which then closes the pipe
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints shall not answer
+    from PIL import AvifImagePlugin, Image
+
+    Image.preinit()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 2  # each keeps frames and a stack of its own
+    while line := requests.readline():
+        _serve(json.loads(line), requests, answers)
+
+
+def _serve(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> None:
+    content = requests.read(request["bytes"])
+    _hold(Allowance(**request["allowance"]))
+    source = content if request["path"] is None else request["path"]
+    for part in _answer(source, Limits(**request["limits"])):
+        answers.write(part)
+    answers.flush()
+
+
+def _answer(source: str | bytes, limits: Limits) -> Iterator[bytes]:
+    try:
+        image = unpack_image(source, limits)
+    except ImageRejected as refusal:
+        yield json.dumps({"refused": str(refusal)}).encode() + b"\n"
+        return
+    told = {"size": image.size, "digest": image.digest, "original_wh": image.original_wh, "notices": image.notices}
+    yield json.dumps(told).encode() + b"\n"
+    yield image.data
+
+
+def _hold(allowance: Allowance) -> None:
+    """Let the system end this process where the next picture takes too much; elsewhere the clock alone holds it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource, "RLIMIT_CPU", math.ceil(usage.ru_utime + usage.ru_stime) + allowance.cpu_seconds)
+    _limit(resource, "RLIMIT_FSIZE", 0)  # it reads
+    _limit(resource, "RLIMIT_CORE", 0)
+    with contextlib.suppress(OSError):
+        own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _limit(resource, "RLIMIT_AS", own + allowance.megabytes * MEGABYTE)
+
+
+def _limit(resource: Any, name: str, value: int) -> None:
+    kind = getattr(resource, name)
+    _, hard = resource.getrlimit(kind)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
