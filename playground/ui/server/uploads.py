@@ -33,7 +33,8 @@ async def _take_upload(request: Any, upload_dir: str, max_file_size: float, *opt
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, StorageFull):
-            with suppress(ClientDisconnect):  # who still sends does not read what it is told
+            # Who still sends does not read what it is told. The error of the second kind: all of it has come.
+            with suppress(ClientDisconnect, RuntimeError):
                 async for _ in request.stream():
                     pass
         raise
