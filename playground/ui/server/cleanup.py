@@ -29,7 +29,7 @@ def cleanup(disk: Disk, tabs: OpenTabs, *, every_seconds: float) -> Callable[[An
 
     @asynccontextmanager
     async def life(app: Any) -> AsyncIterator[None]:
-        disk.in_use = lambda: files_in_use(app, tabs)
+        disk.in_use = lambda: files_in_use(app, tabs.sessions()) | disk.made_for(tabs.sessions())
         task = asyncio.create_task(go_round(app))
         try:
             yield
@@ -41,10 +41,10 @@ def cleanup(disk: Disk, tabs: OpenTabs, *, every_seconds: float) -> Callable[[An
     return life
 
 
-def files_in_use(app: Any, tabs: OpenTabs) -> Collection[str]:
+def files_in_use(app: Any, open_tabs: Collection[str]) -> set[str]:
     """Return the page's own files, and those that open tabs hold: whatever a state of theirs has as its `files`."""
     used = {file for block in list(app.get_blocks().blocks.values()) for file in getattr(block, "keep_in_cache", ())}
-    for name in tabs.sessions():
+    for name in open_tabs:
         session = app.state_holder.session_data.get(name)
         for value in list(session.state_data.values()) if session else ():
             used.update(getattr(value, "files", ()))

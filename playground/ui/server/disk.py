@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from typing import Any
 from playground.errors import ImageRejected, StorageFull
 
 _SECONDS_YOUNG = 60.0  # in which what is written or uploaded gets its first use
+_NUM_SHOWN = 8  # of the files made for a tab, that it may show or offer for download
 _SECONDS_BETWEEN_SCANS = 1.0
 DISK_FULL = "The disk of the playground is full. Try again later, or tell whoever runs it."
 _FREE_BYTES = 64_000_000  # of the disk, that are left to others
@@ -84,6 +85,7 @@ class Disk:
         self._empty: dict[str, float] = {}  # folders without a file, and since when
         self._held: defaultdict[str, _Held] = defaultdict(_Held)
         self._scanned_at = -1e9
+        self._made: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_NUM_SHOWN))
         self._key = secrets.token_bytes(16)
         self.in_use: Callable[[], Collection[str]] = frozenset  # the files that must stay
 
@@ -109,7 +111,14 @@ class Disk:
                 except OSError:
                     path.unlink(missing_ok=True)
                     raise
+        self._made[getattr(request, "session_hash", None) or ""].append(str(path))
         return str(path)
+
+    def made_for(self, sessions: Collection[str]) -> set[str]:
+        """Return the newest files that were made for these sessions, and forget what was made for others."""
+        for name in set(self._made) - set(sessions):
+            self._made.pop(name, None)
+        return {path for name in sessions for path in list(self._made.get(name, ()))}
 
     def make_room(self, visitor_folder: Path, num_bytes: int) -> None:
         """Make sure that a file of this size fits, and let old ones go for it. Raises StorageFull."""

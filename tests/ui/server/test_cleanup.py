@@ -1,7 +1,6 @@
 """What a server lets go of, while other threads add to it."""
 
 import threading
-from collections import Counter
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 
 from playground.ui.server.cleanup import files_in_use, forget_messages, forget_sessions
-from playground.ui.server.tabs import OpenTabs
 from playground.ui.session import Item, Workspace
 
 
@@ -21,9 +19,7 @@ def test_the_pages_own_files_and_those_of_open_tabs_are_in_use() -> None:
         get_blocks=lambda: SimpleNamespace(blocks={1: SimpleNamespace(keep_in_cache={"own.png"}), 2: object()}),
         state_holder=SimpleNamespace(session_data={"open": tab("open"), "closed": tab("closed")}),
     )
-    tabs = OpenTabs()
-    tabs._open = Counter(["open", "just opened"])
-    assert files_in_use(app, tabs) == {"own.png", "open.png", "open.jpg"}
+    assert files_in_use(app, {"open", "just opened"}) == {"own.png", "open.png", "open.jpg"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +64,14 @@ def test_whatever_is_old_is_deleted_whoever_wrote_it_unless_it_is_in_use(
         disk.sweep()
         clock.now += 61
     assert list(tmp_path.iterdir()) == []  # no empty folder either
+
+
+def test_the_newest_files_made_for_an_open_tab_are_those_it_shows(make_disk: Callable[..., Disk]) -> None:
+    disk, (ada, bob) = make_disk(), (SimpleNamespace(session_hash=name) for name in ("ada", "bob"))
+    made = [disk.save(b"%d" % number, f"{number}.jpg", ada) for number in range(10)]
+    disk.save(b"bob's", "b.jpg", bob)
+    assert disk.made_for({"ada", "cem"}) == set(made[2:])
+    assert disk.made_for({"bob"}) == set()  # it was closed meanwhile
 
 
 def test_a_clock_on_the_wall_that_jumps_deletes_nothing_and_keeps_nothing(
