@@ -1,10 +1,13 @@
-"""Which files make up a checkpoint, and whether a folder or a repository has them.
+"""Which files make up a checkpoint, whether a folder or a repository has them, and where in a file a tensor lies.
 
-Knows names of files and the first facts of a configuration. Knows nothing of the hub's client and of the weights.
+Knows names of files, headers, and the first facts of a configuration. Knows nothing of the hub's client, and no library
+that could make a model of them.
 """
 
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ _REQUIRED: dict[str, tuple[set[str], ...]] = {
 }
 _WEIGHTS = re.compile(r"[\w.-]+\.safetensors")
 _MAX_LAYERS, _MAX_WIDTH = 200, 1_000_000  # of the published ones: 12, and 51 thousand words
+_CHUNK = 2**22  # bytes that are compared at once
 _PICKLE = re.compile(r"pytorch_model.*\.bin")
 
 
@@ -125,3 +129,52 @@ def _pickle_sentence(checkpoint: Checkpoint) -> str:
         f"{'s' if checkpoint.is_local else ''} them into safetensors, in a process that can do nothing else; then open "
         "the folder OUT."
     )
+
+
+# --- Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where a tensor lies in a file of safetensors; `dtype` as the format calls it, such as F16."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int  # of its bytes in the file
+    num_bytes: int
+
+    def read_into(self, buffer: memoryview) -> None:
+        """Fill a buffer of `num_bytes` with the tensor, without a copy beside it. Raises OSError where it is cut."""
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.start)
+            while buffer.nbytes:
+                num_read = file.readinto(buffer)
+                if not num_read:
+                    raise OSError(f"{self.path} ends within a tensor")
+                buffer = buffer[num_read:]
+
+    def equals(self, other: "StoredTensor") -> bool:
+        """Whether both hold the same bytes in the same shape."""
+        if (self.dtype, self.shape) != (other.dtype, other.shape):
+            return False
+        return all(one == two for one, two in zip(self._chunks(), other._chunks(), strict=True))
+
+    def _chunks(self) -> Iterator[bytes]:
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.start)
+            for done in range(0, self.num_bytes, _CHUNK):
+                yield file.read(min(_CHUNK, self.num_bytes - done))
+
+
+def stored_tensors(path: Path) -> dict[str, StoredTensor]:
+    """Return what the header of a file says of its tensors, by their names. The file must be known to be whole."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {
+        name: StoredTensor(path, row["dtype"], tuple(row["shape"]), 8 + length + begin, end - begin)
+        for name, row in header.items()
+        if name != "__metadata__"
+        for begin, end in [row["data_offsets"]]
+    }

@@ -35,6 +35,20 @@ _REST = "the image, image, images, the, a, an, a group, other objects, lots, a s
 BANNED_PHRASES = frozenset(", ".join((_PRONOUNS, _POINTERS, _AMOUNTS, _REST)).split(", "))
 
 
+def post_processing(banned_phrases: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return how transformers' own processor parses each kind of answer, as in the published processor_config.json."""
+    return {
+        "ocr": {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0},
+        "phrase_grounding": {"banned_grounding_tokens": sorted(banned_phrases)},
+        "pure_text": {},
+        "description_with_bboxes": {},
+        "description_with_polygons": {},
+        "polygons": {},
+        "bboxes": {},
+        "description_with_bboxes_or_polygons": {},
+    }
+
+
 class Layout(Enum):
     """Whose names the weights and the configuration have; the value is for people."""
 

@@ -7,10 +7,10 @@ transformers: the page is served before they are.
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from playground.checkpoints.catalog import RECIPE, Checkpoint, read_json
 from playground.checkpoints.files import check_folder, weight_files
@@ -20,6 +20,7 @@ from playground.checkpoints.parts import Parts, read_parts
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.locations import NUM_BINS, location_token
 
+_T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -133,10 +134,15 @@ def load(checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precisio
 
     Raises CheckpointUnavailable for anything that would make the answers wrong, SettingsInvalid as `choose_placement`.
     """
+    return load_checked(checkpoint, folder, lambda: _load(checkpoint, folder, device, precision))
+
+
+def load_checked(checkpoint: Checkpoint, folder: Path, load_it: Callable[[], _T]) -> _T:
+    """Return what comes of loading files that are all there and not changed; says in a sentence what goes wrong."""
     check_folder(checkpoint, folder)
     try:
         check_digests(checkpoint, folder)
-        return _load(checkpoint, folder, device, precision)
+        return load_it()
     except PlaygroundError:
         raise
     except Exception as error:
@@ -145,26 +151,11 @@ def load(checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precisio
 
 def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
     import torch
-    from transformers import Florence2ForConditionalGeneration
-    from transformers.utils import logging
 
     placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
     parts = read_parts(checkpoint, folder)
     location_ids = _location_ids(parts.tokenizer, checkpoint)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
-    model, report = from_pretrained(
-        None,
-        config=parts.config,
-        state_dict=parts.tensors,
-        dtype=getattr(torch, placement.dtype),
-        attn_implementation="sdpa",
-        ignore_mismatched_sizes=True,  # they are refused below, with a sentence
-        output_loading_info=True,
-    )
-    _check_weights(report, parts, checkpoint)
-    if parts.generation_config is not None:
-        model.generation_config = parts.generation_config
+    model = assemble(checkpoint, parts, getattr(torch, placement.dtype))
     revision = resolved_revision(checkpoint, folder)
     return LoadedCheckpoint(
         checkpoint=checkpoint,
@@ -178,6 +169,28 @@ def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> 
         notice=revision_notice(checkpoint, revision),
         details=_details(parts),
     )
+
+
+def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
+    """Return the Florence2ForConditionalGeneration of parts, in a torch.dtype. Raises CheckpointUnavailable."""
+    from transformers import Florence2ForConditionalGeneration
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
+    model, report = from_pretrained(
+        None,
+        config=parts.config,
+        state_dict=parts.tensors,
+        dtype=dtype,
+        attn_implementation="sdpa",
+        ignore_mismatched_sizes=True,  # they are refused below, with a sentence
+        output_loading_info=True,
+    )
+    _check_weights(report, parts, checkpoint)
+    if parts.generation_config is not None:
+        model.generation_config = parts.generation_config
+    return model
 
 
 def _details(parts: Parts) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.checkpoints.catalog import Checkpoint, read_json
-from playground.checkpoints.files import weight_files
+from playground.checkpoints.files import StoredTensor, stored_tensors, weight_files
 from playground.checkpoints.layout import (
     ADDED_TOKENS,
     BANNED_PHRASES,
@@ -28,7 +28,8 @@ from playground.checkpoints.layout import (
 )
 from playground.errors import CheckpointUnavailable
 
-_ROWS_AT_ONCE = 4096  # that are read of a table of embeddings
+_ROWS_AT_ONCE = 4096  # of a table of embeddings that are summed
+TORCH_DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}  # of safetensors, as torch calls them
 _ROWS_PADDED_TO = 64  # as published: their products are quicker
 _CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _PREPROCESSING = (
@@ -121,7 +122,7 @@ def _original_parts(checkpoint: Checkpoint, folder: Path, config: dict[str, Any]
     image_token_id = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
     original_names = _named(checkpoint, slices)
     tensors = {native: slices[name] for native, name in original_names.items()}
-    num_rows = _prepare(checkpoint, tensors, slices, tokenizer)
+    num_rows = _prepare(checkpoint, folder, tensors, original_names, tokenizer)
     try:
         translated = native_config(config, num_rows=num_rows, image_token_id=image_token_id)
         translated["tie_word_embeddings"] = not {EMBEDDING, "lm_head.weight"} <= tensors.keys()
@@ -164,30 +165,33 @@ def _named(checkpoint: Checkpoint, slices: dict[str, Any]) -> dict[str, str]:
     return names
 
 
-def _prepare(checkpoint: Checkpoint, tensors: dict[str, Any], slices: dict[str, Any], tokenizer: Any) -> int:
+def _prepare(
+    checkpoint: Checkpoint, folder: Path, tensors: dict[str, Any], original_names: dict[str, str], tokenizer: Any
+) -> int:
     """Let the tensors that differ in more than their name be read as transformers has them.
 
     Returns how many rows the table of embeddings has then.
     """
-    if TRANSPOSED in tensors and "image_projection" in slices:
+    if original_names.get(TRANSPOSED) == "image_projection":
         tensors[TRANSPOSED] = _Transposed(tensors[TRANSPOSED])
-    tables = [name for name in (EMBEDDING, *TIED_TO_EMBEDDING) if name in tensors]
+    stored = {name: tensor for path in weight_files(folder) for name, tensor in stored_tensors(path).items()}
+    names = (EMBEDDING, *TIED_TO_EMBEDDING)
+    tables = {name: stored[original_names[name]] for name in names if name in original_names}
     if not tables:
         return len(tokenizer)  # the table is missing, which is told with all that is
     first, *others = tables
     for name in others:
-        if _are_equal(tensors[first], tensors[name]):
+        if tables[name].equals(tables[first]):
             del tensors[name]
-    num_rows = _num_rows(checkpoint, tensors[first], tokenizer)
-    for name in tables:
-        if name in tensors and tensors[name].get_shape()[0] < num_rows:
-            tensors[name] = _Padded(tensors[name], num_rows)
+    num_rows = _num_rows(checkpoint, tables[first].shape[0], tokenizer)
+    for name, table in tables.items():
+        if name in tensors and len(table.shape) == 2 and table.shape[0] < num_rows and table.dtype in TORCH_DTYPES:
+            tensors[name] = _Padded(table, num_rows)
     return num_rows
 
 
-def _num_rows(checkpoint: Checkpoint, table: Any, tokenizer: Any) -> int:
+def _num_rows(checkpoint: Checkpoint, num_rows: int, tokenizer: Any) -> int:
     """Return how many rows the table needs: one for each token, of which `<image>` may come last and lack one."""
-    num_rows = int(table.get_shape()[0])
     image_id = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
     num_words = 1 + max(token_id for token_id in tokenizer.get_vocab().values() if token_id != image_id)
     if num_words > num_rows:
@@ -196,18 +200,6 @@ def _num_rows(checkpoint: Checkpoint, table: Any, tokenizer: Any) -> int:
             "Fetch it again, or choose another checkpoint."
         )
     return num_rows if image_id < num_rows else -(-(image_id + 1) // _ROWS_PADDED_TO) * _ROWS_PADDED_TO
-
-
-def _are_equal(one: Any, other: Any) -> bool:
-    shape = one.get_shape()
-    return bool(shape == other.get_shape()) and all(
-        bool((one[start:stop] == other[start:stop]).all()) for start, stop in _row_ranges(shape[0])
-    )
-
-
-def _row_ranges(num_rows: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, num_rows, _ROWS_AT_ONCE):
-        yield start, min(start + _ROWS_AT_ONCE, num_rows)
 
 
 class _Transposed:
@@ -229,23 +221,22 @@ class _Padded:
     The logit of such a row is the mean of all logits, so that it is never the most likely token.
     """
 
-    def __init__(self, table: Any, num_rows: int) -> None:
+    def __init__(self, table: StoredTensor, num_rows: int) -> None:
         self._table = table
         self._num_rows = num_rows
 
     def get_shape(self) -> list[int]:
-        return [self._num_rows, *self._table.get_shape()[1:]]
+        return [self._num_rows, *self._table.shape[1:]]
 
     def __getitem__(self, where: Any) -> Any:
         import torch
 
-        num_known, width = self._table.get_shape()
-        total = torch.zeros(width)
-        padded = torch.empty(self._num_rows, width, dtype=self._table[:1].dtype)
-        for start, stop in _row_ranges(num_known):
-            padded[start:stop] = self._table[start:stop]
-            total += padded[start:stop].float().sum(0)
-        padded[num_known:] = total / num_known
+        num_known, width = self._table.shape
+        padded = torch.empty(self._num_rows, width, dtype=getattr(torch, TORCH_DTYPES[self._table.dtype]))
+        known = padded[:num_known]
+        self._table.read_into(known.view(torch.uint8).numpy().data.cast("B"))
+        some = range(0, num_known, _ROWS_AT_ONCE)
+        padded[num_known:] = sum(known[row : row + _ROWS_AT_ONCE].float().sum(0) for row in some) / num_known
         return padded[where]
 
 

@@ -16,7 +16,7 @@ from transformers import (
 )
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
-from playground.checkpoints.layout import IMAGE_TOKEN
+from playground.checkpoints.layout import IMAGE_TOKEN, post_processing
 from playground.locations import NUM_BINS, location_token
 from playground.training.tokenizer import MAX_POSITIONS, token_id
 
@@ -88,17 +88,4 @@ def write_processor(
     size = {"height": image_side, "width": image_side}
     images = CLIPImageProcessorPil(size=size, crop_size=size, do_center_crop=False, **preprocessing)
     images.image_seq_length = num_image_tokens  # type: ignore[attr-defined]
-    Florence2Processor(images, tokenizer, post_processor_config=_POST_PROCESSING).save_pretrained(folder)
-
-
-# How transformers' own processor parses each kind of answer; the published processor_config.json has these kinds.
-_POST_PROCESSING = {
-    "ocr": {"pattern": "(.+?)" + r"<loc_(\d+)>" * 8, "area_threshold": 0.0},
-    "phrase_grounding": {"banned_grounding_tokens": []},
-    "pure_text": {},
-    "description_with_bboxes": {},
-    "description_with_polygons": {},
-    "polygons": {},
-    "bboxes": {},
-    "description_with_bboxes_or_polygons": {},
-}
+    Florence2Processor(images, tokenizer, post_processor_config=post_processing(())).save_pretrained(folder)

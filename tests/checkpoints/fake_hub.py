@@ -87,9 +87,10 @@ class _Answer(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving_hub(folder: Path) -> Iterator[FakeHub]:
-    """Serve a copy of the bundled checkpoint, made in `folder`, until the end."""
-    unserved = shutil.ignore_patterns("playground.json", "RECIPE.json", "*.md")
-    shutil.copytree(resolve(BUNDLED).source, folder, ignore=unserved)
+    """Serve a folder until the end; one that is not there is made, a copy of the bundled checkpoint."""
+    if not folder.exists():
+        unserved = shutil.ignore_patterns("playground.json", "RECIPE.json", "*.md")
+        shutil.copytree(resolve(BUNDLED).source, folder, ignore=unserved)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # which would ask the real hub
         patch.setattr(constants, "HF_HUB_OFFLINE", False)

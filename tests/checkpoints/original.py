@@ -69,8 +69,9 @@ def save_in_shards(tensors: Tensors, folder: Path, num_shards: int) -> None:
 
 
 def write_base(native: Path, folder: Path) -> Path:
-    """Write a true-size checkpoint with all that Microsoft publishes beside the weights."""
+    """Write a true-size checkpoint, base or large, with all that Microsoft publishes beside the weights."""
     shutil.copytree(PUBLISHED, folder)
+    _write_json(folder / "config.json", _with_shapes_of(json.loads((native / "config.json").read_text())))
     packed = folder / "tokenizer.json.xz"
     (folder / "tokenizer.json").write_bytes(lzma.decompress(packed.read_bytes()))
     save_file(original_tensors(native, num_rows=51_289), folder / "model.safetensors", metadata={"format": "pt"})
@@ -95,12 +96,18 @@ def write_tiny(
     return folder
 
 
-def _original_config(config: dict[str, Any]) -> dict[str, Any]:
+def _with_shapes_of(config: dict[str, Any]) -> dict[str, Any]:
     published = json.loads((PUBLISHED / "config.json").read_text())
     vision, text = config["vision_config"], config["text_config"]
     same = ("patch_stride", "num_heads", "num_groups", "depths", "window_size", "projection_dim")
     published["vision_config"] |= {"dim_embed": vision["embed_dim"]} | {name: vision[name] for name in same}
-    published["text_config"] |= {name: value for name, value in text.items() if name in published["text_config"]}
+    shapes = [name for name in text if name.startswith(("encoder_", "decoder_")) and "token" not in name]
+    published["text_config"] |= {name: text[name] for name in ("d_model", "max_position_embeddings", *shapes)}
+    return published
+
+
+def _original_config(config: dict[str, Any]) -> dict[str, Any]:
+    published = _with_shapes_of(config)
     # The bundled checkpoint has other rules than the published ones: its twin must have the same.
     published["text_config"] |= {
         "model_type": "florence2_language", "num_beams": 1, "no_repeat_ngram_size": 0, "early_stopping": False,

@@ -5,6 +5,7 @@ import lzma
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,21 @@ import torch
 
 from playground.checkpoints import loader
 from playground.checkpoints.catalog import BUNDLED, resolve
+from playground.checkpoints.hub import download, find_local
 from playground.checkpoints.layout import BANNED_PHRASES, native_name
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.checkpoints.parts import complete_tokenizer
+from playground.engines import Ask, State
 from playground.errors import CheckpointUnavailable
-from playground.events import Decoding
+from playground.events import Decoding, Token
 from playground.inference.engine import Engine
 from playground.inference.prepared import prepare
 from playground.pictures.reader import InputImage
+from playground.pool import Pool, Steps
+from playground.settings import Settings
+from tests.checkpoints.fake_hub import serving_hub
 from tests.checkpoints.original import PUBLISHED, TABLE, Tensors, names_of, original_name, write_base, write_tiny
-from tests.inference.asking import BEAMS, GREEDY, ask, ids_of
+from tests.inference.asking import BEAMS, GREEDY, OD, ask, ids_of
 
 TINY = Path(resolve(BUNDLED).source)
 FC1 = "vision_tower.blocks.0.0.spatial_block.ffn.fn.net.fc1.weight"
@@ -77,6 +83,30 @@ def test_one_of_the_true_size_answers_as_its_native_twin(skeleton: Path, tmp_pat
     for num_beams in (1, 3):
         one, other = (ids_of(ask(each, image, decoding=Decoding(num_beams, 10))) for each in engines)
         assert one == other
+
+
+def test_a_repository_with_code_is_fetched_and_answers_and_its_code_is_not_run(
+    tmp_path: Path, image: InputImage, engine: Engine
+) -> None:
+    served = write_tiny(TINY, tmp_path / "served")
+    for name in ("modeling_florence2.py", "configuration_florence2.py", "processing_florence2.py"):
+        (served / name).write_text(f"open({str(tmp_path / 'written')!r}, 'w')")
+    with serving_hub(served) as hub:
+        cache = tmp_path / "cache"
+        steps = Steps(
+            find_local=partial(find_local, cache_dir=cache),
+            download=partial(download, endpoint=hub.endpoint, cache_dir=cache),
+        )
+        pool = Pool(Settings(checkpoint="me/tiny", device="cpu"), steps=steps)
+        status = pool.wait()
+        assert (status.state, "Microsoft's original layout" in status.message) == (State.READY, True)
+        with pool.acquire() as answers:
+            found = [event.id for event in answers.generate([Ask(image, OD)]) if isinstance(event, Token)]
+        pool.close()
+    assert found == ids_of(ask(engine, image))
+    assert not any(request.endswith(".py") for request in hub.requests)
+    assert not [*cache.rglob("*.py")]
+    assert not (tmp_path / "written").exists()
 
 
 # --- As others have written it

@@ -1,0 +1,153 @@
+"""Write any Florence-2 as a native checkpoint, so that others can load it too.
+
+    python -m playground.checkpoints.convert FOLDER OUT
+
+FOLDER has either layout, in safetensors or in pickles. Pickles are opened by a process of its own, see `unpickle`.
+"""
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from playground.checkpoints import unpickle
+from playground.checkpoints.catalog import Checkpoint, resolve
+from playground.checkpoints.files import check_folder, is_complete, pickle_files, stored_tensors, weight_files
+from playground.checkpoints.layout import post_processing
+from playground.checkpoints.loader import assemble, load_checked
+from playground.checkpoints.parts import TORCH_DTYPES, Parts, read_parts
+from playground.errors import CheckpointUnavailable, PlaygroundError
+
+_CARRIED_OVER = ("README*", "LICEN[CS]E*", "NOTICE*", "playground.json")
+_MEGABYTES_FOR_TORCH = 6_000  # of address space that importing it reserves; what it uses is a tenth
+
+
+def convert(folder: Path, out: Path) -> str:
+    """Write the checkpoint of a folder natively to another one, which appears at once or not at all.
+
+    Returns a sentence on what was written. Raises CheckpointUnavailable.
+    """
+    if not folder.is_dir():
+        raise CheckpointUnavailable(
+            f"{folder} is not a folder. Fetch a checkpoint with `hf download ID --local-dir FOLDER`."
+        )
+    if out.exists():
+        raise CheckpointUnavailable(f"{out} exists already. Name a folder that does not.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{out.name}-unfinished-", dir=out.parent) as unfinished:
+        opened = _without_pickles(folder, Path(unfinished) / "opened")
+        written = Path(unfinished) / "written"
+        said = _write(resolve(str(opened)), opened, written)
+        for pattern in _CARRIED_OVER:
+            for path in folder.glob(pattern):
+                shutil.copyfile(path, written / path.name)
+        for path in written.iterdir():
+            path.chmod(0o644)  # safetensors makes its files for their owner alone
+        written.rename(out)
+    return f"{out}: {said}"
+
+
+def _write(checkpoint: Checkpoint, folder: Path, out: Path) -> str:
+    import torch
+    from transformers import Florence2Processor
+
+    def write() -> str:
+        parts, dtype = read_parts(checkpoint, folder), _dtype(folder)
+        model = assemble(checkpoint, parts, getattr(torch, dtype))
+        model.save_pretrained(out)
+        processor: Any = Florence2Processor
+        processor(
+            parts.image_processor, parts.tokenizer, post_processor_config=post_processing(parts.banned_phrases)
+        ).save_pretrained(out)
+        return _said(parts, model, dtype)
+
+    return load_checked(checkpoint, folder, write)
+
+
+def _said(parts: Parts, model: Any, dtype: str) -> str:
+    millions = sum(weights.numel() for weights in model.parameters()) / 1e6
+    return f"{millions:.0f} million parameters in {dtype}, from {parts.layout.value} to transformers' own."
+
+
+def _dtype(folder: Path) -> str:
+    """Return the number format that most of the weights have."""
+    sizes: Counter[str] = Counter()
+    for path in weight_files(folder):
+        for tensor in stored_tensors(path).values():
+            sizes[TORCH_DTYPES.get(tensor.dtype, "float32")] += math.prod(tensor.shape)
+    return sizes.most_common(1)[0][0]
+
+
+# --- Pickles
+
+
+def _without_pickles(folder: Path, opened: Path) -> Path:
+    """Return the folder if its weights are safetensors, else another one in which they are."""
+    pickles = pickle_files(folder)
+    if is_complete(folder) or not pickles:
+        return folder
+    opened.mkdir()
+    for path in folder.iterdir():
+        if path.suffix in (".json", ".txt"):
+            shutil.copy(path, opened)
+    (opened / "pytorch_model.bin.index.json").unlink(missing_ok=True)
+    for path in pickles:
+        _unpickle(path, opened / f"{path.stem}.safetensors")
+    _name_as_weights(opened)
+    check_folder(resolve(str(opened)), opened)
+    return opened
+
+
+def _name_as_weights(folder: Path) -> None:
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) == 1:
+        files[0].rename(folder / "model.safetensors")
+        return
+    weight_map = {name: path.name for path in files for name in stored_tensors(path)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}), encoding="utf-8")
+
+
+def _unpickle(source: Path, target: Path) -> None:
+    megabytes = _MEGABYTES_FOR_TORCH + 3 * source.stat().st_size // 2**20
+    script = str(Path(unpickle.__file__))
+    arguments = (str(source.resolve()), str(target.resolve()), str(megabytes))
+    finished = subprocess.run(
+        [sys.executable, "-I", "-B", script, *arguments],  # isolated, and writes no bytecode
+        env={name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ},
+        cwd=target.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode == 0:
+        return
+    lines = finished.stderr.strip().splitlines()
+    why = lines[-1].rstrip(".")[:200] if lines else f"exit code {finished.returncode}"
+    if finished.returncode == unpickle.NO_MEMORY:
+        why = f"it takes more than the {megabytes / 1000:.0f} GB that it may have"
+    raise CheckpointUnavailable(f"{source.name} was not opened as weights: {why}. Do not use it, or ask who made it.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m playground.checkpoints.convert", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a checkpoint in any layout")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder that does not exist yet")
+    arguments = parser.parse_args()
+    try:
+        print(convert(arguments.folder, arguments.out))
+    except PlaygroundError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the original layout costs to load beside the native one: `python -m tests.checkpoints.measure [base|large]`.
+
+Prints the table of docs/checkpoints.md. Large takes 6 GB of disk and 4 GB of memory.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from transformers import BartConfig, Florence2Config, Florence2ForConditionalGeneration
+from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
+
+from playground.bench.skeleton import skeleton
+from playground.checkpoints.convert import convert
+from tests.checkpoints.original import write_base
+
+_LOAD = """
+import resource, sys, time
+from pathlib import Path
+import torch
+from transformers import Florence2ForConditionalGeneration
+from playground.checkpoints import loader
+from playground.checkpoints.catalog import resolve
+folder = Path(sys.argv[1])
+started = time.perf_counter()
+loader.load(resolve(str(folder)), folder, device="cpu", precision=sys.argv[2])
+seconds = time.perf_counter() - started
+print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+
+
+def large(folder: Path) -> Path:
+    """Write a Florence-2-large of the true size, 4096 positions, with weights that are not drawn."""
+    wide = {"d_model": 1024, "max_position_embeddings": 4096, "vocab_size": 51_328}
+    for part in ("encoder", "decoder"):
+        wide |= {f"{part}_layers": 12, f"{part}_attention_heads": 16, f"{part}_ffn_dim": 4096}
+    vision = Florence2VisionConfig(
+        embed_dim=[256, 512, 1024, 2048], num_heads=[8, 16, 32, 64], num_groups=[8, 16, 32, 64], projection_dim=1024
+    )
+    config = Florence2Config(text_config=BartConfig(**wide).to_dict(), vision_config=vision.to_dict())
+    torch.set_default_dtype(torch.float16)
+    Florence2ForConditionalGeneration(config).save_pretrained(folder)
+    torch.set_default_dtype(torch.float32)
+    return folder
+
+
+def measure(folder: Path, precision: str) -> tuple[float, float]:
+    """Return the seconds and the gigabytes at most of the best of three loads."""
+    command = [sys.executable, "-c", _LOAD, str(folder), precision]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    return min(float(seconds) for seconds, _ in runs), min(float(peak) for _, peak in runs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("size", nargs="?", choices=("base", "large"), default="base")
+    size = parser.parse_args().size
+    with tempfile.TemporaryDirectory() as temporary:
+        made = skeleton() if size == "base" else large(Path(temporary) / "made")
+        original = write_base(made, Path(temporary) / "original")
+        convert(original, Path(temporary) / "native")  # whose tokenizer is the same
+        for precision in ("float32", "bfloat16"):
+            (seconds, peak), (native_seconds, native_peak) = (
+                measure(folder, precision) for folder in (original, Path(temporary) / "native")
+            )
+            native_said, said = f"{native_seconds:.2f} s, {native_peak:.2f} GB", f"{seconds:.2f} s, {peak:.2f} GB"
+            print(f"| {size}, {precision} | {native_said} | {said} |")
+
+
+if __name__ == "__main__":
+    main()
