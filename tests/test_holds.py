@@ -22,6 +22,15 @@ def test_no_file_harms_intake() -> None:
     assert figures["refused"] > 30
 
 
+def test_no_file_takes_more_than_is_stated() -> None:
+    reader = intake.Reader()
+    for make in (intake.tiff_of_31_bits, intake.webp_without_loss, intake.deep_png_with_a_clear_color):
+        outcome, seconds, growth = reader.read(make())
+        assert outcome in ("accepted", "refused"), make.__name__
+        assert (seconds <= intake.MAX_SECONDS, growth <= intake.MAX_GROWTH) == (True, True), (make, seconds, growth)
+    reader.close()
+
+
 def test_no_call_harms_the_server() -> None:
     figures = api.carry_out(Order(seed=2, count=150))
     assert figures["failures"] == []

@@ -22,7 +22,7 @@ from playground.pictures.limits import (
     check_resolution,
     reduction,
 )
-from playground.pictures.samples import decode_samples, samples_of, unread_sentence
+from playground.pictures.samples import bytes_a_pixel, decode_samples, samples_of, unread_sentence
 from playground.pictures.spaces import SRGB, TELEVISION, profile_of_numbers
 
 FIRST_FRAME = "The file holds several frames or pictures; only the first was read."
@@ -110,7 +110,7 @@ def _decode_bmp(data: bytes, limits: Limits, page: int) -> Decoded:
     refuse_page(page, 1)
     header = bmp.read_bitmap_header(data)
     check_resolution(header.size, limits)
-    check_memory(header.size, "BMP", 0, limits)
+    check_memory(header.size, "BMP", 4, limits)
     return Decoded(bmp.decode_bitmap(data, header), header.size, header.profile, 1)
 
 
@@ -123,7 +123,7 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
         notices.append(OTHER_PAGES.format(count=len(file.pages), page=page + 1))
     samples = samples_of(directory, file.order)
     if samples:
-        check_memory(directory.size, "TIFF", samples.num_samples * samples.dtype.itemsize + 4, limits)
+        check_memory(directory.size, "TIFF", 4, limits, decoder_bytes=bytes_a_pixel(directory, samples))
         picture = decode_samples(file, directory, samples, notices)
         return Decoded(picture, directory.size, directory.profile, directory.orientation)
     # Without libtiff, Pillow shows luma and chroma that are not compressed as if they were red, green and blue.
@@ -158,11 +158,13 @@ def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:
 
 
 def _decode_jpeg(picture: ImageFile.ImageFile, data: bytes, limits: Limits, notices: list[str]) -> Decoded:
-    outline, resolution_wh = jpeg.read_outline(data), picture.size
+    resolution_wh = picture.size
+    outline = jpeg.read_outline(data, math.prod(resolution_wh))
     factor = reduction(resolution_wh, limits)
     # A progressive JPEG is kept whole as coefficients of 16 bits, whatever the size that it is decoded to.
+    shown = _bytes_a_pixel(picture) / factor**2
     kept = 2 * outline.samples_a_pixel if outline.is_progressive else 0
-    check_memory(resolution_wh, "JPEG", kept + _bytes_a_pixel(picture) / factor**2, limits)
+    check_memory(resolution_wh, "JPEG", shown, limits, decoder_bytes=kept + shown)
     jpeg.shrink(picture, factor)
     loaded = jpeg.decode_jpeg(picture, data, outline, notices)
     return Decoded(loaded, resolution_wh, picture.info.get("icc_profile"), _orientation(picture))

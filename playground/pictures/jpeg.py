@@ -11,8 +11,9 @@ from PIL import Image, ImageFile
 from playground.errors import ImageRejected
 
 # Each scan of a progressive JPEG passes over all pixels, and 60 bytes are enough for one. Encoders write about 10;
-# libtiff refuses more than 100 as well (JPEG_MAX_ALLOWED_SCAN_NUMBER).
+# libtiff refuses more than 100 as well (JPEG_MAX_ALLOWED_SCAN_NUMBER). A thousand million pixels take about a second.
 MAX_SCANS = 100
+MAX_SCANNED_PIXELS = 1_500_000_000
 NEARLY_ALL = 0.95  # of the pixels: what a cut JPEG must have to be shown
 NO_END = "The file lacks its end, but all of the picture is there."
 CUT_SHORT = "The file is cut short: about {missing:.1%} of the picture, at its lower end, is missing and gray."
@@ -39,8 +40,8 @@ class Outline:
         return len(self.bits_left) >= 2 * self.num_components and not any(self.bits_left.values())
 
 
-def read_outline(jpeg: bytes) -> Outline:
-    """Follow the markers of a JPEG to its end. Raises ImageRejected where there are too many scans."""
+def read_outline(jpeg: bytes, num_pixels: int) -> Outline:
+    """Follow the markers of a JPEG to its end. Raises ImageRejected where there are too many scans for its size."""
     outline, scans = Outline(), 0
     marker = _MARKER.search(jpeg, 2)
     while marker and marker[1] != b"\xd9":
@@ -51,10 +52,10 @@ def read_outline(jpeg: bytes) -> Outline:
         elif kind == 0xDA:
             scans += 1
             _read_scan(outline, segment)
-        if scans > MAX_SCANS:
+        most = min(MAX_SCANS, max(15, MAX_SCANNED_PIXELS // num_pixels))
+        if scans > most:
             raise ImageRejected(
-                f"This JPEG is written in more than {MAX_SCANS} scans; pictures have about 10. "
-                "Save it again and try that."
+                f"This JPEG is written in more than {most} scans; pictures have about 10. Save it again and try that."
             )
         marker = _MARKER.search(jpeg, at + len(segment))
     outline.has_end = marker is not None

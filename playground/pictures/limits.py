@@ -9,23 +9,22 @@ MEGABYTE = 1024 * 1024
 # The longest ordinary metadata is cut into a few hundred parts. A GIF's comment can have millions, and Pillow's
 # time grows with their square: 2.8 s for 1 MB.
 MAX_HEADER_READS = 10_000
-# Bytes that decoding takes for each pixel, where the decoder keeps more than the picture that Pillow gets.
-_DECODER_BYTES = {"WEBP": 16, "AVIF": 12, "HEIF": 12, "BMP": 12}
-_USUAL_BYTES = 16  # of a pixel of up to four channels and up to 32 bits
+# Bytes that decoding takes for each pixel, as measured, where it keeps more than the picture that Pillow gets.
+_DECODER_BYTES = {"WEBP": 18, "AVIF": 14, "HEIF": 14, "BMP": 12}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What is accepted. A megapixel is a million pixels, a megabyte 1024 x 1024 bytes; each limit is inclusive.
 
-    They guard memory: a picture above `max_megapixels` is scaled down while it is decoded, where decoding takes no
-    more than `max_decoder_megabytes`.
+    They guard memory: a picture above `max_megapixels` is scaled down while it is decoded, where reading it takes no
+    more than `max_memory_megabytes`.
     """
 
     max_megapixels: int = 40  # of the pixels that are kept
     max_megabytes: int = 64  # of the file: a BMP of 20 megapixels has 60
     max_opened_megapixels: int = 200  # of the picture in the file: the largest sensors of phones
-    max_decoder_megabytes: int = 450  # a photograph of 108 megapixels that is not JPEG has 432
+    max_memory_megabytes: int = 560  # a photograph of 108 megapixels that is not JPEG takes 540
     max_side: int = 20_000
     max_aspect: int = 200  # the longer side divided by the shorter; the model squashes every picture to a square
 
@@ -67,18 +66,22 @@ def check_resolution(resolution_wh: tuple[int, int], limits: Limits) -> None:
         )
 
 
-def check_memory(resolution_wh: tuple[int, int], format_: str, bytes_a_pixel: float, limits: Limits) -> None:
-    """Refuse what takes too much memory to be decoded: a picture above `max_megapixels`, or of very many channels.
+def check_memory(
+    resolution_wh: tuple[int, int], format_: str, picture_bytes: float, limits: Limits, *, decoder_bytes: float = 0
+) -> None:
+    """Refuse what takes too much memory to be read. Raises ImageRejected.
 
-    Raises ImageRejected.
+    The bytes are those of a pixel: of what Pillow gets, beside which then lies what is kept, and of all that the
+    decoder has in the meantime, where that is more.
     """
     width, height = resolution_wh
-    megabytes = width * height * max(bytes_a_pixel, _DECODER_BYTES.get(format_, 0)) / 1e6
-    is_usual = reduction(resolution_wh, limits) == 1 and bytes_a_pixel <= _USUAL_BYTES
-    if megabytes > limits.max_decoder_megabytes and not is_usual:
+    kept = 4 * width * height / reduction(resolution_wh, limits) ** 2
+    decoder_bytes = max(decoder_bytes, _DECODER_BYTES.get(format_, 0))
+    megabytes = max(width * height * decoder_bytes, width * height * picture_bytes + kept) / 1e6
+    if megabytes > limits.max_memory_megabytes:
         raise ImageRejected(
             f"To read this picture of {width} x {height} pixels takes {megabytes:.0f} MB of memory; the limit is "
-            f"{limits.max_decoder_megabytes}. Scale it down, or save it as a plain (baseline) JPEG, and try again."
+            f"{limits.max_memory_megabytes}. Scale it down, or save it as a plain (baseline) JPEG, and try again."
         )
 
 

@@ -4,9 +4,10 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 
 from playground.errors import ImageRejected
 from playground.pictures.limits import MAX_HEADER_READS
@@ -19,6 +20,7 @@ _UNREADABLE = "A part of the file that says what its colors mean (%s) cannot be 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL")
 _COLOR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+_BAND = 256  # rows that are compared at a time
 _MAX_PROFILE = 4_000_000  # bytes of a color profile, unpacked
 
 
@@ -138,17 +140,18 @@ def opaque_where(picture: ImageFile.ImageFile, data: bytes, header: Header) -> I
         return Image.fromarray(np.where(np.asarray(picture) == clear[0], np.uint8(0), np.uint8(255)))
     high = _differs(picture, [number >> 8 for number in clear])
     low = _differs(_low_bytes(picture, data), [number & 255 for number in clear])
-    return Image.fromarray(np.asarray(high) | np.asarray(low))
+    return ImageChops.lighter(high, low)
 
 
 def _differs(picture: Image.Image, clear: list[int]) -> Image.Image:
     """Return 255 where any channel differs from its level, else 0."""
     lookup = [0 if level == number else 255 for number in clear for level in range(256)]
-    bands = picture.convert("L" if picture.mode == "1" else picture.mode).point(lookup).split()
-    alpha = np.asarray(bands[0])
-    for band in bands[1:]:
-        alpha = alpha | np.asarray(band)
-    return Image.fromarray(alpha)
+    alpha = Image.new("L", picture.size)
+    for top in range(0, picture.height, _BAND):
+        part = picture.crop((0, top, picture.width, min(top + _BAND, picture.height)))
+        bands = part.convert("L" if part.mode == "1" else part.mode).point(lookup).split()
+        alpha.paste(reduce(ImageChops.lighter, bands), (0, top))
+    return alpha
 
 
 def _low_bytes(picture: ImageFile.ImageFile, data: bytes) -> Image.Image:

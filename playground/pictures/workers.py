@@ -24,7 +24,10 @@ from playground.pictures.reader import InputImage, UnpackedImage, read_image, un
 
 # Started by what runs this, not by `multiprocessing`, which would import the program's main module once more.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from playground.pictures.workers import work; work()"
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # less memory set aside
+# One thread, and pixels that go back to the system when they are let go: less memory set aside.
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000",
+}  # fmt: skip
 _MAX_ANSWER_LINE = 100_000  # bytes
 
 
@@ -32,10 +35,10 @@ _MAX_ANSWER_LINE = 100_000  # bytes
 class Allowance:
     """What reading one picture may take. Memory is what a worker may have beside its own; only Linux can hold it."""
 
-    cpu_seconds: int = 8
-    seconds: float = 20.0  # by the clock, of a machine that has other work too
+    cpu_seconds: int = 10
+    seconds: float = 25.0  # by the clock, of a machine that has other work too
     megabytes: int = 640
-    wait_seconds: float = 40.0  # until a worker is free
+    wait_seconds: float = 30.0  # until a worker is free
 
 
 class PictureWorkers:
@@ -102,7 +105,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **_ONE_THREAD},
+                env={**os.environ, **_ENVIRONMENT},
             )
         except (OSError, ValueError) as error:
             raise ImageRejected(
