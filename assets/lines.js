@@ -3,17 +3,31 @@
 
 const root = element.querySelector(".lines");
 
+let shown = "";
+
 function show() {
   const lines = (props.value?.lines || []).filter(({ text }) => text);
+  if (JSON.stringify(lines) === shown) return; // what was opened stays open
+  shown = JSON.stringify(lines);
   root.hidden = !lines.length;
   root.replaceChildren(
-    ...lines.map(({ text, tone }) => {
+    ...lines.map(({ text, tone, details }) => {
       const line = document.createElement("p");
       line.className = `line line-${tone}`;
       line.textContent = text;
-      return line;
+      return details ? withDetails(line, details) : line;
     }),
   );
+}
+
+function withDetails(line, details) {
+  const [whole, summary, more] = ["details", "summary", "p"].map((name) => document.createElement(name));
+  whole.className = "line-whole";
+  more.className = "line-more";
+  more.textContent = details;
+  summary.append(line);
+  whole.append(summary, more);
+  return whole;
 }
 
 watch("value", show);

@@ -105,6 +105,8 @@ def _say_who_answers(pool: "Pool") -> None:
             said = line
             console.say(line)
         if status.state in (State.READY, State.FAILED):
+            for more in filter(None, (status.details, status.why)):
+                console.say(more)
             return
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 

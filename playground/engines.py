@@ -78,6 +78,7 @@ class State(Enum):
 class Status:
     """How far a checkpoint is, with one plain sentence for the status line.
 
+    `details` are for those who want to know more. `why` says how it came that the bundled checkpoint answers.
     `percent` is that of a download. `max_answer_tokens` is known once the checkpoint is ready.
     """
 
@@ -86,6 +87,12 @@ class Status:
     message: str
     percent: float | None = None
     max_answer_tokens: int | None = None
+    details: str = ""
+    why: str = ""
+
+    @property
+    def is_busy(self) -> bool:
+        return self.state in (State.DOWNLOADING, State.LOADING)
 
 
 class WaitCancelled(Exception):

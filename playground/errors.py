@@ -40,7 +40,11 @@ class ImageRejected(PlaygroundError):
 
 
 class CheckpointUnavailable(PlaygroundError):
-    """A checkpoint cannot be found, fetched or loaded."""
+    """A checkpoint cannot be found, fetched or loaded; `details` are for whoever runs the playground."""
+
+    def __init__(self, message: str, *, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class PredictionInvalid(PlaygroundError):

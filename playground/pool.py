@@ -20,7 +20,7 @@ from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, resolve
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
-from playground.errors import CheckpointUnavailable, PlaygroundError
+from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.inference.memory import share_arenas
 from playground.settings import Settings
 
@@ -86,6 +86,7 @@ class Pool:
         self._steps = steps
         self._entries = {checkpoint.name: _Entry(checkpoint) for checkpoint in CATALOG}
         self._current = ""  # empty until it is chosen
+        self._why_bundled = ""
         if settings.checkpoint:
             named = resolve(settings.checkpoint)
             self._current = named.name
@@ -160,7 +161,7 @@ class Pool:
                 self._wait_until(lambda: entry.is_settled, name, cancelled, deadline)
                 engine = entry.engine
                 if engine is None:
-                    raise CheckpointUnavailable(entry.status.message)
+                    raise CheckpointUnavailable(entry.status.message, details=entry.status.details)
             yield engine
         finally:
             with self._changed:
@@ -196,8 +197,8 @@ class Pool:
             if name in (entry.checkpoint.name, entry.checkpoint.source):
                 return entry
         raise CheckpointUnavailable(
-            f"{name[:200]!r} is not a checkpoint of this playground. It has {', '.join(self._entries)}; "
-            "another one is named with --checkpoint when it is started."
+            f"{name[:200]!r} is not a checkpoint of this playground. Choose one of {', '.join(self._entries)}.",
+            details="Another one is named with --checkpoint when the playground is started.",
         )
 
     def _check_open(self) -> None:
@@ -246,18 +247,26 @@ class Pool:
                 self._wait_until_settled(entry)
                 if entry.status.state is not State.FAILED:
                     return
+                self._why_bundled = f"{entry.status.message} So the demo model answers."
 
     def _default_name(self) -> str:
         """Return the default for this device if it is on this machine or can be fetched now, else the bundled one."""
+        missing = "Florence-2 is not on this machine, and "
         try:
             name = default_name(self._steps.choose_device(self._settings.device))
             checkpoint = self._entries[name].checkpoint
             if self._steps.find_local(checkpoint):
                 return name
-            if not self._settings.offline and self._steps.hub_answers(checkpoint, self._settings.hub_answer_seconds):
+            if self._settings.offline:
+                missing += "the playground is offline"
+            elif self._steps.hub_answers(checkpoint, self._settings.hub_answer_seconds):
                 return name
+            else:
+                missing += "the hub does not answer"
         except Exception as error:  # whatever is wrong with the device is said when the bundled one is loaded
             _logger.warning("The default checkpoint could not be chosen: %s", error)
+            missing = "Which Florence-2 fits this machine could not be told"
+        self._why_bundled = f"{missing}: so the demo model answers."
         return BUNDLED
 
     def _bring(self, entry: _Entry) -> None:
@@ -267,15 +276,19 @@ class Pool:
             folder = self._steps.find_local(entry.checkpoint) or self._fetch(entry)
             with self._loading:
                 self._load(entry, folder)
+        except SettingsInvalid as error:
+            message = f"{entry.checkpoint.title} cannot run here as the playground is set up."
+            self._set(entry, State.FAILED, message, details=str(error))
         except PlaygroundError as error:
-            self._set(entry, State.FAILED, _without_folder(str(error), entry.checkpoint, folder))
+            details = error.details if isinstance(error, CheckpointUnavailable) else ""
+            self._set(entry, State.FAILED, _without_folder(str(error), entry.checkpoint, folder), details=details)
         except Exception as error:
             _logger.exception("Loading %s failed", entry.checkpoint.name)
             self._set(entry, State.FAILED, f"{entry.checkpoint.title} could not be loaded ({type(error).__name__}).")
 
     def _fetch(self, entry: _Entry) -> Path:
         if self._settings.offline:
-            raise CheckpointUnavailable(hub.how_to_get(entry.checkpoint))
+            raise hub.offline_error(entry.checkpoint)
 
         def show(percent: float) -> None:
             self._check_open()
@@ -292,12 +305,13 @@ class Pool:
         settings = self._settings
         loaded = self._steps.load(entry.checkpoint, folder, device=settings.device, precision=settings.precision)
         engine = self._make_engine(loaded)
-        message = ". ".join(filter(None, (f"{title} · {loaded.placement}", loaded.details.rstrip("."), loaded.notice)))
+        details = ". ".join(filter(None, (str(loaded.placement), loaded.details.rstrip("."), loaded.notice)))
         with self._changed:
             if not self._is_closed:
                 entry.engine = engine
                 entry.last_used = next(self._uses)
-                self._set(entry, State.READY, message, max_answer_tokens=engine.max_answer_tokens)
+                longest = engine.max_answer_tokens
+                self._set(entry, State.READY, f"{title} is ready.", max_answer_tokens=longest, details=details)
                 return
         engine.close()
 
@@ -330,9 +344,11 @@ class Pool:
         message: str,
         percent: float | None = None,
         max_answer_tokens: int | None = None,
+        details: str = "",
     ) -> None:
         with self._changed:
-            entry.status = Status(entry.checkpoint, state, message, percent, max_answer_tokens)
+            why = self._why_bundled if entry.checkpoint.name == BUNDLED else ""
+            entry.status = Status(entry.checkpoint, state, message, percent, max_answer_tokens, details, why)
             self._changed.notify_all()
 
 

@@ -58,8 +58,9 @@ class Group(Enum):
 class Task:
     """One thing to ask.
 
-    `prompt` is what the model is really asked; "{input}" is filled from the form. `then` is the id of the task that
-    is asked next, with this one's text as its sentence. `on_crop` asks about the pixels of each region alone.
+    `prompt` is what the model is really asked; "{input}" is filled from the form. `words` are those by which people
+    look for it, beside its title. `then` is the id of the task that is asked next, with this one's text as its
+    sentence. `on_crop` asks about the pixels of each region alone.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Task:
     output_kind: OutputKind
     input_kind: InputKind = InputKind.NONE
     input_hint: str = ""  # the placeholder of the text field, an example
+    words: tuple[str, ...] = ()
     then: str | None = None
     on_crop: bool = False
 
@@ -85,44 +87,64 @@ _OCR = "What is the text in the image?"
 
 TASKS: tuple[Task, ...] = (
     Task("<OD>", "Find every object", Group.FIND,
-         "Locate the objects with category name in the image.", OutputKind.LABELED_BOXES),
+         "Locate the objects with category name in the image.", OutputKind.LABELED_BOXES,
+         words=("detect", "count", "boxes", "label")),
     Task("<DENSE_REGION_CAPTION>", "Find and describe every region", Group.FIND,
-         "Locate the objects in the image, with their descriptions.", OutputKind.LABELED_BOXES),
+         "Locate the objects in the image, with their descriptions.", OutputKind.LABELED_BOXES,
+         words=("detect", "dense", "caption", "boxes")),
     Task("<REGION_PROPOSAL>", "Find regions, without names", Group.FIND,
-         "Locate the region proposals in the image.", OutputKind.BOXES),
+         "Locate the region proposals in the image.", OutputKind.BOXES,
+         words=("propose", "boxes", "salient")),
     Task("<OPEN_VOCABULARY_DETECTION>", "Find the things I name", Group.FIND,
          "Locate {input} in the image.", OutputKind.BOXES_OR_POLYGONS,
-         InputKind.CLASSES, "tree, house"),
+         InputKind.CLASSES, "tree, house",
+         words=("detect", "search", "count", "open vocabulary", "classes")),
     Task(_GROUNDING, "Locate the phrases of a sentence", Group.FIND,
          "Locate the phrases in the caption: {input}", OutputKind.LABELED_BOXES,
-         InputKind.SENTENCE, "A tree and two boats on a beach."),
+         InputKind.SENTENCE, "A tree and two boats on a beach.",
+         words=("ground", "phrase", "where", "boxes")),
     Task("<REFERRING_EXPRESSION_SEGMENTATION>", "Outline what I describe", Group.FIND,
          "Locate {input} in the image with mask", OutputKind.POLYGONS,
-         InputKind.EXPRESSIONS, "the red car, the green tree"),
-    Task("<CAPTION>", "Short caption", Group.DESCRIBE, _CAPTION, OutputKind.TEXT),
-    Task("<DETAILED_CAPTION>", "Detailed caption", Group.DESCRIBE, _DETAILED_CAPTION, OutputKind.TEXT),
-    Task("<MORE_DETAILED_CAPTION>", "Long description", Group.DESCRIBE, _MORE_DETAILED_CAPTION, OutputKind.TEXT),
+         InputKind.EXPRESSIONS, "the red car, the green tree",
+         words=("mask", "segment", "cut out", "polygon", "shape")),
+    Task("<CAPTION>", "Short caption", Group.DESCRIBE, _CAPTION, OutputKind.TEXT,
+         words=("describe", "alt text", "summary", "title")),
+    Task("<DETAILED_CAPTION>", "Detailed caption", Group.DESCRIBE, _DETAILED_CAPTION, OutputKind.TEXT,
+         words=("describe", "alt text")),
+    Task("<MORE_DETAILED_CAPTION>", "Long description", Group.DESCRIBE, _MORE_DETAILED_CAPTION, OutputKind.TEXT,
+         words=("describe", "paragraph", "caption", "alt text")),
     Task(f"<CAPTION>+{_GROUNDING}", "Short caption, its things located", Group.DESCRIBE,
-         _CAPTION, OutputKind.TEXT, then=_GROUNDING),
+         _CAPTION, OutputKind.TEXT, then=_GROUNDING,
+         words=("describe", "ground", "boxes")),
     Task(f"<DETAILED_CAPTION>+{_GROUNDING}", "Detailed caption, its things located", Group.DESCRIBE,
-         _DETAILED_CAPTION, OutputKind.TEXT, then=_GROUNDING),
+         _DETAILED_CAPTION, OutputKind.TEXT, then=_GROUNDING,
+         words=("describe", "ground", "boxes")),
     Task(f"<MORE_DETAILED_CAPTION>+{_GROUNDING}", "Long description, its things located", Group.DESCRIBE,
-         _MORE_DETAILED_CAPTION, OutputKind.TEXT, then=_GROUNDING),
-    Task("<OCR>", "Read the text", Group.READ, _OCR, OutputKind.TEXT),
+         _MORE_DETAILED_CAPTION, OutputKind.TEXT, then=_GROUNDING,
+         words=("describe", "ground", "boxes", "caption")),
+    Task("<OCR>", "Read the text", Group.READ, _OCR, OutputKind.TEXT,
+         words=("ocr", "transcribe", "letters", "words", "sign")),
     Task("<OCR_WITH_REGION>", "Read the text and mark its place", Group.READ,
-         "What is the text in the image, with regions?", OutputKind.QUADS),
+         "What is the text in the image, with regions?", OutputKind.QUADS,
+         words=("ocr", "transcribe", "letters", "words", "boxes", "lines")),
     Task("<REGION_TO_CATEGORY>", "Name a region", Group.REGION,
-         "What is the region {input}?", OutputKind.TEXT_WITH_BOX, InputKind.REGIONS),
+         "What is the region {input}?", OutputKind.TEXT_WITH_BOX, InputKind.REGIONS,
+         words=("classify", "category", "what is this", "label")),
     Task("<REGION_TO_DESCRIPTION>", "Describe a region", Group.REGION,
-         "What does the region {input} describe?", OutputKind.TEXT_WITH_BOX, InputKind.REGIONS),
+         "What does the region {input} describe?", OutputKind.TEXT_WITH_BOX, InputKind.REGIONS,
+         words=("caption",)),
     Task("<REGION_TO_SEGMENTATION>", "Outline the thing in a region", Group.REGION,
-         "What is the polygon mask of region {input}", OutputKind.POLYGONS, InputKind.REGIONS),
+         "What is the polygon mask of region {input}", OutputKind.POLYGONS, InputKind.REGIONS,
+         words=("mask", "segment", "cut out", "polygon", "shape")),
     Task("<REGION_TO_OCR>", "Read a region", Group.REGION,
-         "What text is in the region {input}?", OutputKind.TEXT, InputKind.REGIONS),
+         "What text is in the region {input}?", OutputKind.TEXT, InputKind.REGIONS,
+         words=("ocr", "text", "letters", "words")),
     Task("<OCR>+<CROP>", "Read a region, cut out first", Group.REGION,
-         _OCR, OutputKind.TEXT, InputKind.REGIONS, on_crop=True),
+         _OCR, OutputKind.TEXT, InputKind.REGIONS, on_crop=True,
+         words=("ocr", "text", "crop", "letters", "words")),
     Task("<CUSTOM>", "A prompt of my own (for fine-tunes)", Group.CUSTOM,
-         "{input}", OutputKind.BOXES_OR_POLYGONS, InputKind.PROMPT, "<DocVQA> What is the date on the letter?"),
+         "{input}", OutputKind.BOXES_OR_POLYGONS, InputKind.PROMPT, "<DocVQA> What is the date on the letter?",
+         words=("custom", "docvqa", "question", "answer")),
 )
 
 DEFAULT_TASK = TASKS[0]

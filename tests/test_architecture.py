@@ -125,7 +125,9 @@ def test_style_and_script_are_files() -> None:
 def test_no_room_is_more_than_a_fifth_of_the_house() -> None:
     lines: Counter[str] = Counter()
     for module, path in PATHS.items():
-        lines[".".join(module.split(".")[:2])] += len(path.read_text(encoding="utf-8").splitlines())
+        parts = module.split(".")
+        room = parts[:3] if parts[1:3] == ["ui", "server"] else parts[:2]  # which has a wall round it
+        lines[".".join(room)] += len(path.read_text(encoding="utf-8").splitlines())
     shares = {room: count / lines.total() for room, count in lines.items()}
     assert {room: f"{share:.0%}" for room, share in shares.items() if share > LARGEST_SHARE} == {}
 

@@ -138,8 +138,10 @@ def test_offline_contacts_nobody_and_says_how_to_get_the_checkpoint() -> None:
     world = World(hub=True)
     with running_pool(world, offline=True) as pool:
         use(pool, "")
-        with pytest.raises(CheckpointUnavailable, match=r"without --offline, run `hf download florence-community/"):
+        with pytest.raises(CheckpointUnavailable, match=r"is not on this machine, and the playground is offline\."):
             use(pool, "florence-2-large")
+        details = pool.status("florence-2-large").details
+        assert "without --offline, or run `hf download florence-community/" in details
         assert pool.status("florence-2-large").state is State.FAILED
         assert world.asked_hub == []
 
@@ -209,7 +211,7 @@ def test_a_visitor_cannot_make_the_pool_open_what_it_was_not_made_with(name: str
     world = World()
     with running_pool(world) as pool:
         for ask in (pool.request, pool.status, lambda name: use(pool, name)):
-            with pytest.raises(CheckpointUnavailable, match=r"It has florence-2-base, .*, tiny-florence2; another"):
+            with pytest.raises(CheckpointUnavailable, match=r"Choose one of florence-2-base, .*, tiny-florence2\."):
                 ask(name)
         assert world.asked_hub == world.loads == []
 
@@ -240,23 +242,42 @@ def test_the_progress_of_a_download_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notice", "message"),
+    ("notice", "details"),
     [
-        pytest.param("", "Tiny demo model · GPU (Test), float32 (because the test says so)", id="as asked for"),
+        pytest.param("", "GPU (Test), float32 (because the test says so)", id="as asked for"),
         pytest.param(
             "Another revision answers.",
-            "Tiny demo model · GPU (Test), float32 (because the test says so). Another revision answers.",
+            "GPU (Test), float32 (because the test says so). Another revision answers.",
             id="with a notice",
         ),
     ],
 )
-def test_a_ready_checkpoint_says_where_it_runs_and_why(notice: str, message: str) -> None:
+def test_a_ready_checkpoint_says_on_demand_where_it_runs_and_why(notice: str, details: str) -> None:
     world = World()
     world.notice = notice
     with running_pool(world, device="cuda:1") as pool:
         use(pool, "tiny-florence2")
         status = pool.status("tiny-florence2")
-        assert status == Status(resolve("tiny-florence2"), State.READY, message, None, max_answer_tokens=77)
+        ready = Status(resolve("tiny-florence2"), State.READY, "Tiny demo model is ready.", None, 77, details)
+        assert status == ready
+
+
+@pytest.mark.parametrize(
+    ("world", "settings", "why"),
+    [
+        pytest.param(World(), {"offline": True},
+                     "Florence-2 is not on this machine, and the playground is offline: so the demo model answers.",
+                     id="offline"),
+        pytest.param(World(hub=False), {},
+                     "Florence-2 is not on this machine, and the hub does not answer: so the demo model answers.",
+                     id="no hub"),
+        pytest.param(World(), {"checkpoint": "tiny-florence2"}, "", id="asked for"),
+    ],
+)  # fmt: skip
+def test_it_is_said_why_the_demo_model_answers(world: World, settings: dict[str, Any], why: str) -> None:
+    with running_pool(world, **settings) as pool:
+        use(pool, "")
+        assert pool.status().why == why
 
 
 def test_a_download_does_not_keep_another_checkpoint_from_loading() -> None:

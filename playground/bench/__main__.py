@@ -18,7 +18,7 @@ from typing import Any
 from playground.bench.paths import FIRST_TASK, SECOND_TASK, Ours, Plain, Times, Worker
 from playground.checkpoints import catalog, hub
 from playground.checkpoints.loader import Placement
-from playground.errors import CheckpointUnavailable, PlaygroundError
+from playground.errors import PlaygroundError
 from playground.settings import PRECISIONS
 from playground.tasks import TASK_TOKENS, TASKS, InputKind
 
@@ -206,7 +206,7 @@ def _folder(name: str) -> Path:
     checkpoint = catalog.resolve(name)
     folder = hub.find_local(checkpoint)
     if folder is None:
-        raise CheckpointUnavailable(hub.how_to_get(checkpoint))
+        raise hub.offline_error(checkpoint)
     return folder
 
 

@@ -16,6 +16,7 @@ from playground.paths import ASSETS
 from playground.tasks import InputKind, get_task
 
 BUNDLED = "tiny-florence2"
+OFFERED = "florence-2-base"  # to whom the bundled one answers
 RECIPE = "RECIPE.json"  # beside weights of ours: how they were made, what they must hash to, and what was measured
 
 _MAX_JSON_BYTES = 100_000_000  # a vocabulary has 4 MB
@@ -51,6 +52,7 @@ class Checkpoint:
     revision: str | None = None  # of the hub; None: its main branch
     is_local: bool = False
     parameters: str = ""  # as "0.23 B"; empty: not known before it is loaded
+    download_size: str = ""  # as "0.5 GB"; empty: not known
     note: str = ""
     known_tasks: frozenset[str] | None = None
     min_score: float = 0.0
@@ -138,18 +140,21 @@ def _read_share(file: Path, name: str, value: Any) -> float:
     return float(value)
 
 
-def _published(variant: str, title: str, parameters: str, revision: str | None) -> Checkpoint:
-    source = f"florence-community/Florence-2-{variant}"
-    return Checkpoint(f"florence-2-{variant}", title, source, revision, parameters=parameters)
+def _published(variant: str, title: str, sizes: tuple[str, str], revision: str | None) -> Checkpoint:
+    source, (parameters, download_size) = f"florence-community/Florence-2-{variant}", sizes
+    return Checkpoint(
+        f"florence-2-{variant}", title, source, revision, parameters=parameters, download_size=download_size
+    )
 
 
 # Microsoft's weights in the layout of transformers' own classes. The revisions of large and large-ft are not known to
 # us: they follow the hub's main branch.
+_BASE, _LARGE = ("0.23 B", "0.5 GB"), ("0.77 B", "1.5 GB")
 CATALOG: tuple[Checkpoint, ...] = (
-    _published("base", "Florence-2 base", "0.23 B", "00921df66db728a9ceb750f5eca43e5c203a2051"),
-    _published("base-ft", "Florence-2 base, fine-tuned", "0.23 B", "0b03b6f15a4a211370fb204aee4e7dd48887ea37"),
-    _published("large", "Florence-2 large", "0.77 B", None),
-    _published("large-ft", "Florence-2 large, fine-tuned", "0.77 B", None),
+    _published("base", "Florence-2 base", _BASE, "00921df66db728a9ceb750f5eca43e5c203a2051"),
+    _published("base-ft", "Florence-2 base, fine-tuned", _BASE, "0b03b6f15a4a211370fb204aee4e7dd48887ea37"),
+    _published("large", "Florence-2 large", _LARGE, None),
+    _published("large-ft", "Florence-2 large, fine-tuned", _LARGE, None),
     from_folder(BUNDLED, ASSETS / BUNDLED),
 )
 

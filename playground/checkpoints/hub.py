@@ -81,11 +81,11 @@ def revision_notice(checkpoint: Checkpoint, resolved: str | None) -> str:
     )
 
 
-def how_to_get(checkpoint: Checkpoint) -> str:
-    """Return the sentence that says how to bring a checkpoint of the hub to this machine."""
-    return (
-        f"{checkpoint.title} is not on this machine, and the playground is offline. Start it once without --offline, "
-        f"run `{download_command(checkpoint)}`, {_INSTEAD}."
+def offline_error(checkpoint: Checkpoint) -> CheckpointUnavailable:
+    """Return the error that says that a checkpoint cannot be fetched, and to whoever runs the playground how it can."""
+    return CheckpointUnavailable(
+        f"{checkpoint.title} is not on this machine, and the playground is offline. Ask whoever runs it, {_INSTEAD}.",
+        details=f"To get it, start the playground once without --offline, or run `{download_command(checkpoint)}`.",
     )
 
 
@@ -141,7 +141,7 @@ def download(
     except PlaygroundError:
         raise
     except Exception as error:
-        raise CheckpointUnavailable(_explain(error, checkpoint)) from error
+        raise _explained(error, checkpoint) from error
 
 
 def _in_background(work: Callable[[], _T]) -> Future[_T]:
@@ -256,10 +256,14 @@ def first_line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__).rstrip(".")[:300]
 
 
+def _explained(error: Exception, checkpoint: Checkpoint) -> CheckpointUnavailable:
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return offline_error(checkpoint)
+    return CheckpointUnavailable(_explain(error, checkpoint), details=first_line(error.__cause__ or error) + ".")
+
+
 def _explain(error: Exception, checkpoint: Checkpoint) -> str:
     match error:
-        case errors.OfflineModeIsEnabled():
-            return how_to_get(checkpoint)
         case errors.HfHubHTTPError():
             return _explain_refusal(error, checkpoint.source)
         case OSError(errno=errno.ENOSPC):
@@ -273,7 +277,7 @@ def _explain(error: Exception, checkpoint: Checkpoint) -> str:
                 "and try again."
             )
     return (
-        f"{checkpoint.title} could not be fetched: {first_line(error.__cause__ or error)}. "
+        f"{checkpoint.title} could not be fetched: the connection to the hub failed. "
         f"Check the connection and try again, {_INSTEAD}."
     )
 

@@ -1,5 +1,6 @@
 """The pages and the API as one app, and how it is served. A page is a module that builds itself; here is their list."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -29,7 +30,7 @@ from playground.ui.server.run_messages import drop_silenced
 from playground.ui.server.tabs import Heartbeats, OpenTabs
 from playground.ui.server.uploads import keep_uploads_apart
 from playground.ui.server.visitors import visitor_of
-from playground.ui.task_list import task_headings
+from playground.ui.task_list import search_words, task_headings
 
 _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 
@@ -59,7 +60,8 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "theme": _theme(),
         "css_paths": [ASSETS / "page.css"],
         "css": task_headings(),
-        "js": (ASSETS / "page.js").read_text(encoding="utf-8"),
+        "js": _script("page.js"),
+        "head": f"<script>\n{_scripts()}</script>",
         "footer_links": ["api"],
         "app_kwargs": {
             "middleware": [
@@ -96,14 +98,34 @@ def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
         app.close(verbose=False)
 
 
+def _scripts() -> str:
+    """What listens from the start, whatever Gradio builds anew."""
+    start = f"startTaskList({json.dumps(search_words())});"
+    return "\n".join([*map(_script, ("mends.js", "task_list.js")), start, ""])
+
+
+def _script(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
 def _theme() -> gr.themes.Base:
-    """One accent color; fonts of the reader's own system, so that no foreign host is asked."""
+    """One accent color; fonts of the reader's own system, so that no foreign host is asked.
+
+    Gradio's own tints of quiet text and of the main button are paler than WCAG 2.2 wants them (4.5 to 1).
+    """
     font = ["system-ui", "sans-serif"]
-    return gr.themes.Default(
+    theme = gr.themes.Default(
         primary_hue="indigo",
         secondary_hue="indigo",
         neutral_hue="slate",
         radius_size="lg",
         font=font,
         font_mono=["ui-monospace", "monospace"],
+    )
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        block_info_text_color="*neutral_600",
+        input_placeholder_color="*neutral_500",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
     )

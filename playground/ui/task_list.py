@@ -1,6 +1,7 @@
-"""The headings in the list of tasks: a dropdown of Gradio has no groups, so the page's style writes their names.
+"""What a dropdown of Gradio lacks to be a list of tasks: headings, which the page's style writes, and words to search.
 
-Knows the table of tasks and how Gradio marks the options of a dropdown. How a heading looks is in `assets/page.css`.
+Knows the table of tasks and how Gradio marks the options of a dropdown. How a heading looks is in `assets/page.css`;
+how a task is found is in `assets/task_list.js`.
 """
 
 import re
@@ -14,6 +15,11 @@ def task_headings() -> str:
     for task in TASKS:
         firsts.setdefault(task.group, task.title)
     return "\n".join(_rule(title, group.value) for group, title in firsts.items())
+
+
+def search_words() -> dict[str, str]:
+    """Return the everyday words by which a task is found beside its title and its group, by the title."""
+    return {task.title: " ".join([task.group.value, *task.words]) for task in TASKS}
 
 
 def _rule(title: str, heading: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from playground.checkpoints.catalog import Checkpoint
 from playground.engines import State, Status
 from playground.events import RunStage
 from playground.export import FORMATS
@@ -30,7 +31,7 @@ STOPPED = "Stopped before it began."
 NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
-Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error"}
+Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error", "details": on demand}
 
 _DOING = {
     RunStage.WAITING: "Waiting for the model",
@@ -47,9 +48,9 @@ _TONES = {
 }
 
 
-def line(text: str, tone: str = "plain") -> Line:
-    """One line of text with the tone in which it is shown."""
-    return {"text": text, "tone": tone}
+def line(text: str, tone: str = "plain", details: str = "") -> Line:
+    """One line of text with the tone in which it is shown, and what is said to those who ask for more."""
+    return {"text": text, "tone": tone} | ({"details": details} if details else {})
 
 
 def decoding_choices() -> list[tuple[str, str]]:
@@ -73,8 +74,20 @@ def phrase_label(task: Task) -> str:
 
 
 def checkpoint_line(status: Status) -> Line:
-    """Which checkpoint answers, on what device, and whether it can."""
-    return line(status.message, _TONES[status.state])
+    """Which checkpoint answers, and whether it can; on demand, on what device and how."""
+    return line(status.message, _TONES[status.state], status.details)
+
+
+def banner_lines(status: Status) -> list[Line]:
+    """What everybody has to know of the checkpoint that answers, and why it does."""
+    said = " ".join(filter(None, (status.why, status.checkpoint.note)))
+    return [line(said, "warning")] if said else []
+
+
+def offer_label(checkpoint: Checkpoint, *, is_here: bool) -> str:
+    """What the button says that gets a checkpoint, or takes it where it is loaded already."""
+    size = f" ({checkpoint.download_size})" if checkpoint.download_size else ""
+    return f"Use {checkpoint.title}" if is_here else f"Get {checkpoint.title}{size}"
 
 
 def run_line(prediction: Prediction) -> Line:

@@ -31,6 +31,7 @@ from playground.tasks import DEFAULT_TASK, TASKS, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
 from playground.ui.one_picture.memory import Memory
+from playground.ui.one_picture.offer import Offer
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
@@ -76,6 +77,7 @@ class Handlers:
         self._runs = Runs()
         self.tabs = Tabs(settings.keep_files_seconds)
         self._runner = runner_of(predictor, settings)
+        self._offer = Offer(self._engines, settings)
 
     # The picture
 
@@ -202,21 +204,31 @@ class Handlers:
         return {"stage": _drawing(is_drawing=draw)}
 
     def choose_checkpoint(
-        self, checkpoint: str, task: str, max_new_tokens: float, longest: int, request: gr.Request
+        self, checkpoint: str, task: str, is_wanted: bool, max_new_tokens: float, longest: int, request: gr.Request
     ) -> Updates:
         """Begin loading in the background, and follow it; a run that another one was asked for ends."""
         with errors_for_the_user():
             self._engines.request(checkpoint)
         given_up = self._give_up(task, checkpoint, request)
-        return {**given_up, **self.poll(checkpoint, max_new_tokens, longest, request)}
+        return {**given_up, **self.poll(checkpoint, is_wanted, max_new_tokens, longest, request)}
 
-    def poll(self, checkpoint: str, max_new_tokens: float, longest: int, request: gr.Request) -> Updates:
+    def accept_offer(self, checkpoint: str, max_new_tokens: float, longest: int, request: gr.Request) -> Updates:
+        """Get the checkpoint that is offered in place of the demo model, and follow it."""
+        with errors_for_the_user():
+            self._offer.accept()
+        return self.poll(checkpoint, True, max_new_tokens, longest, request)
+
+    def poll(
+        self, checkpoint: str, is_wanted: bool, max_new_tokens: float, longest: int, request: gr.Request
+    ) -> Updates:
         """Say how far the checkpoint is, how long its answers can be, and whether to ask again soon."""
+        offer = self._offer.show(checkpoint, is_wanted=is_wanted)
+        checkpoint = offer.get("checkpoint", checkpoint)
         status = self._engines.status(checkpoint)
-        is_settled = status.state in (State.READY, State.FAILED)
+        is_settled = status.state in (State.READY, State.FAILED) and not self._offer.is_under_way()
         updates: Updates = {
+            **offer,
             "status": self._status(checkpoint, self.tabs.of(_session(request)).line),
-            "banner": [text.line(status.checkpoint.note, "warning")] if status.checkpoint.note else [],
             "timer": gr.Timer(active=not is_settled),
         }
         if status.max_answer_tokens:

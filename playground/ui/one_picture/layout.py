@@ -43,12 +43,15 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
     gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
-    components["banner"] = Lines(elem_id="banner")
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=300, elem_id="form"):
             components |= _form(predictor.engines)
         with gr.Column(scale=7, min_width=300, elem_id="result", elem_classes=WORKSPACE):
             components["status"] = Lines(elem_id="status")
+            components["banner"] = Lines(elem_id="banner")
+            components["get"] = gr.Button(visible=False, size="md", elem_id="get")
+            # Kept by the page, not by the server: whether this tab waits for what is offered.
+            components["is_wanted"] = gr.Checkbox(False, visible=False)
             components |= _result()
     wiring = Wiring(components)
     _wire_picture(wiring, components, handlers)
@@ -217,9 +220,10 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
     wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", *_SETTLED), **_AT_ONCE)
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
-    polled = ("status", "banner", "timer", "max_new_tokens", "longest")
+    polled = ("status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest")
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
     wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE)
+    wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **_AT_ONCE)
     wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE)
     wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE)
     opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_AT_ONCE)

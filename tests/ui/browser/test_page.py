@@ -40,7 +40,7 @@ def visit(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
     own = (address, "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(own) else foreign.append(request.url))
     page.goto(address)
-    expect(page.locator("#status")).to_contain_text("float32")
+    expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
     yield page
     context.close()
     assert not alerts

@@ -39,7 +39,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.on("pageerror", lambda error: harm.append(str(error)))
     page.on("console", refused)
     page.goto(address)
-    expect(page.locator("#status")).to_contain_text("float32")
+    expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
     of_the_page = page.locator(ELEMENTS).count()
     give_file(page, str(MEADOW))
     expect(page.locator("#stage img")).to_be_visible()

@@ -23,7 +23,7 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
-    expect(page.locator("#status")).to_contain_text("float32")
+    expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
     expect(page.locator("#seed input")).to_have_value("")
     yield page
     assert page.evaluate("document.documentElement.scrollWidth") <= width

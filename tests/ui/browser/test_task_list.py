@@ -46,3 +46,35 @@ def test_each_heading_stands_once_above_the_first_task_of_its_group(
     lower = [height for title, _, height in shown if title not in HEADINGS]
     higher = [height for title, _, height in shown if title in HEADINGS]
     assert min(higher) > max(lower) + 10  # a heading has a line of its own
+
+
+@pytest.mark.parametrize(
+    ("typed", "titles"),
+    [
+        ("ocr", ["Read the text", "Read the text and mark its place", "Read a region", "Read a region, cut out first"]),
+        ("mask", ["Outline what I describe", "Outline the thing in a region"]),
+        ("Count", ["Find every object", "Find the things I name"]),
+        ("name read", []),
+    ],
+)
+def test_a_task_is_found_by_everyday_words(browser: Browser, address: str, typed: str, titles: list[str]) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(address)
+    page.click("#task input")
+    page.keyboard.type(typed)
+    options = page.locator("#task [role=option]:visible")
+    expect(options).to_have_count(len(titles))
+    assert options.evaluate_all("options => options.map(option => option.ariaLabel)") == titles
+    page.keyboard.press("Escape")
+    expect(page.locator("#task [role=option]:visible")).to_have_count(0)
+    expect(page.locator("#task input")).to_have_value("Find every object")
+    page.click("#task input")
+    expect(page.locator("#task [role=option]:visible")).to_have_count(len(TASKS))
+    page.keyboard.type(typed)
+    if titles:
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+    else:
+        page.keyboard.press("Tab")
+    expect(page.locator("#task input")).to_have_value(titles[1] if titles else "Find every object")
+    page.close()

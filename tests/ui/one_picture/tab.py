@@ -26,6 +26,7 @@ NO_FORM: Mapping[str, Any] = {
     "draw": True,
     "stage": StageData(regions=[]),
     "checkpoint": "",
+    "is_wanted": False,
     "decoding": "greedy",
     "max_new_tokens": 64,
     "longest": 512,

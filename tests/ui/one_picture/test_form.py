@@ -1,12 +1,14 @@
 """The form: what each task needs, what is refused before anything runs, and the checkpoint with its limits."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from playground.engines import State
+from playground.checkpoints.catalog import BUNDLED, OFFERED, resolve
+from playground.engines import State, Status
 from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui import text
@@ -187,6 +189,66 @@ def test_the_status_follows_a_checkpoint_until_it_is_settled(state: State, tone:
 def test_a_checkpoint_without_a_note_has_no_banner(ask: Ask) -> None:
     tab = ask()
     assert tab.call(tab.handlers.poll, checkpoint="florence-2-base")["banner"] == []
+
+
+class TwoCheckpoints(ScriptedEngines):
+    """The demo model, ready, and Florence-2 base, which passes through states."""
+
+    def names(self) -> list[tuple[str, str]]:
+        return [*super().names(), ("Florence-2 base", OFFERED)]
+
+    def status(self, name: str = "") -> Status:
+        if name == OFFERED:
+            return replace(super().status(name), checkpoint=resolve(OFFERED))
+        return Status(resolve(BUNDLED), State.READY, "Tiny demo model is ready.", max_answer_tokens=77)
+
+
+def offering(*states: State, **settings: Any) -> tuple[Tab, TwoCheckpoints]:
+    engines = TwoCheckpoints(*states)
+    return tab_of(ScriptedPredictor(engines=engines), **settings), engines
+
+
+def test_the_real_model_is_offered_fetched_beside_the_demo_and_then_taken() -> None:
+    tab, engines = offering(State.ABSENT)
+    shown = poll(tab)
+    assert shown["get"] == gr.update(value="Get Florence-2 base (0.5 GB)", visible=True, interactive=True)
+    assert shown["timer"].active is False
+    engines.states = [State.DOWNLOADING]
+    shown = tab.call(tab.handlers.accept_offer)
+    assert engines.requested == [OFFERED]
+    assert shown["get"]["interactive"] is False
+    assert shown["banner"][-1]["tone"] == "busy"
+    assert shown["timer"].active is True
+    assert "checkpoint" not in shown
+    engines.states = [State.READY]
+    shown = poll(tab)
+    assert shown["checkpoint"] == OFFERED
+    assert shown["banner"] == []
+    assert shown["get"] == gr.update(visible=False)
+
+
+def test_an_offer_that_fails_says_so_and_can_be_taken_again() -> None:
+    tab, engines = offering(State.FAILED)
+    shown = tab.call(tab.handlers.accept_offer)
+    assert engines.requested == [OFFERED]
+    assert shown["banner"][-1]["tone"] == "error"
+    assert shown["get"]["interactive"] is True
+    assert shown["is_wanted"] is False
+    assert shown["timer"].active is False
+
+
+def test_what_another_tab_has_fetched_is_offered_for_use_and_not_taken() -> None:
+    tab, _ = offering(State.READY)
+    shown = poll(tab)
+    assert shown["get"]["value"] == "Use Florence-2 base"
+    assert "checkpoint" not in shown
+
+
+def test_offline_nothing_is_offered() -> None:
+    tab, engines = offering(State.ABSENT, offline=True)
+    assert poll(tab)["get"] == gr.update(visible=False)
+    tab.call(tab.handlers.accept_offer)
+    assert engines.requested == []
 
 
 def test_a_checkpoint_that_is_chosen_begins_to_load(ask: Ask) -> None:
