@@ -37,18 +37,36 @@
   // ---- what a reload brings back: the browser's part is the form, and the key to what the server keeps of this tab
 
   const KEPT = "playground";
+  const LOOKS = "playground looks"; // how answers are to be seen: the same in every tab, and after all are closed
   const kept = () => JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
   const keep = (changes) => sessionStorage.setItem(KEPT, JSON.stringify({ ...kept(), ...changes }));
+  // A browser may refuse storage to a page in somebody's frame: then nothing is kept.
+  const keptLooks = () => {
+    try {
+      return localStorage.getItem(LOOKS) ?? "";
+    } catch {
+      return "";
+    }
+  };
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
   window.playground = {
     remembered: () => {
       const { before = "", task = "", phrase = "" } = kept();
-      return [JSON.stringify({ before, key, task, phrase }), ""];
+      return [JSON.stringify({ before, key, task, phrase }), "", keptLooks()];
     },
     opened: () => keep({ before: key }),
     remember: (task, phrase) => {
       keep({ task, phrase });
+      return [];
+    },
+
+    keepLooks: (looks) => {
+      try {
+        localStorage.setItem(LOOKS, looks);
+      } catch {
+        // as above
+      }
       return [];
     },
 

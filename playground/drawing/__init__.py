@@ -2,7 +2,7 @@
 
 from playground.drawing.annotate import draw
 from playground.drawing.captions import score_text
-from playground.drawing.colors import color_of, ink_on
+from playground.drawing.colors import colors_of, ink_on
 from playground.drawing.styles import Look, default_styles, styles_for
 
-__all__ = ["Look", "color_of", "default_styles", "draw", "ink_on", "score_text", "styles_for"]
+__all__ = ["Look", "colors_of", "default_styles", "draw", "ink_on", "score_text", "styles_for"]

@@ -1,34 +1,40 @@
 """Annotated pictures: a prediction drawn on its picture, or alone on a transparent ground, in a look."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import supervision as sv
 from PIL import Image
 
 from playground.drawing.captions import Caption, caption_text, write_captions
-from playground.drawing.colors import color_of
+from playground.drawing.colors import PALETTE, palette_indices
 from playground.drawing.detections import to_detections
 from playground.drawing.styles import Look, Pen, Style, styles_for
 from playground.results import Prediction
 
 
-def draw(image: Image.Image, prediction: Prediction, look: Look) -> Image.Image:
-    """Return a copy of an RGB picture with the regions drawn on it, scaled to its size."""
+def draw(image: Image.Image, prediction: Prediction, look: Look, labels: Iterable[str] = ()) -> Image.Image:
+    """Return a copy of an RGB picture with the regions drawn on it, scaled to its size.
+
+    `labels` are those of the whole answer, where the prediction is a part of it: colors do not change with the part.
+    """
     if not prediction.regions:
         return image.copy()
     wanted = [style for style in reversed(styles_for(prediction)) if style.id in look.styles]
-    return _paint(image, prediction, look, wanted)
+    return _paint(image, prediction, look, wanted, labels)
 
 
-def draw_overlay(resolution_wh: tuple[int, int], prediction: Prediction, look: Look) -> Image.Image:
-    """Return the drawing alone on a transparent ground, as an RGBA picture."""
+def draw_overlay(
+    resolution_wh: tuple[int, int], prediction: Prediction, look: Look, labels: Iterable[str] = ()
+) -> Image.Image:
+    """Return the drawing alone on a transparent ground, as an RGBA picture; `labels` as in `draw`."""
     if not prediction.regions:
         return Image.new("RGBA", resolution_wh)
     wanted = [style for style in reversed(styles_for(prediction))
               if style.id in look.styles and not style.changes_picture]  # fmt: skip
     on_black, on_white = (
-        np.asarray(_paint(Image.new("RGB", resolution_wh, ground), prediction, look, wanted))
+        np.asarray(_paint(Image.new("RGB", resolution_wh, ground), prediction, look, wanted, labels))
         for ground in ("black", "white")
     )
     # Painted over a ground g, a color c of opacity a gives a*c + (1-a)*g: two grounds give a and c.
@@ -41,29 +47,40 @@ def draw_overlay(resolution_wh: tuple[int, int], prediction: Prediction, look: L
     return Image.fromarray(overlay)
 
 
-def _paint(image: Image.Image, prediction: Prediction, look: Look, styles: list[Style]) -> Image.Image:
+def _paint(
+    image: Image.Image, prediction: Prediction, look: Look, styles: list[Style], labels: Iterable[str]
+) -> Image.Image:
     detections = to_detections(prediction, resolution_wh=image.size)
-    pen = _pen(image.size, look.opacity)
+    shown = [region.label for region in prediction.regions]
+    indices = palette_indices([*labels, *shown])
+    detections.class_id = np.array([indices[label] for label in shown])  # supervision takes the color at this place
+    pen = _pen(image.size, look)
     scene = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # supervision paints BGR
     for style in styles:
         scene = style.annotator(pen).annotate(scene, style.prepare(detections))
     picture = Image.fromarray(scene[:, :, ::-1])
-    write_captions(picture, _captions(prediction, detections, look), text_size=pen.text, clearance=pen.thickness // 2)
+    write_captions(
+        picture, _captions(prediction, detections, look, indices), text_size=pen.text, clearance=pen.thickness // 2
+    )
     return picture
 
 
-def _captions(prediction: Prediction, detections: sv.Detections, look: Look) -> list[Caption]:
+def _captions(prediction: Prediction, detections: sv.Detections, look: Look, indices: dict[str, int]) -> list[Caption]:
     """Return what is written beside each region, at its place among the detections."""
     return [
         Caption(
             caption_text(region.label if look.labels else "", region.score if look.scores else None),
             tuple(xyxy),
-            color_of(region.label),
+            PALETTE[indices[region.label]],
         )
         for region, xyxy in zip(prediction.regions, detections.xyxy.tolist(), strict=True)
     ]
 
 
-def _pen(resolution_wh: tuple[int, int], opacity: float) -> Pen:
+def _pen(resolution_wh: tuple[int, int], look: Look) -> Pen:
     side = math.sqrt(resolution_wh[0] * resolution_wh[1])
-    return Pen(thickness=max(2, round(side / 450)), text=max(12, round(side * 0.0185)), opacity=opacity)
+    return Pen(
+        thickness=max(2, round(side / 450)),
+        text=round(look.label_size * max(12, round(side * 0.0185))),
+        opacity=look.opacity,
+    )

@@ -1,9 +1,10 @@
 """Colors of labels, and the ink that is readable on them. Knows text and numbers only.
 
-A label's color is a function of its text alone, so that it is the same on the stage, in every picture and whatever
-the user hides. Two labels of one picture can therefore share a color; their names tell them apart.
+A label has a color of its own, the same in every picture, unless another label of the picture has it already: then it
+gets the next that is free, while there is one.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 # Spread in OKLab (Ottosson, 2020) between dark enough for a white wall and light enough for a night scene.
@@ -17,9 +18,24 @@ PALETTE = (
 _SALT = "6044"
 
 
-def color_of(label: str) -> str:
-    """Return the color of a label as "#rrggbb", the same in every run."""
-    return PALETTE[class_id_of(label) % len(PALETTE)]
+def palette_indices(labels: Iterable[str]) -> dict[str, int]:
+    """Return the place in PALETTE of each label of a picture.
+
+    Those that come first are not moved by those that follow, so that no color changes while an answer grows. Give the
+    labels of the whole answer, so that none changes with what the user hides.
+    """
+    indices: dict[str, int] = {}
+    for label in labels:
+        if label not in indices:
+            own, taken = class_id_of(label) % len(PALETTE), set(indices.values())
+            places = [(own + step) % len(PALETTE) for step in range(len(PALETTE))]
+            indices[label] = next((place for place in places if place not in taken), own)
+    return indices
+
+
+def colors_of(labels: Iterable[str]) -> dict[str, str]:
+    """Return the color of each label of a picture as "#rrggbb"."""
+    return {label: PALETTE[index] for label, index in palette_indices(labels).items()}
 
 
 def class_id_of(label: str) -> int:

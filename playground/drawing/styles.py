@@ -57,18 +57,23 @@ STYLES: tuple[Style, ...] = (
 )  # fmt: skip
 
 
+LABEL_SIZES = (0.5, 3.0)  # the least and the most, of the usual size
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the user chose: ids of STYLES, what is written beside a region, and how opaque fills are (0..1).
+    """What the user chose: ids of STYLES, what is written beside a region, how opaque fills are (0..1), and how large
+    labels are beside their usual size.
 
     A style that does not apply to a prediction draws nothing. Raises PlaygroundError for a style that is not in
-    the table and for an opacity out of range.
+    the table, and for an opacity and a size out of range.
     """
 
     styles: tuple[str, ...]
     labels: bool = True
     scores: bool = False
     opacity: float = 0.5
+    label_size: float = 1.0
 
     def __post_init__(self) -> None:
         known = [style.id for style in STYLES]
@@ -77,6 +82,11 @@ class Look:
             raise PlaygroundError(f"{unknown[0]!r} is not a style of drawing. Styles: {', '.join(known)}.")
         if not 0 <= self.opacity <= 1:
             raise PlaygroundError(f"The opacity must be between 0 and 1, but got {self.opacity}.")
+        if not LABEL_SIZES[0] <= self.label_size <= LABEL_SIZES[1]:
+            least, most = LABEL_SIZES
+            raise PlaygroundError(
+                f"The size of labels must be between {least:g} and {most:g}, but got {self.label_size}."
+            )
 
 
 def styles_for(prediction: Prediction) -> tuple[Style, ...]:

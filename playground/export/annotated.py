@@ -21,13 +21,15 @@ class Annotated:
 
     `image` may be a function that reads the picture, which is called once, when its turn comes: so the pictures of a
     long list never lie in memory together. `original` is the file that it came in: data sets take it as it is where
-    other readers see the same picture in it.
+    other readers see the same picture in it. `labels` are those of the whole answer, of which the prediction may be a
+    part: what is drawn keeps its colors.
     """
 
     name: str
     prediction: Prediction
     image: InputImage | Callable[[], InputImage]
     original: Path | bytes | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class CheckedPicture:
     prediction: Prediction
     image: InputImage
     original: Path | bytes | None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def _check_each(pictures: Iterator[Annotated], are_several: bool) -> Iterator[Ch
         problem = _mismatch(picture.prediction, image)
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
-        yield CheckedPicture(stem, picture.prediction, image, picture.original)
+        yield CheckedPicture(stem, picture.prediction, image, picture.original, picture.labels)
 
 
 def _mismatch(prediction: Prediction, image: InputImage) -> str:

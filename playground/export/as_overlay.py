@@ -15,7 +15,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 def _content(picture: CheckedPicture, look: Look) -> bytes:
-    drawing = draw_overlay(picture.image.pixels.size, picture.prediction, look)
+    drawing = draw_overlay(picture.image.pixels.size, picture.prediction, look, picture.labels)
     return png_bytes(drawing, description=description(picture.prediction))
 
 

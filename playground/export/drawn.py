@@ -14,7 +14,9 @@ from playground.export.texts import text_shown
 
 def annotated(picture: CheckedPicture, look: Look) -> Image.Image:
     """Return the picture with its regions drawn on it and, in a band under it, what was answered as a text."""
-    return with_band(draw(picture.image.pixels, picture.prediction, look), text_shown(picture.prediction))
+    return with_band(
+        draw(picture.image.pixels, picture.prediction, look, picture.labels), text_shown(picture.prediction)
+    )
 
 
 def write_drawn(

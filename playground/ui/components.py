@@ -6,7 +6,7 @@ together stand in one container of the class `WORKSPACE`, and two such container
 What the components look like and do there is in `assets/{workspace,stage,regions,table}.*`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -90,12 +90,12 @@ class RegionTableData(GradioModel):
     empty: str = ""
 
 
-def boxes_from(prediction: Prediction, color_of: Callable[[str], str]) -> list[BoxData]:
-    """Return the regions as boxes for the stage and the table; `color_of` maps a label to "#rrggbb".
+def boxes_from(prediction: Prediction, colors: Mapping[str, str]) -> list[BoxData]:
+    """Return the regions as boxes for the stage and the table; `colors` maps labels to "#rrggbb".
 
     Leave boxes out of the list as you like: each has its `id`.
     """
-    return [_box(index, region, color_of(region.label)) for index, region in enumerate(prediction.regions)]
+    return [_box(index, region, colors[region.label]) for index, region in enumerate(prediction.regions)]
 
 
 def truth_from(words: str, regions: Iterable[Region]) -> TruthData:

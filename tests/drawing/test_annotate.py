@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from playground.drawing import Look, color_of, default_styles, draw, styles_for
+from playground.drawing import Look, colors_of, default_styles, draw, styles_for
 from playground.drawing.annotate import draw_overlay
 from playground.drawing.detections import to_detections
 from playground.drawing.styles import STYLES
@@ -42,7 +42,7 @@ def test_regions_are_scaled_to_a_smaller_picture(picture):
 
 def test_a_label_has_the_same_color_on_the_stage_and_in_the_picture():
     drawn = draw(Image.new("RGB", (160, 120)), predict(BOX), Look(("box",), labels=False))
-    assert "#{:02x}{:02x}{:02x}".format(*drawn.getpixel((40, 85))) == color_of("car")
+    assert "#{:02x}{:02x}{:02x}".format(*drawn.getpixel((40, 85))) == colors_of(["car"])["car"]
 
 
 @pytest.mark.parametrize(
@@ -141,3 +141,20 @@ def test_hundreds_of_regions_with_long_labels_are_drawn_in_seconds(picture):
 def test_drawing_does_not_load_the_model_library():
     code = "import sys, playground.drawing, playground.export; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_part_of_an_answer_has_the_colors_of_the_whole():
+    ground, box = Image.new("RGB", (160, 120)), (60.0, 60.0, 90.0, 90.0)
+    others = [Region(str(number), (1, 1, 9, 9)) for number in range(17)]  # all colors but one
+    look, blank = Look(("box",), labels=False), colors_of(["blank"])["blank"]
+    whole = draw(ground, predict(*others, Region("blank", box)), look)
+    part = draw(ground, predict(Region("blank", box)), look, [region.label for region in others])
+    assert whole.getpixel((60, 75)) == part.getpixel((60, 75))
+    assert "#{:02x}{:02x}{:02x}".format(*part.getpixel((60, 75))) != blank
+
+
+def test_the_size_of_labels_is_that_of_the_look():
+    car = predict(Region("car", (20, 100, 200, 250)), resolution_wh=(400, 300))
+    ground = Image.new("RGB", (400, 300))
+    small, large = (np.asarray(draw(ground, car, Look((), label_size=size))).any(axis=2).sum() for size in (1.0, 2.0))
+    assert large > 3 * small

@@ -5,24 +5,32 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from playground.drawing import color_of, ink_on
+from playground.drawing import colors_of, ink_on
 from playground.drawing.colors import PALETTE
 from playground.drawing.detections import to_detections
 from playground.scenes.things import KINDS
 from tests.drawing.samples import BOX, QUAD, predict
 
 
-def test_colors_do_not_depend_on_the_run_or_on_other_labels():
+def test_colors_do_not_depend_on_the_run():
     # Written out: whoever changes the palette, the salt or the hash changes the pictures that people compare.
-    assert [color_of(label) for label in ("car", "tree", "人", "")] == ["#e5342a", "#94508c", "#e646ea", "#93640b"]
+    assert list(colors_of(["car", "tree", "人", ""]).values()) == ["#e5342a", "#94508c", "#e646ea", "#93640b"]
     both, alone = to_detections(predict(QUAD, BOX)), to_detections(predict(BOX))
     assert both.class_id[1] == alone.class_id[0]
 
 
 def test_things_of_the_drawn_scenes_seldom_share_a_color():
-    shared = Counter(map(color_of, KINDS)).values()
+    shared = Counter(color for kind in KINDS for color in colors_of([kind]).values()).values()
     assert len(KINDS) == 32
     assert sum(count * (count - 1) // 2 for count in shared) <= 16
+
+
+def test_a_label_of_a_picture_shares_its_color_with_none_and_keeps_it_while_the_answer_grows():
+    labels = [*KINDS, "car", *map(str, range(40))]
+    for end in range(len(labels)):
+        colors = colors_of(labels[:end])
+        assert len(set(colors.values())) == min(len(colors), len(PALETTE))
+        assert colors == {label: color for label, color in colors_of(labels).items() if label in colors}
 
 
 def test_colors_of_the_palette_are_visible_on_light_and_dark_ground():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from playground.drawing import Look, color_of, default_styles, draw, styles_for
+from playground.drawing import Look, colors_of, default_styles, draw, styles_for
 from playground.drawing.styles import STYLES
 from playground.errors import PlaygroundError
 from playground.regions import Region
@@ -72,7 +72,7 @@ def test_an_opacity_out_of_range_is_refused(opacity):
 
 def test_opacity_is_how_much_of_the_color_is_mixed_in():
     gray = Image.new("RGB", (160, 120), (100, 100, 100))
-    red, green, blue = (int(color_of("wheels")[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(colors_of(["wheels"])["wheels"][i : i + 2], 16) for i in (1, 3, 5))
     for opacity, expected in ((0.0, (100, 100, 100)), (1.0, (red, green, blue))):
         drawn = draw(gray, predict(TWO_PARTS), Look(("mask",), labels=False, opacity=opacity))
         assert drawn.getpixel((30, 30)) == expected
@@ -87,7 +87,7 @@ def test_a_halo_glows_equally_far_on_all_sides_of_the_mask_and_not_on_it(side, r
     square = ((near, near), (far, near), (far, far), (near, far))
     dog = predict(Region("dog", (near, near, far, far), polygons=(square,)), resolution_wh=(side, side))
     drawn = draw(Image.new("RGB", (side, side)), dog, Look(("halo",), labels=False, opacity=1.0))
-    color = [int(color_of("dog")[at : at + 2], 16) for at in (1, 3, 5)]
+    color = [int(colors_of(["dog"])["dog"][at : at + 2], 16) for at in (1, 3, 5)]
     strongest = np.asarray(drawn)[:, :, color.index(max(color))]
     assert strongest[near : far + 1, near : far + 1].max() == 0
     lit = strongest > max(color) // 4

@@ -42,8 +42,8 @@ def test_boxes_carry_what_the_page_draws_and_nothing_that_is_absent() -> None:
         Region("sign", (0, 0, 9, 5), xyxyxyxy=(0, 1, 9, 0, 9, 4, 0, 5.55)),
         Region("tree", (5, 5, 9, 9), polygons=(((5, 5), (9, 5.04), (9, 9)),), source="added"),
     )
-    color_of = {"cat": "#101080", "sign": "#ffe000", "tree": "#0000aa"}.__getitem__
-    assert wire(boxes_from(prediction, color_of)) == [
+    colors = {"cat": "#101080", "sign": "#ffe000", "tree": "#0000aa"}
+    assert wire(boxes_from(prediction, colors)) == [
         {
             "id": 0,
             "label": "cat",
@@ -77,18 +77,18 @@ def test_boxes_carry_what_the_page_draws_and_nothing_that_is_absent() -> None:
 
 
 def test_a_score_of_zero_is_a_score() -> None:
-    (box,) = wire(boxes_from(prediction_of(Region("cat", (0, 0, 9, 9), score=0.0)), lambda _: "#000000"))
+    (box,) = wire(boxes_from(prediction_of(Region("cat", (0, 0, 9, 9), score=0.0)), {"cat": "#000000"}))
     assert (box["score"], box["score_text"]) == (0, "0%")
 
 
 def test_boxes_survive_the_way_to_the_page_and_back() -> None:
     region = Region("cat", (0, 0, 9, 9), score=0.5, xyxyxyxy=(0, 0, 9, 0, 9, 9, 0, 9), source="edited")
-    stage = StageData(w=100, h=80, boxes=boxes_from(prediction_of(region), lambda _: "#00ff00"))
+    stage = StageData(w=100, h=80, boxes=boxes_from(prediction_of(region), {region.label: "#00ff00"}))
     assert StageData.from_json(stage.model_dump()) == stage
 
 
 def test_a_prediction_without_regions_has_no_boxes() -> None:
-    assert boxes_from(prediction_of(), lambda _: "#000000") == []
+    assert boxes_from(prediction_of(), {}) == []
 
 
 def test_the_truth_is_words_and_white_boxes_with_black_text() -> None:

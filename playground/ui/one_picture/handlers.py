@@ -14,8 +14,8 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from playground.drawing.annotate import draw
-from playground.drawing.colors import color_of
-from playground.drawing.styles import Look, default_styles, styles_for
+from playground.drawing.colors import colors_of
+from playground.drawing.styles import Look, styles_for
 from playground.engines import State, too_late_sentence
 from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, PlaygroundError
 from playground.events import RunStage
@@ -30,6 +30,7 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.memory import Memory
 from playground.ui.one_picture.offer import Offer
 from playground.ui.picture import Upload
@@ -37,7 +38,7 @@ from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
 from playground.ui.server.run_messages import leave_queue, silence
 from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, View
-from playground.ui.shown import above, answer_text, lowest_score
+from playground.ui.shown import above, answer_text
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.wiring import Problems, Updates
 
@@ -56,6 +57,7 @@ class Controls:
     style: list[str]
     has_labels: bool
     opacity: float
+    label_size: float
     min_score: float
     labels: list[str]
     table: RegionTableData
@@ -63,7 +65,7 @@ class Controls:
     @property
     def view(self) -> View:
         """What the user wants to see. Raises PlaygroundError for a look that cannot be."""
-        look = Look(styles=tuple(self.style), labels=self.has_labels, opacity=self.opacity)
+        look = Look(tuple(self.style), self.has_labels, opacity=self.opacity, label_size=self.label_size)
         return View(look, self.min_score, frozenset(self.labels), frozenset(self.table.hidden or ()))
 
 
@@ -133,13 +135,15 @@ class Handlers:
 
     # The page as a whole
 
-    def open(self, memory: str, checkpoint: str, request: gr.Request) -> Updates:
+    def open(self, memory: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
         """A page was loaded: give it back what it showed before, if this is a reload."""
         kept = Memory.read(memory)
         tab = self.tabs.open(_session(request), kept.before, kept.key)
         task = get_task(kept.task) if kept.task in _TASK_IDS else DEFAULT_TASK
         updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
-        return updates | self._whole(tab, task.id, checkpoint, request) if tab.item.path else updates
+        updates["looks_kept"] = looks_kept
+        looks = KeptLooks.read(looks_kept)
+        return updates | self._whole(tab, task.id, checkpoint, looks, request) if tab.item.path else updates
 
     def rest(self, task: str, draw: bool, checkpoint: str, request: gr.Request) -> Updates:
         """A run is over, however it ended: say what holds now. Another one may be going on.
@@ -151,13 +155,13 @@ class Handlers:
         plain = _plain(tab.item, is_drawing=draw and _wants_regions(task), keeps_regions=True) if is_plain else {}
         return {**plain, **self._rest_of(request, checkpoint)}
 
-    def _whole(self, tab: Tab, task: str, checkpoint: str, request: gr.Request) -> Updates:
+    def _whole(self, tab: Tab, task: str, checkpoint: str, looks: KeptLooks, request: gr.Request) -> Updates:
         """All that a page shows of a tab."""
         updates = {"picture": _strip(), **_plain(tab.item, is_drawing=_wants_regions(task))}
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:
-            updates |= self._answer(tab.item, tab.answer)
+            updates |= self._answer(tab.item, tab.answer, looks)
             updates["stage"] = updates["stage"].model_copy(update={"draw": _wants_regions(task), "regions": []})
         return {**updates, **self._rest_of(request, checkpoint)}
 
@@ -304,6 +308,7 @@ class Handlers:
         decoding: str,
         max_new_tokens: float,
         longest: int,
+        looks_kept: str,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """Ask about the picture of the tab, and show the answer while it is written."""
@@ -312,17 +317,18 @@ class Handlers:
         with self._runs.run(_run_of(request)) as ending:
             silence(lambda: ending.is_abandoned)
             if not ending.is_abandoned:
-                yield from self._answers(question, ending, request)
+                yield from self._answers(question, ending, KeptLooks.read(looks_kept), request)
 
-    def _answers(self, question: Question, ending: Ending, request: gr.Request) -> Iterator[Updates]:
+    def _answers(self, question: Question, ending: Ending, looks: KeptLooks, request: gr.Request) -> Iterator[Updates]:
         item, shown = self.tabs.of(_session(request)).item, None
         try:
             check_kept(item.path)
             for prediction in paced(self._runner.run(item.path, question, stop=ending)):
-                tab = self._note(request, ending, item, prediction)
+                tab = self._note(request, ending, item, prediction, looks)
                 if ending.is_abandoned:
                     return
-                updates = self._answer(tab.item, prediction) if prediction.is_final else self._partial(item, prediction)
+                show = self._answer if prediction.is_final else self._partial
+                updates = show(tab.item if prediction.is_final else item, prediction, looks)
                 shown = updates["stage"]
                 yield updates
         except Exception as error:
@@ -330,9 +336,9 @@ class Handlers:
             if not ending.is_abandoned:
                 yield self._failed(shown, self._tell(request, question.checkpoint, line))
 
-    def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction) -> Tab:
+    def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction, looks: KeptLooks) -> Tab:
         """Keep what a run has said, unless it was abandoned; returns the tab."""
-        line = text.run_line(above(prediction, self._first_view(prediction).min_score))
+        line = text.run_line(above(prediction, self._first_view(prediction, looks).min_score))
         truth = scene.truth_about(item.seed, prediction) if prediction.is_final else None
 
         def note(tab: Tab) -> Tab:
@@ -365,8 +371,8 @@ class Handlers:
             return {"status": status}
         return {"stage": shown.model_copy(update={"busy": False}), "notes": [], "status": status}
 
-    def _partial(self, item: Item, prediction: Prediction) -> Updates:
-        view = self._first_view(prediction)
+    def _partial(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
+        view = self._first_view(prediction, looks)
         boxes, seen = _listed(prediction, view), above(prediction, view.min_score)
         is_new = prediction.stage is RunStage.WAITING
         hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
@@ -379,8 +385,8 @@ class Handlers:
             "details": gr.update(visible=False),  # they are about the answer before
         }
 
-    def _answer(self, item: Item, prediction: Prediction) -> Updates:
-        view = self._first_view(prediction)
+    def _answer(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
+        view = self._first_view(prediction, looks)
         labels, chosen = text.label_choices(prediction), list(view.look.styles)
         shown = self._show(item, prediction, view)
         return {
@@ -393,6 +399,7 @@ class Handlers:
             "style": gr.update(choices=[(style.title, style.id) for style in styles_for(prediction)], value=chosen),
             "has_labels": view.look.labels,
             "opacity": view.look.opacity,
+            "label_size": view.look.label_size,
             "min_score": view.min_score,
             "labels": gr.update(choices=labels, value=[label for _, label in labels]),
             "raw": text.raw_segments(prediction.raw_text),
@@ -401,27 +408,39 @@ class Handlers:
 
     # The answer, seen in another way: never runs the model
 
-    def redraw(self, controls: Controls, request: gr.Request) -> Updates:
-        """Show the answer after a change of style, score, labels or hidden rows; not one that has gone meanwhile."""
+    def redraw(self, controls: Controls, looks_kept: str, request: gr.Request) -> Updates:
+        """Show the answer after a change of style, score, labels or hidden rows; not one that has gone meanwhile.
+
+        What the user likes is kept for the answers that follow.
+        """
         tab = self.tabs.of(_session(request))
         answer = tab.answer
         if answer is None:
             return {}
         silence(lambda: self.tabs.of(_session(request)).answer is not answer)
         with errors_for_the_user():
-            return self._show(tab.item, answer, controls.view)
+            view = controls.view
+            looks = KeptLooks.read(looks_kept).changed_to(view, answer, self._min_score(answer))
+            return {**self._show(tab.item, answer, view), "looks_kept": looks.write()}
 
-    def _first_view(self, prediction: Prediction) -> View:
-        """How an answer is seen before anybody has chosen anything."""
-        lowest = lowest_score(prediction, self._engines.status(prediction.checkpoint).checkpoint.min_score)
-        return View(Look(default_styles(prediction)), lowest, frozenset(prediction.label_counts()), frozenset())
+    def reset_looks(self, request: gr.Request) -> Updates:
+        """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""
+        tab = self.tabs.of(_session(request))
+        return {"looks_kept": "", **(self._answer(tab.item, tab.answer, KeptLooks()) if tab.answer else {})}
+
+    def _min_score(self, prediction: Prediction) -> float:
+        return self._engines.status(prediction.checkpoint).checkpoint.min_score
+
+    def _first_view(self, prediction: Prediction, looks: KeptLooks) -> View:
+        """How an answer is seen before anybody has chosen anything for it."""
+        return looks.first_view(prediction, self._min_score(prediction))
 
     def _show(self, item: Item, prediction: Prediction, view: View) -> Updates:
         listed, seen = _listed(prediction, view), above(prediction, view.min_score)
         stage = _stage(
             item,
             boxes=listed,
-            annotated=self._annotated(item, prediction.keep(view.shows), view.look),
+            annotated=self._annotated(item, prediction, view),
             alt=text.alt_text(prediction, seen),
             truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
         )
@@ -433,12 +452,13 @@ class Handlers:
             "notes": text.notes(prediction, seen, told=told),
         }
 
-    def _annotated(self, item: Item, prediction: Prediction, look: Look) -> FileData | None:
-        if not prediction.regions:
+    def _annotated(self, item: Item, prediction: Prediction, view: View) -> FileData | None:
+        shown = prediction.keep(view.shows)
+        if not shown.regions:
             return None
         try:
             picture = self._predictor.read_image(item.display_path)
-            return FileData(path=save_jpeg(draw(picture.pixels, prediction, look), "annotated"))
+            return FileData(path=save_jpeg(draw(picture.pixels, shown, view.look, _labels(prediction)), "annotated"))
         except (PlaygroundError, OSError):
             return None  # the copy is gone, or there is no room for another: the answer is not lost for it
 
@@ -459,7 +479,8 @@ class Handlers:
             check_kept(item.path)
             view, image = controls.view, self._predictor.read_image(item.path)
             shown = answer.keep(view.shows)
-            return {"file": save_export(Annotated(item.name, shown, image, Path(item.path)), view.look, format)}
+            annotated = Annotated(item.name, shown, image, Path(item.path), _labels(answer))
+            return {"file": save_export(annotated, view.look, format)}
 
 
 def _session(request: gr.Request) -> str:
@@ -497,8 +518,12 @@ def _drawn(stage: StageData) -> Any:
     return stage.regions or ()
 
 
+def _labels(prediction: Prediction) -> tuple[str, ...]:
+    return tuple(region.label for region in prediction.regions)
+
+
 def _listed(prediction: Prediction, view: View) -> list[BoxData]:
-    boxes = boxes_from(prediction, color_of)
+    boxes = boxes_from(prediction, colors_of(_labels(prediction)))
     return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
 
 

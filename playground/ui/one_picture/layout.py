@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.drawing.styles import LABEL_SIZES
 from playground.engines import Engines
 from playground.export import FORMATS
 from playground.predictor import Predictor
@@ -26,10 +27,10 @@ _SEEN_ANSWER = ("stage", "answer", "table", "notes")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop")
 _NEW_PICTURE = ("held", "picture", "problem", *_SETTLED)
 _NEW_ANSWER = (
-    *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "min_score", "labels", "raw",
-    "timings",
+    *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
+    "raw", "timings",
 )  # fmt: skip
-_WHOLE_PAGE = tuple(dict.fromkeys(("task", "phrase", "seed", *_NEW_PICTURE, *_NEW_ANSWER)))
+_WHOLE_PAGE = tuple(dict.fromkeys(("task", "phrase", "seed", "looks_kept", *_NEW_PICTURE, *_NEW_ANSWER)))
 
 Components = dict[str, Any]  # by the names that handlers know them by
 
@@ -40,6 +41,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     components: Components = {
         "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
         "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
+        "looks_kept": gr.Textbox(visible=False),  # what it keeps of how answers are to be seen
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
     gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
@@ -181,9 +183,15 @@ def _looks() -> Components:
         with gr.Row():
             min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
             opacity = gr.Slider(0.1, 1, 0.5, label="Opacity", step=0.05, elem_id="opacity", buttons=[], **options)
+            size = gr.Slider(*LABEL_SIZES, 1, label="Label size", step=0.1, elem_id="label-size", buttons=[], **options)
         labels = gr.CheckboxGroup(label="Labels shown", interactive=True, elem_id="labels")
-        has_labels = gr.Checkbox(True, label="Write labels on the picture", interactive=True, elem_id="has-labels")
-    return {"style": style, "has_labels": has_labels, "opacity": opacity, "min_score": min_score, "labels": labels}
+        with gr.Row():
+            has_labels = gr.Checkbox(True, label="Write labels on the picture", interactive=True, elem_id="has-labels")
+            reset = gr.Button("Reset looks", size="sm", scale=0, min_width=120, elem_id="reset-looks")
+    return {
+        "style": style, "has_labels": has_labels, "opacity": opacity, "label_size": size, "min_score": min_score,
+        "labels": labels, "reset_looks": reset,
+    }  # fmt: skip
 
 
 def _downloads() -> Components:
@@ -274,9 +282,15 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 
 
 def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    controls = ("style", "has_labels", "labels", "opacity", "min_score")
+    controls = ("style", "has_labels", "labels", "opacity", "label_size", "min_score")
+    kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **_PLUMBING}
     for changes in ([on[name].input for name in controls], on["table"].hide):  # an event of our own cannot join others
-        wiring.on(changes, handlers.redraw, writes=_SEEN_ANSWER, trigger_mode="always_last", **_PLUMBING)
+        redrawn = wiring.on(
+            changes, handlers.redraw, writes=(*_SEEN_ANSWER, "looks_kept"), trigger_mode="always_last", **_PLUMBING
+        )
+        redrawn.success(None, **kept)
+    reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_AT_ONCE)
+    reset.success(None, **kept)
     wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)
     saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING)
     saved.success(None, js="playground.download", **_PLUMBING)

@@ -308,3 +308,27 @@ def test_a_second_visitor_sees_nothing_of_the_first(browser: Browser, address: s
     expect(other.locator("#stage img")).not_to_be_visible()
     expect(other.locator("#answer textarea")).to_have_value("")
     context.close()
+
+
+def test_looks_outlive_a_run_and_a_reload_until_they_are_reset(page: Page) -> None:
+    def looks() -> dict[str, str]:
+        return {name: page.locator(f"#{name} input[type=number]").input_value() for name in ("label-size", "min-score")}
+
+    upload(page)
+    run(page)
+    first = looks()
+    page.locator("#style label", has_text="Ellipse").click()
+    for name, value in (("label-size", "2"), ("min-score", "0.5")):
+        page.fill(f"#{name} input[type=number]", value)
+        page.press(f"#{name} input[type=number]", "Tab")
+    changed = {"label-size": "2", "min-score": "0.5"}
+    page.wait_for_function("(localStorage.getItem('playground looks') ?? '').includes('0.5')")
+    run(page)
+    assert looks() == changed
+    page.reload()
+    expect(page.locator("#style label", has_text="Ellipse").locator("input")).to_be_checked()
+    assert looks() == changed
+    page.click("#reset-looks")
+    expect(page.locator("#style label", has_text="Ellipse").locator("input")).not_to_be_checked()
+    assert looks() == first
+    page.wait_for_function("!localStorage.getItem('playground looks')")

@@ -33,6 +33,8 @@ NO_FORM: Mapping[str, Any] = {
     "style": ["box"],
     "has_labels": True,
     "opacity": 0.5,
+    "label_size": 1,
+    "looks_kept": "",
     "min_score": 0,
     "labels": ["car", "tree"],
     "table": RegionTableData(hidden=[]),

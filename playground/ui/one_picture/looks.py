@@ -1,0 +1,107 @@
+"""How a user likes answers to be seen, kept by the browser from run to run. It comes from outside: whatever it is, a
+page opens.
+
+What is kept is what differs from the defaults: styles by the kind of answer, the lowest score by the checkpoint.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from playground.drawing.detections import shapes_of
+from playground.drawing.styles import LABEL_SIZES, STYLES, Look, default_styles
+from playground.results import Prediction
+from playground.ui.session import View
+from playground.ui.shown import lowest_score
+
+_LONGEST = 20_000  # characters
+_MOST_CHECKPOINTS = 50
+_DEFAULT = Look(())
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLooks:
+    """What a user has changed. Made by `read`, which holds it against what can be."""
+
+    styles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    min_scores: Mapping[str, float] = field(default_factory=dict)
+    has_labels: bool = _DEFAULT.labels
+    opacity: float = _DEFAULT.opacity
+    label_size: float = _DEFAULT.label_size
+
+    @classmethod
+    def read(cls, content: str) -> "KeptLooks":
+        """Read what the page sends; what makes no sense is as if it were not there."""
+        try:
+            given = json.loads(content) if len(content) <= _LONGEST else None
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            return cls()
+        scores = list(_object(given.get("min_scores")).items())[:_MOST_CHECKPOINTS]
+        return cls(
+            styles={kind: _known(ids) for kind, ids in _object(given.get("styles")).items() if _known(ids)},
+            min_scores={name: score for name, score in scores if _is_within(score, 0, 1)},
+            has_labels=given.get("has_labels") is not False,
+            opacity=_within(given.get("opacity"), 0, 1, _DEFAULT.opacity),
+            label_size=_within(given.get("label_size"), *LABEL_SIZES, _DEFAULT.label_size),
+        )
+
+    def write(self) -> str:
+        """Return what the browser keeps; nothing where all is as it comes."""
+        return "" if self == KeptLooks() else json.dumps(asdict(self))
+
+    def first_view(self, prediction: Prediction, min_score: float) -> View:
+        """How an answer is seen at first, where `min_score` is the checkpoint's own lowest score."""
+        styles = self.styles.get(_kind(prediction)) or default_styles(prediction)
+        look = Look(styles, labels=self.has_labels, opacity=self.opacity, label_size=self.label_size)
+        lowest = lowest_score(prediction, self.min_scores.get(prediction.checkpoint, min_score))
+        return View(look, lowest, frozenset(prediction.label_counts()), frozenset())
+
+    def changed_to(self, view: View, prediction: Prediction, min_score: float) -> "KeptLooks":
+        """Return what is kept after the user has changed the view of an answer.
+
+        The score by which an answer is looked at that the model itself is not sure of is not kept for others.
+        """
+        styles = _with(self.styles, _kind(prediction), view.look.styles, default_styles(prediction))
+        scores = self.min_scores
+        if not prediction.is_unsure:
+            scores = _with(scores, prediction.checkpoint, view.min_score, min_score)
+        look = view.look
+        return replace(
+            self,
+            styles=styles if look.styles else self.styles,  # nothing drawn is no way to draw
+            min_scores=scores,
+            has_labels=look.labels,
+            opacity=look.opacity,
+            label_size=look.label_size,
+        )
+
+
+def _kind(prediction: Prediction) -> str:
+    """The finest shape that an answer has: what its styles are chosen for."""
+    return next((shape for shape in ("polygons", "quads", "boxes") if shape in shapes_of(prediction)), "")
+
+
+def _with(kept: Mapping[str, Any], key: str, value: Any, default: Any) -> dict[str, Any]:
+    changed = {name: other for name, other in kept.items() if name != key}
+    return changed if value == default else {**changed, key: value}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _known(ids: Any) -> tuple[str, ...]:
+    return tuple(style.id for style in STYLES if style.id in ids) if isinstance(ids, list) else ()
+
+
+def _is_within(value: Any, low: float, high: float) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and low <= value <= high
+
+
+def _within(value: Any, low: float, high: float, default: float) -> float:
+    return float(value) if _is_within(value, low, high) else default
