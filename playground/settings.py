@@ -34,7 +34,10 @@ class Settings:
     prompt_cache_megabytes: int = 128
     queue_size: int = 32
     places_per_visitor: int = 2  # of those in the queue
-    forwarded_header: str = ""  # of a trusted proxy, such as X-Forwarded-For: visitors are told apart by it too
+    trusted_proxies: str = ""  # addresses and networks of proxies that are believed, or * where nothing else gets in
+    forwarded_header: str = "X-Forwarded-For"  # in which they name the visitor
+    allowed_hosts: str = ""  # names under which this server is asked for, besides its own; *.example.org, or *
+    space_host: str = ""  # set by Hugging Face Spaces, as SPACE_HOST
     frame_ancestors: str = "https://huggingface.co https://*.hf.space"  # sites that may show the page in a frame
     hub_answer_seconds: float = 4.0  # how long the start waits for the hub before it takes the bundled checkpoint
     download_stall_seconds: float = 60.0  # a download without a new byte for so long has failed
@@ -59,6 +62,8 @@ class Settings:
             values["offline"] = True
         if _flag(environ.get("SPACES_ZERO_GPU", "")):
             values["on_zero_gpu"] = True
+        if space_host := environ.get("SPACE_HOST", ""):
+            values = {"trusted_proxies": "*", **values, "space_host": space_host}
         return cls(**values)  # type: ignore[arg-type]  # the types are those of the defaults
 
 

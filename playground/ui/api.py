@@ -41,7 +41,7 @@ class Api:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
         # A proxy beside the server makes it public, wherever it listens.
-        self._is_for_one_user = is_for_this_machine_only(settings.host) and not settings.forwarded_header
+        self._is_for_one_user = is_for_this_machine_only(settings.host) and not settings.trusted_proxies
 
     @_no_tool
     def run(

@@ -95,7 +95,7 @@ def test_a_file_of_this_machine_is_opened_for_its_one_user(tools):
     [
         pytest.param(Settings(host="0.0.0.0"), {}, id="others can connect"),
         pytest.param(Settings(), {"X-Forwarded-For": "192.0.2.1"}, id="behind a proxy"),
-        pytest.param(Settings(forwarded_header="X-Real-IP"), {}, id="a trusted proxy"),
+        pytest.param(Settings(trusted_proxies="10.0.0.1"), {}, id="a trusted proxy"),
     ],
 )
 def test_no_file_is_opened_for_others(settings, headers):

@@ -1,20 +1,110 @@
-"""Who sent a request, as far as a server can tell. Knows requests, nothing of what they ask."""
+"""Who sent a request, and under which name this server is known: headers count only from a proxy that is named.
 
-from collections.abc import Callable
+Knows requests, nothing of what they ask.
+"""
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from playground.errors import SettingsInvalid
 from playground.settings import Settings
 
+_ANY = "*"
+_IPV6_OF_ONE = 64  # bits: a household or a host is given that many addresses at least
 
-def visitor_of(settings: Settings) -> Callable[[Any], str]:
-    """Return what names the visitor of a request: the address that the trusted proxy saw, or the peer's."""
-    header = settings.forwarded_header
 
-    def visitor(request: Any) -> str:
-        if request is None:
-            return ""
-        forwarded = request.headers.get(header, "") if header else ""
-        # What stands before the last comma, the visitor may have written.
-        return forwarded.rpartition(",")[2].strip() or getattr(request.client, "host", "")
+def visitor_of(request: Any) -> str:
+    """Return what names the visitor of a request; `Doors` has put it there."""
+    return getattr(getattr(request, "client", None), "host", "") or ""
 
-    return visitor
+
+@dataclass(frozen=True)
+class Proxies:
+    """The proxies that are believed, and the names of this server."""
+
+    settings: Settings
+
+    @cached_property
+    def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        try:
+            return tuple(ip_network(name) for name in _names(self.settings.trusted_proxies) if name != _ANY)
+        except ValueError as error:
+            raise SettingsInvalid(
+                f"PLAYGROUND_TRUSTED_PROXIES must be addresses or networks, such as 127.0.0.1, or *, but {error}."
+            ) from None
+
+    def are_trusted(self, address: str) -> bool:
+        """Whether this peer is a proxy that is believed."""
+        if _ANY in _names(self.settings.trusted_proxies):
+            return True
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
+
+    def visitor(self, peer: str, forwarded: Iterable[str]) -> str:
+        """Return the visitor's address: of what the trusted proxies have written, the last that is none of theirs.
+
+        `forwarded` are the lines of the header; what stands before that, the visitor may have written.
+        """
+        if not self.are_trusted(peer):
+            return _of_one(peer)
+        chain = [_without_port(part) for line in forwarded for part in line.split(",") if part.strip()]
+        is_anyone = _ANY in _names(self.settings.trusted_proxies)
+        for address in reversed(chain):
+            if is_anyone or not self.are_trusted(address):
+                return _of_one(address)
+        return _of_one(peer)
+
+    @cached_property
+    def hosts(self) -> frozenset[str]:
+        """The names under which this server may be asked for, in lower case, without a port."""
+        own = {"localhost", self.settings.host, *_names(self.settings.allowed_hosts), *_names(self.settings.space_host)}
+        if self.settings.host:
+            own |= {socket.gethostname(), socket.getfqdn()}
+        return frozenset(name.lower() for name in own if name)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a `Host` names this server: an address does, which no foreign name can be made to mean."""
+        name = _without_port(host).lower()
+        is_wild = any(own.startswith("*.") and name.endswith(own[1:]) for own in self.hosts)
+        return name in self.hosts or _ANY in self.hosts or is_wild or _parsed(name) is not None
+
+    def knows_origin(self, origin: str, hosts: Iterable[str]) -> bool:
+        """Whether a page of this origin may send something: one of this server, or of a host that the settings name."""
+        host = origin.lower().partition("://")[2]
+        named = frozenset(_names(self.settings.allowed_hosts)) | frozenset(_names(self.settings.space_host))
+        return host in hosts or (_without_port(host) in named and _parsed(_without_port(host)) is None)
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[str]:
+    """Return the lines of a header, which may come several times."""
+    return [value.decode("latin-1") for key, value in headers if key == name.lower().encode()]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
+
+
+def _without_port(text: str) -> str:
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _parsed(address: str) -> Any:
+    try:
+        return ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _of_one(address: str) -> str:
+    """Return an address as it is counted; of IPv6, the part that one visitor cannot choose."""
+    parsed = _parsed(address)
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network((int(parsed), _IPV6_OF_ONE), strict=False).network_address)
+    return str(parsed) if parsed else address[:64]

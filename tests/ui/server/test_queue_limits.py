@@ -77,7 +77,7 @@ def test_a_tab_holds_two_places_and_another_one_is_let_in(tmp_path: Path) -> Non
 
 
 def test_where_a_proxy_names_it_an_address_holds_two_places(tmp_path: Path) -> None:
-    with nobody_answered(tmp_path, forwarded_header="X-Forwarded-For") as asking:
+    with nobody_answered(tmp_path, trusted_proxies="127.0.0.1") as asking:
         assert asking.call(**FIRST).status_code == 200
         assert asking.ask("one", **FIRST_CLAIMS) == 200
         refused = asking.call(**FIRST)
@@ -88,7 +88,7 @@ def test_where_a_proxy_names_it_an_address_holds_two_places(tmp_path: Path) -> N
 
 
 def test_an_answer_gives_the_place_back(tmp_path: Path) -> None:
-    settings = {"places_per_visitor": 1, "forwarded_header": "X-Forwarded-For"}
+    settings = {"places_per_visitor": 1, "trusted_proxies": "127.0.0.1"}
     with visitors(ScriptedPredictor(ANSWER), tmp_path, **settings) as asking:
         for _ in range(3):
             assert "event: complete" in asking.answer(asking.call(**FIRST))

@@ -1,0 +1,47 @@
+"""What of Gradio's routes is served: the ones that the page, the API and MCP need. The only list of them."""
+
+import re
+from dataclasses import dataclass
+
+API = "/gradio_api"
+_READ = frozenset({"GET", "HEAD"})
+_WRITE = frozenset({"POST"})
+_NAME = r"(?!v2/)[\w-]{1,64}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A door: `takes` says what a body of it may be, `is_stream` that its answer goes on until somebody leaves."""
+
+    pattern: re.Pattern[str]
+    methods: frozenset[str] = _READ
+    takes: str = ""  # "json", "files", or nothing
+    is_stream: bool = False
+
+
+def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", *, is_stream: bool = False) -> Route:
+    return Route(re.compile(pattern), methods, takes, is_stream)
+
+
+_ROUTES = (
+    _route(r"/(config/?|theme\.css|robots\.txt|favicon\.ico|manifest\.json)?"),
+    _route(rf"/pwa_icon(/{_NAME})?"),
+    _route(r"/(static|assets|svelte)/[\w./@~+-]{1,300}"),
+    _route(rf"{API}/(info/?|openapi\.json|app_id/?|startup-events|theme\.css|user/?|login_check/?)"),
+    _route(rf"{API}/file=(?![A-Za-z][\w+.-]+:|//).{{1,1000}}"),  # a path; an address would be fetched
+    _route(rf"{API}/heartbeat/{_NAME}", is_stream=True),
+    _route(rf"{API}/queue/data", is_stream=True),
+    _route(rf"{API}/(queue/status|upload_progress)"),
+    _route(rf"{API}/(queue/join|cancel|reset/?|component_server/?)", _WRITE, "json"),
+    _route(rf"{API}/(call|run|api)/{_NAME}/?", _WRITE, "json"),
+    _route(rf"{API}/call/v2/{_NAME}/?", _WRITE, "json"),
+    _route(rf"{API}/call/v2/{_NAME}/{_NAME}", is_stream=True),
+    _route(rf"{API}/call/{_NAME}/{_NAME}", is_stream=True),
+    _route(rf"{API}/upload", _WRITE, "files"),
+    _route(rf"{API}/mcp(/[\w/-]{{0,100}})?", _WRITE | _READ | {"DELETE"}, "json"),
+)
+
+
+def route_of(path: str) -> Route | None:
+    """Return the route of a path, which has been decoded; None where nothing is served."""
+    return next((route for route in _ROUTES if route.pattern.fullmatch(path)), None)

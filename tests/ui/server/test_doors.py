@@ -1,0 +1,221 @@
+"""The way in: what is refused before Gradio sees it, tried with requests at a running server and on pure values."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from playground.settings import Settings
+from playground.ui.server.json_limits import MAX_DEPTH, MAX_ITEMS, problem_of
+from playground.ui.server.routes import route_of
+from playground.ui.server.visitors import Proxies
+from tests.live import Http, running
+from tests.ui.doubles import ScriptedPredictor
+
+FAR = "http://198.51.100.7/picture.png"  # TEST-NET-2: nobody is there
+OWN = frozenset({"127.0.0.1:7860"})
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Http]:
+    with running(ScriptedPredictor(), Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+        yield Http(url)
+
+
+@pytest.fixture
+def contacted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Whom this process looks up or connects to, besides itself."""
+    seen: list[Any] = []
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def connect_and_note(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1"):
+            seen.append(address)
+            raise OSError("nobody is contacted in this test")
+        connect(self, address)
+
+    def resolve_and_note(host: Any, *rest: Any, **options: Any) -> Any:
+        if host not in ("127.0.0.1", "::1", "localhost", None):
+            seen.append(host)
+        return resolve(host, *rest, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_and_note)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_and_note)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/gradio_api/file={FAR}",
+        "/gradio_api/file=HTTP://198.51.100.7/x",
+        "/gradio_api/file=//198.51.100.7/x",
+        f"/gradio_api/proxy={FAR}",
+        "/gradio_api/deep_link",
+        "/gradio_api/runs",
+        "/gradio_api/vibe-code",
+        "/gradio_api/dev/reload",
+        "/monitoring",
+        "/gradio_api/stream/a/1/2/playlist.m3u8",
+        "/gradio_api/custom_component/1/client/component/../../x",
+        "/docs",
+    ],
+)
+def test_what_nobody_needs_is_not_served(http: Http, contacted: list[Any], path: str) -> None:
+    answer = httpx.get(http.url + path)
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("There is nothing here.")
+    assert contacted == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_a_route_answers_to_its_own_methods(http: Http, method: str) -> None:
+    assert httpx.request(method, f"{http.url}/config").status_code == 405
+
+
+FILES = [
+    {"path": FAR, "meta": {"_type": "gradio.FileData"}},
+    {"path": " HTTPS://198.51.100.7/x.png", "meta": {"_type": "gradio.FileData"}},
+    {"path": "//198.51.100.7/x.png"},
+    {"path": "ftp://198.51.100.7/x.png"},
+    {"path": "file:///etc/passwd"},
+    {"Path": FAR},
+    {"path": "/tmp/x.png", "url": FAR},
+    {"url": "http://198.51.100.7/gradio_api/file=x.png"},
+]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_an_address_in_any_value_of_any_call_is_refused_before_anybody_is_contacted(
+    http: Http, contacted: list[Any], file: dict[str, Any]
+) -> None:
+    data = [file, "<OD>", [{"deep": [file]}]]
+    for path in ("/call/run", "/run/run", "/api/export", "/queue/join", "/call/v2/run", "/component_server", "/mcp/"):
+        answer = http.post(path, {"data": data, "fn_index": 0, "session_hash": "one"})
+        assert answer.status_code == 422, path
+        assert answer.json()["detail"].startswith("No picture is fetched from an address.")
+    assert contacted == []
+
+
+@pytest.mark.parametrize(
+    ("body", "is_fine"),
+    [
+        pytest.param(
+            b'{"data": [{"url": "http://127.0.0.1:7860/gradio_api/file=/a/b.png"}]}', True, id="a file of ours"
+        ),
+        pytest.param(b'{"data": [{"path": "C:\\\\pictures\\\\x.png"}]}', True, id="a drive"),
+        pytest.param(b'{"data": ["see http://example.org, [[[["]}', True, id="words"),
+        pytest.param(b'{"data": [{"url": "data:image/png;base64,AAAA"}]}', True, id="the picture itself"),
+        pytest.param(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, True, id="deep"),
+        pytest.param(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), False, id="too deep"),
+        pytest.param(b'["\\"", ' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"]", False, id="too deep behind a quote"),
+        pytest.param(b"[" + b"1," * MAX_ITEMS + b"1]", False, id="too many"),
+        pytest.param(b"{", False, id="no JSON"),
+        pytest.param(b'{"session_hash": "a b"}', False, id="a name with a space"),
+        pytest.param(json.dumps({"session_hash": "x" * 65}).encode(), False, id="a long name"),
+        pytest.param(b'{"session_hash": ["x"]}', False, id="a list as name"),
+        pytest.param(b'{"data": [{"path": "\\u0068ttp://198.51.100.7/"}]}', False, id="an address with an escape"),
+        pytest.param(b'{"data": [{"path": "http:\\/\\/198.51.100.7"}]}', False, id="escaped slashes"),
+    ],
+)
+def test_what_a_body_may_be(body: bytes, is_fine: bool) -> None:
+    assert (problem_of(body, OWN) == "") is is_fine
+
+
+def test_a_flood_of_brackets_costs_no_time(http: Http) -> None:
+    flood = b'{"data": [' + b"[]," * 6_000_000 + b"[]]}"
+    began = time.monotonic()
+    answer = httpx.post(f"{http.url}/gradio_api/call/run", content=flood, timeout=60)
+    assert answer.status_code == 422
+    assert "too many items" in answer.text
+    assert time.monotonic() - began < 10
+
+
+def test_lengths_are_bounded(http: Http) -> None:
+    assert httpx.get(f"{http.url}/config", headers={"X-Long": "x" * 20_000}).status_code == 431
+    assert httpx.get(f"{http.url}/config?x={'x' * 3000}").status_code == 414
+    assert httpx.get(f"{http.url}/gradio_api/queue/data?session_hash={'x' * 65}").status_code == 400
+    assert httpx.get(f"{http.url}/gradio_api/heartbeat/{'x' * 65}").status_code == 404
+    with socket.create_connection(httpx.URL(http.url).netloc.decode().split(":")) as claiming:  # type: ignore[arg-type]
+        claiming.sendall(b"POST /gradio_api/call/run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
+        assert b" 413 " in claiming.recv(100)
+
+
+def test_a_name_given_by_a_visitor_poisons_nothing(http: Http) -> None:
+    forged = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "X-Gradio-Server": "http://evil.example",
+    }
+    for path in ("/", "/config", "/gradio_api/info", "/gradio_api/openapi.json"):
+        assert "evil.example" not in httpx.get(http.url + path, headers=forged).text
+        assert "evil.example" not in httpx.get(http.url + path).text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "localhost:1"}, 200),
+    ],
+)
+def test_a_foreign_name_of_this_server_is_refused(http: Http, headers: dict[str, str], status: int) -> None:
+    assert httpx.get(f"{http.url}/config", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_let_in"),
+    [
+        pytest.param({}, True, id="a program"),
+        pytest.param({"Origin": "https://evil.example"}, False, id="another site"),
+        pytest.param({"Origin": "null"}, False, id="a site without a name"),
+        pytest.param({"Origin": "http://127.0.0.1:1"}, False, id="another port"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, False, id="another site, as the browser says"),
+        pytest.param({"Sec-Fetch-Site": "same-site", "Origin": "https://x.evil.example"}, False, id="a neighbour"),
+        pytest.param({"Sec-Fetch-Site": "same-origin", "Origin": "https://public.example"}, True, id="behind a proxy"),
+    ],
+)
+def test_pages_of_other_sites_send_nothing(http: Http, headers: dict[str, str], is_let_in: bool) -> None:
+    for path, content in (("/upload", {"files": {"files": ("x.txt", b"x")}}), ("/call/tasks", {"json": {"data": []}})):
+        answer = httpx.post(f"{http.url}/gradio_api{path}", headers=headers, **content)  # type: ignore[arg-type]
+        assert (answer.status_code == 200) is is_let_in, answer.text
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "lines", "visitor"),
+    [
+        pytest.param("", "203.0.113.9", ["1.1.1.1"], "203.0.113.9", id="no proxy is named"),
+        pytest.param("10.0.0.0/8", "203.0.113.9", ["1.1.1.1"], "203.0.113.9", id="not that one"),
+        pytest.param("10.0.0.0/8", "10.0.0.1", ["6.6.6.6, 1.1.1.1"], "1.1.1.1", id="what it wrote is last"),
+        pytest.param("10.0.0.0/8", "10.0.0.1", ["6.6.6.6, 1.1.1.1, 10.0.0.2"], "1.1.1.1", id="two of them"),
+        pytest.param("10.0.0.0/8", "10.0.0.1", ["6.6.6.6", "1.1.1.1:80 , "], "1.1.1.1", id="lines, port, nothing"),
+        pytest.param("10.0.0.0/8", "10.0.0.1", [], "10.0.0.1", id="it wrote nothing"),
+        pytest.param("*", "10.0.0.1", ["6.6.6.6, 1.1.1.1"], "1.1.1.1", id="whoever it is"),
+        pytest.param("::1", "::1", ["[2001:db8:1:2:3:4:5:6]:443"], "2001:db8:1:2::", id="the part that is one's own"),
+        pytest.param("", "::ffff:203.0.113.9", [], "203.0.113.9", id="one address, two ways to write it"),
+    ],
+)
+def test_who_a_visitor_is(trusted: str, peer: str, lines: list[str], visitor: str) -> None:
+    assert Proxies(Settings(trusted_proxies=trusted)).visitor(peer, lines) == visitor
+
+
+def test_a_trusted_proxy_names_the_public_address(tmp_path_factory: pytest.TempPathFactory) -> None:
+    settings = Settings(offline=True, trusted_proxies="127.0.0.1", allowed_hosts="demo.example.org")
+    with running(ScriptedPredictor(), settings, tmp_path_factory.mktemp("cache")) as url:
+        headers = {"X-Forwarded-Host": "demo.example.org", "X-Forwarded-Proto": "https"}
+        assert "https://demo.example.org" in httpx.get(f"{url}/config", headers=headers).text
+        assert httpx.get(f"{url}/config", headers={"X-Forwarded-Host": "evil.example"}).status_code == 421
+        assert httpx.get(f"{url}/config", headers={"Host": "demo.example.org"}).status_code == 200
+
+
+def test_every_route_of_the_page_is_one(http: Http) -> None:
+    page = httpx.get(http.url).text
+    sources = {part.split('"')[0] for mark in ('src="', 'href="') for part in page.split(mark)[1:]}
+    local = [source.removeprefix(".") for source in sources if source.startswith("./")]
+    assert local
+    assert all(route_of(path.split("?")[0]) for path in local)
