@@ -29,7 +29,7 @@ _SPARE_BYTES = 2_000_000  # beside the picture: the rest of a question, or the b
 _SECONDS_TO_SEND_JSON = 30.0
 _SECONDS_BETWEEN_PIECES = 30.0
 _BELIEVED = ("x-forwarded-host", "x-forwarded-proto")  # by Gradio, from a trusted proxy
-_NEVER_BELIEVED = ("x-gradio-server", "x-gradio-user", "x-forwarded-prefix", "x-original-url", "x-rewrite-url")
+_NEVER_BELIEVED = ("x-gradio-server", "x-forwarded-prefix", "x-original-url", "x-rewrite-url")
 
 
 def believe_proxies_here_only() -> None:
