@@ -84,7 +84,7 @@ FILES = [
     {"path": "ftp://198.51.100.7/x.png"},
     {"path": "file:///etc/passwd"},
     {"Path": FAR},
-    {"path": "/tmp/x.png", "url": FAR},
+    {"path": "/a/x.png", "url": FAR},
     {"url": "http://198.51.100.7/gradio_api/file=x.png"},
 ]
 
