@@ -216,8 +216,7 @@ def _any_side(rng: random.Random) -> int:
 
 def _png(width: int, height: int, *chunks: tuple[bytes, bytes], depth: int = 8, color: int = 2) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    gamma, pixels = (b"gAMA", struct.pack(">I", 30_000)), (b"IDAT", zlib.compress(bytes(length), 1))
-    parts = [(b"IHDR", header), *chunks, gamma, pixels, (b"IEND", b"")]
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
     written = (struct.pack(">I", len(data)) + kind + data + _checksum(kind + data) for kind, data in parts)
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
@@ -401,8 +400,8 @@ def _deep_png(
     size: tuple[int, int], color: int, length: int, *chunks: tuple[bytes, bytes], interlaced: int = 0
 ) -> bytes:
     header = struct.pack(">IIBBBBB", *size, 16, color, 0, 0, interlaced)
-    parts = [(b"IHDR", header), *chunks,
-             (b"gAMA", struct.pack(">I", 30_000)), (b"IDAT", zlib.compress(bytes(length), 1)), (b"IEND", b"")]  # fmt: skip
+    gamma, pixels = (b"gAMA", struct.pack(">I", 30_000)), (b"IDAT", zlib.compress(bytes(length), 1))
+    parts = [(b"IHDR", header), *chunks, gamma, pixels, (b"IEND", b"")]
     written = (struct.pack(">I", len(data)) + kind + data + _checksum(kind + data) for kind, data in parts)
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
