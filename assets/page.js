@@ -103,8 +103,8 @@
       if (isPhone() && stop && !stop.disabled) find("#status").scrollIntoView({ behavior: "smooth" });
     },
 
-    // A new scene is nowhere else on the page: scroll as far as needed, unless a refused seed is to be read.
-    showScene: () => {
+    // A new picture is what is talked about: scroll as far as needed, unless a sentence about it is to be read.
+    showPicture: () => {
       if (isPhone() && !find("#problem .line")) find("#stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
     },
   };

@@ -70,6 +70,7 @@ def _form(engines: Engines) -> Components:
             elem_id="picture",
             height=210,
             buttons=[],
+            webcam_options=gr.WebcamOptions(mirror=False),  # what was held before the lens can be read
             placeholder="Drop a picture here\nor click to choose one",
         ),
         problem=Lines(elem_id="problem"),
@@ -221,8 +222,7 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     ):
         taken = wiring.on(trigger, handler, writes=("seed", *_NEW_PICTURE), **options)
         taken.then(None, js="playground.taken", **_PLUMBING)
-        if handler in (handlers.take_new_scene, handlers.take_scene):
-            taken.then(None, js="playground.showScene", **_PLUMBING)
+        taken.then(None, js="playground.showPicture", **_PLUMBING)
 
 
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:

@@ -8,12 +8,13 @@ def give_file(page: Page, file: str | FilePayload) -> None:
 
     Gradio builds the field anew after each file: what is given to the old one in that moment is lost.
     """
-    with page.expect_response(_is_about_a_file):
+    with page.expect_response(is_about_a_file):
         page.set_input_files("#picture input[type=file]", file)
     expect(page.locator("#picture img")).to_have_count(0)
 
 
-def _is_about_a_file(response: Response) -> bool:
+def is_about_a_file(response: Response) -> bool:
+    """Whether the server has looked at a picture from the field."""
     return "/run/predict" in response.url and "orig_name" in (response.request.post_data or "")
 
 

@@ -25,13 +25,19 @@ _QUIET = [
 expect.set_options(timeout=30_000)  # a machine may have other work; what is expected mostly comes at once
 
 
-@pytest.fixture(scope="module")  # while Playwright is up, this thread has an event loop, and other tests make their own
-def browser() -> Iterator[Browser]:
-    """Chromium as installed on this machine; without it the tests are skipped, in CI they fail."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where the browser is on this machine; without it the tests are skipped, in CI they fail."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
         reason = "No chromium was found on PATH; install Debian's package `chromium` to run the browser tests."
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="module")  # while Playwright is up, this thread has an event loop, and other tests make their own
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium as installed on this machine."""
     with sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
         yield chrome
