@@ -50,6 +50,38 @@
   };
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+  // ---- a server that does not answer, or that was started again and knows nothing of this page
+
+  const SECONDS_BETWEEN_LOOKS = 3;
+  const SECONDS_TO_ANSWER = 8; // a busy machine may take its time
+  const SILENT = "The playground does not answer any more. What you see stays; it is tried again every few seconds.";
+  const RESTARTED = "The playground was started again and has forgotten this page. Save what you want to keep, then ";
+
+  const alarm = document.body.appendChild(document.createElement("p"));
+  Object.assign(alarm, { id: "connection", hidden: true });
+  alarm.setAttribute("role", "alert");
+  const reload = Object.assign(document.createElement("button"), { textContent: "reload the page" });
+  reload.addEventListener("click", () => location.reload());
+
+  const tell = (...parts) => {
+    if (alarm.textContent === parts.map((part) => part.textContent ?? part).join("")) return;
+    alarm.replaceChildren(...parts);
+    alarm.hidden = !parts.length;
+  };
+  const { root, api_prefix: prefix, app_id: ours } = window.gradio_config;
+  const lookForServer = async () => {
+    if (document.hidden) return;
+    try {
+      const signal = AbortSignal.timeout(1000 * SECONDS_TO_ANSWER);
+      const { app_id: theirs } = await (await send(`${root}${prefix}/app_id`, { signal, cache: "no-store" })).json();
+      tell(...(theirs === ours ? [] : [RESTARTED, reload]));
+    } catch {
+      tell(SILENT);
+    }
+  };
+  const lookAgain = () => setTimeout(() => lookForServer().finally(lookAgain), 1000 * SECONDS_BETWEEN_LOOKS);
+  lookAgain();
+
   window.playground = {
     remembered: () => {
       const { before = "", task = "", phrase = "" } = kept();

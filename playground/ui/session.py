@@ -86,6 +86,7 @@ class Tab:
     workspace: Workspace = Workspace()
     shown: Shown = Shown.PICTURE
     line: dict[str, str] | None = None
+    answer_line: dict[str, str] | None = None  # what the run told that brought the answer
     gesture: int = -1  # the one that the picture came with
 
     @property
@@ -106,19 +107,20 @@ class Tab:
 
     def with_answer(self, path: str, prediction: Prediction, truth: Example | None, line: dict[str, str]) -> "Tab":
         """Return the tab with a whole answer about the picture at a path."""
-        return replace(
-            self, workspace=self.workspace.with_answer(path, prediction, truth), shown=Shown.ANSWER, line=line
-        )
+        workspace = self.workspace.with_answer(path, prediction, truth)
+        return replace(self, workspace=workspace, shown=Shown.ANSWER, line=line, answer_line=line)
 
     def without_partial(self) -> "Tab":
-        """Return the tab without what a run has shown that was given up; a whole answer stays."""
-        shown = Shown.PICTURE if self.shown is Shown.PARTIAL else self.shown
-        return replace(self, shown=shown, line=None)
+        """Return the tab without what a run has shown that was given up; a whole answer stays, and tells of itself."""
+        is_answer = self.shown is Shown.ANSWER
+        return replace(
+            self, shown=Shown.ANSWER if is_answer else Shown.PICTURE, line=self.answer_line if is_answer else None
+        )
 
     def to_keep(self) -> "Tab":
         """Return what a reload brings back: the last picture with its last whole answer."""
         shown = Shown.ANSWER if self.item.prediction else Shown.PICTURE
-        return Tab(Workspace(self.workspace.items[-1:]), shown, self.line if shown is self.shown else None)
+        return Tab(Workspace(self.workspace.items[-1:]), shown, self.answer_line, self.answer_line)
 
     @property
     def num_bytes(self) -> int:
