@@ -338,11 +338,21 @@ def test_two_things_at_once(
 # What takes more than one step
 
 
+def hold_uploads(visitor: Visitor) -> list[Route]:
+    """Keep what is sent from here on from arriving; each is to be continued or answered."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visitor.page.route("**/upload?*", hold)
+    return held
+
+
 def test_run_during_an_upload_asks_about_the_picture_that_is_on_its_way(visitor: Visitor) -> None:
     answer(visitor)
     page, before = visitor.page, visitor.source
-    held: list[Route] = []
-    page.route("**/upload?*", lambda route: held.append(route))
+    held = hold_uploads(visitor)
     upload(visitor)
     press_run(visitor)
     press_run(visitor)
@@ -360,8 +370,7 @@ def test_run_during_an_upload_asks_about_the_picture_that_is_on_its_way(visitor:
 def test_run_during_an_upload_that_fails_asks_nothing(visitor: Visitor) -> None:
     answer(visitor)
     before = visitor.source
-    held: list[Route] = []
-    visitor.page.route("**/upload?*", lambda route: held.append(route))
+    held = hold_uploads(visitor)
     upload(visitor)
     press_run(visitor)
     expect(visitor.page.locator("#status")).to_contain_text("Waiting for the picture")
