@@ -122,9 +122,13 @@ def _returning(handler: Callable[..., Any], reads: Sequence[str], writes: Sequen
 
     @functools.wraps(handler)
     def stream(*arguments: Any, **values: Any) -> Iterator[Any]:
-        updates = call(*arguments, **values)
+        updates, is_silent = call(*arguments, **values), True
         try:
-            yield from map(row, updates)
+            for written in updates:
+                is_silent = False
+                yield row(written)
+            if is_silent:
+                yield row({})  # Gradio empties all that a generator could write which says nothing
         finally:
             updates.close()
 

@@ -210,7 +210,7 @@ def test_a_reload_brings_back_the_picture_with_its_last_answer(tabs: Tabs, item:
     tabs.change("ann", lambda tab: replace(tab, shown=Shown.PARTIAL, line={"text": "Writing"}))
     tabs.close("ann")
     tab = tabs.open("anns next", "a" * 32, "b" * 32)
-    assert (tab.item, tab.answer, tab.line) == (replace(item, prediction=ANSWER), ANSWER, None)
+    assert (tab.item, tab.answer, tab.line) == (replace(item, prediction=ANSWER), ANSWER, {"text": "Done"})
     assert tabs.open("again", "b" * 32, "c" * 32) == tab
 
 

@@ -181,3 +181,10 @@ def test_a_page_that_is_closed_closes_the_handlers_generator(wire) -> None:
         assert next(running) == "a"
         assert is_closed == []
     assert is_closed == [True]
+
+
+def test_a_generator_that_says_nothing_changes_nothing(wire) -> None:
+    def silent(text: str) -> Iterator[Updates]:
+        yield from ()
+
+    assert list(wire(silent, writes=("text",))(text="a")) == [gr.skip()]

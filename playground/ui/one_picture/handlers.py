@@ -316,7 +316,6 @@ class Handlers:
         question = Question(task, phrase, _drawn(stage), checkpoint, decoding, limit)
         with self._runs.run(_run_of(request)) as ending:
             silence(lambda: ending.is_abandoned)
-            yield {}  # Gradio empties all that a generator could write which ends without having said anything
             if not ending.is_abandoned:
                 yield from self._answers(question, ending, KeptLooks.read(looks_kept), request)
 
