@@ -61,5 +61,6 @@ def _empty(event: Any, output: dict[str, Any]) -> ProcessCompletedMessage:
 def _queue_and_event() -> tuple[Any, Any]:
     """Return the queue and the event for which the caller is called; None where Gradio does not call it."""
     blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-    queue: Any = blocks._queue if blocks else None
-    return queue, queue.event_ids_to_events.get(event_id) if queue and event_id else None
+    queue: Any = blocks._queue if blocks is not None else None
+    # An empty queue counts as false.
+    return queue, queue.event_ids_to_events.get(event_id) if queue is not None and event_id else None

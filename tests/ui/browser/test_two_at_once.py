@@ -216,6 +216,7 @@ def waiting(visitor: Visitor) -> None:
     press_run(visitor)
     place, line = visitor.page.locator("#status .progress-text"), visitor.page.locator("#status .line").first
     expect(place).to_contain_text("queue: 1/1")
+    visitor.page.wait_for_timeout(500)  # it comes with a transition
     assert place.evaluate(COLOR) == line.evaluate(COLOR)
     assert (place.evaluate(OPACITY), line.evaluate(OPACITY)) == (1, 1)
     visitor.others.append(other)
