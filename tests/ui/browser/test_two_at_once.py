@@ -78,14 +78,14 @@ class Visitor:
         seen = self.page.evaluate(LOOK)
         return Seen(**{**seen, "can": tuple(seen["can"])})
 
-    def sees(self, is_right: "Callable[[Seen], bool]", *, at_once: bool = False) -> None:
+    def sees(self, is_right: "Callable[[Seen], bool]", *, at_once: bool = False, holds: float = 0.1) -> None:
         """Wait until what is seen is right, and stays so; `at_once`, it may not be wrong any more after that."""
         deadline, right_since, seen = time.monotonic() + 40, 0.0, self.look()
         while time.monotonic() < deadline:
             seen = self.look()
             if is_right(seen):
                 right_since = right_since or time.monotonic()
-                if time.monotonic() > right_since + SECONDS_TO_HOLD:
+                if time.monotonic() > right_since + holds:
                     return
             else:
                 assert not (at_once and right_since), f"came back: {seen}"
@@ -329,7 +329,7 @@ def test_two_things_at_once(
     moment(visitor)
     before = visitor.source
     event(visitor)
-    visitor.sees(is_right, at_once=event in ENDING)
+    visitor.sees(is_right, at_once=event in ENDING, holds=SECONDS_TO_HOLD)
     if event in NEW_PICTURES:
         assert visitor.source != before
     elif is_right is is_alone:
@@ -376,7 +376,7 @@ def test_run_during_an_upload_that_fails_asks_nothing(visitor: Visitor) -> None:
     press_run(visitor)
     expect(visitor.page.locator("#status")).to_contain_text("Waiting for the picture")
     held[0].fulfill(status=413, json={"detail": "too large"})
-    visitor.sees(is_whole, at_once=True)
+    visitor.sees(is_whole, at_once=True, holds=SECONDS_TO_HOLD)
     assert visitor.source == before
     visitor.page.unroute("**/upload?*")
 
@@ -390,7 +390,7 @@ def test_of_two_pictures_in_a_row_the_second_one_stays(visitor: Visitor) -> None
     picture(visitor)
     visitor.page.evaluate("[2, 1].forEach((n) => document.querySelectorAll('#examples button')[n].click())")
     expect(visitor.page.locator("#stage img")).to_have_attribute("src", second)
-    visitor.sees(is_alone, at_once=True)
+    visitor.sees(is_alone, at_once=True, holds=SECONDS_TO_HOLD)
     assert visitor.source == second
 
 
