@@ -41,7 +41,7 @@ class Predictor:
     """
 
     def __init__(
-        self, engines: Engines, *, read: Callable[[Any], InputImage] = read_image, run_seconds: float = math.inf
+        self, engines: Engines, *, read: Callable[..., InputImage] = read_image, run_seconds: float = math.inf
     ) -> None:
         self.engines = engines
         self._read = read
@@ -58,9 +58,12 @@ class Predictor:
         with pool.acquire(checkpoint, cancelled=lambda: False):
             return cls(pool)
 
-    def read_image(self, source: Any) -> InputImage:
-        """Return a picture within the limits: of a path, bytes, a PIL picture or an array. Raises ImageRejected."""
-        return source if isinstance(source, InputImage) else self._read(source)
+    def read_image(self, source: Any, *, page: int = 0) -> InputImage:
+        """Return a picture within the limits: of a path, bytes, a PIL picture or an array. Raises ImageRejected.
+
+        `page` counts from 0 those of a file that has several.
+        """
+        return source if isinstance(source, InputImage) else self._read(source, page=page)
 
     def predict(
         self,

@@ -51,6 +51,7 @@ class Decoded:
     profile: bytes | None
     orientation: int
     alpha: Image.Image | None = None  # beside that of the picture itself
+    num_pages: int = 1  # of the file
 
 
 class _Header(io.BytesIO):
@@ -125,7 +126,7 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
     if samples:
         check_memory(directory.size, "TIFF", 4, limits, decoder_bytes=bytes_a_pixel(directory, samples))
         picture = decode_samples(file, directory, samples, notices)
-        return Decoded(picture, directory.size, directory.profile, directory.orientation)
+        return Decoded(picture, directory.size, directory.profile, directory.orientation, num_pages=len(file.pages))
     # Without libtiff, Pillow shows luma and chroma that are not compressed as if they were red, green and blue.
     TiffImagePlugin.READ_LIBTIFF = directory.is_luma_and_chroma
     try:
@@ -136,7 +137,7 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
         TiffImagePlugin.READ_LIBTIFF = False
     check_memory(opened.size, "TIFF", _bytes_a_pixel(opened), limits)
     opened.load()  # Pillow turns some by itself, and then says that they are upright
-    return Decoded(opened, opened.size, directory.profile, _orientation(opened))
+    return Decoded(opened, opened.size, directory.profile, _orientation(opened), num_pages=len(file.pages))
 
 
 def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:

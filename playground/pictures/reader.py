@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,7 @@ class InputImage:
     digest: str  # SHA-256 of resolution and pixels: the picture's identity, and the key of caches
     original_wh: tuple[int, int] | None = None  # where it was scaled down while it was read
     notices: tuple[str, ...] = field(default=(), compare=False)  # what could not be managed, as sentences for people
+    num_pages: int = field(default=1, compare=False)  # of the file, of which this is one
 
     @property
     def resolution_wh(self) -> tuple[int, int]:
@@ -69,13 +70,13 @@ class UnpackedImage:
     digest: str
     original_wh: tuple[int, int]
     notices: tuple[str, ...]
+    num_pages: int = 1
 
     def to_image(self) -> InputImage:
         """Return the picture. One that is made of nothing but pixels cannot carry metadata on."""
         pixels = Image.frombytes("RGB", self.size, self.data)
-        return InputImage(
-            pixels, self.digest, None if self.original_wh == self.size else self.original_wh, self.notices
-        )
+        original_wh = None if self.original_wh == self.size else self.original_wh
+        return InputImage(pixels, self.digest, original_wh, self.notices, self.num_pages)
 
 
 def _span(low: float, high: float, extent: int) -> tuple[int, int]:
@@ -116,8 +117,9 @@ def unpack_image(source: object, limits: Limits = DEFAULT_LIMITS, *, page: int =
         original_wh = decoded.resolution_wh[::-1] if is_turned else decoded.resolution_wh
         if rgb.size != original_wh:
             notices.append(_scaled_sentence(original_wh, rgb.size))
+        pages = decoded.num_pages
         del decoded
-        return _unpacked(rgb, original_wh, tuple(dict.fromkeys(notices)))
+        return replace(_unpacked(rgb, original_wh, tuple(dict.fromkeys(notices))), num_pages=pages)
 
 
 def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS) -> int:

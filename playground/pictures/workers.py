@@ -58,12 +58,12 @@ class PictureWorkers:
         self._free = threading.Semaphore(self._count)
         self._idle: list[_Worker] = []
 
-    def read(self, source: Any) -> InputImage:
+    def read(self, source: Any, page: int = 0) -> InputImage:
         """Return a picture; what is neither a path nor bytes is read here. Raises ImageRejected."""
         if not isinstance(source, str | Path | bytes):
-            return read_image(source, self._limits)
+            return read_image(source, self._limits, page=page)
         with self._worker() as worker:
-            return worker.read(source, self._limits)
+            return worker.read(source, self._limits, page)
 
     def close(self) -> None:
         """End the workers that are idle. Those of a program that ends do so by themselves."""
@@ -120,12 +120,12 @@ class _Worker:
     def is_usable(self) -> bool:
         return self._process.poll() is None
 
-    def read(self, source: str | Path | bytes, limits: Limits) -> InputImage:
+    def read(self, source: str | Path | bytes, limits: Limits, page: int = 0) -> InputImage:
         timer = threading.Timer(self._allowance.seconds, self._kill_late)
         timer.daemon = True
         timer.start()
         try:
-            answer = self._ask(source, limits)
+            answer = self._ask(source, limits, page)
         except (OSError, EOFError, ValueError):  # the pipe is broken, or holds the beginning of an answer
             raise ImageRejected(self._why_ended()) from None
         except BaseException:  # what waits for the answer was ended, and whoever asks next must not get it
@@ -137,11 +137,11 @@ class _Worker:
             raise ImageRejected(answer)
         return answer.to_image()
 
-    def _ask(self, source: str | Path | bytes, limits: Limits) -> UnpackedImage | str:
+    def _ask(self, source: str | Path | bytes, limits: Limits, page: int) -> UnpackedImage | str:
         """Return what the worker makes of a source, or why it refuses."""
         content = source if isinstance(source, bytes) else b""
         request = {"path": None if content or isinstance(source, bytes) else str(source), "bytes": len(content),
-                   "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
+                   "page": page, "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
         self._to.write(json.dumps(request).encode() + b"\n" + content)
         self._to.flush()
         answer = json.loads(self._from.readline(_MAX_ANSWER_LINE))
@@ -153,8 +153,9 @@ class _Worker:
         if len(data) < length:
             raise EOFError
         return UnpackedImage(
-            data, tuple(answer["size"]), answer["digest"], tuple(answer["original_wh"]), tuple(answer["notices"])
-        )
+            data, tuple(answer["size"]), answer["digest"], tuple(answer["original_wh"]), tuple(answer["notices"]),
+            int(answer["num_pages"]),
+        )  # fmt: skip
 
     def _kill_late(self) -> None:
         self._is_late = True
@@ -209,18 +210,19 @@ def _serve(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> No
     content = requests.read(request["bytes"])
     _hold(Allowance(**request["allowance"]))
     source = content if request["path"] is None else request["path"]
-    for part in _answer(source, Limits(**request["limits"])):
+    for part in _answer(source, Limits(**request["limits"]), request["page"]):
         answers.write(part)
     answers.flush()
 
 
-def _answer(source: str | bytes, limits: Limits) -> Iterator[bytes]:
+def _answer(source: str | bytes, limits: Limits, page: int) -> Iterator[bytes]:
     try:
-        image = unpack_image(source, limits)
+        image = unpack_image(source, limits, page=page)
     except ImageRejected as refusal:
         yield json.dumps({"refused": str(refusal)}).encode() + b"\n"
         return
-    told = {"size": image.size, "digest": image.digest, "original_wh": image.original_wh, "notices": image.notices}
+    told = {"size": image.size, "digest": image.digest, "original_wh": image.original_wh,
+            "notices": image.notices, "num_pages": image.num_pages}  # fmt: skip
     yield json.dumps(told).encode() + b"\n"
     yield image.data
 

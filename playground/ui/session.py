@@ -29,7 +29,8 @@ class Item:
     """A picture and the last answer about it: paths in Gradio's cache, never pixels.
 
     `name` is that of its file without an extension, for the files that are made of it; `seed` is that of a drawn scene,
-    and `truth` what was right to answer about it, where that is known.
+    and `truth` what was right to answer about it, where that is known. A picture that is a page of a file with several
+    knows which one, from 0, and the `file` that has the others.
     """
 
     path: str = ""
@@ -39,6 +40,9 @@ class Item:
     prediction: Prediction | None = None
     seed: int | None = None
     truth: Example | None = None
+    file: str = ""
+    page: int = 0
+    num_pages: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Workspace:
     @property
     def files(self) -> frozenset[str]:
         """What must stay on the disk as long as the tab is open."""
-        return frozenset(path for item in self.items for path in (item.path, item.display_path))
+        return frozenset(path for item in self.items for path in (item.path, item.display_path, item.file))
 
     def with_new(self, item: Item) -> "Workspace":
         """Return a workspace that goes on to another picture; the oldest ones are let go."""

@@ -63,6 +63,11 @@ def cannot_carry(format_id: str) -> str:
     return next(row.cannot_carry for row in FORMATS if row.id == format_id)
 
 
+def page_title(page: int, count: int) -> str:
+    """What a page of a file is called, counted from 1."""
+    return f"Page {page + 1} of {count}"
+
+
 def phrase_label(task: Task) -> str:
     """What the text field asks for."""
     return {

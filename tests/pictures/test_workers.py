@@ -44,6 +44,9 @@ def test_a_worker_reads_what_read_image_reads(workers: PictureWorkers, tmp_path:
         assert read == expected
         assert (read.notices, read.pixels.tobytes()) == (expected.notices, expected.pixels.tobytes())
     assert workers.read(np.asarray(GRADIENT)) == read_image(PNG)  # what is no file is read here
+    GRADIENT.save(tmp_path / "two.tiff", save_all=True, append_images=[GRADIENT.rotate(180)])
+    second = workers.read(tmp_path / "two.tiff", page=1)
+    assert (second, second.num_pages) == (read_image(tmp_path / "two.tiff", page=1), 2)
     for source in (b"", PNG[:99], "nowhere.png"):
         with pytest.raises(ImageRejected) as here:
             read_image(source)

@@ -6,6 +6,7 @@ Parameters and results are named after components; see `wiring`. Where a compone
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ class Handlers:
             return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
         return self._take(item, gesture, task, request)
 
+    def take_page(self, page: int, task: str, request: gr.Request) -> Updates:
+        """Show another page of the file that the picture is of."""
+        before, gesture = self.tabs.of(_session(request)).item, self.tabs.gesture()
+        try:
+            check_kept(before.file)
+            image = self._predictor.read_image(before.file, page=page)
+            content = BytesIO()
+            image.pixels.save(content, "PNG", compress_level=1)
+            upload = Upload(save_bytes(content.getvalue(), f"{before.name}.png"), f"{before.name}.png")
+            size = image.pixels.size  # that of what was written, which may be scaled down
+            item = replace(_remember(upload, image), file=before.file, page=page, resolution_wh=size)
+        except Exception as error:
+            return {"problem": [text.line(sentence_of(error), "error")]}
+        return self._take(item, gesture, task, request)
+
     def take_example(self, examples: int, task: str, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""
         return self.take_picture(Upload(str(EXAMPLE_PICTURES[examples])), task, request)
@@ -127,6 +143,7 @@ class Handlers:
         self._abandon(request)
         return {
             "picture": _strip(),
+            "page": _pages(item),
             "problem": [],
             **_plain(item, is_drawing=_wants_regions(task)),
             **self._rest_of(request),
@@ -157,7 +174,7 @@ class Handlers:
 
     def _whole(self, tab: Tab, task: str, checkpoint: str, looks: KeptLooks, request: gr.Request) -> Updates:
         """All that a page shows of a tab."""
-        updates = {"picture": _strip(), **_plain(tab.item, is_drawing=_wants_regions(task))}
+        updates = {"picture": _strip(), "page": _pages(tab.item), **_plain(tab.item, is_drawing=_wants_regions(task))}
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:
@@ -561,4 +578,14 @@ def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) ->
     path = source if isinstance(source, str) else save_bytes(source, "picture")
     display = image.pixels.copy()
     display.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
-    return Item(path, save_jpeg(display, "picture"), image.resolution_wh, picture.name, seed=seed)
+    return Item(
+        path, save_jpeg(display, "picture"), image.resolution_wh, picture.name, seed=seed,
+        file=path if image.num_pages > 1 else "",
+        num_pages=image.num_pages,
+    )  # fmt: skip
+
+
+def _pages(item: Item) -> Any:
+    """The choice of a page, where the file of the picture has several."""
+    choices = [(text.page_title(page, item.num_pages), page) for page in range(item.num_pages)]
+    return gr.update(choices=choices, value=item.page, visible=item.num_pages > 1)

@@ -27,7 +27,7 @@ _IN_ORDER: dict[str, Any] = {"queue": True, "concurrency_limit": None, **_PLUMBI
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop")
-_NEW_PICTURE = ("held", "picture", "problem", *_SETTLED)
+_NEW_PICTURE = ("held", "picture", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
     "raw", "timings",
@@ -76,6 +76,7 @@ def _form(engines: Engines) -> Components:
             placeholder="Drop a picture here\nor click to choose one",
         ),
         problem=Lines(elem_id="problem"),
+        page=gr.Dropdown(label="The file has several pages", visible=False, interactive=True, elem_id="page"),
         examples=gr.Dataset(
             label="or try a drawn scene",
             components=[gr.Image(visible=False)],
@@ -218,6 +219,7 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_IN_ORDER}
     for trigger, handler in (
         (on["picture"].input, handlers.take_picture),
+        (on["page"].input, handlers.take_page),
         (on["examples"].click, handlers.take_example),
         (on["new_scene"].click, handlers.take_new_scene),
         (on["seed"].submit, handlers.take_scene),

@@ -20,6 +20,7 @@ from playground.ui.wiring import Problems, Updates, arguments_of
 NO_FORM: Mapping[str, Any] = {
     "memory": "",
     "picture": None,
+    "page": 0,
     "seed": None,
     "task": "<OD>",
     "phrase": "",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from playground.events import RunStage
 from playground.pictures.reader import is_inside
@@ -49,6 +50,24 @@ def test_a_large_picture_is_shown_as_a_copy_and_keeps_its_coordinates(upload: Up
     stage = tab_of(ScriptedPredictor()).take(upload((2000, 1000), "large.png"))["stage"]
     assert (stage.w, stage.h) == (2000, 1000)
     assert pixels(stage.image.path).shape == (800, 1600, 3)
+
+
+def test_the_pages_of_a_file_are_counted_and_another_can_be_chosen(cache: Path) -> None:
+    path = cache / "scan.tiff"
+    red, blue = Image.new("RGB", (60, 40), "red"), Image.new("RGB", (30, 20), "blue")
+    red.save(path, save_all=True, append_images=[blue, red])
+    tab = tab_of(ScriptedPredictor(ANSWER))
+    shown = tab.take(str(path))["page"]
+    assert shown["choices"] == [("Page 1 of 3", 0), ("Page 2 of 3", 1), ("Page 3 of 3", 2)]
+    assert (shown["value"], shown["visible"]) == (0, True)
+    shown = tab.call(tab.handlers.take_page, page=1)
+    assert (shown["page"]["value"], shown["stage"].w, shown["stage"].h) == (1, 30, 20)
+    assert pixels(tab.item.path).reshape(-1, 3).tolist() == [[0, 0, 255]] * 600  # what a run reads
+    assert tab.item.name == "scan"
+    tab.call(tab.handlers.take_page, page=2)
+    assert tab.item.resolution_wh == (60, 40)
+    assert "there is no page 8" in tab.call(tab.handlers.take_page, page=7)["problem"][0]["text"]
+    assert tab.take(str(EXAMPLE_PICTURES[0]))["page"]["visible"] is False
 
 
 def test_the_bytes_of_a_data_url_are_kept_in_the_cache(upload: Upload, cache: Path) -> None:
