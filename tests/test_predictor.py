@@ -179,7 +179,7 @@ def test_every_task_ends_with_its_one_final_prediction_and_the_demos_note(
     final = predictions[-1]
     assert (final.task, final.checkpoint, final.stage) == (task.id, "tiny-florence2", RunStage.DONE)
     assert (final.is_draft, final.digest) == (False, image.digest)
-    assert final.notices[0].startswith("This is the tiny demo model that ships with the playground")
+    assert final.notices[0].startswith("This is the tiny demo model, not Microsoft")
     not_learned = f"Tiny demo model has not learned “{task.title}”; its answer to that means nothing."
     assert (not_learned in final.notices) == (task.id not in LEARNED)
     assert Prediction.from_dict(json.loads(json.dumps(final.to_dict()))) == final

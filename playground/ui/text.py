@@ -84,9 +84,9 @@ def checkpoint_line(status: Status) -> Line:
 
 
 def banner_lines(status: Status) -> list[Line]:
-    """What everybody has to know of the checkpoint that answers, and why it does."""
-    said = " ".join(filter(None, (status.why, status.checkpoint.note)))
-    return [line(said, "warning")] if said else []
+    """What everybody has to know of the checkpoint that answers; on demand, why it does."""
+    note = status.checkpoint.note
+    return [line(note, "warning", status.why)] if note else []
 
 
 def offer_label(checkpoint: Checkpoint, *, is_here: bool) -> str:

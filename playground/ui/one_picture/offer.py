@@ -36,7 +36,7 @@ class Offer:
         is_here = offered.state is State.READY
         if is_wanted and is_here:
             return {"checkpoint": OFFERED, **self.show(OFFERED, is_wanted=False)}
-        if offered.is_busy or offered.state is State.FAILED:
+        if offered.is_busy or (is_wanted and offered.state is State.FAILED):
             banner.append(text.checkpoint_line(offered))
         label = text.offer_label(offered.checkpoint, is_here=is_here)
         button: Any = gr.update(value=label, visible=True, interactive=not offered.is_busy)
