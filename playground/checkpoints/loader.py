@@ -188,6 +188,7 @@ def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
         output_loading_info=True,
     )
     _check_weights(report, parts, checkpoint)
+    _check_numbers(model, parts, checkpoint)
     if parts.generation_config is not None:
         model.generation_config = parts.generation_config
     return model
@@ -229,6 +230,17 @@ def _check_weights(report: dict[str, Any], parts: Parts, checkpoint: Checkpoint)
             f"{checkpoint.title} {' and '.join(faults)}, so it would not answer as it was trained to. "
             "Fetch it again, or choose another checkpoint."
         )
+
+
+def _check_numbers(model: Any, parts: Parts, checkpoint: Checkpoint) -> None:
+    """Refuse weights that are not numbers or infinite: one of them makes every answer nonsense."""
+    for name, tensor in model.state_dict().items():
+        # A not-a-number is the least and the most of whatever it is among; a tenth of a second for Florence-2-base.
+        if tensor.is_floating_point() and tensor.numel() and not all(bound.isfinite() for bound in tensor.aminmax()):
+            raise CheckpointUnavailable(
+                f"{checkpoint.title} holds numbers in {parts.original_names.get(name, name)} that are infinite or none "
+                "at all, as a training leaves them that has failed. Fetch it again, or choose another checkpoint."
+            )
 
 
 def check_digests(checkpoint: Checkpoint, folder: Path) -> str:

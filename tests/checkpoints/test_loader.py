@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,14 @@ def add_a_weight(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def spoil_a_number(folder: Path, number: float) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.vision_tower.convs.0.conv.bias"][3] = number
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def leave_an_adapter(folder: Path) -> None:
     (folder / "config.json").rename(folder / "adapter_config.json")
 
@@ -224,6 +233,8 @@ def widen_it(folder: Path) -> None:
         pytest.param(scramble_weights, "of broken are changed, damaged or cut short", id="weights scrambled"),
         pytest.param(drop_a_weight, "broken lacks model.", id="a weight missing"),
         pytest.param(add_a_weight, "holds model.vision_tower.lora_A.weight, which Florence-2 does", id="too many"),
+        pytest.param(partial(spoil_a_number, number=float("nan")), "convs.0.conv.bias that are infinite", id="none"),
+        pytest.param(partial(spoil_a_number, number=float("-inf")), "convs.0.conv.bias that are infinite", id="inf"),
         pytest.param(leave_an_adapter, "broken is an adapter: it holds only what was changed", id="adapter"),
         pytest.param(rename_location_tokens, "without the 1000 location tokens", id="location tokens"),
         pytest.param(make_it_another_model, "of model type 'bert', not of Florence-2", id="another model"),
