@@ -46,10 +46,10 @@ def test_everybody_gets_their_own_answer() -> None:
 
 
 def test_runs_leave_nothing_behind() -> None:
-    figures = soak.carry_out(Order(seed=2, count=30))
+    figures = soak.carry_out(Order(seed=2, count=16))
     assert figures["failures"] == []
-    assert figures["most files"] > 20 > figures["files left"]
-    assert figures["broken off"] > 3
+    assert figures["most files"] > 10 > figures["files left"]
+    assert figures["broken off"] > 1
 
 
 def test_what_fails_ends_in_a_sentence_and_a_working_page() -> None:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from playground.settings import Settings
 from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name, problem_of
 from playground.ui.server.routes import Route, route_of
-from playground.ui.server.visitors import Proxies, header_lines
+from playground.ui.server.visitors import Proxies, header_lines, is_this_machine
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -104,7 +104,12 @@ class Doors:
         kept = [(name, value) for name, value in headers if name not in dropped]
         if len(kept) < len(headers) and not is_proxy:
             kept.append((b"x-forwarded-by", b"unknown"))  # who asks so is not sitting at this machine
-        return {**scope, "headers": kept, "client": (visitor, 0), "playground_hosts": frozenset((*hosts, *public))}
+        believed = {**scope, "headers": kept, "client": (visitor, 0), "playground_hosts": frozenset((*hosts, *public))}
+        # Browsers name the site of a request on secure pages only, which but for this machine's own means TLS: behind a
+        # proxy that says nothing of it, addresses would be made that the page may not load.
+        if header_lines(headers, "sec-fetch-site") and not is_this_machine(hosts[0]):
+            believed["scheme"] = "https"
+        return believed
 
     def _check_origin(self, scope: Any, hosts: set[str]) -> None:
         """Refuse what a page of another site sends here with its visitor's browser."""

@@ -79,6 +79,13 @@ class Proxies:
         return host in hosts or (_without_port(host) in named and _parsed(_without_port(host)) is None)
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether a `Host` names the machine that asks, where a page is secure without TLS."""
+    name = _without_port(host).lower()
+    address = _parsed(name)
+    return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
+
+
 def header_lines(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[str]:
     """Return the lines of a header, which may come several times."""
     return [value.decode("latin-1") for key, value in headers if key == name.lower().encode()]

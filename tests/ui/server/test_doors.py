@@ -210,7 +210,11 @@ def test_a_trusted_proxy_names_the_public_address(tmp_path_factory: pytest.TempP
         headers = {"X-Forwarded-Host": "demo.example.org", "X-Forwarded-Proto": "https"}
         assert "https://demo.example.org" in httpx.get(f"{url}/config", headers=headers).text
         assert httpx.get(f"{url}/config", headers={"X-Forwarded-Host": "evil.example"}).status_code == 421
-        assert httpx.get(f"{url}/config", headers={"Host": "demo.example.org"}).status_code == 200
+        silent = {"Host": "demo.example.org", "Sec-Fetch-Site": "same-origin"}
+        assert (
+            '"https://demo.example.org' in httpx.get(f"{url}/config", headers=silent).text
+        )  # TLS, as its browser says
+        assert '"http://demo.example.org' in httpx.get(f"{url}/config", headers={"Host": "demo.example.org"}).text
 
 
 def test_every_route_of_the_page_is_one(http: Http) -> None:
