@@ -22,4 +22,6 @@ find playground -name '*.pyi' -delete
 .venv/bin/ruff check .
 .venv/bin/lint-imports --no-logo --no-cache
 .venv/bin/mypy
-.venv/bin/pytest "$@"
+# What waits for pages and pictures is timed, and runs alone. 5: nothing was selected by the arguments.
+.venv/bin/pytest -n 2 --dist loadfile -m "not browser" "$@" || [ $? = 5 ]
+.venv/bin/pytest -m browser "$@" || [ $? = 5 ]

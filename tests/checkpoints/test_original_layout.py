@@ -99,7 +99,7 @@ def test_a_repository_with_code_is_fetched_and_answers_and_its_code_is_not_run(
         )
         pool = Pool(Settings(checkpoint="me/tiny", device="cpu"), steps=steps)
         status = pool.wait()
-        assert (status.state, "Microsoft's original layout" in status.message) == (State.READY, True)
+        assert (status.state, "Microsoft's original layout" in status.details) == (State.READY, True)
         with pool.acquire() as answers:
             found = [event.id for event in answers.generate([Ask(image, OD)]) if isinstance(event, Token)]
         pool.close()

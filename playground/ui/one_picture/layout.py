@@ -21,8 +21,6 @@ _SECONDS_BETWEEN_POLLS = 0.5
 _SHORTEST, _END = 16, 32  # tokens; `poll` says what the checkpoint can write, as soon as it is loaded
 _PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
-# What ends a run goes the way of the run's own messages: what was sent before it is shown before it.
-_IN_ORDER: dict[str, Any] = {"queue": True, "concurrency_limit": None, **_PLUMBING}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
@@ -216,7 +214,7 @@ def _downloads() -> Components:
 
 
 def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_IN_ORDER}
+    options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_AT_ONCE}
     for trigger, handler in (
         (on["picture"].input, handlers.take_picture),
         (on["page"].input, handlers.take_page),
@@ -230,11 +228,11 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 
 
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
-    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", *_SETTLED), **_IN_ORDER)
+    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", *_SETTLED), **_AT_ONCE)
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
     polled = ("status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest")
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
-    wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_IN_ORDER)
+    wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE)
     wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **_AT_ONCE)
     wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE)
     wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE)

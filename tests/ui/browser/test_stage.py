@@ -31,7 +31,7 @@ BOXES = boxes_from(
             Region("sign", (10, 450, 60, 470), score=0.4, xyxyxyxy=(10, 455, 60, 450, 60, 465, 10, 470)),
         ),
     ),
-    {"room": "#101080", "cat": "#ffe000", HOSTILE: "#ff0000", "sign": "#00ff00", "filtered out": "#000000"}.__getitem__,
+    {"room": "#101080", "cat": "#ffe000", HOSTILE: "#ff0000", "sign": "#00ff00", "filtered out": "#000000"},
 )
 del BOXES[3:5]
 MANY = boxes_from(

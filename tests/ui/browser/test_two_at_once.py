@@ -78,7 +78,7 @@ class Visitor:
         seen = self.page.evaluate(LOOK)
         return Seen(**{**seen, "can": tuple(seen["can"])})
 
-    def sees(self, is_right: "Callable[[Seen], bool]", *, at_once: bool = False, holds: float = 0.1) -> None:
+    def sees(self, is_right: "Callable[[Seen], bool]", *, at_once: bool = False, holds: float = 0.5) -> None:
         """Wait until what is seen is right, and stays so; `at_once`, it may not be wrong any more after that."""
         deadline, right_since, seen = time.monotonic() + 40, 0.0, self.look()
         while time.monotonic() < deadline:

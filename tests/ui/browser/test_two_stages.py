@@ -21,7 +21,7 @@ REGIONS = (
     Region("tree", (180, 20, 300, 220), score=0.342),
 )
 COLORS = {"house": "#101080", "tree": "#ffe000"}
-BOXES = boxes_from(Prediction(Question("<OD>"), "tiny", (W, H), regions=REGIONS), COLORS.__getitem__)
+BOXES = boxes_from(Prediction(Question("<OD>"), "tiny", (W, H), regions=REGIONS), COLORS)
 LEFT, RIGHT, ALONE, LATE = "left", "right", "alone", "late"
 
 
