@@ -118,7 +118,7 @@
     },
     whenTaken: async () => {
       if (!isTaking()) return [];
-      if (isWaiting) throw new Error("Run waits already.");
+      if (isWaiting) await new Promise(() => {}); // the first press is answered, and this one never
       isWaiting = true;
       await new Promise((go) => (tellRun = go));
       isWaiting = false;
