@@ -64,6 +64,14 @@ def masks(prediction: Prediction, *, resolution_wh: tuple[int, int] | None = Non
     return sv.CompactMask.merge([_mask([fit(part) for part in region.outline], size) for region in prediction.regions])
 
 
+def painted_megapixels(prediction: Prediction, *, resolution_wh: tuple[int, int] | None = None) -> float:
+    """Return how many pixels the boxes of all regions and of the parts of their outlines have together, in millions."""
+    fit = _fitter(prediction, resolution_wh)
+    parts = (fit(part) for region in prediction.regions for part in region.polygons)
+    boxes = (fit(region.xyxy) for region in prediction.regions)
+    return float(sum((points.max(axis=0) - points.min(axis=0)).prod() for points in (*boxes, *parts))) / 1e6
+
+
 def _quad(region: Region) -> tuple[float, ...]:
     x_min, y_min, x_max, y_max = region.xyxy
     return region.xyxyxyxy or (x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max)
@@ -91,12 +99,19 @@ def _mask(parts: list[npt.NDArray[np.float64]], resolution_wh: tuple[int, int]) 
     crop_wh = (x_max - x_min + 1, y_max - y_min + 1)
     crop = np.zeros(crop_wh[::-1], dtype=bool)
     for part in pixels:
-        crop |= sv.polygon_to_mask(part - [x_min, y_min], crop_wh).astype(bool)
+        _fill(crop, part - [x_min, y_min])
     for contour in sv.mask_to_polygons(crop):
-        crop |= sv.polygon_to_mask(contour, crop_wh).astype(bool)
+        _fill(crop, contour)
     whole = np.array([[0, 0, crop_wh[0], crop_wh[1]]])
     mask = sv.CompactMask.from_dense(crop[None], whole, crop.shape)
     return mask.with_offset(x_min, y_min, new_image_shape=(height, width))
+
+
+def _fill(mask: npt.NDArray[np.bool_], polygon: npt.NDArray[Any]) -> None:
+    """Fill a polygon in a mask; only the pixels of its box are touched."""
+    (x_min, y_min), (x_max, y_max) = polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()
+    part = sv.polygon_to_mask(polygon - [x_min, y_min], (x_max - x_min + 1, y_max - y_min + 1))
+    mask[y_min : y_max + 1, x_min : x_max + 1] |= part.astype(bool)
 
 
 def _object_array(values: list[str]) -> npt.NDArray[np.object_]:

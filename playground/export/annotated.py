@@ -14,6 +14,8 @@ from playground.export.names import UniqueNames, safe_name
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
 
+MAX_PARTS, MAX_POINTS = 5000, 200_000  # of all outlines of a picture: a few seconds in the slowest format
+
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
@@ -76,10 +78,22 @@ def _check_each(pictures: Iterator[Annotated], are_several: bool) -> Iterator[Ch
     for picture in pictures:
         stem = names.take(safe_name(picture.name, fallback="picture"))
         image = picture.image if isinstance(picture.image, InputImage) else picture.image()
-        problem = _mismatch(picture.prediction, image)
+        problem = _mismatch(picture.prediction, image) or _costs(picture.prediction)
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
         yield CheckedPicture(stem, picture.prediction, image, picture.original, picture.labels)
+
+
+def _costs(prediction: Prediction) -> str:
+    """Return why an outline takes too long to be written in any format, or nothing. No model writes such a one."""
+    parts = [part for region in prediction.regions for part in region.polygons]
+    num_points = sum(map(len, parts))
+    if len(parts) <= MAX_PARTS and num_points <= MAX_POINTS:
+        return ""
+    return (
+        f"The outlines have {len(parts)} parts and {num_points} points; at most {MAX_PARTS} parts and {MAX_POINTS} "
+        "points are saved. Hide some regions and save again."
+    )
 
 
 def _mismatch(prediction: Prediction, image: InputImage) -> str:

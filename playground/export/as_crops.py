@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from playground.drawing.detections import boxes_inside, masks
+from playground.drawing.detections import masks, painted_megapixels
 from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import Provenance, add_packed, json_bytes, json_line, open_zip, png_bytes
@@ -13,7 +13,7 @@ from playground.export.format import Format
 from playground.export.names import safe_name
 from playground.results import Prediction
 
-MAX_MEGAPIXELS = 400  # of all crops of a picture together: about a minute of compression
+MAX_MEGAPIXELS = 400  # of all regions of a picture together: some ten seconds of a processor
 _MAX_LABEL_BYTES = 60  # beside the name of the picture
 
 
@@ -44,11 +44,11 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 def _check_size(prediction: Prediction) -> None:
-    boxes = boxes_inside(prediction)
-    megapixels = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum() / 1e6
+    megapixels = painted_megapixels(prediction)
     if megapixels > MAX_MEGAPIXELS:
         raise ExportRejected(
-            f"The crops would hold {megapixels:.0f} megapixels together; the limit is {MAX_MEGAPIXELS}. "
+            f"The regions hold {megapixels:.0f} megapixels together, with the parts of their outlines; the limit is "
+            f"{MAX_MEGAPIXELS}. "
             "Hide some regions and save again."
         )
 

@@ -5,7 +5,7 @@ from typing import BinaryIO
 from playground.drawing import Look
 from playground.drawing.annotate import draw_overlay
 from playground.export.annotated import CheckedPicture, CheckedPictures
-from playground.export.drawn import write_drawn
+from playground.export.drawn import check_drawing, write_drawn
 from playground.export.files import description, png_bytes
 from playground.export.format import Format
 
@@ -15,6 +15,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 def _content(picture: CheckedPicture, look: Look) -> bytes:
+    check_drawing(picture, look)
     drawing = draw_overlay(picture.image.pixels.size, picture.prediction, look, picture.labels)
     return png_bytes(drawing, description=description(picture.prediction))
 

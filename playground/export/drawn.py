@@ -6,17 +6,32 @@ from typing import BinaryIO
 from PIL import Image
 
 from playground.drawing import Look, draw
+from playground.drawing.annotate import MAX_MEGAPIXELS, is_too_large
 from playground.drawing.band import with_band
+from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import add_packed, open_zip
 from playground.export.texts import text_shown
 
 
 def annotated(picture: CheckedPicture, look: Look) -> Image.Image:
-    """Return the picture with its regions drawn on it and, in a band under it, what was answered as a text."""
+    """Return the picture with its regions drawn on it and, in a band under it, what was answered as a text.
+
+    Raises ExportRejected where that takes too long.
+    """
+    check_drawing(picture, look)
     return with_band(
         draw(picture.image.pixels, picture.prediction, look, picture.labels), text_shown(picture.prediction)
     )
+
+
+def check_drawing(picture: CheckedPicture, look: Look) -> None:
+    """Refuse a drawing that takes too long. Raises ExportRejected."""
+    if is_too_large(picture.prediction, look, picture.image.pixels.size):
+        raise ExportRejected(
+            f"The regions hold more than {MAX_MEGAPIXELS} megapixels together, too many to be drawn. "
+            "Hide some of them, choose the style Box, or save another format."
+        )
 
 
 def write_drawn(

@@ -10,7 +10,7 @@ from gradio.events import api as add_endpoint
 from PIL import Image
 
 from playground.checkpoints.catalog import CATALOG
-from playground.drawing.annotate import draw
+from playground.drawing.annotate import draw, is_too_large
 from playground.drawing.styles import Look, default_styles
 from playground.errors import ImageRejected
 from playground.export import DRAWN_FORMATS, FORMATS, Annotated
@@ -26,6 +26,8 @@ from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.shown import shown_at_first
 from playground.ui.streams import errors_for_the_user, paced, runner_of
+
+_DRAWN_SIDE = 1600  # pixels of a drawing whose regions are too large to be drawn at full size
 
 
 def _no_tool(handler: Any) -> Any:
@@ -78,7 +80,11 @@ class Api:
 
     def _drawn(self, picture: InputImage, prediction: Prediction) -> Image.Image:
         shown = self._shown(prediction)
-        return draw(picture.pixels, shown, Look(styles=default_styles(shown)))
+        look, pixels = Look(styles=default_styles(shown)), picture.pixels
+        if is_too_large(shown, look, pixels.size):  # an answer is never refused for its drawing
+            pixels = pixels.copy()
+            pixels.thumbnail((_DRAWN_SIDE, _DRAWN_SIDE))
+        return draw(pixels, shown, look)
 
     def _shown(self, prediction: Prediction) -> Prediction:
         """Return a prediction as the page would draw it; of a checkpoint that is not known here no score is too low."""

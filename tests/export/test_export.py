@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from playground.drawing import draw
+from playground.drawing import Look, annotate, draw
 from playground.drawing.annotate import draw_overlay
 from playground.errors import ExportRejected
 from playground.export import FORMATS, Annotated, as_crops, export, file_name
+from playground.export.annotated import MAX_PARTS
 from playground.pictures.reader import InputImage
 from playground.regions import Region
 from playground.results import Prediction
@@ -162,6 +163,24 @@ def test_crops_that_are_too_large_together_are_refused(monkeypatch):
     monkeypatch.setattr(as_crops, "MAX_MEGAPIXELS", 0.01)
     with pytest.raises(ExportRejected, match="Hide some regions"):
         save("crops", SECOND_CAR)
+
+
+@pytest.mark.parametrize("format_id", ["png", "jpeg", "overlay"])
+def test_regions_that_are_too_large_together_to_be_drawn_are_refused(monkeypatch, format_id):
+    monkeypatch.setattr(annotate, "MAX_MEGAPIXELS", 0.01)
+    with pytest.raises(ExportRejected, match=r"too many to be drawn\. Hide some of them, choose the style Box"):
+        save(format_id, SECOND_CAR, WHEELS)
+    blurred = Look(("blur",))
+    with pytest.raises(ExportRejected, match="too many to be drawn"):
+        export([street(SECOND_CAR)], format_id, io.BytesIO(), blurred)
+    assert save(format_id, SECOND_CAR)  # lines round boxes cost next to nothing
+
+
+@pytest.mark.parametrize("format_id", ALL)
+def test_outlines_of_very_many_parts_are_refused(format_id):
+    crowd = replace(WHEELS, polygons=(LEFT,) * (MAX_PARTS // 2 + 1))
+    with pytest.raises(ExportRejected, match="5002 parts and 20008 points; at most 5000 parts"):
+        save(format_id, crowd, crowd)
 
 
 def test_json_is_the_wire_form():

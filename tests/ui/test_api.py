@@ -16,6 +16,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from playground import paths
+from playground.drawing import annotate
 from playground.export import FORMATS, file_name
 from playground.question import Question
 from playground.results import Prediction
@@ -99,6 +100,17 @@ def test_what_the_model_is_not_sure_of_is_in_the_data_but_not_drawn(upload: Call
                 (low, high), *_ = shown.convert("RGB").getextrema()
                 assert high - low <= 2  # nothing but the ground, as JPEG keeps it
         assert len(json.loads(Path(api.export(picture, said, "json")).read_text("utf-8"))["regions"]) == 1
+
+
+@pytest.mark.usefixtures("every_step")
+def test_an_answer_whose_drawing_would_take_too_long_is_drawn_small(
+    upload: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotate, "MAX_MEGAPIXELS", 0.01)
+    outlined = replace(CAR, polygons=(((4.0, 4.0), (20.0, 4.0), (20.0, 16.0)),))
+    *_, (_, drawn) = api_of(replace(ANSWER, regions=(outlined,))).run(Upload(upload((2400, 1600))), "<OD>")
+    with Image.open(drawn) as picture:
+        assert picture.size == (1600, 1067)
 
 
 @pytest.mark.usefixtures("every_step")
