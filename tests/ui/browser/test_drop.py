@@ -61,6 +61,7 @@ def test_a_picture_can_be_pasted_or_dropped_anywhere_and_a_phone_then_shows_it(p
 
 def test_text_goes_to_the_text_field_that_it_is_pasted_into(phone: Page) -> None:
     choose(phone, "Find the things I name")
+    expect(phone.locator("#phrase textarea")).to_be_visible()
     assert not send(phone, "paste", "#phrase textarea", "a.png", text="a car")
     assert not send(phone, "paste", "body", text="a car")
     assert send(phone, "paste", "#phrase textarea", "a.png")
