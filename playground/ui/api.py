@@ -21,9 +21,9 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui.picture import Picture, Upload, read_data_url
-from playground.ui.server.address import is_for_this_machine_only
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.server.visitors import is_this_machine
 from playground.ui.shown import shown_at_first
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 
@@ -43,7 +43,7 @@ class Api:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
         # A proxy beside the server makes it public, wherever it listens.
-        self._is_for_one_user = is_for_this_machine_only(settings.host) and not settings.trusted_proxies
+        self._is_for_one_user = is_this_machine(settings.host) and not settings.trusted_proxies
 
     @_no_tool
     def run(

@@ -30,7 +30,7 @@ from playground.ui.server.quiet_log import keep_the_log_quiet
 from playground.ui.server.run_messages import drop_silenced
 from playground.ui.server.tabs import Heartbeats, OpenTabs
 from playground.ui.server.uploads import keep_uploads_apart
-from playground.ui.server.visitors import visitor_of
+from playground.ui.server.visitors import Proxies, visitor_of
 from playground.ui.task_list import search_words, task_headings
 
 _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
@@ -45,6 +45,10 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
     keep_uploads_apart()
+    if settings.mcp:
+        from playground.ui.server.tools import offer_only_tools  # needs what an optional requirement brings
+
+        offer_only_tools()
     tell_failures(app)
     fill_in_arguments(app)
     drop_silenced(app)
@@ -68,7 +72,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "app_kwargs": {
             "middleware": [
                 Middleware(SecurityHeaders, settings=settings),
-                Middleware(Doors, settings=settings),
+                Middleware(Doors, settings=settings, proxies=Proxies(settings)),
                 Middleware(FailuresAsSentences),
                 Middleware(Heartbeats, tabs=tabs),
             ],

@@ -71,6 +71,14 @@ def test_there_are_two_tools(tools):
     assert sorted(tools.list()) == ["ask_florence2", "list_tasks"]
 
 
+@pytest.mark.parametrize("name", ["run", "tasks", "export", "take_picture", "run_on_page"])
+def test_what_is_no_tool_is_not_called(tools, url, name):
+    is_refused, text = tools.call(name)
+    assert is_refused
+    assert text == f"Unknown tool for this Gradio app: {name}"
+    assert name not in {tool["name"] for tool in httpx.get(f"{url}/gradio_api/mcp/schema").json()}
+
+
 def test_the_schema_says_what_a_region_is(tools):
     schema = tools.list()["ask_florence2"].inputSchema
     assert schema["required"] == ["image"]

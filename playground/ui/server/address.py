@@ -40,12 +40,6 @@ def url_of(host: str, port: int) -> str:
     return f"http://{everywhere.get(host, host)}:{port}"
 
 
-def is_for_this_machine_only(host: str) -> bool:
-    """Return whether only programs of this machine can connect."""
-    name = host.strip().removeprefix("[").removesuffix("]") or "127.0.0.1"
-    return name in ("localhost", "::1") or name.startswith("127.")
-
-
 _Address = tuple[int, str]  # the family, and the number
 
 

@@ -150,11 +150,8 @@ class Disk:
             self._remove_empty(now)
 
     def _fits(self, visitor: str, num_bytes: int) -> bool:
-        limits, share = self._limits, self._limits.visitor_share
-        return all(
-            held.bytes + num_bytes <= limits.total_bytes * part and held.files + 1 <= limits.total_files * part
-            for held, part in ((self._held[""], 1.0), (self._held[visitor], share))
-        ) and (shutil.disk_usage(self.folder).free >= num_bytes + _FREE_BYTES)
+        is_free = shutil.disk_usage(self.folder).free >= num_bytes + _FREE_BYTES
+        return is_free and self._fits_into("", 1.0, num_bytes) and self._fits_the_share_of(visitor, num_bytes)
 
     def _make_room(self, visitor: str, num_bytes: int) -> None:
         """Delete the oldest files that nobody uses until one more fits: the visitor's own first."""
@@ -166,23 +163,23 @@ class Disk:
                 if self._fits(visitor, num_bytes):
                     return
                 is_needed = file.path in kept or now - file.seen < _SECONDS_YOUNG
-                if not is_needed and (file.visitor == visitor or self._fits_but_for_the_total(visitor, num_bytes)):
+                if not is_needed and (file.visitor == visitor or self._fits_the_share_of(visitor, num_bytes)):
                     self._delete(file)
         if not self._fits(visitor, num_bytes):
             raise StorageFull(self._sentence(visitor, num_bytes))
 
-    def _fits_but_for_the_total(self, visitor: str, num_bytes: int) -> bool:
-        """Whether the visitor's own share would allow the file: else nobody else's need go."""
-        held, part = self._held[visitor], self._limits.visitor_share
-        return (
-            held.bytes + num_bytes <= self._limits.total_bytes * part
-            and held.files + 1 <= self._limits.total_files * part
-        )
+    def _fits_the_share_of(self, visitor: str, num_bytes: int) -> bool:
+        """Whether the visitor's own share allows the file: else nobody else's need go."""
+        return self._fits_into(visitor, self._limits.visitor_share, num_bytes)
+
+    def _fits_into(self, whose: str, part: float, num_bytes: int) -> bool:
+        held, limits = self._held[whose], self._limits
+        return held.bytes + num_bytes <= limits.total_bytes * part and held.files + 1 <= limits.total_files * part
 
     def _sentence(self, visitor: str, num_bytes: int) -> str:
         if shutil.disk_usage(self.folder).free < num_bytes + _FREE_BYTES:
             return DISK_FULL
-        if self._fits_but_for_the_total(visitor, num_bytes):
+        if self._fits_the_share_of(visitor, num_bytes):
             return "The playground has no room for another file now. Try again in some minutes."
         return (
             "Your pictures and files take all the room that one visitor may have here. Close the tabs that you do not "

@@ -46,18 +46,20 @@ class _Refused(Exception):
 class Doors:
     """ASGI middleware that lets through what a page, a program or a language model of this playground needs."""
 
-    def __init__(self, app: _App, settings: Settings) -> None:
+    def __init__(self, app: _App, settings: Settings, proxies: Proxies) -> None:
         self._app = app
-        self._proxies = Proxies(settings)
+        self._proxies = proxies
         self._forwarded_header = settings.forwarded_header.lower()
         self._max_bytes = settings.max_megabytes * 1_000_000 + _SPARE_BYTES
         self._max_json = self._max_bytes * 4 // 3  # a picture may come as a data URL
         self._streams: Counter[str] = Counter()
 
     async def __call__(self, scope: Any, receive: _Receive, send: Any) -> None:
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":  # nothing here speaks so
+            await send({"type": "websocket.close"})
             return
         try:
             route = self._route(scope)
@@ -91,27 +93,29 @@ class Doors:
         headers = scope["headers"]
         peer = (scope.get("client") or ("", 0))[0]
         is_proxy = self._proxies.are_trusted(peer)
-        hosts = header_lines(headers, "host")
+        hosts = [host.lower() for host in header_lines(headers, "host")]
         if len(hosts) != 1 or not self._proxies.knows_host(hosts[0]):
             raise _Refused(421, _host_sentence(hosts))
-        public = [line.split(",")[0].strip() for line in header_lines(headers, "x-forwarded-host")] if is_proxy else []
+        lines = header_lines(headers, "x-forwarded-host") if is_proxy else []
+        public = [line.split(",")[0].strip().lower() for line in lines]
         for host in public:
             if not self._proxies.knows_host(host):
                 raise _Refused(421, _host_sentence([host]))
-        self._check_origin(scope, {host.lower() for host in (*hosts, *public)})
+        names = frozenset((*hosts, *public))
+        self._check_origin(scope, names)
         dropped = {name.encode() for name in (*_NEVER_BELIEVED, *(() if is_proxy else _BELIEVED))}
         visitor = self._proxies.visitor(peer, header_lines(headers, self._forwarded_header))
         kept = [(name, value) for name, value in headers if name not in dropped]
         if len(kept) < len(headers) and not is_proxy:
             kept.append((b"x-forwarded-by", b"unknown"))  # who asks so is not sitting at this machine
-        believed = {**scope, "headers": kept, "client": (visitor, 0), "playground_hosts": frozenset((*hosts, *public))}
+        believed = {**scope, "headers": kept, "client": (visitor, 0), "playground_hosts": names}
         # Browsers name the site of a request on secure pages only, which but for this machine's own means TLS: behind a
         # proxy that says nothing of it, addresses would be made that the page may not load.
         if header_lines(headers, "sec-fetch-site") and not is_this_machine(hosts[0]):
             believed["scheme"] = "https"
         return believed
 
-    def _check_origin(self, scope: Any, hosts: set[str]) -> None:
+    def _check_origin(self, scope: Any, hosts: frozenset[str]) -> None:
         """Refuse what a page of another site sends here with its visitor's browser."""
         if scope["method"] in ("GET", "HEAD"):
             return

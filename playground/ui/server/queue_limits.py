@@ -1,6 +1,7 @@
-"""How many places in the model's queue one visitor may hold, so that nobody can keep the others waiting alone.
+"""How many places in the queue one visitor may hold, so that nobody can keep the others waiting alone.
 
-Gradio's queue has a length, but no such limit: its way in is wrapped here. Knows no handler and no component.
+Those for the model are counted apart from all others. Gradio's queue has a length, but no such limit: its way in is
+wrapped here. Knows no handler and no component.
 """
 
 from typing import Any
@@ -8,11 +9,10 @@ from typing import Any
 import gradio as gr
 
 from playground.settings import Settings
-from playground.ui.server.visitors import visitor_of
+from playground.ui.server.visitors import is_this_machine, visitor_of
 
 _MODEL = "model"
 _OTHER_PLACES = 8  # of calls that ask no model: pictures to take, answers to draw anew, files to write
-_THIS_MACHINE = ("127.0.0.1", "::1", "::", "localhost")
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": _MODEL, "concurrency_limit": 1}  # shared by all that run the model
 
 
@@ -34,7 +34,7 @@ def limit_queue(app: gr.Blocks, settings: Settings) -> None:
             held = [_visitor(event.session_hash, event.request) for event in events]
             # By each of the names on its own: a new session is easily had.
             if any(sum(name in other for other in held) >= places for name in visitor):
-                return False, _sentence(places), "queue_full"
+                return False, _sentence(places, "questions" if is_model else "requests"), "queue_full"
         return await enter(body, request, username)
 
     queue.push = enter_if_few
@@ -46,7 +46,7 @@ def _visitor(session: str | None, request: Any) -> set[str]:
     These may be all visitors of a proxy that nobody has named.
     """
     address = visitor_of(request)
-    named = "" if address in _THIS_MACHINE else address
+    named = "" if is_this_machine(address) else address
     return {f"{kind} {name}" for kind, name in (("session", session), ("address", named)) if name}
 
 
@@ -56,5 +56,5 @@ def _events(queue: Any) -> list[Any]:
     return waiting + [event for job in queue.active_jobs if job for event in job]
 
 
-def _sentence(places: int) -> str:
-    return f"You have {places} questions in the queue already. Wait for an answer, or press Stop, and ask again."
+def _sentence(places: int, what: str) -> str:
+    return f"You have {places} {what} in the queue already. Wait for an answer, or press Stop, and ask again."

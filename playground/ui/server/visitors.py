@@ -24,9 +24,12 @@ def visitor_of(request: Any) -> str:
 
 @dataclass(frozen=True)
 class Proxies:
-    """The proxies that are believed, and the names of this server."""
+    """The proxies that are believed, and the names of this server. Raises SettingsInvalid for what is no network."""
 
     settings: Settings
+
+    def __post_init__(self) -> None:
+        _ = self._networks  # what cannot be one is said at the start, not to the first visitor
 
     @cached_property
     def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -80,8 +83,11 @@ class Proxies:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a `Host` names the machine that asks, where a page is secure without TLS."""
-    name = _without_port(host).lower()
+    """Whether a name or an address means the machine itself, as no name does of where to listen.
+
+    Between a machine's own programs a page is secure without TLS.
+    """
+    name = _without_port(host.strip()).lower() or "127.0.0.1"
     address = _parsed(name)
     return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
 
@@ -112,6 +118,6 @@ def _parsed(address: str) -> Any:
 def _of_one(address: str) -> str:
     """Return an address as it is counted; of IPv6, the part that one visitor cannot choose."""
     parsed = _parsed(address)
-    if isinstance(parsed, IPv6Address):
+    if isinstance(parsed, IPv6Address) and not parsed.is_loopback:
         return str(parsed.ipv4_mapped or ip_network((int(parsed), _IPV6_OF_ONE), strict=False).network_address)
     return str(parsed) if parsed else address[:64]

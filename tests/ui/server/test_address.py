@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from playground.errors import SettingsInvalid
-from playground.ui.server.address import address_to_listen_on, is_for_this_machine_only, url_of
+from playground.ui.server.address import address_to_listen_on, url_of
+from playground.ui.server.visitors import is_this_machine
 
 
 @pytest.fixture
@@ -57,4 +58,4 @@ def test_a_host_is_listened_on_and_opened(host: str, listens: str, opens: str, i
     if ":" in host and not socket.has_ipv6:
         pytest.skip("This machine has no IPv6.")
     found, port = address_to_listen_on(host, 0)
-    assert (found, url_of(found, port), is_for_this_machine_only(host)) == (listens, f"{opens}{port}", is_own)
+    assert (found, url_of(found, port), is_this_machine(host)) == (listens, f"{opens}{port}", is_own)

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from playground.errors import SettingsInvalid
 from playground.settings import Settings
+from playground.ui.pages import launch_options
 from playground.ui.server.json_limits import MAX_DEPTH, MAX_ITEMS, problem_of
 from playground.ui.server.routes import route_of
 from playground.ui.server.visitors import Proxies
@@ -215,6 +217,29 @@ def test_a_trusted_proxy_names_the_public_address(tmp_path_factory: pytest.TempP
             '"https://demo.example.org' in httpx.get(f"{url}/config", headers=silent).text
         )  # TLS, as its browser says
         assert '"http://demo.example.org' in httpx.get(f"{url}/config", headers={"Host": "demo.example.org"}).text
+
+
+def test_a_name_of_this_server_counts_in_any_case(http: Http) -> None:
+    own = {"url": "http://LOCALHOST:1/gradio_api/file=/a.png"}
+    answer = httpx.post(
+        f"{http.url}/gradio_api/call/tasks", headers={"Host": "LocalHost:1"}, json={"data": [], "x": own}
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("proxies", ["nginx", "10.0.0.0/33", "127.0.0.1 10.0.0.1"])
+def test_a_proxy_that_cannot_be_is_said_at_the_start(proxies: str) -> None:
+    with pytest.raises(SettingsInvalid, match="PLAYGROUND_TRUSTED_PROXIES must be addresses or networks"):
+        launch_options(Settings(trusted_proxies=proxies))
+
+
+def test_no_address_is_taken_from_a_header_of_whoever_is_on_this_machine(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers: list[str] = []
+    monkeypatch.setattr(Proxies, "are_trusted", lambda self, peer: bool(peers.append(peer)))
+    httpx.get(f"{http.url}/config", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert set(peers) == {"127.0.0.1"}
 
 
 def test_every_route_of_the_page_is_one(http: Http) -> None:

@@ -1,0 +1,25 @@
+"""The tools of the MCP server: those that are meant to be some. Imported only where there is such a server.
+
+Gradio leaves the other endpoints out of its list of tools, and answers whoever calls them all the same.
+"""
+
+from typing import Any
+
+from gradio import mcp
+
+_mcp: Any = mcp
+
+
+class _OnlyTools(_mcp.GradioMCPServer):  # type: ignore[misc]  # Gradio's own is untyped
+    def get_tool_to_endpoint(self) -> dict[str, str]:
+        endpoints: dict[str, str] = super().get_tool_to_endpoint()
+        return {name: endpoint for name, endpoint in endpoints.items() if self._is_tool(endpoint)}
+
+    def _is_tool(self, endpoint: str) -> bool:
+        function = self.get_block_fn_from_endpoint_name(endpoint).fn
+        return bool(getattr(function, "_mcp_type", "tool") == "tool")
+
+
+def offer_only_tools() -> None:
+    """Let every MCP server of this process know its tools, and nothing else."""
+    _mcp.GradioMCPServer = _OnlyTools
