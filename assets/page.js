@@ -38,16 +38,23 @@
 
   const KEPT = "playground";
   const LOOKS = "playground looks"; // how answers are to be seen: the same in every tab, and after all are closed
-  const kept = () => JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
-  const keep = (changes) => sessionStorage.setItem(KEPT, JSON.stringify({ ...kept(), ...changes }));
   // A browser may refuse storage to a page in somebody's frame: then nothing is kept.
-  const keptLooks = () => {
+  const readKept = (storage, name) => {
     try {
-      return localStorage.getItem(LOOKS) ?? "";
+      return window[storage].getItem(name) ?? "";
     } catch {
       return "";
     }
   };
+  const writeKept = (storage, name, content) => {
+    try {
+      window[storage].setItem(name, content);
+    } catch {
+      // as above
+    }
+  };
+  const kept = () => JSON.parse(readKept("sessionStorage", KEPT) || "{}");
+  const keep = (changes) => writeKept("sessionStorage", KEPT, JSON.stringify({ ...kept(), ...changes }));
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
   // ---- a server that does not answer, or that was started again and knows nothing of this page
@@ -85,7 +92,7 @@
   window.playground = {
     remembered: () => {
       const { before = "", task = "", phrase = "" } = kept();
-      return [JSON.stringify({ before, key, task, phrase }), "", keptLooks()];
+      return [JSON.stringify({ before, key, task, phrase }), "", readKept("localStorage", LOOKS)];
     },
     opened: () => keep({ before: key }),
     remember: (task, phrase) => {
@@ -94,11 +101,7 @@
     },
 
     keepLooks: (looks) => {
-      try {
-        localStorage.setItem(LOOKS, looks);
-      } catch {
-        // as above
-      }
+      writeKept("localStorage", LOOKS, looks);
       return [];
     },
 

@@ -59,7 +59,7 @@ class Workspace:
     @property
     def files(self) -> frozenset[str]:
         """What must stay on the disk as long as the tab is open."""
-        return frozenset(path for item in self.items for path in (item.path, item.display_path, item.file))
+        return frozenset(path for item in self.items for path in (item.path, item.display_path, item.file) if path)
 
     def with_new(self, item: Item) -> "Workspace":
         """Return a workspace that goes on to another picture; the oldest ones are let go."""

@@ -11,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 from PIL import Image
 
-from playground.drawing.annotate import draw
-from playground.drawing.colors import colors_of
-from playground.drawing.styles import Look, styles_for
+from playground.drawing.styles import Look
 from playground.engines import State, too_late_sentence
-from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, PlaygroundError
-from playground.events import RunStage
+from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
 from playground.export import Annotated
 from playground.paths import EXAMPLES
 from playground.pictures.reader import InputImage
@@ -30,22 +26,22 @@ from playground.scenes.scene import Scene
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS, InputKind, get_task
 from playground.ui import scene, text
-from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.memory import Memory
 from playground.ui.one_picture.offer import Offer
+from playground.ui.one_picture.showing import Showing, buttons, drawing, labels_of, pages_of, plain, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
 from playground.ui.server.run_messages import leave_queue, silence
 from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, View
-from playground.ui.shown import above, answer_text
+from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.wiring import Problems, Updates
 
 EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
-STRIP_HEIGHT = 92  # pixels of the field for the next picture
 RUN_NAME = "run_on_page"  # to Gradio; `run` is the public endpoint's
 _SECONDS_BETWEEN_LOOKS = 0.3
 _TASK_IDS = frozenset(task.id for task in TASKS)
@@ -81,6 +77,7 @@ class Handlers:
         self.tabs = Tabs(settings.keep_files_seconds)
         self._runner = runner_of(predictor, settings)
         self._offer = Offer(self._engines, settings)
+        self._showing = Showing(self._engines, predictor.read_image)
 
     # The picture
 
@@ -139,13 +136,13 @@ class Handlers:
         """Begin with a new picture; the run about the one before is abandoned."""
         tab = self.tabs.change(_session(request), lambda tab: tab.with_picture(item, gesture))
         if tab.gesture != gesture:
-            return {"picture": _strip()}
+            return {"picture": strip()}
         self._abandon(request)
         return {
-            "picture": _strip(),
-            "page": _pages(item),
+            "picture": strip(),
+            "page": pages_of(item),
             "problem": [],
-            **_plain(item, is_drawing=_wants_regions(task)),
+            **plain(item, is_drawing=_wants_regions(task)),
             **self._rest_of(request),
             "held": Held(self.tabs, _session(request)),
         }
@@ -169,16 +166,16 @@ class Handlers:
         """
         tab = self.tabs.of(_session(request))
         is_plain = tab.item.path and tab.shown is Shown.PICTURE
-        plain = _plain(tab.item, is_drawing=draw and _wants_regions(task), keeps_regions=True) if is_plain else {}
-        return {**plain, **self._rest_of(request, checkpoint)}
+        alone = plain(tab.item, is_drawing=draw and _wants_regions(task), keeps_regions=True) if is_plain else {}
+        return {**alone, **self._rest_of(request, checkpoint)}
 
     def _whole(self, tab: Tab, task: str, checkpoint: str, looks: KeptLooks, request: gr.Request) -> Updates:
         """All that a page shows of a tab."""
-        updates = {"picture": _strip(), "page": _pages(tab.item), **_plain(tab.item, is_drawing=_wants_regions(task))}
+        updates = {"picture": strip(), "page": pages_of(tab.item), **plain(tab.item, is_drawing=_wants_regions(task))}
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:
-            updates |= self._answer(tab.item, tab.answer, looks)
+            updates |= self._showing.answer(tab.item, tab.answer, looks)
             updates["stage"] = updates["stage"].model_copy(update={"draw": _wants_regions(task), "regions": []})
         return {**updates, **self._rest_of(request, checkpoint)}
 
@@ -186,7 +183,7 @@ class Handlers:
         """The buttons and the status, as they are to be at this moment."""
         is_running = self._runs.find(_run_of(request)) is not None
         line = self.tabs.of(_session(request)).line
-        return {**_buttons(is_running=is_running), "status": self._status(checkpoint, line)}
+        return {**buttons(is_running=is_running), "status": self._showing.status(checkpoint, line)}
 
     def _abandon(self, request: gr.Request) -> bool:
         """Let the run of a tab show nothing more, and free its place in the queue; says whether there was one."""
@@ -202,8 +199,8 @@ class Handlers:
         before = self.tabs.of(_session(request))
         tab = self.tabs.change(_session(request), Tab.without_partial)
         is_cleared = before.shown is not tab.shown
-        plain = _plain(tab.item, is_drawing=_wants_regions(task), keeps_regions=True) if is_cleared else {}
-        return {**plain, **self._rest_of(request, checkpoint)}
+        alone = plain(tab.item, is_drawing=_wants_regions(task), keeps_regions=True) if is_cleared else {}
+        return {**alone, **self._rest_of(request, checkpoint)}
 
     # The form
 
@@ -216,13 +213,13 @@ class Handlers:
                 visible=row.input_kind.is_text, label=text.phrase_label(row), placeholder=row.input_hint
             ),
             "draw": gr.update(visible=is_drawing, value=True),
-            "stage": _drawing(is_drawing=is_drawing),
+            "stage": drawing(is_drawing=is_drawing),
             **self._give_up(task, checkpoint, request),
         }
 
     def choose_drawing(self, draw: bool) -> Updates:
         """Draw on the picture, or scroll over it."""
-        return {"stage": _drawing(is_drawing=draw)}
+        return {"stage": drawing(is_drawing=draw)}
 
     def choose_checkpoint(
         self, checkpoint: str, task: str, is_wanted: bool, max_new_tokens: float, longest: int, request: gr.Request
@@ -249,7 +246,7 @@ class Handlers:
         is_settled = status.state in (State.READY, State.FAILED) and not self._offer.is_under_way()
         updates: Updates = {
             **offer,
-            "status": self._status(checkpoint, self.tabs.of(_session(request)).line),
+            "status": self._showing.status(checkpoint, self.tabs.of(_session(request)).line),
             "timer": gr.Timer(active=not is_settled),
         }
         if status.max_answer_tokens:
@@ -258,11 +255,6 @@ class Handlers:
             limit = gr.update(maximum=end, value=value, interactive=True)
             updates |= {"max_new_tokens": limit, "longest": end}
         return updates
-
-    def _status(self, checkpoint: str = "", run: text.Line | None = None) -> list[text.Line]:
-        """Which checkpoint answers, on what device, and what it is doing."""
-        lines = [text.checkpoint_line(self._engines.status(checkpoint))]
-        return [*lines, run] if run else lines
 
     # The run
 
@@ -273,10 +265,10 @@ class Handlers:
     def begin(self, task: str, phrase: str, stage: StageData, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
         if _problems(self.tabs.of(_session(request)).item, task, phrase, stage):
-            return _buttons(is_running=self._runs.find(_run_of(request)) is not None)
+            return buttons(is_running=self._runs.find(_run_of(request)) is not None)
         self._abandon(request)
         self._runs.expect(_run_of(request))
-        return _buttons(is_running=True)
+        return buttons(is_running=True)
 
     def wait(self, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
@@ -303,7 +295,7 @@ class Handlers:
     def _tell(self, request: gr.Request, checkpoint: str, line: text.Line | None) -> list[text.Line]:
         """Return a status in which a run says something, and keep that for whoever else writes the status."""
         self.tabs.change(_session(request), lambda tab: replace(tab, line=line))
-        return self._status(checkpoint, line)
+        return self._showing.status(checkpoint, line)
 
     def turned_away(self, checkpoint: str, request: gr.Request) -> Updates:
         """The queue was full before the run could begin."""
@@ -312,7 +304,7 @@ class Handlers:
             return self._rest_of(request, checkpoint)
         self._abandon(request)
         return {
-            **_buttons(is_running=False),
+            **buttons(is_running=False),
             "status": self._tell(request, checkpoint, text.line(text.BUSY, "warning")),
         }
 
@@ -344,7 +336,7 @@ class Handlers:
                 tab = self._note(request, ending, item, prediction, looks)
                 if ending.is_abandoned:
                     return
-                show = self._answer if prediction.is_final else self._partial
+                show = self._showing.answer if prediction.is_final else self._showing.partial
                 updates = show(tab.item if prediction.is_final else item, prediction, looks)
                 shown = updates["stage"]
                 yield updates
@@ -355,7 +347,7 @@ class Handlers:
 
     def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction, looks: KeptLooks) -> Tab:
         """Keep what a run has said, unless it was abandoned; returns the tab."""
-        line = text.run_line(above(prediction, self._first_view(prediction, looks).min_score))
+        line = text.run_line(above(prediction, self._showing.first_view(prediction, looks).min_score))
         truth = scene.truth_about(item.seed, prediction) if prediction.is_final else None
 
         def note(tab: Tab) -> Tab:
@@ -373,7 +365,7 @@ class Handlers:
             return {}
         leave_queue(_session(request), RUN_NAME)
         return {
-            **_buttons(is_running=False),
+            **buttons(is_running=False),
             "status": self._tell(request, checkpoint, text.line(text.STOPPED, "warning")),
         }
 
@@ -387,41 +379,6 @@ class Handlers:
         if shown is None:
             return {"status": status}
         return {"stage": shown.model_copy(update={"busy": False}), "notes": [], "status": status}
-
-    def _partial(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
-        view = self._first_view(prediction, looks)
-        boxes, seen = _listed(prediction, view), above(prediction, view.min_score)
-        is_new = prediction.stage is RunStage.WAITING
-        hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
-        return {
-            "stage": _stage(item, boxes=boxes, busy=True, hidden=hidden),
-            "answer": answer_text(prediction, seen),
-            "table": RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
-            "notes": [],
-            "status": self._status(prediction.checkpoint, text.run_line(seen)),
-            "details": gr.update(visible=False),  # they are about the answer before
-        }
-
-    def _answer(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
-        view = self._first_view(prediction, looks)
-        labels, chosen = text.label_choices(prediction), list(view.look.styles)
-        shown = self._show(item, prediction, view)
-        return {
-            **shown,
-            "stage": shown["stage"].model_copy(update={"hidden": []}),
-            "table": shown["table"].model_copy(update={"hidden": []}),
-            "status": self._status(prediction.checkpoint, text.run_line(above(prediction, view.min_score))),
-            "details": gr.update(visible=True),
-            "looks": gr.update(visible=bool(prediction.regions)),
-            "style": gr.update(choices=[(style.title, style.id) for style in styles_for(prediction)], value=chosen),
-            "has_labels": view.look.labels,
-            "opacity": view.look.opacity,
-            "label_size": view.look.label_size,
-            "min_score": view.min_score,
-            "labels": gr.update(choices=labels, value=[label for _, label in labels]),
-            "raw": text.raw_segments(prediction.raw_text),
-            "timings": [text.line(text.timings_line(prediction.timings))],
-        }
 
     # The answer, seen in another way: never runs the model
 
@@ -437,47 +394,13 @@ class Handlers:
         silence(lambda: self.tabs.of(_session(request)).answer is not answer)
         with errors_for_the_user():
             view = controls.view
-            looks = KeptLooks.read(looks_kept).changed_to(view, answer, self._min_score(answer))
-            return {**self._show(tab.item, answer, view), "looks_kept": looks.write()}
+            looks = KeptLooks.read(looks_kept).changed_to(view, answer, self._showing.min_score(answer))
+            return {**self._showing.as_seen(tab.item, answer, view), "looks_kept": looks.write()}
 
     def reset_looks(self, request: gr.Request) -> Updates:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""
         tab = self.tabs.of(_session(request))
-        return {"looks_kept": "", **(self._answer(tab.item, tab.answer, KeptLooks()) if tab.answer else {})}
-
-    def _min_score(self, prediction: Prediction) -> float:
-        return self._engines.status(prediction.checkpoint).checkpoint.min_score
-
-    def _first_view(self, prediction: Prediction, looks: KeptLooks) -> View:
-        """How an answer is seen before anybody has chosen anything for it."""
-        return looks.first_view(prediction, self._min_score(prediction))
-
-    def _show(self, item: Item, prediction: Prediction, view: View) -> Updates:
-        listed, seen = _listed(prediction, view), above(prediction, view.min_score)
-        stage = _stage(
-            item,
-            boxes=listed,
-            annotated=self._annotated(item, prediction, view),
-            alt=text.alt_text(prediction, seen),
-            truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
-        )
-        told = self._engines.status(prediction.checkpoint).checkpoint.note
-        return {
-            "stage": stage,
-            "answer": answer_text(prediction, seen),
-            "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
-            "notes": text.notes(prediction, seen, told=told),
-        }
-
-    def _annotated(self, item: Item, prediction: Prediction, view: View) -> FileData | None:
-        shown = prediction.keep(view.shows)
-        if not shown.regions:
-            return None
-        try:
-            picture = self._predictor.read_image(item.display_path)
-            return FileData(path=save_jpeg(draw(picture.pixels, shown, view.look, _labels(prediction)), "annotated"))
-        except (PlaygroundError, OSError):
-            return None  # the copy is gone, or there is no room for another: the answer is not lost for it
+        return {"looks_kept": "", **(self._showing.answer(tab.item, tab.answer, KeptLooks()) if tab.answer else {})}
 
     def describe_format(self, format: str) -> Updates:
         """Say what the chosen kind of file cannot hold."""
@@ -496,7 +419,7 @@ class Handlers:
             check_kept(item.path)
             view, image = controls.view, self._predictor.read_image(item.path)
             shown = answer.keep(view.shows)
-            annotated = Annotated(item.name, shown, image, Path(item.path), _labels(answer))
+            annotated = Annotated(item.name, shown, image, Path(item.path), labels_of(answer))
             return {"file": save_export(annotated, view.look, format)}
 
 
@@ -507,13 +430,6 @@ def _session(request: gr.Request) -> str:
 def _run_of(request: gr.Request) -> RunKey:
     """The one run of this page's stage."""
     return RunKey(_session(request), "one picture")
-
-
-def _buttons(*, is_running: bool) -> Updates:
-    return {
-        "run": gr.update(interactive=not is_running),
-        "stop": gr.update(interactive=is_running, variant="stop" if is_running else "secondary"),
-    }
 
 
 def _wants_regions(task: str) -> bool:
@@ -535,44 +451,6 @@ def _drawn(stage: StageData) -> Any:
     return stage.regions or ()
 
 
-def _labels(prediction: Prediction) -> tuple[str, ...]:
-    return tuple(region.label for region in prediction.regions)
-
-
-def _listed(prediction: Prediction, view: View) -> list[BoxData]:
-    boxes = boxes_from(prediction, colors_of(_labels(prediction)))
-    return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
-
-
-def _strip() -> Any:
-    """The field for pictures, where it takes the next one."""
-    return gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
-
-
-def _plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updates:
-    """The picture of an item alone, without any answer."""
-    return {
-        "stage": _stage(item, draw=is_drawing, regions=None if keeps_regions else []),
-        "answer": "",
-        "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
-        "notes": [],
-        "details": gr.update(visible=False),
-    }
-
-
-def _drawing(*, is_drawing: bool) -> StageData:
-    """Whether regions can be drawn on the stage, and nothing else of it."""
-    return StageData(draw=is_drawing, keep=True)
-
-
-def _stage(item: Item, **extra: Any) -> StageData:
-    """The plain picture of an item, with whatever else is to be on it."""
-    if not item.display_path:
-        return StageData()
-    width, height = item.resolution_wh
-    return StageData(image=FileData(path=item.display_path), w=width, h=height, **extra)
-
-
 def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) -> Item:
     source = picture.source
     path = source if isinstance(source, str) else save_bytes(source, "picture")
@@ -583,9 +461,3 @@ def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) ->
         file=path if image.num_pages > 1 else "",
         num_pages=image.num_pages,
     )  # fmt: skip
-
-
-def _pages(item: Item) -> Any:
-    """The choice of a page, where the file of the picture has several."""
-    choices = [(text.page_title(page, item.num_pages), page) for page in range(item.num_pages)]
-    return gr.update(choices=choices, value=item.page, visible=item.num_pages > 1)

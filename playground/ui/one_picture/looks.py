@@ -13,10 +13,10 @@ from typing import Any
 from playground.drawing.detections import shapes_of
 from playground.drawing.styles import LABEL_SIZES, STYLES, Look, default_styles
 from playground.results import Prediction
+from playground.ui.one_picture.memory import kept_object
 from playground.ui.session import View
 from playground.ui.shown import lowest_score
 
-_LONGEST = 20_000  # characters
 _MOST_CHECKPOINTS = 50
 _DEFAULT = Look(())
 
@@ -34,12 +34,7 @@ class KeptLooks:
     @classmethod
     def read(cls, content: str) -> "KeptLooks":
         """Read what the page sends; what makes no sense is as if it were not there."""
-        try:
-            given = json.loads(content) if len(content) <= _LONGEST else None
-        except ValueError:
-            given = None
-        if not isinstance(given, dict):
-            return cls()
+        given = kept_object(content)
         scores = list(_object(given.get("min_scores")).items())[:_MOST_CHECKPOINTS]
         return cls(
             styles={kind: _known(ids) for kind, ids in _object(given.get("styles")).items() if _known(ids)},

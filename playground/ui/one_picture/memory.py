@@ -21,15 +21,19 @@ class Memory:
     @classmethod
     def read(cls, content: str) -> "Memory":
         """Read what the page sends; what makes no sense is as if it were not there."""
-        try:
-            given = json.loads(content) if len(content) <= _LONGEST else None
-        except ValueError:
-            given = None
-        if not isinstance(given, dict):
-            return cls()
+        given = kept_object(content)
         return cls(
             _key(given.get("before")), _key(given.get("key")), _text(given.get("task")), _text(given.get("phrase"))
         )
+
+
+def kept_object(content: str) -> dict[str, Any]:
+    """Return the object that a browser has kept; an empty one for anything else."""
+    try:
+        given = json.loads(content) if len(content) <= _LONGEST else None
+    except (ValueError, RecursionError):
+        given = None
+    return given if isinstance(given, dict) else {}
 
 
 def _key(value: Any) -> str:

@@ -1,0 +1,167 @@
+"""What the page of one picture shows of a picture, of an answer and of a run: updates by the names of components.
+
+Knows what is shown; when it is, `handlers` know.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from playground.drawing.annotate import draw
+from playground.drawing.colors import colors_of
+from playground.drawing.styles import styles_for
+from playground.engines import Engines
+from playground.errors import PlaygroundError
+from playground.events import RunStage
+from playground.pictures.reader import InputImage
+from playground.results import Prediction
+from playground.ui import text
+from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.server.files import save_jpeg
+from playground.ui.session import Item, View
+from playground.ui.shown import above, answer_text
+from playground.ui.wiring import Updates
+
+STRIP_HEIGHT = 92  # pixels of the field for the next picture
+
+
+class Showing:
+    """What is shown of answers, each by the checkpoint that gave it and on the display copy of its picture."""
+
+    def __init__(self, engines: Engines, read_image: Callable[[str], InputImage]) -> None:
+        self._engines = engines
+        self._read_image = read_image
+
+    def status(self, checkpoint: str = "", run: text.Line | None = None) -> list[text.Line]:
+        """Which checkpoint answers, on what device, and what it is doing."""
+        lines = [text.checkpoint_line(self._engines.status(checkpoint))]
+        return [*lines, run] if run else lines
+
+    def partial(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
+        """An answer that is being written: its regions and words so far, and nothing that only a whole one has."""
+        view = self.first_view(prediction, looks)
+        boxes, seen = _listed(prediction, view), above(prediction, view.min_score)
+        is_new = prediction.stage is RunStage.WAITING
+        hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
+        return {
+            "stage": _stage(item, boxes=boxes, busy=True, hidden=hidden),
+            "answer": answer_text(prediction, seen),
+            "table": RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
+            "notes": [],
+            "status": self.status(prediction.checkpoint, text.run_line(seen)),
+            "details": gr.update(visible=False),  # they are about the answer before
+        }
+
+    def answer(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
+        """A whole answer as it is seen at first, with the controls by which it can be seen in another way."""
+        view = self.first_view(prediction, looks)
+        labels, chosen = text.label_choices(prediction), list(view.look.styles)
+        shown = self.as_seen(item, prediction, view)
+        return {
+            **shown,
+            "stage": shown["stage"].model_copy(update={"hidden": []}),
+            "table": shown["table"].model_copy(update={"hidden": []}),
+            "status": self.status(prediction.checkpoint, text.run_line(above(prediction, view.min_score))),
+            "details": gr.update(visible=True),
+            "looks": gr.update(visible=bool(prediction.regions)),
+            "style": gr.update(choices=[(style.title, style.id) for style in styles_for(prediction)], value=chosen),
+            "has_labels": view.look.labels,
+            "opacity": view.look.opacity,
+            "label_size": view.look.label_size,
+            "min_score": view.min_score,
+            "labels": gr.update(choices=labels, value=[label for _, label in labels]),
+            "raw": text.raw_segments(prediction.raw_text),
+            "timings": [text.line(text.timings_line(prediction.timings))],
+        }
+
+    def min_score(self, prediction: Prediction) -> float:
+        """The lowest score that is shown, as the checkpoint that answered has it."""
+        return self._engines.status(prediction.checkpoint).checkpoint.min_score
+
+    def first_view(self, prediction: Prediction, looks: KeptLooks) -> View:
+        """How an answer is seen before anybody has chosen anything for it."""
+        return looks.first_view(prediction, self.min_score(prediction))
+
+    def as_seen(self, item: Item, prediction: Prediction, view: View) -> Updates:
+        """A whole answer in a view, without the controls."""
+        listed, seen = _listed(prediction, view), above(prediction, view.min_score)
+        stage = _stage(
+            item,
+            boxes=listed,
+            annotated=self._annotated(item, prediction, view),
+            alt=text.alt_text(prediction, seen),
+            truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
+        )
+        told = self._engines.status(prediction.checkpoint).checkpoint.note
+        return {
+            "stage": stage,
+            "answer": answer_text(prediction, seen),
+            "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
+            "notes": text.notes(prediction, seen, told=told),
+        }
+
+    def _annotated(self, item: Item, prediction: Prediction, view: View) -> FileData | None:
+        shown = prediction.keep(view.shows)
+        if not shown.regions:
+            return None
+        try:
+            picture = self._read_image(item.display_path)
+            return FileData(path=save_jpeg(draw(picture.pixels, shown, view.look, labels_of(prediction)), "annotated"))
+        except (PlaygroundError, OSError):
+            return None  # the copy is gone, or there is no room for another: the answer is not lost for it
+
+
+def buttons(*, is_running: bool) -> Updates:
+    """Run and Stop, of which one can be pressed."""
+    return {
+        "run": gr.update(interactive=not is_running),
+        "stop": gr.update(interactive=is_running, variant="stop" if is_running else "secondary"),
+    }
+
+
+def labels_of(prediction: Prediction) -> tuple[str, ...]:
+    """The labels of a whole answer, by which its colors are chosen whatever is hidden."""
+    return tuple(region.label for region in prediction.regions)
+
+
+def _listed(prediction: Prediction, view: View) -> list[BoxData]:
+    boxes = boxes_from(prediction, colors_of(labels_of(prediction)))
+    return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
+
+
+def strip() -> Any:
+    """The field for pictures, where it takes the next one."""
+    return gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
+
+
+def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updates:
+    """The picture of an item alone, without any answer."""
+    return {
+        "stage": _stage(item, draw=is_drawing, regions=None if keeps_regions else []),
+        "answer": "",
+        "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
+        "notes": [],
+        "details": gr.update(visible=False),
+    }
+
+
+def drawing(*, is_drawing: bool) -> StageData:
+    """Whether regions can be drawn on the stage, and nothing else of it."""
+    return StageData(draw=is_drawing, keep=True)
+
+
+def _stage(item: Item, **extra: Any) -> StageData:
+    """The plain picture of an item, with whatever else is to be on it."""
+    if not item.display_path:
+        return StageData()
+    width, height = item.resolution_wh
+    return StageData(image=FileData(path=item.display_path), w=width, h=height, **extra)
+
+
+def pages_of(item: Item) -> Any:
+    """The choice of a page, where the file of the picture has several."""
+    choices = [(text.page_title(page, item.num_pages), page) for page in range(item.num_pages)]
+    return gr.update(choices=choices, value=item.page, visible=item.num_pages > 1)
