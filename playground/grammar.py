@@ -25,7 +25,7 @@ from playground.tasks import AND, OutputKind, Task, get_task
 
 SEP, POLY, END_POLY = "<sep>", "<poly>", "</poly>"
 
-CONTROL_TOKENS = ("<s>", "</s>", "<pad>", "<unk>", "<mask>")  # of BART's vocabulary; they say nothing to a reader
+CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # as in BART's vocabulary; they say nothing to a reader
 
 # All special tokens that an answer may hold.
 SPECIAL_TOKENS = frozenset([AND, SEP, POLY, END_POLY, *CONTROL_TOKENS, *map(location_token, range(NUM_BINS))])

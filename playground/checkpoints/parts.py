@@ -27,11 +27,11 @@ from playground.checkpoints.layout import (
     native_name,
 )
 from playground.errors import CheckpointUnavailable
+from playground.grammar import CONTROL_TOKENS
 
 _ROWS_AT_ONCE = 4096  # of a table of embeddings that are summed
 TORCH_DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}  # of safetensors, as torch calls them
 _ROWS_PADDED_TO = 64  # as published: their products are quicker
-_CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _PREPROCESSING = (
     "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
     "image_mean", "image_std",
@@ -263,7 +263,7 @@ def _tokenizer_of_pieces(checkpoint: Checkpoint, folder: Path) -> Any:
     backend = Tokenizer(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in _CONTROL_TOKENS])
+    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in CONTROL_TOKENS])
     file = folder / "added_tokens.json"
     added = read_json(file) if file.is_file() else {}
     for name, token_id in sorted(added.items(), key=lambda item: int(item[1])):

@@ -9,11 +9,9 @@ from PIL import Image
 
 from playground.drawing.captions import Caption, caption_text, write_captions
 from playground.drawing.colors import PALETTE, palette_indices
-from playground.drawing.detections import painted_megapixels, shapes_of, to_detections
+from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS, painted_megapixels, shapes_of, to_detections
 from playground.drawing.styles import Look, Pen, Style, styles_for
 from playground.results import Prediction
-
-MAX_MEGAPIXELS = 400  # of the regions of a drawing together: about ten seconds of a processor
 
 
 def is_too_large(prediction: Prediction, look: Look, resolution_wh: tuple[int, int]) -> bool:
@@ -21,7 +19,7 @@ def is_too_large(prediction: Prediction, look: Look, resolution_wh: tuple[int, i
     is_painted = "polygons" in shapes_of(prediction) or any(
         style.changes_picture and style.id in look.styles for style in styles_for(prediction)
     )
-    return is_painted and painted_megapixels(prediction, resolution_wh=resolution_wh) > MAX_MEGAPIXELS
+    return is_painted and painted_megapixels(prediction, resolution_wh=resolution_wh) > MAX_PAINTED_MEGAPIXELS
 
 
 def draw(image: Image.Image, prediction: Prediction, look: Look, labels: Iterable[str] = ()) -> Image.Image:

@@ -64,6 +64,9 @@ def masks(prediction: Prediction, *, resolution_wh: tuple[int, int] | None = Non
     return sv.CompactMask.merge([_mask([fit(part) for part in region.outline], size) for region in prediction.regions])
 
 
+MAX_PAINTED_MEGAPIXELS = 400  # of a picture's regions together: some ten seconds of a processor
+
+
 def painted_megapixels(prediction: Prediction, *, resolution_wh: tuple[int, int] | None = None) -> float:
     """Return how many pixels the boxes of all regions and of the parts of their outlines have together, in millions."""
     fit = _fitter(prediction, resolution_wh)

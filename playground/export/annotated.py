@@ -14,7 +14,7 @@ from playground.export.names import UniqueNames, safe_name
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
 
-MAX_PARTS, MAX_POINTS = 5000, 200_000  # of all outlines of a picture: a few seconds in the slowest format
+MAX_PARTS, MAX_OUTLINE_POINTS = 5000, 200_000  # of all outlines of a picture: a few seconds in the slowest format
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ def _costs(prediction: Prediction) -> str:
     """Return why an outline takes too long to be written in any format, or nothing. No model writes such a one."""
     parts = [part for region in prediction.regions for part in region.polygons]
     num_points = sum(map(len, parts))
-    if len(parts) <= MAX_PARTS and num_points <= MAX_POINTS:
+    if len(parts) <= MAX_PARTS and num_points <= MAX_OUTLINE_POINTS:
         return ""
     return (
-        f"The outlines have {len(parts)} parts and {num_points} points; at most {MAX_PARTS} parts and {MAX_POINTS} "
-        "points are saved. Hide some regions and save again."
+        f"The outlines have {len(parts)} parts and {num_points} points; at most {MAX_PARTS} parts and "
+        f"{MAX_OUTLINE_POINTS} points are saved. Hide some regions and save again."
     )
 
 

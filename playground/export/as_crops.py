@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from playground.drawing.detections import masks, painted_megapixels
+from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS, masks, painted_megapixels
 from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import Provenance, add_packed, json_bytes, json_line, open_zip, png_bytes
@@ -13,7 +13,6 @@ from playground.export.format import Format
 from playground.export.names import safe_name
 from playground.results import Prediction
 
-MAX_MEGAPIXELS = 400  # of all regions of a picture together: some ten seconds of a processor
 _MAX_LABEL_BYTES = 60  # beside the name of the picture
 
 
@@ -45,10 +44,10 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 def _check_size(prediction: Prediction) -> None:
     megapixels = painted_megapixels(prediction)
-    if megapixels > MAX_MEGAPIXELS:
+    if megapixels > MAX_PAINTED_MEGAPIXELS:
         raise ExportRejected(
             f"The regions hold {megapixels:.0f} megapixels together, with the parts of their outlines; the limit is "
-            f"{MAX_MEGAPIXELS}. "
+            f"{MAX_PAINTED_MEGAPIXELS}. "
             "Hide some regions and save again."
         )
 

@@ -6,8 +6,9 @@ from typing import BinaryIO
 from PIL import Image
 
 from playground.drawing import Look, draw
-from playground.drawing.annotate import MAX_MEGAPIXELS, is_too_large
+from playground.drawing.annotate import is_too_large
 from playground.drawing.band import with_band
+from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
 from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import add_packed, open_zip
@@ -29,7 +30,7 @@ def check_drawing(picture: CheckedPicture, look: Look) -> None:
     """Refuse a drawing that takes too long. Raises ExportRejected."""
     if is_too_large(picture.prediction, look, picture.image.pixels.size):
         raise ExportRejected(
-            f"The regions hold more than {MAX_MEGAPIXELS} megapixels together, too many to be drawn. "
+            f"The regions hold more than {MAX_PAINTED_MEGAPIXELS} megapixels together, too many to be drawn. "
             "Hide some of them, choose the style Box, or save another format."
         )
 

@@ -4,7 +4,6 @@ A worker that dies or takes too long is replaced, and what it was reading is ref
 line of JSON each way and, behind it, the bytes that it announces: whatever comes back, it can only be a picture.
 """
 
-import contextlib
 import json
 import math
 import os
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,9 +48,8 @@ class PictureWorkers:
         self._allowance = allowance
         self._count = count
         self._begin()
-        if hasattr(
-            os, "register_at_fork"
-        ):  # a fork must not talk into the pipes of its parent, nor wait for its threads
+        # A fork must not talk into the pipes of its parent, nor wait for its threads.
+        if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
@@ -139,9 +137,9 @@ class _Worker:
 
     def _ask(self, source: str | Path | bytes, limits: Limits, page: int) -> UnpackedImage | str:
         """Return what the worker makes of a source, or why it refuses."""
-        content = source if isinstance(source, bytes) else b""
-        request = {"path": None if content or isinstance(source, bytes) else str(source), "bytes": len(content),
-                   "page": page, "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
+        path, content = (None, source) if isinstance(source, bytes) else (str(source), b"")
+        request = {"path": path, "bytes": len(content), "page": page,
+                   "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
         self._to.write(json.dumps(request).encode() + b"\n" + content)
         self._to.flush()
         answer = json.loads(self._from.readline(_MAX_ANSWER_LINE))
@@ -178,13 +176,13 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         for pipe in (self._to, self._from):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 pipe.close()
 
 
 def _widen(pipe: Any) -> None:
     """Let a pipe hold a megabyte, so that two processes take fewer turns; only Linux can."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
+    with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, MEGABYTE)
@@ -237,7 +235,7 @@ def _hold(allowance: Allowance) -> None:
     _limit(resource, "RLIMIT_CPU", math.ceil(usage.ru_utime + usage.ru_stime) + allowance.cpu_seconds)
     _limit(resource, "RLIMIT_FSIZE", 0)  # it reads
     _limit(resource, "RLIMIT_CORE", 0)
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         _limit(resource, "RLIMIT_AS", own + allowance.megabytes * MEGABYTE)
 
@@ -245,5 +243,5 @@ def _hold(allowance: Allowance) -> None:
 def _limit(resource: Any, name: str, value: int) -> None:
     kind = getattr(resource, name)
     _, hard = resource.getrlimit(kind)
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

@@ -8,13 +8,13 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 
 from playground.checkpoints.layout import ADDED_TOKENS, IMAGE_TOKEN
+from playground.grammar import CONTROL_TOKENS
 from playground.scenes.examples import examples
 from playground.scenes.scene import plan_scene
 
 VOCABULARY = 768  # text tokens: 256 bytes, and enough merges for the words that are said about scenes
 MAX_POSITIONS = 512  # of a prompt and of an answer
 
-_CONTROL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # the first four have these ids in BART too
 _CORPUS_SCENES = 1500
 _LOCATION = re.compile(r"<loc_\d+>|<and>|<sep>|</?poly>")
 _PRINTED = re.compile(r"[A-Z]{2,}|\d+")  # words on signs are spelled character by character, so that any can be read
@@ -27,14 +27,14 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=list(_CONTROL_TOKENS),
+        special_tokens=list(CONTROL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
     names = [*ADDED_TOKENS, IMAGE_TOKEN]
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
-    start, end = _CONTROL_TOKENS.index("<s>"), _CONTROL_TOKENS.index("</s>")
+    start, end = CONTROL_TOKENS.index("<s>"), CONTROL_TOKENS.index("</s>")
     tokenizer.post_processor = processors.RobertaProcessing(
         ("</s>", end), ("<s>", start), trim_offsets=False, add_prefix_space=False
     )

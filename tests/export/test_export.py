@@ -160,14 +160,14 @@ def test_crops_without_regions_are_refused():
 
 
 def test_crops_that_are_too_large_together_are_refused(monkeypatch):
-    monkeypatch.setattr(as_crops, "MAX_MEGAPIXELS", 0.01)
+    monkeypatch.setattr(as_crops, "MAX_PAINTED_MEGAPIXELS", 0.01)
     with pytest.raises(ExportRejected, match="Hide some regions"):
         save("crops", SECOND_CAR)
 
 
 @pytest.mark.parametrize("format_id", ["png", "jpeg", "overlay"])
 def test_regions_that_are_too_large_together_to_be_drawn_are_refused(monkeypatch, format_id):
-    monkeypatch.setattr(annotate, "MAX_MEGAPIXELS", 0.01)
+    monkeypatch.setattr(annotate, "MAX_PAINTED_MEGAPIXELS", 0.01)
     with pytest.raises(ExportRejected, match=r"too many to be drawn\. Hide some of them, choose the style Box"):
         save(format_id, SECOND_CAR, WHEELS)
     blurred = Look(("blur",))

@@ -106,7 +106,7 @@ def test_what_the_model_is_not_sure_of_is_in_the_data_but_not_drawn(upload: Call
 def test_an_answer_whose_drawing_would_take_too_long_is_drawn_small(
     upload: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotate, "MAX_MEGAPIXELS", 0.01)
+    monkeypatch.setattr(annotate, "MAX_PAINTED_MEGAPIXELS", 0.01)
     outlined = replace(CAR, polygons=(((4.0, 4.0), (20.0, 4.0), (20.0, 16.0)),))
     *_, (_, drawn) = api_of(replace(ANSWER, regions=(outlined,))).run(Upload(upload((2400, 1600))), "<OD>")
     with Image.open(drawn) as picture:
