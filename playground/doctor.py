@@ -99,8 +99,8 @@ def _load_chosen(settings: Settings) -> str:
     """Load what the page would answer with, unless it takes a download."""
     if settings.checkpoint and not hub.find_local(resolve(settings.checkpoint)):
         raise _NotKnownError(_absent_sentence(settings.checkpoint))
-    engines = _loaded(replace(settings, offline=True)).engines
-    return engines.status().message
+    status = _loaded(replace(settings, offline=True)).engines.status()
+    return f"{status.message} {status.details}"
 
 
 def _ask_bundled(settings: Settings) -> str:

@@ -229,10 +229,10 @@ def weights_with_another_bit(place: _Place) -> str:
 
 
 @contextmanager
-def _small_disk(folder: Path) -> Iterator[Path]:
+def _small_disk(folder: Path, megabytes: int = _FULL_MEGABYTES) -> Iterator[Path]:
     disk = folder / "disk"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_FULL_MEGABYTES}m", "tmpfs", str(disk)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(disk)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         disk.rmdir()
         raise NotTriedError("this user may not mount a disk")
@@ -244,7 +244,8 @@ def _small_disk(folder: Path) -> Iterator[Path]:
 
 
 def a_full_disk_while_a_picture_is_kept(place: _Place) -> str:
-    with _small_disk(place.folder) as disk, running(place.predictor, Settings(offline=True), disk) as url:
+    room = _FULL_MEGABYTES + 64  # beside what a server leaves to others of its disk
+    with _small_disk(place.folder, room) as disk, running(place.predictor, Settings(offline=True), disk) as url:
         http = Http(url)
         picture = {"path": http.uploaded(_PICTURE)}
         with (disk / "filler").open("wb", buffering=0) as filler:

@@ -41,7 +41,7 @@ MANY = boxes_from(
         (W, H),
         regions=tuple(Region(f"thing {i}", (i, i, i + 40, i + 30), score=i / 400) for i in range(350)),
     ),
-    lambda _: "#3060c0",
+    {f"thing {i}": "#3060c0" for i in range(350)},
 )
 
 
