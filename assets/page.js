@@ -8,7 +8,8 @@
 
   const SECONDS_TO_BE_TAKEN = 5; // after its upload
   const uploads = new Set(); // since a file began to be sent, until the server is asked to show it
-  let takes = 0; // which the server was asked for
+  let takes = 0; // which the server was asked for, and has not shown
+  let gestures = 0; // all that it was asked for: of two pictures the later one stays
   let isRefused = false; // the last one
   let isWaiting = false; // Run was pressed meanwhile
   let tellRun = () => {};
@@ -105,10 +106,11 @@
       return [];
     },
 
-    taking: (...values) => {
+    taking: (_, ...values) => {
       uploads.delete([...uploads][0]);
       takes += 1;
-      return values;
+      gestures += 1;
+      return [gestures, ...values];
     },
     taken: () => {
       takes -= 1;

@@ -3,7 +3,6 @@
 Knows no component and no handler. How all of it changes is a table in `docs/architecture.md`.
 """
 
-import itertools
 import threading
 import time
 from collections import OrderedDict
@@ -91,7 +90,7 @@ class Tab:
     shown: Shown = Shown.PICTURE
     line: dict[str, str] | None = None
     answer_line: dict[str, str] | None = None  # what the run told that brought the answer
-    gesture: int = -1  # the one that the picture came with
+    gesture: int = -1  # what the user did to bring the picture, as the page counts it
 
     @property
     def item(self) -> Item:
@@ -150,7 +149,6 @@ class Tabs:
         self._now = now
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by session, the one used last at the end
         self._sessions: dict[str, str] = {}  # by key
-        self._gestures = itertools.count()
         self._lock = threading.RLock()
 
     def of(self, session: str) -> Tab:
@@ -168,10 +166,6 @@ class Tabs:
             self._entries.move_to_end(session)
             self._forget()
             return entry.tab
-
-    def gesture(self) -> int:
-        """Count something that a user does: what was done later has a greater number."""
-        return next(self._gestures)
 
     def open(self, session: str, before: str, key: str) -> Tab:
         """A page was loaded: bring back the tab that the key of before stands for, and know it by another from now on.

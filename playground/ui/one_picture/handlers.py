@@ -81,23 +81,22 @@ class Handlers:
 
     # The picture
 
-    def take_picture(self, picture: Upload | None, task: str, request: gr.Request) -> Updates:
+    def take_picture(self, gesture: int, picture: Upload | None, task: str, request: gr.Request) -> Updates:
         """Show a picture from the field, which becomes a strip that takes the next one.
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
         """
         if picture is None:
             return {}
-        gesture = self.tabs.gesture()
         try:
             item = _remember(picture, self._predictor.read_image(picture.source))
         except Exception as error:
             return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
         return self._take(item, gesture, task, request)
 
-    def take_page(self, page: int, task: str, request: gr.Request) -> Updates:
+    def take_page(self, gesture: int, page: int, task: str, request: gr.Request) -> Updates:
         """Show another page of the file that the picture is of."""
-        before, gesture = self.tabs.of(_session(request)).item, self.tabs.gesture()
+        before = self.tabs.of(_session(request)).item
         try:
             check_kept(before.file)
             image = self._predictor.read_image(before.file, page=page)
@@ -110,30 +109,32 @@ class Handlers:
             return {"problem": [text.line(sentence_of(error), "error")]}
         return self._take(item, gesture, task, request)
 
-    def take_example(self, examples: int, task: str, request: gr.Request) -> Updates:
+    def take_example(self, gesture: int, examples: int, task: str, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""
-        return self.take_picture(Upload(str(EXAMPLE_PICTURES[examples])), task, request)
+        return self.take_picture(gesture, Upload(str(EXAMPLE_PICTURES[examples])), task, request)
 
-    def take_new_scene(self, task: str, request: gr.Request) -> Updates:
+    def take_new_scene(self, gesture: int, task: str, request: gr.Request) -> Updates:
         """Draw a scene that nobody chose, and show it like any picture."""
-        return self._take_scene(scene.draw_any_scene(), task, request)
+        return self._take_scene(scene.draw_any_scene(), gesture, task, request)
 
-    def take_scene(self, seed: float | None, task: str, request: gr.Request) -> Updates:
+    def take_scene(self, gesture: int, seed: float | None, task: str, request: gr.Request) -> Updates:
         """Draw the scene of a seed. A bad seed is a sentence, and nothing else changes."""
         try:
             drawn = scene.draw_scene(scene.read_seed(seed))
         except InputRejected as error:
             return {"problem": [text.line(str(error), "error")]}
-        return self._take_scene(drawn, task, request)
+        return self._take_scene(drawn, gesture, task, request)
 
-    def _take_scene(self, drawn: Scene, task: str, request: gr.Request) -> Updates:
-        gesture = self.tabs.gesture()
+    def _take_scene(self, drawn: Scene, gesture: int, task: str, request: gr.Request) -> Updates:
         path = scene.save_scene(drawn)
         item = _remember(Upload(path), self._predictor.read_image(path), seed=drawn.seed)
         return {"seed": drawn.seed, **self._take(item, gesture, task, request)}
 
     def _take(self, item: Item, gesture: int, task: str, request: gr.Request) -> Updates:
-        """Begin with a new picture; the run about the one before is abandoned."""
+        """Begin with a new picture; the run about the one before is abandoned.
+
+        The page counts what its user does: requests that it sends at the same time come in any order.
+        """
         tab = self.tabs.change(_session(request), lambda tab: tab.with_picture(item, gesture))
         if tab.gesture != gesture:
             return {"picture": strip()}

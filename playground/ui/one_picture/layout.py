@@ -40,6 +40,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     handlers = Handlers(predictor, settings)
     components: Components = {
         "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
+        "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
         "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
         "looks_kept": gr.Textbox(visible=False),  # what it keeps of how answers are to be seen
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),

@@ -18,6 +18,7 @@ from playground.ui.session import Item
 from playground.ui.wiring import Problems, Updates, arguments_of
 
 NO_FORM: Mapping[str, Any] = {
+    "gesture": 0,
     "memory": "",
     "picture": None,
     "page": 0,
@@ -70,7 +71,7 @@ class Tab:
 
     def call(self, handler: Callable[..., Updates | None], **form: Any) -> Updates:
         """Change the form, call a handler with it, and return what it writes."""
-        self.form |= form
+        self.form |= {"gesture": self.form["gesture"] + 1} | form
         updates = handler(**self._read_by(handler)) or {}
         self._take_in(updates)
         return updates

@@ -46,6 +46,13 @@ def test_a_picture_is_shown_and_remembered_by_its_path(upload: Upload, cache: Pa
     assert shown["details"]["visible"] is False
 
 
+def test_of_two_pictures_the_one_that_was_given_later_stays_whichever_comes_first(upload: Upload) -> None:
+    tab = tab_of(ScriptedPredictor())
+    tab.take(upload(name="later.png"), gesture=2)
+    late = tab.call(tab.handlers.take_example, examples=0, gesture=1)
+    assert (tab.item.name, late.keys()) == ("later", {"picture"})
+
+
 def test_a_large_picture_is_shown_as_a_copy_and_keeps_its_coordinates(upload: Upload) -> None:
     stage = tab_of(ScriptedPredictor()).take(upload((2000, 1000), "large.png"))["stage"]
     assert (stage.w, stage.h) == (2000, 1000)
