@@ -285,6 +285,7 @@ def test_a_download_does_not_keep_another_checkpoint_from_loading() -> None:
     world.gates["download florence-2-base"] = threading.Event()
     with running_pool(world) as pool:
         pool.request("florence-2-base")
+        until(pool, "florence-2-base", lambda status: status.state is State.DOWNLOADING)
         assert use(pool, "tiny-florence2").name == "tiny-florence2"
         assert pool.status("florence-2-base").state is State.DOWNLOADING
 
