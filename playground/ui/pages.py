@@ -90,6 +90,11 @@ def launch_options(settings: Settings) -> dict[str, Any]:
 @contextmanager
 def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
     """Serve the page to the world in a process that does nothing else; gives its address. The log is kept quiet."""
+    if app.root_path and not app.root_path.startswith(("/", "http://", "https://")):
+        raise SettingsInvalid(
+            f"GRADIO_ROOT_PATH must begin with /, such as /playground, but got {app.root_path!r}. It may be left out: "
+            "the page finds its files under any path."
+        )
     keep_the_log_quiet()
     try:
         with redirect_stdout(StringIO()) as said:  # Gradio advertises, with signs that not every terminal has

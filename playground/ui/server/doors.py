@@ -13,10 +13,11 @@ from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse
 
+from playground import console
 from playground.settings import Settings
-from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name, problem_of
+from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name, problem_of, with_relative_addresses
 from playground.ui.server.routes import Route, route_of
-from playground.ui.server.visitors import Proxies, header_lines, is_this_machine
+from playground.ui.server.visitors import Proxies, header_lines, is_near
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -30,6 +31,9 @@ _SECONDS_TO_SEND_JSON = 30.0
 _SECONDS_BETWEEN_PIECES = 30.0
 _BELIEVED = ("x-forwarded-host", "x-forwarded-proto")  # by Gradio, from a trusted proxy
 _NEVER_BELIEVED = ("x-gradio-server", "x-forwarded-prefix", "x-original-url", "x-rewrite-url")
+# In it Gradio is told under which address it is seen. A page is given addresses that are relative to its own: they hold
+# under every name and sub-path, and behind a proxy that says nothing of them.
+_WHERE_THE_PAGE_IS = (b"x-gradio-server", b".")
 
 
 def believe_proxies_here_only() -> None:
@@ -53,6 +57,8 @@ class Doors:
         self._max_bytes = settings.max_megabytes * 1_000_000 + _SPARE_BYTES
         self._max_json = self._max_bytes * 4 // 3  # a picture may come as a data URL
         self._streams: Counter[str] = Counter()
+        self._places = settings.places_per_visitor
+        self._has_told = False
 
     async def __call__(self, scope: Any, receive: _Receive, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -103,21 +109,32 @@ class Doors:
                 raise _Refused(421, _host_sentence([host]))
         names = frozenset((*hosts, *public))
         self._check_origin(scope, names)
-        dropped = {name.encode() for name in (*_NEVER_BELIEVED, *(() if is_proxy else _BELIEVED))}
-        visitor = self._proxies.visitor(peer, header_lines(headers, self._forwarded_header))
+        is_page = scope["path"] == "/" or _is_of_the_page(scope)
+        dropped = {name.encode() for name in (*_NEVER_BELIEVED, *(() if is_proxy and not is_page else _BELIEVED))}
+        forwarded = header_lines(headers, self._forwarded_header)
+        visitor = self._proxies.visitor(peer, forwarded)
+        if forwarded and not is_proxy:
+            self._tell_of_a_proxy(peer)
         kept = [(name, value) for name, value in headers if name not in dropped]
         if len(kept) < len(headers) and not is_proxy:
             kept.append((b"x-forwarded-by", b"unknown"))  # who asks so is not sitting at this machine
-        believed = {**scope, "headers": kept, "client": (visitor, 0), "playground_hosts": names}
-        # Browsers name the site of a request on secure pages only, which but for this machine's own means TLS: behind a
-        # proxy that says nothing of it, addresses would be made that the page may not load.
-        if header_lines(headers, "sec-fetch-site") and not is_this_machine(hosts[0]):
-            believed["scheme"] = "https"
-        return believed
+        if is_page:
+            kept.append(_WHERE_THE_PAGE_IS)
+        return {**scope, "headers": kept, "client": (visitor, 0), "playground_hosts": names}
+
+    def _tell_of_a_proxy(self, peer: str) -> None:
+        """Say once what whoever set this up cannot see; a stranger who writes such a header has no proxy."""
+        if self._has_told or not is_near(peer):
+            return
+        self._has_told = True
+        console.say(
+            f"Note: a proxy at {peer} names its visitors, but PLAYGROUND_TRUSTED_PROXIES does not name it: they all "
+            f"count as one, who has {self._places} places in the queue."
+        )
 
     def _check_origin(self, scope: Any, hosts: frozenset[str]) -> None:
         """Refuse what a page of another site sends here with its visitor's browser."""
-        if scope["method"] in ("GET", "HEAD"):
+        if scope["method"] in ("GET", "HEAD") or _is_of_the_page(scope):
             return
         site = header_lines(scope["headers"], "sec-fetch-site")
         if site and site[-1] in ("same-origin", "none"):
@@ -137,6 +154,8 @@ class Doors:
             raise _Refused(413, _too_much(limit))
         if route.takes == "json" and scope["method"] == "POST":
             body = await _whole(receive, limit)
+            if _is_of_the_page(scope):
+                body = with_relative_addresses(body)
             problem = await asyncio.to_thread(problem_of, body, scope["playground_hosts"])
             if problem:
                 raise _Refused(422, problem)
@@ -157,6 +176,11 @@ class Doors:
             self._streams[visitor] -= 1
             if not self._streams[visitor]:
                 del self._streams[visitor]
+
+
+def _is_of_the_page(scope: Any) -> bool:
+    """Whether our own page asks: to send this header, another site's would have to be let by OPTIONS, which is none."""
+    return header_lines(scope["headers"], "x-gradio-user") == ["app"]
 
 
 async def _whole(receive: _Receive, limit: int) -> bytes:

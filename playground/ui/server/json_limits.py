@@ -11,6 +11,7 @@ SESSION_SENTENCE = "A session is called by at most 64 letters, digits, - and _."
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCHEME = re.compile(r"\s*(?:([a-z][a-z0-9+.-]+):|[/\\]{2})", re.IGNORECASE)  # C:\ has one letter
 _OPENING, _CLOSING = b"[{", b"]}"
+_FILE_SOMEWHERE = re.compile(rb'("url"\s*:\s*")https?://[^"\\]*?(/gradio_api/file=)')
 
 
 def problem_of(body: bytes, own_hosts: frozenset[str]) -> str:
@@ -32,6 +33,11 @@ def problem_of(body: bytes, own_hosts: frozenset[str]) -> str:
     if session is not None and not is_session_name(session):
         return SESSION_SENTENCE
     return ""
+
+
+def with_relative_addresses(body: bytes) -> bytes:
+    """Return a body whose files have no host: the page sees them under names that this server need not know."""
+    return _FILE_SOMEWHERE.sub(rb"\1.\2", body)
 
 
 def is_session_name(name: Any) -> bool:

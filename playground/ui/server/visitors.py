@@ -3,6 +3,7 @@
 Knows requests, nothing of what they ask.
 """
 
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +30,14 @@ class Proxies:
     settings: Settings
 
     def __post_init__(self) -> None:
-        _ = self._networks  # what cannot be one is said at the start, not to the first visitor
+        """Say at the start what cannot be, not to the first visitor."""
+        _ = self._networks
+        for name in _names(self.settings.allowed_hosts):
+            if re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:]+\]?", name) is None:
+                raise SettingsInvalid(
+                    "PLAYGROUND_ALLOWED_HOSTS must be names alone, such as demo.example.org, *.example.net, or *, but "
+                    f"got {name!r}."
+                )
 
     @cached_property
     def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -90,6 +98,12 @@ def is_this_machine(host: str) -> bool:
     name = _without_port(host.strip()).lower() or "127.0.0.1"
     address = _parsed(name)
     return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
+
+
+def is_near(address: str) -> bool:
+    """Whether this is an address of the machine or of a network of one's own."""
+    parsed = _parsed(address)
+    return parsed is not None and parsed.is_private
 
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[str]:

@@ -20,6 +20,7 @@ _QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP *.example.org 127.0.0.1",
 ]
 
 expect.set_options(timeout=30_000)  # a machine may have other work; what is expected mostly comes at once

@@ -12,7 +12,7 @@ import pytest
 from playground.errors import SettingsInvalid
 from playground.settings import Settings
 from playground.ui.pages import launch_options
-from playground.ui.server.json_limits import MAX_DEPTH, MAX_ITEMS, problem_of
+from playground.ui.server.json_limits import MAX_DEPTH, MAX_ITEMS, problem_of, with_relative_addresses
 from playground.ui.server.routes import route_of
 from playground.ui.server.visitors import Proxies
 from tests.live import Http, running
@@ -128,6 +128,13 @@ def test_what_a_body_may_be(body: bytes, is_fine: bool) -> None:
     assert (problem_of(body, OWN) == "") is is_fine
 
 
+def test_what_the_page_sends_back_has_no_host() -> None:
+    seen = b'[{"path": "/a/b.png", "url": "https://demo.example.org/sub/gradio_api/file=/a/b.png"}]'
+    assert with_relative_addresses(seen) == b'[{"path": "/a/b.png", "url": "./gradio_api/file=/a/b.png"}]'
+    for other in (b'[{"url": "https://demo.example.org/b.png"}]', b'["\\"url\\": \\"http://x/gradio_api/file=/a\\""]'):
+        assert with_relative_addresses(other) == other
+
+
 def test_a_flood_of_brackets_costs_no_time(http: Http) -> None:
     flood = b'{"data": [' + b"[]," * 6_000_000 + b"[]]}"
     began = time.monotonic()
@@ -212,11 +219,9 @@ def test_a_trusted_proxy_names_the_public_address(tmp_path_factory: pytest.TempP
         headers = {"X-Forwarded-Host": "demo.example.org", "X-Forwarded-Proto": "https"}
         assert "https://demo.example.org" in httpx.get(f"{url}/config", headers=headers).text
         assert httpx.get(f"{url}/config", headers={"X-Forwarded-Host": "evil.example"}).status_code == 421
-        silent = {"Host": "demo.example.org", "Sec-Fetch-Site": "same-origin"}
-        assert (
-            '"https://demo.example.org' in httpx.get(f"{url}/config", headers=silent).text
-        )  # TLS, as its browser says
-        assert '"http://demo.example.org' in httpx.get(f"{url}/config", headers={"Host": "demo.example.org"}).text
+        page = httpx.get(url, headers=headers).text
+        assert '"root":"."' in page
+        assert "demo.example.org" not in page
 
 
 def test_a_name_of_this_server_counts_in_any_case(http: Http) -> None:
@@ -231,6 +236,21 @@ def test_a_name_of_this_server_counts_in_any_case(http: Http) -> None:
 def test_a_proxy_that_cannot_be_is_said_at_the_start(proxies: str) -> None:
     with pytest.raises(SettingsInvalid, match="PLAYGROUND_TRUSTED_PROXIES must be addresses or networks"):
         launch_options(Settings(trusted_proxies=proxies))
+
+
+@pytest.mark.parametrize("host", ["https://demo.example.org", "demo.example.org/app", "demo.example.org:443", "a b"])
+def test_a_name_of_the_server_that_is_none_is_said_at_the_start(host: str) -> None:
+    with pytest.raises(SettingsInvalid, match="PLAYGROUND_ALLOWED_HOSTS must be names alone"):
+        launch_options(Settings(allowed_hosts=f"localhost, {host}"))
+
+
+def test_a_proxy_that_nobody_named_is_told_of_once(
+    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(ScriptedPredictor(), Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+        for _ in range(2):
+            httpx.get(f"{url}/config", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert capsys.readouterr().out.count("a proxy at 127.0.0.1 names its visitors") == 1
 
 
 def test_no_address_is_taken_from_a_header_of_whoever_is_on_this_machine(
