@@ -102,6 +102,9 @@
   const lookAgain = () => setTimeout(() => lookForServer().finally(lookAgain), 1000 * SECONDS_BETWEEN_LOOKS);
   lookAgain();
 
+  const ownTasks = new CSSStyleSheet();
+  document.adoptedStyleSheets.push(ownTasks);
+
   window.playground = {
     remembered: () => {
       const { before = "", task = "", phrase = "" } = kept();
@@ -110,6 +113,12 @@
     opened: () => keep({ before: key }),
     remember: (task, phrase) => {
       keep({ task, phrase });
+      return [];
+    },
+
+    // The heading over the tasks of a checkpoint's own, in a rule that the server has quoted.
+    headTasks: (listed) => {
+      ownTasks.replaceSync(JSON.parse(listed).rule);
       return [];
     },
 

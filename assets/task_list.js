@@ -88,9 +88,18 @@ function startTaskList(words) {
     title = field().value;
     field().select();
   });
+  /** Gradio opens the list with what is chosen on top; what stands above it, a model's own tasks, is to be seen too. */
+  function showFromTop() {
+    const list = document.querySelector("#task [role=listbox]");
+    if (!list || isTyping) return;
+    list.scrollTop = 0;
+    list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }
+
   on("click", FIELD, () => {
     if (!isOpen()) open();
     if (!isTyping) field().select();
+    requestAnimationFrame(() => requestAnimationFrame(showFromTop));
   });
   on("input", FIELD, (event) => {
     event.stopImmediatePropagation();

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from playground.checkpoints import hub, loader
-from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, resolve
+from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, described_by, resolve
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
@@ -303,6 +303,7 @@ class Pool:
         self._make_room(entry)
         self._set(entry, State.LOADING, f"Loading {title}.")
         settings = self._settings
+        entry.checkpoint = described_by(entry.checkpoint, folder)
         loaded = self._steps.load(entry.checkpoint, folder, device=settings.device, precision=settings.precision)
         engine = self._make_engine(loaded)
         details = ". ".join(filter(None, (str(loaded.placement), loaded.details.rstrip("."), loaded.notice)))

@@ -17,7 +17,7 @@ from typing import Any
 from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, picture_confidence, prompts_of
 from playground.checkpoints.catalog import Probe
 from playground.engines import Ask, AskedEngine, Engines, WaitCancelled
-from playground.errors import EngineFailed
+from playground.errors import CheckpointUnavailable, EngineFailed, UnknownTask
 from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
@@ -25,7 +25,7 @@ from playground.question import CheckedQuestion, Question, check_question
 from playground.regions import Region
 from playground.results import Prediction, Timings
 from playground.settings import Settings
-from playground.tasks import get_task
+from playground.tasks import TASKS, OwnTask, Task, get_task
 
 _PROBING = Decoding(max_new_tokens=256)  # greedy, and longer than any sentence about one picture
 _MAX_PICTURES = 1000  # whose confidence is remembered: a number each
@@ -94,19 +94,44 @@ class Predictor:
         Raises ImageRejected, UnknownTask or InputRejected at once, CheckpointUnavailable or EngineFailed on the way.
         """
         picture = self.read_image(image)
-        return self._run(picture, check_question(question, picture.resolution_wh), stop or threading.Event())
+        return self._run(picture, self._checked(question, picture), stop or threading.Event())
 
-    def _run(
-        self, image: InputImage, question: CheckedQuestion, stop: threading.Event
-    ) -> Generator[Prediction, None, None]:
+    def _checked(self, question: Question, picture: InputImage) -> Question:
+        """Return a question with the id of its task, unless only its checkpoint, when it has come, can tell that."""
+        own_tasks = None
+        with suppress(CheckpointUnavailable):  # which is told when its turn has come
+            own_tasks = self.own_tasks(question.checkpoint) if isinstance(question.checkpoint, str) else ()
+        try:
+            return check_question(question, picture.resolution_wh, own_tasks).question
+        except UnknownTask:
+            if own_tasks is not None:
+                raise
+            return question
+
+    def own_tasks(self, checkpoint: str = "") -> tuple[OwnTask, ...] | None:
+        """Return the tasks that only this checkpoint knows; None where that is not known before it is loaded.
+
+        Raises CheckpointUnavailable for a name that may not be asked for.
+        """
+        return self.engines.status(checkpoint).checkpoint.tasks
+
+    def tasks(self, checkpoint: str = "") -> tuple[Task, ...]:
+        """Return what a checkpoint can be asked: its own tasks, then those of every Florence-2.
+
+        Raises CheckpointUnavailable as `own_tasks` does.
+        """
+        return (*(self.own_tasks(checkpoint) or ()), *TASKS)
+
+    def _run(self, image: InputImage, question: Question, stop: threading.Event) -> Generator[Prediction, None, None]:
         started = time.perf_counter()
-        name = question.question.checkpoint or self.engines.current_name
-        waiting = Prediction(question.question, name, image.resolution_wh, image.digest)
+        name = question.checkpoint or self.engines.current_name
+        waiting = Prediction(question, name, image.resolution_wh, image.digest)
         yield waiting
         try:
             with self.engines.acquire(name, cancelled=stop.is_set) as engine:
+                checked = check_question(question, image.resolution_wh, engine.checkpoint.tasks)
                 yield from _Run(
-                    image, question, engine, stop, started, self._run_seconds, self._known_pictures
+                    image, checked, engine, stop, started, self._run_seconds, self._known_pictures
                 ).predictions()
         except WaitCancelled:
             yield replace(waiting, stage=RunStage.STOPPED, is_final=True)
@@ -300,7 +325,8 @@ def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[
     """What is to be told whatever the answer will be."""
     checkpoint, task = engine.checkpoint, question.task
     notices = [sentence for sentence in (checkpoint.note, engine.notice) if sentence]
-    if checkpoint.known_tasks is not None and task.id not in checkpoint.known_tasks:
+    is_known = checkpoint.known_tasks is None or task.id in checkpoint.known_tasks or task in (checkpoint.tasks or ())
+    if not is_known:
         notices.append(f"{checkpoint.title} has not learned “{task.title}”; its answer to that means nothing.")
     if question.is_neutralized:
         notices.append("Names in angle brackets are tokens of the model; yours were put to it as plain text.")

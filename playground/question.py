@@ -5,7 +5,7 @@ Knows the table of tasks and what a person may ask. Knows nothing of pixels, che
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, TypeAdapter, ValidationError
@@ -14,7 +14,16 @@ from playground import grammar
 from playground.errors import InputRejected
 from playground.events import Decoding
 from playground.regions import Box, Number, Text
-from playground.tasks import TASK_TOKENS, InputKind, Task, get_task, join_classes, split_classes
+from playground.tasks import (
+    TASK_TOKENS,
+    InputKind,
+    OwnTask,
+    Task,
+    find_task,
+    get_task,
+    join_classes,
+    split_classes,
+)
 from playground.wire import what_is_wrong
 
 DECODINGS = {"greedy": 1, "careful": 3}  # beams; three are what Microsoft's samples use
@@ -28,15 +37,16 @@ _ASK_FOR = {
     InputKind.EXPRESSIONS: "Describe what to outline, separated by commas, such as “{hint}”.",
     InputKind.PROMPT: "Type the prompt of your fine-tune, such as “{hint}”",
 }
+_ASK_FOR_OWN_SENTENCE = "Type your question, or a sentence, such as “{hint}”"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a picture, as it was put: `check_question` says whether it can be answered.
 
-    `task` is an id of the table. `phrase` is the text that the task needs, `regions` are boxes xyxy in pixels of the
-    upright picture. An empty `checkpoint` is the one that the playground started with; `decoding` is a name of
-    DECODINGS; without `max_new_tokens` an answer is as long as the checkpoint can write.
+    `task` is the id of one of its checkpoint's tasks. `phrase` is the text that the task needs, `regions` are boxes
+    xyxy in pixels of the upright picture. An empty `checkpoint` is the one that the playground started with; `decoding`
+    is a name of DECODINGS; without `max_new_tokens` an answer is as long as the checkpoint can write.
     """
 
     task: Text
@@ -97,12 +107,16 @@ class CheckedQuestion:
     decoding: Decoding
 
 
-def check_question(question: Question, resolution_wh: tuple[int, int]) -> CheckedQuestion:
+def check_question(
+    question: Question, resolution_wh: tuple[int, int], own_tasks: Sequence[OwnTask] | None = None
+) -> CheckedQuestion:
     """Check a question before anything runs. Raises UnknownTask or InputRejected.
 
-    What its task does not need is ignored.
+    What its task does not need is ignored. `own_tasks` are those that the checkpoint brings along; None where that is
+    not known, and the id of such a task is taken at its word.
     """
-    task = get_task(question.task)
+    task = get_task(question.task) if own_tasks is None else find_task(question.task, own_tasks)
+    question = replace(question, task=task.id)
     if not isinstance(question.checkpoint, str):
         raise InputRejected(
             f"The checkpoint must be a name, but got {type(question.checkpoint).__name__}.", field="checkpoint"
@@ -151,7 +165,10 @@ def _read_phrases(task: Task, phrase: str) -> tuple[str, ...]:
 
 
 def _missing(task: Task) -> InputRejected:
-    return InputRejected(_ASK_FOR[task.input_kind].format(hint=task.input_hint), field="phrase")
+    is_own_sentence = isinstance(task, OwnTask) and task.input_kind is InputKind.SENTENCE
+    sentence = _ASK_FOR_OWN_SENTENCE if is_own_sentence else _ASK_FOR[task.input_kind]
+    told = sentence.format(hint=task.input_hint) if task.input_hint else f"{sentence.partition(', such as')[0]}."
+    return InputRejected(told, field="phrase")
 
 
 def _holds_tokens(task: Task, phrase: str) -> bool:

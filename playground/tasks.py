@@ -4,7 +4,8 @@ A task is a row; nothing outside this module compares task tokens. Prompts are t
 (Xiao et al., 2023, arXiv:2311.06242, and `Florence2Processor` in transformers).
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -47,6 +48,7 @@ class OutputKind(Enum):
 class Group(Enum):
     """What a person wants; the value is the heading on the page."""
 
+    OWN = "This model's own"  # tasks that a checkpoint brings along
     FIND = "Find"
     DESCRIBE = "Describe"
     READ = "Read"
@@ -77,6 +79,17 @@ class Task:
     def fill(self, text: str = "") -> str:
         """Return the prompt with a text in its place: a phrase, joined names, or the location tokens of a region."""
         return self.prompt.replace("{input}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTask(Task):
+    """A row that a checkpoint brings along; `own_task` makes them.
+
+    Its id tells its kinds too, `<DocVQA> sentence -> text`, so that whoever is given a question or an answer knows how
+    to treat it without the checkpoint at hand.
+    """
+
+    token: str = ""  # what the checkpoint calls it: `<DocVQA>`
 
 
 _GROUNDING = "<CAPTION_TO_PHRASE_GROUNDING>"
@@ -145,7 +158,7 @@ TASKS: tuple[Task, ...] = (
     Task("<CUSTOM>", "A prompt of my own (for fine-tunes)", Group.CUSTOM,
          "{input}", OutputKind.BOXES_OR_POLYGONS, InputKind.PROMPT, "<DocVQA> What is the date on the letter?",
          words=("custom", "docvqa", "question", "answer")),
-)
+)  # fmt: skip
 
 DEFAULT_TASK = TASKS[0]
 _BY_ID = {task.id: task for task in TASKS}
@@ -166,7 +179,70 @@ def split_classes(text: str) -> list[str]:
 
 
 def get_task(task_id: str) -> Task:
-    """Return the row with this id. Raises UnknownTask."""
+    """Return the row with this id, of the table or as the id of a checkpoint's own task tells. Raises UnknownTask."""
+    row = _BY_ID.get(task_id) or _told_by(task_id) if isinstance(task_id, str) else None
+    if row is None:
+        raise _unknown(task_id, TASKS)
+    return row
+
+
+def find_task(task_id: str, own_tasks: Sequence[OwnTask]) -> Task:
+    """Return the row that a checkpoint with these own tasks is asked for; their tokens alone will do.
+
+    Raises UnknownTask, for a task of another checkpoint too.
+    """
+    for row in own_tasks:
+        if task_id in (row.id, row.token):
+            return row
     if not isinstance(task_id, str) or task_id not in _BY_ID:
-        raise UnknownTask(f"{str(task_id)[:80]!r} is not a task of this playground. Tasks: {', '.join(_BY_ID)}.")
+        raise _unknown(task_id, (*own_tasks, *TASKS))
     return _BY_ID[task_id]
+
+
+def _unknown(task_id: object, known: Iterable[Task]) -> UnknownTask:
+    who = "the checkpoint that is asked" if isinstance(task_id, str) and _told_by(task_id) else "this playground"
+    return UnknownTask(f"{str(task_id)[:80]!r} is not a task of {who}. Tasks: {', '.join(row.id for row in known)}.")
+
+
+# --- What a checkpoint brings along
+
+_OWN_INPUTS = [kind.value for kind in InputKind if kind is not InputKind.PROMPT]
+_OWN_ID = re.compile(
+    rf"(?P<token>\S.{{0,58}}\S) (?P<input>{'|'.join(_OWN_INPUTS)})"
+    rf" -> (?P<output>{'|'.join(kind.value for kind in OutputKind)})"
+)
+
+
+def own_task(
+    token: str,
+    title: str,
+    input_kind: InputKind = InputKind.NONE,
+    output_kind: OutputKind = OutputKind.TEXT,
+    *,
+    prompt: str = "",
+    hint: str = "",
+) -> OwnTask:
+    """Return a row for a task of a checkpoint's own; its prompt is the token, with what is typed behind it.
+
+    Raises ValueError for what cannot be one.
+    """
+    if input_kind is InputKind.PROMPT:
+        raise ValueError(f"input must be one of {', '.join(_OWN_INPUTS)}")
+    needs_input = input_kind is not InputKind.NONE
+    prompt = prompt or (f"{token}{{input}}" if needs_input else token)
+    own_id = f"{token} {input_kind.value} -> {output_kind.value}"
+    if not _OWN_ID.fullmatch(own_id) or not token.isprintable():
+        raise ValueError(f"id must be 2 to 60 characters without a space at either end, but got {token[:80]!r}")
+    if needs_input != ("{input}" in prompt):
+        raise ValueError(f"prompt must {'hold' if needs_input else 'not hold'} {{input}}, but got {prompt[:80]!r}")
+    if taken := next((row for row in TASKS if token == row.id or title == row.title), None):
+        raise ValueError(f"{taken.id} “{taken.title}” is a task of every Florence-2; its own need another id and title")
+    return OwnTask(own_id, title, Group.OWN, prompt, output_kind, input_kind, hint, token=token)
+
+
+def _told_by(task_id: str) -> OwnTask | None:
+    """Return what the id of a checkpoint's own task tells: all but its title, its hint and how it is asked."""
+    match = _OWN_ID.fullmatch(task_id)
+    if match is None or match["token"] in _BY_ID:
+        return None
+    return own_task(match["token"], match["token"], InputKind(match["input"]), OutputKind(match["output"]))

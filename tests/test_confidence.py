@@ -16,7 +16,7 @@ from playground.bench.paths import OneEngine
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import BUNDLED, Checkpoint, Probe
 from playground.engines import Ask
-from playground.errors import CheckpointUnavailable, EngineFailed
+from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, RunStage, Token
 from playground.predictor import Predictor
 from playground.question import Question
@@ -146,9 +146,11 @@ def test_an_answer_below_a_bound_is_unsure(
         ),
     ],
 )
-def test_bounds_that_mean_nothing_are_refused(tmp_path: Path, facts: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(CheckpointUnavailable, match=sentence):
-        checkpoint_of(tmp_path, **facts)
+def test_bounds_that_mean_nothing_are_told_and_not_used(tmp_path: Path, facts: dict[str, Any], sentence: str) -> None:
+    checkpoint = checkpoint_of(tmp_path, **{"title": "Mine", "note": "A note.", **facts})
+    assert checkpoint.fault.startswith(f"The playground.json of {tmp_path.name} is not used: ")
+    assert sentence in checkpoint.fault
+    assert (checkpoint.note, checkpoint.min_score, checkpoint.probe) == ("", 0.0, None)
 
 
 # --- The use case

@@ -191,8 +191,9 @@ def test_the_names_are_the_catalog_and_what_the_settings_name(tmp_path: Path) ->
     folder.mkdir()
     with running_pool(World(), checkpoint=str(folder)) as pool:
         assert [name for _, name in pool.names()] == [
-            "florence-2-base", "florence-2-base-ft", "florence-2-large", "florence-2-large-ft", "tiny-florence2",
-            "my-tune",
+            "florence-2-base", "florence-2-base-ft", "florence-2-large", "florence-2-large-ft",
+            "florence-2-large-promptgen-v2.0", "florence-2-large-promptgen-v1.5", "cogflorence-2.2-large",
+            "florence-2-flux-large", "tiny-florence2", "my-tune",
         ]  # fmt: skip
         assert pool.names()[-1] == ("my-tune", "my-tune")
         assert pool.names()[0] == ("Florence-2 base (0.23 B)", "florence-2-base")
@@ -218,7 +219,7 @@ def test_a_visitor_cannot_make_the_pool_open_what_it_was_not_made_with(name: str
 
 def test_a_hub_id_of_the_catalog_is_the_catalogs_checkpoint() -> None:
     with running_pool(World(), checkpoint="florence-community/Florence-2-base") as pool:
-        assert len(pool.names()) == 5
+        assert len(pool.names()) == 9
         assert use(pool, "florence-community/Florence-2-base").name == "florence-2-base"
 
 

@@ -7,19 +7,26 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from playground.errors import CheckpointUnavailable, UnknownTask
+from playground.grammar import CONTROL_TOKENS
 from playground.paths import ASSETS
-from playground.tasks import InputKind, get_task
+from playground.regions import Text
+from playground.tasks import TASK_TOKENS, InputKind, OutputKind, OwnTask, get_task, own_task
+from playground.wire import what_is_wrong
 
 BUNDLED = "tiny-florence2"
 OFFERED = "florence-2-base"  # to whom the bundled one answers
+DESCRIPTION = "playground.json"  # beside weights of anybody's: what is known of them
 RECIPE = "RECIPE.json"  # beside weights of ours: how they were made, what they must hash to, and what was measured
 
 _MAX_JSON_BYTES = 100_000_000  # a vocabulary has 4 MB
+_MAX_TASKS, _MAX_TITLE, _MAX_PROMPT = 40, 80, 1000
 _UNSURE = "The model is not sure of this answer."
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\S+))?", re.ASCII)
 
@@ -41,6 +48,8 @@ class Checkpoint:
     """Where a checkpoint is and what is known of it.
 
     `note` is said with each of its answers; `known_tasks` holds the ids of the tasks that it has learned, None for all.
+    `tasks` are those that it brings along; None where that is not known before its files are on this machine. `license`
+    is what its card states. `fault` says why nothing that stands in its description is used.
     A region that scores less than `min_score` and an answer that `is_unsure` are not shown as if they were sure;
     `unsure_note` says so. `min_confidence` holds the bound of an answer as a whole by the id of its task.
     `python -m playground.evaluation.confidence` measures what these bounds hide.
@@ -55,6 +64,9 @@ class Checkpoint:
     download_size: str = ""  # as "0.5 GB"; empty: not known
     note: str = ""
     known_tasks: frozenset[str] | None = None
+    tasks: tuple[OwnTask, ...] | None = ()
+    license: str = ""
+    fault: str = ""
     min_score: float = 0.0
     min_confidence: Mapping[str, float] = field(default_factory=dict, hash=False)
     probe: Probe | None = None
@@ -87,25 +99,49 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def from_folder(name: str, folder: Path) -> Checkpoint:
-    """Describe a local folder by its `playground.json` where it has one."""
-    described = folder / "playground.json"
-    facts = read_json(described) if described.is_file() else {}
-    known_tasks = facts.get("known_tasks")
-    if not isinstance(known_tasks, list | None):
-        raise CheckpointUnavailable(f"{described}: known_tasks must be a list of task ids. Correct it.")
-    return Checkpoint(
-        name=name,
-        title=str(facts.get("title", folder.name)),
-        source=str(folder),
-        is_local=True,
-        parameters=str(facts.get("parameters", "")),
-        note=str(facts.get("note", "")),
-        known_tasks=None if known_tasks is None else frozenset(map(str, known_tasks)),
-        min_score=_read_share(described, "min_score", facts.get("min_score", 0.0)),
-        min_confidence=_read_min_confidence(described, facts.get("min_confidence", {})),
-        probe=_read_probe(described, facts.get("probe")),
-        unsure_note=str(facts.get("unsure_note", _UNSURE)),
-    )
+    """Describe a local folder by its `playground.json` where it has one; one that is wrong is a `fault`."""
+    bare = Checkpoint(name, folder.name, str(folder), is_local=True)
+    try:
+        facts = _facts(folder)
+        known_tasks = facts.get("known_tasks")
+        if not isinstance(known_tasks, list | None):
+            raise ValueError("known_tasks must be a list of task ids")
+        return replace(
+            bare,
+            title=str(facts.get("title", folder.name)),
+            parameters=str(facts.get("parameters", "")),
+            note=str(facts.get("note", "")),
+            known_tasks=None if known_tasks is None else frozenset(map(str, known_tasks)),
+            tasks=_read_tasks(facts),
+            min_score=_read_share("min_score", facts.get("min_score", 0.0)),
+            min_confidence=_read_min_confidence(facts.get("min_confidence", {})),
+            probe=_read_probe(facts.get("probe")),
+            unsure_note=str(facts.get("unsure_note", _UNSURE)),
+        )
+    except ValueError as error:
+        return replace(bare, fault=_fault(bare, error))
+
+
+def described_by(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """Return a checkpoint with the tasks that its files bring along, where these are not known yet."""
+    if checkpoint.tasks is not None:
+        return checkpoint
+    try:
+        return replace(checkpoint, tasks=_read_tasks(_facts(folder)))
+    except ValueError as error:
+        return replace(checkpoint, tasks=(), fault=_fault(checkpoint, error))
+
+
+def _fault(checkpoint: Checkpoint, error: ValueError) -> str:
+    return f"The {DESCRIPTION} of {checkpoint.title} is not used: {error}. Correct it."
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    described = folder / DESCRIPTION
+    try:
+        return read_json(described) if described.is_file() else {}
+    except CheckpointUnavailable as error:
+        raise ValueError(str(error).replace(str(described), "it").partition(". Fetch")[0]) from error
 
 
 def _name_of(folder: Path) -> str:
@@ -114,29 +150,74 @@ def _name_of(folder: Path) -> str:
     return f"{folder.name} (folder)" if folder.name in ("", *names) else folder.name
 
 
-def _read_min_confidence(file: Path, bounds: Any) -> dict[str, float]:
+def _as_line(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("it must be one line, without a space at either end")
+    return text
+
+
+def _as_prompt(text: str) -> str:
+    if token := next((token for token in (*CONTROL_TOKENS, *TASK_TOKENS) if token in text), None):
+        raise ValueError(f"it must not hold {token}; of Florence-2's own tasks write the sentence that is asked")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _TaskRow:
+    """A task as it stands in a description."""
+
+    id: Text
+    title: Annotated[Text, Field(min_length=1, max_length=_MAX_TITLE), AfterValidator(_as_line)]
+    input: InputKind = InputKind.NONE
+    output: OutputKind = OutputKind.TEXT
+    prompt: Annotated[Text, Field(max_length=_MAX_PROMPT), AfterValidator(_as_prompt)] = ""
+    hint: Annotated[Text, Field(max_length=_MAX_TITLE)] = ""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+
+_TASK_ROWS = TypeAdapter(Annotated[tuple[_TaskRow, ...], Field(max_length=_MAX_TASKS)])
+
+
+def _read_tasks(facts: Mapping[str, Any]) -> tuple[OwnTask, ...]:
+    """Return the tasks of a description. Raises ValueError, which names what is wrong."""
+    try:
+        rows = _TASK_ROWS.validate_python(facts.get("tasks", ()))
+    except ValidationError as error:
+        raise ValueError(f"in tasks, {what_is_wrong(error)}") from None
+    tasks = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            _as_prompt(row.id)
+            tasks.append(own_task(row.id, row.title, row.input, row.output, prompt=row.prompt, hint=row.hint))
+        except ValueError as error:
+            raise ValueError(f"in tasks, of the row {number}, {error}") from None
+    if len({task.token for task in tasks}) + len({task.title for task in tasks}) < 2 * len(tasks):
+        raise ValueError("in tasks, each row must have an id and a title of its own")
+    return tuple(tasks)
+
+
+def _read_min_confidence(bounds: Any) -> dict[str, float]:
     if not isinstance(bounds, dict):
-        raise CheckpointUnavailable(f"{file}: min_confidence must hold a number for each task. Correct it.")
-    return {str(task): _read_share(file, f"min_confidence of {task}", bound) for task, bound in bounds.items()}
+        raise ValueError("min_confidence must hold a number for each task")
+    return {str(task): _read_share(f"min_confidence of {task}", bound) for task, bound in bounds.items()}
 
 
-def _read_probe(file: Path, probe: Any) -> Probe | None:
+def _read_probe(probe: Any) -> Probe | None:
     if probe is None:
         return None
     try:
         task, last_tokens, bound = get_task(probe["task"]), int(probe["last_tokens"]), probe["min_confidence"]
     except (KeyError, TypeError, ValueError, UnknownTask) as error:
-        raise CheckpointUnavailable(
-            f"{file}: probe must have a task, last_tokens and min_confidence ({error}). Correct it."
-        ) from error
+        raise ValueError(f"probe must have a task, last_tokens and min_confidence ({error})") from error
     if task.input_kind is not InputKind.NONE or last_tokens < 1:
-        raise CheckpointUnavailable(f"{file}: probe must be of a task without input, and of some tokens. Correct it.")
-    return Probe(task.id, last_tokens, _read_share(file, "min_confidence of probe", bound))
+        raise ValueError("probe must be of a task without input, and of some tokens")
+    return Probe(task.id, last_tokens, _read_share("min_confidence of probe", bound))
 
 
-def _read_share(file: Path, name: str, value: Any) -> float:
+def _read_share(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise CheckpointUnavailable(f"{file}: {name} must be a number from 0 to 1, but got {value!r:.40}. Correct it.")
+        raise ValueError(f"{name} must be a number from 0 to 1, but got {value!r:.40}")
     return float(value)
 
 
@@ -147,6 +228,36 @@ def _published(variant: str, title: str, sizes: tuple[str, str], revision: str |
     )
 
 
+_TAGS = (
+    own_task("<GENERATE_TAGS>", "Tags"),
+    own_task("<MIXED_CAPTION>", "Caption for training, with tags"),
+)
+_PROMPT_GEN = (
+    *_TAGS,
+    own_task("<ANALYZE>", "Analyze the composition"),
+    own_task("<MIXED_CAPTION_PLUS>", "Caption for training, with tags and an analysis"),
+)
+# What the best-known fine-tunes can be asked besides, by hub id. Only those whose card states a license are offered.
+_KNOWN_TASKS = {
+    "MiaoshouAI/Florence-2-base-PromptGen-v1.5": _TAGS,
+    "MiaoshouAI/Florence-2-base-PromptGen-v2.0": _PROMPT_GEN,
+    "MiaoshouAI/Florence-2-large-PromptGen-v1.5": _TAGS,
+    "MiaoshouAI/Florence-2-large-PromptGen-v2.0": _PROMPT_GEN,
+    "gokaygokay/Florence-2-Flux-Large": (
+        own_task("<DESCRIPTION>", "Description for an image generator",
+                 prompt="<DESCRIPTION>Describe this image in great detail."),
+    ),
+    "HuggingFaceM4/Florence-2-DocVQA": (
+        own_task("<DocVQA>", "Ask the document a question", InputKind.SENTENCE, hint="What is the date on the letter?"),
+    ),
+}  # fmt: skip
+
+
+def _fine_tune(source: str, title: str, license: str) -> Checkpoint:
+    name = source.partition("/")[2].lower()
+    return Checkpoint(name, title, source, parameters=_LARGE[0], tasks=_KNOWN_TASKS.get(source, ()), license=license)
+
+
 # Microsoft's weights in the layout of transformers' own classes. The revisions of large and large-ft are not known to
 # us: they follow the hub's main branch.
 _BASE, _LARGE = ("0.23 B", "0.5 GB"), ("0.77 B", "1.5 GB")
@@ -155,6 +266,11 @@ CATALOG: tuple[Checkpoint, ...] = (
     _published("base-ft", "Florence-2 base, fine-tuned", _BASE, "0b03b6f15a4a211370fb204aee4e7dd48887ea37"),
     _published("large", "Florence-2 large", _LARGE, None),
     _published("large-ft", "Florence-2 large, fine-tuned", _LARGE, None),
+    # Fine-tunes of large, with the licenses that their cards state; they follow main as well.
+    _fine_tune("MiaoshouAI/Florence-2-large-PromptGen-v2.0", "PromptGen 2.0, captions and tags", "MIT"),
+    _fine_tune("MiaoshouAI/Florence-2-large-PromptGen-v1.5", "PromptGen 1.5, captions and tags", "MIT"),
+    _fine_tune("thwri/CogFlorence-2.2-Large", "CogFlorence 2.2, long captions", "MIT"),
+    _fine_tune("gokaygokay/Florence-2-Flux-Large", "Florence-2 Flux, captions", "Apache-2.0"),
     from_folder(BUNDLED, ASSETS / BUNDLED),
 )
 
@@ -184,5 +300,6 @@ def resolve(name: str) -> Checkpoint:
             f"{name[:200]!r} is not a checkpoint. Give one of {names}, a hub id as owner/name or owner/name@revision, "
             "or a folder that exists."
         )
-    title = match["repository"].partition("/")[2]
-    return Checkpoint(name, title, match["repository"], match["revision"])
+    source = match["repository"]
+    title = source.partition("/")[2]
+    return Checkpoint(name, title, source, match["revision"], tasks=_KNOWN_TASKS.get(source))

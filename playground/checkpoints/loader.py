@@ -166,7 +166,7 @@ def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> 
         banned_phrases=parts.banned_phrases,
         location_ids=location_ids,
         resolved_revision=revision,
-        notice=revision_notice(checkpoint, revision),
+        notice=" ".join(filter(None, (revision_notice(checkpoint, revision), checkpoint.fault))),
         details=_details(parts),
     )
 

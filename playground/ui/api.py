@@ -1,7 +1,7 @@
 """The public endpoints and the MCP tools, over one predictor. Their docstrings are their documentation."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,14 @@ from PIL import Image
 from playground.checkpoints.catalog import CATALOG
 from playground.drawing.annotate import draw, is_too_large
 from playground.drawing.styles import Look, default_styles
-from playground.errors import ImageRejected
+from playground.errors import ImageRejected, InputRejected
 from playground.export import DRAWN_FORMATS, FORMATS, Annotated
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
-from playground.tasks import DEFAULT_TASK, TASKS
+from playground.tasks import DEFAULT_TASK, Task
 from playground.ui.picture import Picture, Upload, read_data_url
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
@@ -61,7 +61,7 @@ class Api:
 
         Args:
             image: The picture: JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF.
-            task: A task id of `/tasks`, such as "<OD>".
+            task: A task id of `/tasks`, such as "<OD>"; of a checkpoint's own task its token alone will do.
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels of the upright picture, for the region tasks.
             checkpoint: A name of the catalog; empty for the one the playground runs.
@@ -93,8 +93,15 @@ class Api:
         return shown_at_first(prediction, engines.status(name).checkpoint.min_score if is_known else 0.0)
 
     @_no_tool
-    def tasks(self) -> list[dict[str, str]]:
-        """List the tasks: id, title, group, what input they need and what shape the answer has."""
+    def tasks(self, checkpoint: str = "") -> list[dict[str, str]]:
+        """List the tasks: id, title, group, what input they need and what shape the answer has.
+
+        Args:
+            checkpoint: Whose tasks; empty for the one the playground runs. One of the hub brings its own along only
+                once it is on this machine.
+        """
+        with errors_for_the_user():
+            tasks = self._predictor.tasks(_named(checkpoint))
         return [
             {
                 "id": task.id,
@@ -103,7 +110,7 @@ class Api:
                 "input": task.input_kind.value,
                 "output": task.output_kind.value,
             }
-            for task in TASKS
+            for task in tasks
         ]
 
     @_no_tool
@@ -165,6 +172,12 @@ class Api:
         return json.dumps(self.tasks(), ensure_ascii=False)
 
 
+def _named(checkpoint: Any) -> str:
+    if not isinstance(checkpoint, str):
+        raise InputRejected(f"The checkpoint must be a name, but got {type(checkpoint).__name__}.", field="checkpoint")
+    return checkpoint
+
+
 def _given(image: Upload | None) -> Upload:
     if image is None:
         raise ImageRejected("There is no picture. Upload one, then send what the upload returned.")
@@ -184,11 +197,15 @@ class _Regions(gr.JSON):
 class _TaskId(gr.Textbox):
     """A task, whose schema lists all of them; one that is none is refused in our own words."""
 
+    def __init__(self, tasks: Callable[[], Sequence[Task]], *, label: str, value: str) -> None:
+        super().__init__(label=label, value=value)
+        self._tasks = tasks
+
     def get_block_name(self) -> str:
         return "textbox"
 
     def api_info(self) -> dict[str, Any]:
-        return {"type": "string", "enum": [task.id for task in TASKS]}
+        return {"type": "string", "enum": [task.id for task in self._tasks()]}
 
 
 def add_api(predictor: Predictor, settings: Settings) -> None:
@@ -202,7 +219,7 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
         add_endpoint(api.list_tasks, api_name="list_tasks", queue=False)
     with gr.Column(visible=False):
         image = Picture(label="image")
-        task = _TaskId(label="task", value=DEFAULT_TASK.id)
+        task = _TaskId(predictor.tasks, label="task", value=DEFAULT_TASK.id)
         phrase = gr.Textbox(label="phrase", value="")
         regions = _Regions(label="regions", value=[])
         checkpoint = gr.Textbox(label="checkpoint", value="")

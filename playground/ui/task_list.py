@@ -1,12 +1,37 @@
-"""What a dropdown of Gradio lacks to be a list of tasks: headings, which the page's style writes, and words to search.
+"""The list of tasks: what a dropdown of Gradio shows, and what it lacks, headings and words to search.
 
 Knows the table of tasks and how Gradio marks the options of a dropdown. How a heading looks is in `assets/page.css`;
 how a task is found is in `assets/task_list.js`.
 """
 
+import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from playground.tasks import TASKS, Group
+import gradio as gr
+
+from playground.tasks import DEFAULT_TASK, TASKS, Group, Task
+
+
+def listed(tasks: Sequence[Task]) -> str:
+    """Return what the page keeps of the tasks in its list: those of the checkpoint's own, and how they are headed."""
+    own = [task for task in tasks if task.group is Group.OWN]
+    rule = _rule(own[0].title, own[0].group.value) if own else ""
+    return json.dumps({"ids": [task.id for task in own], "rule": rule})
+
+
+def listing(tasks: Sequence[Task], kept: str, task: str) -> dict[str, Any]:
+    """Return the updates that let the list hold these tasks; none where it does, so that a search in it goes on.
+
+    A chosen task that is not among them gives way to the default.
+    """
+    now = listed(tasks)
+    if now == kept:
+        return {}
+    choices = [(row.title, row.id) for row in tasks]
+    changed: dict[str, Any] = {} if task in [row.id for row in tasks] else {"value": DEFAULT_TASK.id}
+    return {"task": gr.update(choices=choices, **changed), "listed": now}
 
 
 def task_headings() -> str:

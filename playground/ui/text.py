@@ -10,7 +10,7 @@ from playground.grammar import summarize, tokenize
 from playground.question import DECODINGS
 from playground.results import Prediction, Timings
 from playground.scenes.examples import Example
-from playground.tasks import InputKind, OutputKind, Task, get_task
+from playground.tasks import InputKind, OutputKind, OwnTask, Task, get_task
 
 TITLE = "Florence-2 Playground"
 LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
@@ -70,6 +70,8 @@ def page_title(page: int, count: int) -> str:
 
 def phrase_label(task: Task) -> str:
     """What the text field asks for."""
+    if isinstance(task, OwnTask) and task.input_kind is InputKind.SENTENCE:
+        return "Your question, or a sentence"
     return {
         InputKind.SENTENCE: "A sentence about the picture",
         InputKind.CLASSES: "Things to find, separated by commas",

@@ -19,7 +19,13 @@ def test_the_catalog_names_the_published_checkpoints_and_the_bundled_one() -> No
         ("florence-2-large", "florence-community/Florence-2-large", "", "0.77 B"),
         ("florence-2-large-ft", "florence-community/Florence-2-large-ft", "", "0.77 B"),
     ]
-    assert [row.name for row in CATALOG[4:]] == [BUNDLED]
+    assert [(row.source, row.license) for row in CATALOG[4:-1]] == [
+        ("MiaoshouAI/Florence-2-large-PromptGen-v2.0", "MIT"),
+        ("MiaoshouAI/Florence-2-large-PromptGen-v1.5", "MIT"),
+        ("thwri/CogFlorence-2.2-Large", "MIT"),
+        ("gokaygokay/Florence-2-Flux-Large", "Apache-2.0"),
+    ]
+    assert CATALOG[-1].name == BUNDLED
 
 
 def test_the_bundled_checkpoint_carries_its_own_facts() -> None:
@@ -79,14 +85,19 @@ def test_large_is_the_default_only_on_a_gpu() -> None:
 @pytest.mark.parametrize(
     ("description", "sentence"),
     [
-        pytest.param("[]", r"playground\.json must hold a JSON object", id="a list"),
-        pytest.param("{", r"playground\.json cannot be read", id="cut short"),
+        pytest.param("[]", "it must hold a JSON object. Correct it.", id="a list"),
+        pytest.param("{", "it cannot be read (Expecting", id="cut short"),
+        pytest.param('{"known_tasks": 5}', "known_tasks must be a list of task ids.", id="a number for tasks"),
     ],
 )
 def test_a_broken_description_of_a_folder_is_a_sentence(tmp_path: Path, description: str, sentence: str) -> None:
-    (tmp_path / "playground.json").write_text(description)
-    with pytest.raises(CheckpointUnavailable, match=sentence):
-        catalog.resolve(str(tmp_path))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "playground.json").write_text(description)
+    checkpoint = catalog.resolve(str(folder))
+    assert checkpoint.fault.startswith(f"The playground.json of mine is not used: {sentence}")
+    assert str(tmp_path) not in checkpoint.fault
+    assert (checkpoint.title, checkpoint.tasks) == ("mine", ())
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,6 @@ def index(weight_map: Any) -> Callable[[Path], None]:
                      id="ten million blocks"),
         pytest.param(rewrite("config.json", text_config__vocab_size=10**12), "vocab_size in its config",
                      id="a word for everybody"),
-        pytest.param(rewrite("playground.json", known_tasks=5), "known_tasks must be a list", id="a number for tasks"),
         *(
             pytest.param(replace(name, None), f"{name} missing" if name != "tokenizer.json" else "tokenizer.json",
                          id=f"{name} is a pipe", marks=pytest.mark.skipif(os.name == "nt", reason="Windows has none."))

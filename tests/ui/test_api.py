@@ -369,7 +369,7 @@ def test_an_error_is_plain_text_for_a_program_and_without_markup_for_the_page(ht
     assert (event, answer["error"].startswith("'<img src=x onerror=alert(1)>' is not a task")) == ("error", True)
     for row in http.functions():
         if row["name"] == "choose_checkpoint":
-            _, answer = http.join(row, ["<img src=x>", "<OD>", False, 64, 512])
+            _, answer = http.join(row, ["<img src=x>", False, 64, 512, "<OD>", ""])
             assert answer["error"].startswith("Value: &lt;img src=x&gt; is not in the list")
             return
     raise AssertionError("the page has no such function")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from playground.drawing.styles import Look
 from playground.engines import State, too_late_sentence
-from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected
+from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, UnknownTask
 from playground.export import Annotated
 from playground.paths import EXAMPLES
 from playground.pictures.reader import InputImage
@@ -24,12 +24,12 @@ from playground.question import Question, check_question
 from playground.results import Prediction
 from playground.scenes.scene import Scene
 from playground.settings import Settings
-from playground.tasks import DEFAULT_TASK, TASKS, InputKind, get_task
+from playground.tasks import DEFAULT_TASK, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import RegionTableData, StageData
+from playground.ui.one_picture.chosen import Chosen, Follower
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.memory import Memory
-from playground.ui.one_picture.offer import Offer
 from playground.ui.one_picture.showing import Showing, buttons, drawing, labels_of, pages_of, plain, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
@@ -38,13 +38,13 @@ from playground.ui.server.run_messages import leave_queue, silence
 from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, View
 from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
+from playground.ui.task_list import listing
 from playground.ui.wiring import Problems, Updates
 
 EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
 DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 RUN_NAME = "run_on_page"  # to Gradio; `run` is the public endpoint's
 _SECONDS_BETWEEN_LOOKS = 0.3
-_TASK_IDS = frozenset(task.id for task in TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Handlers:
         self._runs = Runs()
         self.tabs = Tabs(settings.keep_files_seconds)
         self._runner = runner_of(predictor, settings)
-        self._offer = Offer(self._engines, settings)
         self._showing = Showing(self._engines, predictor.read_image)
+        self._follower = Follower(predictor, settings, self._showing)
 
     # The picture
 
@@ -150,13 +150,16 @@ class Handlers:
 
     # The page as a whole
 
-    def open(self, memory: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
+    def open(self, memory: str, checkpoint: str, looks_kept: str, listed: str, request: gr.Request) -> Updates:
         """A page was loaded: give it back what it showed before, if this is a reload."""
         kept = Memory.read(memory)
         tab = self.tabs.open(_session(request), kept.before, kept.key)
-        task = get_task(kept.task) if kept.task in _TASK_IDS else DEFAULT_TASK
+        tasks = self._predictor.tasks(checkpoint)
+        task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
         updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
         updates["looks_kept"] = looks_kept
+        if listing_now := listing(tasks, listed, task.id):
+            updates |= {**listing_now, "task": {**listing_now["task"], "value": task.id}}
         looks = KeptLooks.read(looks_kept)
         return updates | self._whole(tab, task.id, checkpoint, looks, request) if tab.item.path else updates
 
@@ -207,7 +210,8 @@ class Handlers:
 
     def choose_task(self, task: str, checkpoint: str, request: gr.Request) -> Updates:
         """Show only what the task needs. The answer to the question before stays, whole; one in the making ends."""
-        row = get_task(task)
+        listed = (row for row in self._predictor.tasks(checkpoint) if row.id == task)
+        row = next(listed, None) or get_task(task)  # the checkpoint may have been changed at the same moment
         is_drawing = _wants_regions(task)
         return {
             "phrase": gr.update(
@@ -222,50 +226,42 @@ class Handlers:
         """Draw on the picture, or scroll over it."""
         return {"stage": drawing(is_drawing=draw)}
 
-    def choose_checkpoint(
-        self, checkpoint: str, task: str, is_wanted: bool, max_new_tokens: float, longest: int, request: gr.Request
-    ) -> Updates:
+    def choose_checkpoint(self, chosen: Chosen, request: gr.Request) -> Updates:
         """Begin loading in the background, and follow it; a run that another one was asked for ends."""
         with errors_for_the_user():
-            self._engines.request(checkpoint)
-        given_up = self._give_up(task, checkpoint, request)
-        return {**given_up, **self.poll(checkpoint, is_wanted, max_new_tokens, longest, request)}
+            self._follower.choose(chosen)
+        given_up = self._give_up(chosen.task, chosen.checkpoint, request)
+        return {**given_up, **self.poll(chosen, request)}
 
-    def accept_offer(self, checkpoint: str, max_new_tokens: float, longest: int, request: gr.Request) -> Updates:
+    def accept_offer(self, chosen: Chosen, request: gr.Request) -> Updates:
         """Get the checkpoint that is offered in place of the demo model, and follow it."""
         with errors_for_the_user():
-            self._offer.accept()
-        return self.poll(checkpoint, True, max_new_tokens, longest, request)
+            self._follower.accept_offer()
+        return self.poll(replace(chosen, is_wanted=True), request)
 
-    def poll(
-        self, checkpoint: str, is_wanted: bool, max_new_tokens: float, longest: int, request: gr.Request
-    ) -> Updates:
-        """Say how far the checkpoint is, how long its answers can be, and whether to ask again soon."""
-        offer = self._offer.show(checkpoint, is_wanted=is_wanted)
-        checkpoint = offer.get("checkpoint", checkpoint)
-        status = self._engines.status(checkpoint)
-        is_settled = status.state in (State.READY, State.FAILED) and not self._offer.is_under_way()
-        updates: Updates = {
-            **offer,
-            "status": self._showing.status(checkpoint, self.tabs.of(_session(request)).line),
-            "timer": gr.Timer(active=not is_settled),
-        }
-        if status.max_answer_tokens:
-            end = status.max_answer_tokens
-            value = end if max_new_tokens >= longest else min(int(max_new_tokens), end)
-            limit = gr.update(maximum=end, value=value, interactive=True)
-            updates |= {"max_new_tokens": limit, "longest": end}
-        return updates
+    def poll(self, chosen: Chosen, request: gr.Request) -> Updates:
+        """Follow the checkpoint that is chosen."""
+        return self._follower.follow(chosen, self.tabs.of(_session(request)).line)
 
     # The run
 
-    def check(self, task: str, phrase: str, stage: StageData, request: gr.Request) -> Problems:
+    def check(self, task: str, phrase: str, stage: StageData, checkpoint: str, request: gr.Request) -> Problems:
         """Refuse what is missing before anything is queued, each sentence at its field."""
-        return _problems(self.tabs.of(_session(request)).item, task, phrase, stage)
+        item = self.tabs.of(_session(request)).item
+        if not item.path:
+            return {"picture": text.NO_PICTURE}
+        try:
+            own_tasks = self._predictor.own_tasks(checkpoint)
+            check_question(Question(task, phrase, _drawn(stage)), item.resolution_wh, own_tasks)
+        except InputRejected as error:
+            return {"draw" if error.field == "regions" else error.field: str(error)}
+        except UnknownTask as error:
+            return {"task": str(error)}
+        return {}
 
-    def begin(self, task: str, phrase: str, stage: StageData, request: gr.Request) -> Updates:
+    def begin(self, task: str, phrase: str, stage: StageData, checkpoint: str, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
-        if _problems(self.tabs.of(_session(request)).item, task, phrase, stage):
+        if self.check(task, phrase, stage, checkpoint, request):
             return buttons(is_running=self._runs.find(_run_of(request)) is not None)
         self._abandon(request)
         self._runs.expect(_run_of(request))
@@ -435,16 +431,6 @@ def _run_of(request: gr.Request) -> RunKey:
 
 def _wants_regions(task: str) -> bool:
     return get_task(task).input_kind is InputKind.REGIONS
-
-
-def _problems(item: Item, task: str, phrase: str, stage: StageData) -> Problems:
-    if not item.path:
-        return {"picture": text.NO_PICTURE}
-    try:
-        check_question(Question(task, phrase, _drawn(stage)), item.resolution_wh)
-    except InputRejected as error:
-        return {"draw" if error.field == "regions" else error.field: str(error)}
-    return {}
 
 
 def _drawn(stage: StageData) -> Any:

@@ -15,6 +15,7 @@ from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableD
 from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, RUN_NAME, Handlers
 from playground.ui.picture import Picture
 from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.task_list import listed
 from playground.ui.wiring import Wiring
 
 _SECONDS_BETWEEN_POLLS = 0.5
@@ -30,7 +31,7 @@ _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
     "raw", "timings",
 )  # fmt: skip
-_WHOLE_PAGE = tuple(dict.fromkeys(("task", "phrase", "seed", "looks_kept", *_NEW_PICTURE, *_NEW_ANSWER)))
+_WHOLE_PAGE = tuple(dict.fromkeys(("task", "listed", "phrase", "seed", "looks_kept", *_NEW_PICTURE, *_NEW_ANSWER)))
 
 Components = dict[str, Any]  # by the names that handlers know them by
 
@@ -43,6 +44,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
         "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
         "looks_kept": gr.Textbox(visible=False),  # what it keeps of how answers are to be seen
+        "listed": gr.Textbox(listed(TASKS), visible=False),  # of which checkpoint's own tasks are in the list
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
     gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
@@ -231,14 +233,20 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
     wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", *_SETTLED), **_AT_ONCE)
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
-    polled = ("status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest")
+    polled = (
+        "status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest", "task", "listed",
+    )  # fmt: skip
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
-    wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE)
-    wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **_AT_ONCE)
-    wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE)
-    wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE)
     opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_AT_ONCE)
     opened.success(None, js="playground.opened", **_PLUMBING)
+    for event in (
+        wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE),
+        wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **_AT_ONCE),
+        wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE),
+        wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE),
+        opened,
+    ):
+        event.success(None, inputs=on["listed"], js="playground.headTasks", **_PLUMBING)
     gr.on(
         [on["task"].change, on["phrase"].change],
         None,

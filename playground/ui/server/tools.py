@@ -15,6 +15,10 @@ class _OnlyTools(_mcp.GradioMCPServer):  # type: ignore[misc]  # Gradio's own is
         endpoints: dict[str, str] = super().get_tool_to_endpoint()
         return {name: endpoint for name, endpoint in endpoints.items() if self._is_tool(endpoint)}
 
+    def get_input_schema(self, *arguments: Any, **options: Any) -> Any:
+        self.api_info = self.blocks.get_api_info()  # Gradio asks once; a checkpoint that comes later brings its tasks
+        return super().get_input_schema(*arguments, **options)
+
     def _is_tool(self, endpoint: str) -> bool:
         function = self.get_block_fn_from_endpoint_name(endpoint).fn
         return bool(getattr(function, "_mcp_type", "tool") == "tool")

@@ -10,11 +10,13 @@ from PIL import Image
 from playground.predictor import Predictor
 from playground.results import Prediction
 from playground.settings import Settings
+from playground.tasks import TASKS
 from playground.ui import session as sessions
 from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.handlers import Handlers
 from playground.ui.picture import Upload
 from playground.ui.session import Item
+from playground.ui.task_list import listed
 from playground.ui.wiring import Problems, Updates, arguments_of
 
 NO_FORM: Mapping[str, Any] = {
@@ -37,6 +39,7 @@ NO_FORM: Mapping[str, Any] = {
     "opacity": 0.5,
     "label_size": 1,
     "looks_kept": "",
+    "listed": listed(TASKS),
     "min_score": 0,
     "labels": ["car", "tree"],
     "table": RegionTableData(hidden=[]),
