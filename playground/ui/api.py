@@ -23,6 +23,7 @@ from playground.tasks import DEFAULT_TASK, Task
 from playground.ui.picture import Picture, Upload, read_data_url
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.server.turns import COSTLY
 from playground.ui.server.visitors import is_this_machine
 from playground.ui.shown import shown_at_first
 from playground.ui.streams import errors_for_the_user, paced, runner_of
@@ -239,7 +240,7 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
             api_name="run",
             **MODEL_QUEUE,
         )
-        ask.click(api.export, [image, prediction, format_], file, api_name="export")
+        ask.click(api.export, [image, prediction, format_], file, api_name="export", **COSTLY)
         if settings.mcp:
             asked = [gr.Textbox(label="image"), task, phrase, regions]
             ask.click(api.ask_florence2, asked, answer, api_name="ask_florence2", **MODEL_QUEUE)

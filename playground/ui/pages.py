@@ -29,6 +29,7 @@ from playground.ui.server.queue_limits import limit_queue
 from playground.ui.server.quiet_log import keep_the_log_quiet
 from playground.ui.server.run_messages import drop_silenced
 from playground.ui.server.tabs import Heartbeats, OpenTabs
+from playground.ui.server.turns import take_turns
 from playground.ui.server.uploads import keep_uploads_apart
 from playground.ui.server.visitors import Proxies, visitor_of
 from playground.ui.task_list import search_words, task_headings
@@ -49,6 +50,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         from playground.ui.server.tools import offer_only_tools  # needs what an optional requirement brings
 
         offer_only_tools()
+    take_turns(app)
     tell_failures(app)
     fill_in_arguments(app)
     drop_silenced(app)

@@ -15,6 +15,7 @@ from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableD
 from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, RUN_NAME, Handlers
 from playground.ui.picture import Picture
 from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.server.turns import COSTLY
 from playground.ui.task_list import listed
 from playground.ui.wiring import Wiring
 
@@ -22,6 +23,7 @@ _SECONDS_BETWEEN_POLLS = 0.5
 _SHORTEST, _END = 16, 32  # tokens; `poll` says what the checkpoint can write, as soon as it is loaded
 _PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
+_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
@@ -217,7 +219,7 @@ def _downloads() -> Components:
 
 
 def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_AT_ONCE}
+    options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_IN_TURN}
     for trigger, handler in (
         (on["picture"].input, handlers.take_picture),
         (on["page"].input, handlers.take_page),
@@ -237,7 +239,7 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
         "status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest", "task", "listed",
     )  # fmt: skip
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
-    opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_AT_ONCE)
+    opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_IN_TURN)
     opened.success(None, js="playground.opened", **_PLUMBING)
     for event in (
         wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE),
@@ -297,11 +299,16 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **_PLUMBING}
     for changes in ([on[name].input for name in controls], on["table"].hide):  # an event of our own cannot join others
         redrawn = wiring.on(
-            changes, handlers.redraw, writes=(*_SEEN_ANSWER, "looks_kept"), trigger_mode="always_last", **_PLUMBING
+            changes,
+            handlers.redraw,
+            writes=(*_SEEN_ANSWER, "looks_kept"),
+            trigger_mode="always_last",
+            **_PLUMBING,
+            **COSTLY,
         )
         redrawn.success(None, **kept)
-    reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_AT_ONCE)
+    reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_IN_TURN)
     reset.success(None, **kept)
     wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)
-    saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING)
+    saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING, **COSTLY)
     saved.success(None, js="playground.download", **_PLUMBING)

@@ -1,6 +1,7 @@
-"""How many places in the queue one visitor may hold, so that nobody can keep the others waiting alone.
+"""How many places in the queue one visitor may hold, so that nobody can keep the others waiting alone; and how much
+may lie in it.
 
-Those for the model are counted apart from all others. Gradio's queue has a length, but no such limit: its way in is
+Places for the model are counted apart from all others. Gradio's queue has a length, but no such limits: its way in is
 wrapped here. Knows no handler and no component.
 """
 
@@ -9,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from playground.settings import Settings
+from playground.ui.server.bodies import BODY_BYTES, MAX_BYTES_AT_ONCE
 from playground.ui.server.visitors import is_this_machine, visitor_of
 
 _MODEL = "model"
@@ -30,7 +32,10 @@ def limit_queue(app: gr.Blocks, settings: Settings) -> None:
             is_model = function.concurrency_id == _MODEL
             places = settings.places_per_visitor if is_model else _OTHER_PLACES
             visitor = _visitor(body.session_hash, request)
-            events = [event for event in _events(queue) if (event.concurrency_id == _MODEL) == is_model]
+            everything = _events(queue)
+            if sum(_num_bytes(event.request) for event in everything) + _num_bytes(request) > MAX_BYTES_AT_ONCE:
+                return False, "The pictures in the queue take all the room there is. Try again soon.", "queue_full"
+            events = [event for event in everything if (event.concurrency_id == _MODEL) == is_model]
             held = [_visitor(event.session_hash, event.request) for event in events]
             # By each of the names on its own: a new session is easily had.
             if any(sum(name in other for other in held) >= places for name in visitor):
@@ -48,6 +53,12 @@ def _visitor(session: str | None, request: Any) -> set[str]:
     address = visitor_of(request)
     named = "" if is_this_machine(address) else address
     return {f"{kind} {name}" for kind, name in (("session", session), ("address", named)) if name}
+
+
+def _num_bytes(request: Any) -> int:
+    """Return how much a call has brought with it, which lies in memory until it is answered."""
+    num_bytes: int = request.scope.get(BODY_BYTES, 0)
+    return num_bytes
 
 
 def _events(queue: Any) -> list[Any]:

@@ -4,6 +4,7 @@ Exceptions and messages of libraries quote what they were given: of those that s
 name, the log has the place in the code and the kind of the error. So nobody can write a line of it either.
 """
 
+import asyncio
 import logging
 import sys
 import threading
@@ -55,5 +56,5 @@ def _print_exc(*_: Any, **__: Any) -> None:
 
 
 def _say_where(what: str, error: BaseException | None) -> None:
-    if not isinstance(error, SystemExit):
+    if not isinstance(error, SystemExit | asyncio.CancelledError):  # who has gone away is no failure
         _logger.error("%s: %s", what, place_of(error))

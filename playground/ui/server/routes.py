@@ -11,16 +11,20 @@ _NAME = r"(?!v2/)[\w-]{1,64}"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A door: `takes` says what a body of it may be, `is_stream` that its answer goes on until somebody leaves."""
+    """A door: `takes` says what a body of it may be; `is_stream`, that its answer goes on until somebody leaves.
+
+    `is_made_at_once` says that the answer is made while the request waits, and for nobody else.
+    """
 
     pattern: re.Pattern[str]
     methods: frozenset[str] = _READ
-    takes: str = ""  # "json", "files", or nothing
+    takes: str = ""  # a "call" or a "note" in JSON, "files", or nothing
     is_stream: bool = False
+    is_made_at_once: bool = False
 
 
-def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", *, is_stream: bool = False) -> Route:
-    return Route(re.compile(pattern), methods, takes, is_stream)
+def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", **kind: bool) -> Route:
+    return Route(re.compile(pattern), methods, takes, **kind)
 
 
 _ROUTES = (
@@ -31,14 +35,15 @@ _ROUTES = (
     _route(rf"{API}/file=(?![A-Za-z][\w+.-]+:|//).{{1,1000}}"),  # a path; an address would be fetched
     _route(rf"{API}/heartbeat/{_NAME}", is_stream=True),
     _route(rf"{API}/queue/data", is_stream=True),
-    _route(rf"{API}/(queue/status|upload_progress)"),
-    _route(rf"{API}/(queue/join|cancel|reset/?|component_server/?)", _WRITE, "json"),
-    _route(rf"{API}/(call|run|api)/{_NAME}/?", _WRITE, "json"),
-    _route(rf"{API}/call/v2/{_NAME}/?", _WRITE, "json"),
+    _route(rf"{API}/upload_progress", is_stream=True),
+    _route(rf"{API}/queue/status"),
+    _route(rf"{API}/(cancel|reset/?)", _WRITE, "note"),
+    _route(rf"{API}/(queue/join|call/{_NAME}/?|call/v2/{_NAME}/?)", _WRITE, "call"),
+    _route(rf"{API}/run/{_NAME}/?", _WRITE, "call", is_made_at_once=True),
     _route(rf"{API}/call/v2/{_NAME}/{_NAME}", is_stream=True),
     _route(rf"{API}/call/{_NAME}/{_NAME}", is_stream=True),
     _route(rf"{API}/upload", _WRITE, "files"),
-    _route(rf"{API}/mcp(/[\w/-]{{0,100}})?", _WRITE | _READ | {"DELETE"}, "json"),
+    _route(rf"{API}/mcp(/(http/?|schema)?)?", _WRITE | _READ | {"DELETE"}, "call", is_stream=True),
 )
 
 

@@ -96,7 +96,7 @@ def test_an_address_in_any_value_of_any_call_is_refused_before_anybody_is_contac
     http: Http, contacted: list[Any], file: dict[str, Any]
 ) -> None:
     data = [file, "<OD>", [{"deep": [file]}]]
-    for path in ("/call/run", "/run/run", "/api/export", "/queue/join", "/call/v2/run", "/component_server", "/mcp/"):
+    for path in ("/call/run", "/run/run", "/queue/join", "/call/v2/run", "/mcp/"):
         answer = http.post(path, {"data": data, "fn_index": 0, "session_hash": "one"})
         assert answer.status_code == 422, path
         assert answer.json()["detail"].startswith("No picture is fetched from an address.")
