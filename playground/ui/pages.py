@@ -21,6 +21,7 @@ from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import url_of
 from playground.ui.server.arguments import fill_in_arguments
 from playground.ui.server.cleanup import cleanup
+from playground.ui.server.connections import limit_connections
 from playground.ui.server.disk import Disk, DiskLimits, use_disk
 from playground.ui.server.doors import Doors, believe_proxies_here_only
 from playground.ui.server.failures import FailuresAsSentences, tell_failures
@@ -60,7 +61,9 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
 def launch_options(settings: Settings) -> dict[str, Any]:
     """What `launch` is to be given besides where to listen."""
     keep, tabs = settings.keep_files_seconds, OpenTabs()
+    proxies = Proxies(settings)
     believe_proxies_here_only()
+    limit_connections(proxies)
     limits = DiskLimits(settings.disk_megabytes * 1_000_000, settings.disk_files, settings.visitor_disk_share, keep)
     disk = Disk(Path(get_upload_folder()), limits, visitor_of=visitor_of)
     use_disk(disk)
@@ -74,7 +77,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "app_kwargs": {
             "middleware": [
                 Middleware(SecurityHeaders, settings=settings),
-                Middleware(Doors, settings=settings, proxies=Proxies(settings)),
+                Middleware(Doors, settings=settings, proxies=proxies),
                 Middleware(FailuresAsSentences),
                 Middleware(Heartbeats, tabs=tabs),
             ],

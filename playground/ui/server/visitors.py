@@ -55,6 +55,10 @@ class Proxies:
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 
+    def may_be(self, address: str) -> bool:
+        """Whether this peer may speak for many visitors: a named proxy, or one beside this server that nobody named."""
+        return self.are_trusted(address) or (is_this_machine(address) and not _names(self.settings.trusted_proxies))
+
     def visitor(self, peer: str, forwarded: Iterable[str]) -> str:
         """Return the visitor's address: of what the trusted proxies have written, the last that is none of theirs.
 
