@@ -2,7 +2,6 @@
 // them after the server's answer and passes no event, so they find their elements by id.
 () => {
   const find = (selector) => document.querySelector(selector);
-  const isPhone = () => matchMedia("(width < 720px)").matches;
 
   // ---- pictures that are on their way: uploads, and whatever the server has not shown yet
 
@@ -154,16 +153,5 @@
 
     // A download needs its file before the click: the Save button makes the file, then this clicks the hidden button.
     download: () => find("#file").click(),
-
-    // On a phone the stage is below the form: bring it into view when a run has begun, not when it was refused.
-    showStage: () => {
-      const stop = find("#stop");
-      if (isPhone() && stop && !stop.disabled) find("#status").scrollIntoView({ behavior: "smooth" });
-    },
-
-    // A new picture is what is talked about: scroll as far as needed, unless a sentence about it is to be read.
-    showPicture: () => {
-      if (isPhone() && !find("#problem .line")) find("#stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
-    },
   };
 };

@@ -52,6 +52,8 @@ function showPicture(hasPicture) {
   root.classList.toggle("is-empty", !hasPicture);
   root.classList.toggle("is-busy", Boolean(value.busy));
   frame.setAttribute("aria-busy", Boolean(value.busy));
+  root.style.setProperty("--label-size", value.label_size ?? 1);
+  tags.hidden = value.label_size === 0;
   root.style.setProperty("--ratio", hasPicture ? value.w / value.h : 1.6);
   for (const svg of [shapes, litShape, truth]) svg.setAttribute("viewBox", `0 0 ${value.w || 1} ${value.h || 1}`);
   picture.hidden = !hasPicture;

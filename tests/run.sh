@@ -22,6 +22,6 @@ find playground -name '*.pyi' -delete
 .venv/bin/ruff check .
 .venv/bin/lint-imports --no-logo --no-cache
 .venv/bin/mypy
-# What waits for pages and pictures is timed, and runs alone. 5: nothing was selected by the arguments.
+# What needs pages waits more than it works, and not beside what only works. 5: nothing was selected by the arguments.
 .venv/bin/pytest -n 2 --dist loadfile -m "not browser" "$@" || [ $? = 5 ]
-.venv/bin/pytest -m browser "$@" || [ $? = 5 ]
+.venv/bin/pytest -n 2 --dist loadfile -m browser "$@" || [ $? = 5 ]

@@ -62,6 +62,7 @@ class StageData(GradioModel):
     """What the stage shows. All coordinates are pixels of the upright original, of size `w` x `h`.
 
     `boxes` come from `boxes_from`. With `annotated`, a picture that shows them already, they light up on hover only.
+    Their labels the page writes, `label_size` times as large as usual; 0 is without.
     `regions` (xyxy) and `hidden` (ids of boxes) belong to the user: None leaves them as they are on the page while the
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
     with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
@@ -74,6 +75,7 @@ class StageData(GradioModel):
     w: int = 0
     h: int = 0
     boxes: list[BoxData] = Field(default_factory=list)
+    label_size: float = 1
     hidden: list[int] | None = None
     regions: list[list[float]] | None = None
     truth: TruthData | None = None

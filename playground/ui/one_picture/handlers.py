@@ -30,7 +30,7 @@ from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.chosen import Chosen, Follower
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.memory import Memory
-from playground.ui.one_picture.showing import Showing, buttons, drawing, labels_of, pages_of, plain, strip
+from playground.ui.one_picture.showing import Showing, buttons, drawing, labels_of, pages_of, plain, scenes_for, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
@@ -141,6 +141,7 @@ class Handlers:
         self._abandon(request)
         return {
             "picture": strip(),
+            "scenes": scenes_for(item),
             "page": pages_of(item),
             "problem": [],
             **plain(item, is_drawing=_wants_regions(task)),
@@ -175,7 +176,12 @@ class Handlers:
 
     def _whole(self, tab: Tab, task: str, checkpoint: str, looks: KeptLooks, request: gr.Request) -> Updates:
         """All that a page shows of a tab."""
-        updates = {"picture": strip(), "page": pages_of(tab.item), **plain(tab.item, is_drawing=_wants_regions(task))}
+        updates = {
+            "picture": strip(),
+            "scenes": scenes_for(tab.item),
+            "page": pages_of(tab.item),
+            **plain(tab.item, is_drawing=_wants_regions(task)),
+        }
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:

@@ -28,7 +28,7 @@ _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop")
-_NEW_PICTURE = ("held", "picture", "page", "problem", *_SETTLED)
+_NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
     "raw", "timings",
@@ -50,15 +50,12 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
     gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
-    with gr.Row(elem_id="columns"):
-        with gr.Column(scale=4, min_width=300, elem_id="form"):
+    with gr.Row(elem_id="columns", elem_classes=WORKSPACE):
+        with gr.Column(elem_id="form"):
             components |= _form(predictor.engines)
-        with gr.Column(scale=7, min_width=300, elem_id="result", elem_classes=WORKSPACE):
-            components["status"] = Lines(elem_id="status")
-            components["banner"] = Lines(elem_id="banner")
-            components["get"] = gr.Button(visible=False, size="md", elem_id="get")
-            # Kept by the page, not by the server: whether this tab waits for what is offered.
-            components["is_wanted"] = gr.Checkbox(False, visible=False)
+        with gr.Column(elem_id="show"):
+            components["stage"] = Stage(elem_id="stage")
+        with gr.Column(elem_id="result"):
             components |= _result()
     wiring = Wiring(components)
     _wire_picture(wiring, components, handlers)
@@ -80,15 +77,7 @@ def _form(engines: Engines) -> Components:
         ),
         problem=Lines(elem_id="problem"),
         page=gr.Dropdown(label="The file has several pages", visible=False, interactive=True, elem_id="page"),
-        examples=gr.Dataset(
-            label="or try a drawn scene",
-            components=[gr.Image(visible=False)],
-            samples=[[str(path)] for path in EXAMPLE_PICTURES],
-            type="index",
-            samples_per_page=20,
-            elem_id="examples",
-        ),
-        **_scene(),
+        **_scenes(),
         task=gr.Dropdown(
             label="What do you want to know?",
             choices=[(task.title, task.id) for task in TASKS],
@@ -99,18 +88,29 @@ def _form(engines: Engines) -> Components:
         phrase=gr.Textbox(label="Phrase", visible=False, max_lines=4, interactive=True, elem_id="phrase"),
         draw=gr.Checkbox(label=text.DRAW_HINT, value=True, visible=False, interactive=True, elem_id="draw"),
         **_buttons(),
+        status=Lines(elem_id="status"),
+        banner=Lines(elem_id="banner"),
+        get=gr.Button(visible=False, size="md", elem_id="get"),
+        # Kept by the page, not by the server: whether this tab waits for what is offered.
+        is_wanted=gr.Checkbox(False, visible=False),
         **_advanced(engines),
     )
 
 
-def _scene() -> Components:
-    with gr.Row(elem_id="scene"):
-        return {
-            "new_scene": gr.Button(text.NEW_SCENE, min_width=170, scale=5, elem_id="new-scene"),
-            "seed": gr.Number(
-                label="Seed", placeholder="type one", interactive=True, min_width=120, scale=4, elem_id="seed"
-            ),
-        }
+def _scenes() -> Components:
+    with gr.Accordion("Try a drawn scene", open=True, elem_id="scenes") as scenes:
+        examples = gr.Dataset(
+            show_label=False,
+            components=[gr.Image(visible=False)],
+            samples=[[str(path)] for path in EXAMPLE_PICTURES],
+            type="index",
+            samples_per_page=20,
+            elem_id="examples",
+        )
+        with gr.Row(elem_id="scene"):
+            new_scene = gr.Button(text.NEW_SCENE, min_width=150, scale=3, elem_id="new-scene")
+            seed = gr.Number(label="Seed", placeholder="any", interactive=True, min_width=80, scale=2, elem_id="seed")
+    return {"scenes": scenes, "examples": examples, "new_scene": new_scene, "seed": seed}
 
 
 def _buttons() -> Components:
@@ -154,7 +154,6 @@ def _advanced(engines: Engines) -> Components:
 
 def _result() -> Components:
     components: Components = {
-        "stage": Stage(elem_id="stage"),
         "notes": Lines(elem_id="notes"),
         "answer": gr.Textbox(
             label="Answer",
@@ -168,10 +167,10 @@ def _result() -> Components:
         "table": RegionTable(RegionTableData(empty=text.TABLE_EMPTY), elem_id="regions"),
     }
     with gr.Column(visible=False, elem_id="details") as details:
-        with gr.Column(visible=False, elem_id="looks") as looks:
-            components |= _looks()
         with gr.Row(elem_id="downloads"):
             components |= _downloads()
+        with gr.Column(visible=False, elem_id="looks") as looks:
+            components |= _looks()
         with gr.Accordion("What the model wrote", open=False):
             raw = gr.HighlightedText(
                 label="Every token, with locations marked",
@@ -185,7 +184,7 @@ def _result() -> Components:
 
 def _looks() -> Components:
     options: dict[str, Any] = {"interactive": True, "min_width": 160}
-    with gr.Accordion("How it is drawn", open=True):
+    with gr.Accordion("How it is drawn", open=False):
         style = gr.CheckboxGroup(label="Style", show_label=False, interactive=True, elem_id="style")
         with gr.Row():
             min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
@@ -229,7 +228,6 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     ):
         taken = wiring.on(trigger, handler, writes=("seed", *_NEW_PICTURE), **options)
         taken.then(None, js="playground.taken", **_PLUMBING)
-        taken.then(None, js="playground.showPicture", **_PLUMBING)
 
 
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
@@ -266,7 +264,6 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
     wiring.on(ready.failure, handlers.rest, **settled)
     begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop"), **_AT_ONCE)
-    begun.then(None, js="playground.showStage", **_PLUMBING)
     waited = wiring.on(
         begun.success,  # not on the click itself: Stop must find the run that `begin` expects
         handlers.wait,

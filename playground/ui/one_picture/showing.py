@@ -4,6 +4,7 @@ Knows what is shown; when it is, `handlers` know.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -92,6 +93,7 @@ class Showing:
             item,
             boxes=listed,
             annotated=self._annotated(item, prediction, view),
+            label_size=view.look.label_size if view.look.labels else 0,
             alt=text.alt_text(prediction, seen),
             truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
         )
@@ -104,12 +106,13 @@ class Showing:
         }
 
     def _annotated(self, item: Item, prediction: Prediction, view: View) -> FileData | None:
+        """The picture with its regions drawn; their labels the page writes, readable at any width."""
         shown = prediction.keep(view.shows)
         if not shown.regions:
             return None
         try:
-            picture = self._read_image(item.display_path)
-            return FileData(path=save_jpeg(draw(picture.pixels, shown, view.look, labels_of(prediction)), "annotated"))
+            picture, look = self._read_image(item.display_path), replace(view.look, labels=False)
+            return FileData(path=save_jpeg(draw(picture.pixels, shown, look, labels_of(prediction)), "annotated"))
         except (PlaygroundError, OSError):
             return None  # the copy is gone, or there is no room for another: the answer is not lost for it
 
@@ -135,6 +138,11 @@ def _listed(prediction: Prediction, view: View) -> list[BoxData]:
 def strip() -> Any:
     """The field for pictures, where it takes the next one."""
     return gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
+
+
+def scenes_for(item: Item) -> Any:
+    """The drawn scenes to choose from, folded away once there is another picture to look at."""
+    return gr.update(open=item.seed is not None)
 
 
 def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updates:

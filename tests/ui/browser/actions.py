@@ -24,6 +24,13 @@ def choose(page: Page, title: str) -> None:
     page.click(f'#task [role=option][aria-label="{title}"]')
 
 
+def unfold(page: Page, title: str) -> None:
+    """Open a part of the page that is folded away."""
+    fold = page.locator(".gr-accordion > button", has_text=title)
+    if "open" not in (fold.get_attribute("class") or "").split():
+        fold.click()
+
+
 def run(page: Page) -> None:
     """Press Run, and wait until the answer is there and the next question can be asked."""
     with when_a_run_is_over(page):

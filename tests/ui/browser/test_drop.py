@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.browser.actions import choose, is_about_a_file
+from tests.ui.browser.actions import choose, is_about_a_file, unfold
 from tests.ui.examples import MEADOW
 
 pytestmark = pytest.mark.browser
@@ -99,6 +99,7 @@ def test_the_camera_gives_what_its_lens_saw_for_the_second_picture_too(
         width = gray.shape[1]
         assert gray[:, : width // 3].mean() > 200, "the picture is mirrored"
         assert gray[:, 2 * width // 3 :].mean() < 50
+        unfold(page, "Try a drawn scene")
         page.click("#examples button >> nth=0")  # another picture between the two
         expect(page.locator("#stage img")).not_to_have_attribute("src", address_of_picture)
     camera.close()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.ui.browser.actions import choose, give_file, rows, run, when_a_run_is_over
+from tests.ui.browser.actions import choose, give_file, rows, run, unfold, when_a_run_is_over
 from tests.ui.doubles import DirectedPredictor
 from tests.ui.examples import BOXES, MEADOW, TRUTH
 
@@ -202,6 +202,7 @@ def test_style_score_and_labels_redraw_without_the_model(page: Page, served: Dir
     upload(page)
     run(page)
     num_asked = len(served.asked)
+    unfold(page, "How it is drawn")
     first = page.locator("#stage img").get_attribute("src")
     page.locator("#style label", has_text="Ellipse").click()
     expect(page.locator("#stage img")).not_to_have_attribute("src", first or "")
@@ -316,6 +317,7 @@ def test_looks_outlive_a_run_and_a_reload_until_they_are_reset(page: Page) -> No
 
     upload(page)
     run(page)
+    unfold(page, "How it is drawn")
     first = looks()
     page.locator("#style label", has_text="Ellipse").click()
     for name, value in (("label-size", "2"), ("min-score", "0.5")):
@@ -326,6 +328,7 @@ def test_looks_outlive_a_run_and_a_reload_until_they_are_reset(page: Page) -> No
     run(page)
     assert looks() == changed
     page.reload()
+    unfold(page, "How it is drawn")
     expect(page.locator("#style label", has_text="Ellipse").locator("input")).to_be_checked()
     assert looks() == changed
     page.click("#reset-looks")

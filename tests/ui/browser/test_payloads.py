@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from playground.events import RunStage
 from playground.regions import Region
 from playground.tasks import get_task
-from tests.ui.browser.actions import choose, give_file, run
+from tests.ui.browser.actions import choose, give_file, run, unfold
 from tests.ui.doubles import WRITING, DirectedPredictor
 from tests.ui.examples import MEADOW
 
@@ -73,6 +73,7 @@ def test_labels_that_would_run_are_text_wherever_they_are_shown(page: Page, says
     for index in range(len(PAYLOADS)):
         page.locator("#regions tbody tr").nth(index).hover()
         expect(page.locator("#stage .stage-lit-tag")).to_contain_text(PAYLOADS[index][:10])
+    unfold(page, "How it is drawn")
     page.locator("#labels label").first.click()
     expect(page.locator("#regions tbody tr")).to_have_count(len(PAYLOADS) - 1)
 

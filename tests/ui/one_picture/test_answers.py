@@ -100,7 +100,6 @@ def test_a_redraw_leaves_hidden_rows_and_drawn_regions_to_the_page(tab: Tab) -> 
     [
         pytest.param({"style": ["background"]}, True, id="style"),
         pytest.param({"style": ["background"], "opacity": 1.0}, True, id="opacity"),
-        pytest.param({"has_labels": False}, True, id="no labels"),
         pytest.param({"min_score": 0.1}, False, id="nothing that is seen"),
     ],
 )
@@ -108,6 +107,18 @@ def test_a_look_changes_the_drawn_picture_and_the_saved_one(tab: Tab, change: di
     before, saved_before = pixels(redraw(tab)["stage"].annotated.path), pixels(str(save(tab, "png")))
     assert (pixels(redraw(tab, **change)["stage"].annotated.path) != before).any() == is_other
     assert (pixels(str(save(tab, "png"))) != saved_before).any() == is_other
+
+
+def test_labels_are_written_by_the_page_and_into_the_saved_picture(tab: Tab) -> None:
+    pictures = []
+    for seen, size in (({}, 1), ({"label_size": 2.0}, 2), ({"has_labels": False}, 0)):
+        stage = redraw(tab, **seen)["stage"]
+        assert stage.label_size == size
+        pictures.append((pixels(stage.annotated.path), pixels(str(save(tab, "png")))))
+    (plain, saved), *others = pictures
+    for shown, written in others:
+        assert (shown == plain).all()
+        assert (written != saved).any()
 
 
 def test_without_an_answer_there_is_nothing_to_redraw(ask: Ask) -> None:
