@@ -267,6 +267,9 @@ class Runs:
         self.abandon(key)
         with self._lock:
             self._endings[key] = Ending()
+            # Those of pages that were never there are as many as names that somebody invents.
+            for old in [old for old, ending in self._endings.items() if not ending.has_begun][:-_MAX_TABS]:
+                del self._endings[old]
 
     def find(self, key: RunKey) -> Ending | None:
         """Return the event of the run that is expected or going on, if there is one."""

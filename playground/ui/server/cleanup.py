@@ -5,6 +5,7 @@ Gradio's books, no component.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
@@ -13,6 +14,8 @@ from typing import Any
 from playground.inference.memory import return_memory
 from playground.ui.server.disk import Disk
 from playground.ui.server.tabs import OpenTabs
+
+_NUM_CLOSED = 64  # sessions whose page is not open, or not open yet, that are remembered: each takes 180 KB
 
 
 def cleanup(disk: Disk, tabs: OpenTabs, *, every_seconds: float) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -29,6 +32,7 @@ def cleanup(disk: Disk, tabs: OpenTabs, *, every_seconds: float) -> Callable[[An
 
     @asynccontextmanager
     async def life(app: Any) -> AsyncIterator[None]:
+        forget_at_once(app, tabs)
         disk.in_use = lambda: files_in_use(app, tabs.sessions()) | disk.made_for(tabs.sessions())
         task = asyncio.create_task(go_round(app))
         try:
@@ -39,6 +43,47 @@ def cleanup(disk: Disk, tabs: OpenTabs, *, every_seconds: float) -> Callable[[An
                 await task
 
     return life
+
+
+def forget_at_once(app: Any, tabs: OpenTabs) -> None:
+    """Let a session whose page is not open end with its call, so that nothing is kept for names that are invented.
+
+    One that holds something is kept for a while: a page asks before its heartbeat is heard, and that may break off.
+    """
+    blocks, holder = app.get_blocks(), app.state_holder
+    process = blocks.process_api
+    going: Counter[str] = Counter()
+
+    def let_go(name: str) -> None:
+        session = holder.session_data.get(name)
+        if session is None or going[name] or name in tabs.sessions():
+            return
+        if session.state_data:
+            kept = {*tabs.sessions(), *going}
+            closed = [other for other in list(holder.session_data) if other not in kept]  # the last used comes last
+            for old in closed[:-_NUM_CLOSED]:
+                _forget(holder, old)
+        else:
+            _forget(holder, name)
+
+    async def process_and_forget(*arguments: Any, **options: Any) -> Any:
+        name, is_going_on = options.get("session_hash"), False
+        if not name:
+            return await process(*arguments, **options)
+        going[name] += 1
+        try:
+            output = await process(*arguments, **options)
+            is_going_on = output.get("is_generating", False)
+            return output
+        finally:
+            going[name] -= 1
+            if not going[name]:
+                del going[name]
+            if not is_going_on:
+                let_go(name)
+
+    blocks.process_api = process_and_forget
+    tabs.when_closed = let_go
 
 
 def files_in_use(app: Any, open_tabs: Collection[str]) -> set[str]:
@@ -66,9 +111,13 @@ def forget_sessions(holder: Any, seconds: float) -> None:
     for name, session in list(holder.session_data.items()):
         is_idle = (now - holder.time_last_used.get(name, now)).total_seconds() > seconds
         if is_idle and not session.state_data:
-            with holder.lock:
-                holder.session_data.pop(name, None)
-                holder.time_last_used.pop(name, None)
+            _forget(holder, name)
+
+
+def _forget(holder: Any, name: str) -> None:
+    with holder.lock:
+        holder.session_data.pop(name, None)
+        holder.time_last_used.pop(name, None)
 
 
 def forget_messages(queue: Any, holder: Any) -> None:

@@ -13,6 +13,7 @@ class OpenTabs:
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self.when_closed: Callable[[str], None] = lambda _: None
 
     def sessions(self) -> frozenset[str]:
         """Return the names of the sessions whose tabs are open."""
@@ -27,6 +28,7 @@ class OpenTabs:
             self._open[session] -= 1
             if not self._open[session]:
                 del self._open[session]
+                self.when_closed(session)
 
 
 class Heartbeats:
