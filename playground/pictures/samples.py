@@ -18,6 +18,7 @@ from playground.pictures.numbers import Levels, Numbers, extent, scale_sentence,
 from playground.pictures.tiff import Directory, Tiff
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _COLOR, _INK = 0, 1, 2, 5
+_MAX_NAMED = 8  # widths of numbers, in a sentence
 _MODES = {_WHITE_IS_ZERO: "L", _BLACK_IS_ZERO: "L", _COLOR: "RGB", _INK: "CMYK"}
 _ALPHAS = {1: "a", 2: "A"}  # of extra samples, and in Pillow's modes: multiplied in already, or not
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # of sample formats in NumPy; 4 is not said
@@ -95,7 +96,9 @@ def samples_of(page: Directory, order: str) -> Samples | None:
 
 def unread_sentence(page: Directory) -> str:
     """Return the sentence about a page that nobody here can read: which numbers it holds, in which colors."""
-    bits = "/".join(map(str, dict.fromkeys(page.ints(Tag.BitsPerSample, (1,)))))
+    widths = list(dict.fromkeys(page.ints(Tag.BitsPerSample, (1,))))
+    # A file that lies can name as many widths as it has bytes.
+    bits = "/".join(map(str, widths[:_MAX_NAMED])) + ("/..." if len(widths) > _MAX_NAMED else "")
     photometric = page.number(Tag.PhotometricInterpretation, _BLACK_IS_ZERO)
     return (
         f"This TIFF holds {_FORMAT_NAMES.get(page.number(Tag.SampleFormat, 1), 'unknown')} numbers of {bits} bits in "

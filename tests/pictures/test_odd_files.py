@@ -414,6 +414,7 @@ def test_luma_and_chroma_are_brought_to_colors_compressed_or_not() -> None:
         pytest.param({262: 9, 277: 3, 258: (8, 8, 8)}, "color model Lab", id="Lab of ICC"),
         pytest.param({262: 3, 258: 16}, "of 16 bits in color model palette", id="palette of 16 bits"),
         pytest.param({262: 77}, "color model 77", id="a color model that nobody knows"),
+        pytest.param({258: tuple(range(2, 99))}, "of 2/3/4/5/6/7/8/9/... bits", id="as many widths as it likes"),
         pytest.param({259: 34712}, "number 34712", id="a compression that nobody undoes"),
     ],
 )
