@@ -18,6 +18,7 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui.api import Api
+from playground.ui.server import queue_limits
 from tests.live import running
 from tests.ui.doubles import ScriptedPredictor
 
@@ -136,6 +137,18 @@ def test_a_region_is_asked_about(tools, beach):
     is_refused, text = tools.call("ask_florence2", image=beach, task="<REGION_TO_CATEGORY>", regions=[UMBRELLA])
     assert not is_refused
     assert json.loads(text)["text"] == "umbrella"
+
+
+def test_a_tool_is_asked_in_the_name_of_its_visitor(url, beach, monkeypatch):
+    asked = []
+    monkeypatch.setattr(queue_limits, "_visitor", lambda session, request: {asked.append(request.client.host) or "one"})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "ask_florence2", "arguments": {"image": beach}}}  # fmt: skip
+    headers = {"Accept": "application/json, text/event-stream", "X-Playground-Visitor": "mine 203.0.113.9"}
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"), timeout=60) as elsewhere:
+        answer = elsewhere.post(f"{url}/gradio_api/mcp/", json=call, headers=headers)
+    assert "umbrella" in answer.text
+    assert set(asked) == {"127.0.0.2"}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from playground.ui.server.bodies import Bodies, Message, Receive, Refused, Watch
 from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name
 from playground.ui.server.routes import Route, route_of
 from playground.ui.server.turns import NoTurn, Turns
-from playground.ui.server.visitors import Proxies, header_lines, is_near, is_this_machine
+from playground.ui.server.visitors import CARRIED, Proxies, header_lines, is_near, is_this_machine, read_carried
 
 _App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -96,7 +96,7 @@ class Doors:
 
     def _as_believed(self, scope: Any) -> Any:
         """Return a scope with the visitor's own address, and without a header that nobody vouches for."""
-        headers = scope["headers"]
+        headers = [(name, value) for name, value in scope["headers"] if name != CARRIED.encode()]
         peer = (scope.get("client") or ("", 0))[0]
         is_proxy = self._proxies.are_trusted(peer)
         hosts = [host.lower() for host in header_lines(headers, "host")]
@@ -112,7 +112,8 @@ class Doors:
         is_page = scope["path"] == "/" or is_of_the_page(scope)
         dropped = {name.encode() for name in (*_NEVER_BELIEVED, *(() if is_proxy and not is_page else _BELIEVED))}
         forwarded = header_lines(headers, self._forwarded_header)
-        visitor = self._proxies.visitor(peer, forwarded)
+        carried = read_carried(header_lines(scope["headers"], CARRIED))
+        visitor = carried or self._proxies.visitor(peer, forwarded)
         if forwarded and not is_proxy:
             self._tell_of_a_proxy(peer)
         kept = [(name, value) for name, value in headers if name not in dropped]

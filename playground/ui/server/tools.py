@@ -1,11 +1,14 @@
 """The tools of the MCP server: those that are meant to be some. Imported only where there is such a server.
 
-Gradio leaves the other endpoints out of its list of tools, and answers whoever calls them all the same.
+Gradio leaves the other endpoints out of its list of tools, and answers whoever calls them all the same. It asks this
+server itself for a tool that waits in the queue, where the visitor would be lost.
 """
 
 from typing import Any
 
 from gradio import mcp
+
+from playground.ui.server.visitors import carried, visitor_of
 
 _mcp: Any = mcp
 
@@ -18,6 +21,10 @@ class _OnlyTools(_mcp.GradioMCPServer):  # type: ignore[misc]  # Gradio's own is
     def get_input_schema(self, *arguments: Any, **options: Any) -> Any:
         self.api_info = self.blocks.get_api_info()  # Gradio asks once; a checkpoint that comes later brings its tasks
         return super().get_input_schema(*arguments, **options)
+
+    def _prepare_tool_call_args(self, *arguments: Any) -> tuple[Any, ...]:
+        endpoint, data, headers, function = super()._prepare_tool_call_args(*arguments)
+        return endpoint, data, headers | carried(visitor_of(self.mcp_server.request_context.request)), function
 
     def _is_tool(self, endpoint: str) -> bool:
         function = self.get_block_fn_from_endpoint_name(endpoint).fn

@@ -4,6 +4,8 @@ Knows requests, nothing of what they ask.
 """
 
 import re
+import hmac
+import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from playground.settings import Settings
 
 _ANY = "*"
 _IPV6_OF_ONE = 64  # bits: a household or a host is given that many addresses at least
+CARRIED = "x-playground-visitor"  # the header of a request that this program sends to itself for a visitor
+_SECRET = secrets.token_hex(16)
 
 
 def visitor_of(request: Any) -> str:
@@ -92,6 +96,17 @@ class Proxies:
         host = origin.lower().partition("://")[2]
         named = frozenset(_names(self.settings.allowed_hosts)) | frozenset(_names(self.settings.space_host))
         return host in hosts or (_without_port(host) in named and _parsed(_without_port(host)) is None)
+
+
+def carried(visitor: str) -> dict[str, str]:
+    """Return the header in which this program says to itself for whom it asks."""
+    return {CARRIED: f"{_SECRET} {visitor}"}
+
+
+def read_carried(lines: list[str]) -> str:
+    """Return the visitor whom this program has named to itself; nothing where anybody else has written the header."""
+    secret, _, visitor = lines[0].partition(" ") if len(lines) == 1 else ("", "", "")
+    return visitor if hmac.compare_digest(secret.encode(), _SECRET.encode()) else ""
 
 
 def is_this_machine(host: str) -> bool:
