@@ -3,8 +3,8 @@
 Knows requests, nothing of what they ask.
 """
 
-import re
 import hmac
+import re
 import secrets
 import socket
 from collections.abc import Iterable
