@@ -68,7 +68,8 @@ def _masks(data: bytes, header: int, bits: int, compression: int) -> tuple[tuple
     if is_masked:
         red, green, blue = struct.unpack_from("<III", data, 54)
     alpha = struct.unpack_from("<I", data, 66)[0] if has_alpha else 0
-    return (red, green, blue, alpha), max(14 + header, 54 + 4 * (3 * is_masked + has_alpha))
+    masks_end = 54 + 4 * (3 * is_masked + has_alpha) if is_masked or has_alpha else 0
+    return (red, green, blue, alpha), max(14 + header, masks_end)
 
 
 def _palette(data: bytes, entry: int, colors: int) -> Pixels:

@@ -1,6 +1,7 @@
 """Pixels of every color model, by whatever profile, to 8-bit sRGB over white."""
 
 import io
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -25,11 +26,16 @@ def split_alpha(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return picture if picture.mode in _MODELS else picture.convert("RGB"), None
 
 
+def model_of(profile: bytes) -> str:
+    """Return for which colors a profile is, as it calls them; nothing where it is too short to say."""
+    return profile[16:20].decode("ascii", "replace").strip()
+
+
 def to_srgb(colors: Image.Image, profile: bytes | None, notices: list[str]) -> Image.Image:
     """Convert colors by a profile; without one, gray and RGB are taken as sRGB."""
     if profile:
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            source = _as_version_2(profile)
             model = source.profile.xcolor_space.strip()
             if model == "RGB" and colors.mode == "L":  # gray in a space of colors is the equal share of them
                 colors = colors.convert("RGB")
@@ -42,10 +48,23 @@ def to_srgb(colors: Image.Image, profile: bytes | None, notices: list[str]) -> I
     return colors.convert("RGB")
 
 
+def _as_version_2(profile: bytes) -> ImageCms.ImageCmsProfile:
+    """Return a profile that is treated as one of version 2, whatever its version.
+
+    For one of version 4, at either end, lcms moves the darkest color of inks and of tables to black, as nobody asked it
+    to; browsers do not.
+    """
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile[:8] + b"\x02\x40" + profile[10:]))
+
+
+@cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return _as_version_2(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+
+
 def _convert(colors: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    target = ImageCms.createProfile("sRGB")
-    intent = ImageCms.Intent.PERCEPTUAL
-    transform = ImageCms.buildTransform(source, target, colors.mode, "RGB", intent)
+    intent, flags = ImageCms.Intent.PERCEPTUAL, ImageCms.Flags.NOWHITEONWHITEFIXUP  # white is what the profile says
+    transform = ImageCms.buildTransform(source, _srgb(), colors.mode, "RGB", intent, flags)
     if colors.mode == "RGB" and _is_srgb(transform):  # nothing to do, in 50 ns for each pixel
         return colors
     converted = ImageCms.applyTransform(colors, transform)

@@ -9,10 +9,11 @@ import struct
 import warnings
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from playground.errors import ImageRejected
-from playground.pictures import bmp, boxes, gif, jpeg, png, tiff
+from playground.pictures import bmp, boxes, gif, jpeg, png, tiff, webp
+from playground.pictures.color import model_of
 from playground.pictures.kinds import accepted_kinds, name_the_kind
 from playground.pictures.limits import (
     MAX_HEADER_READS,
@@ -52,6 +53,7 @@ class Decoded:
     orientation: int
     alpha: Image.Image | None = None  # beside that of the picture itself
     num_pages: int = 1  # of the file
+    is_gray: bool = False  # gray that is held as color
 
 
 class _Header(io.BytesIO):
@@ -137,25 +139,45 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
         TiffImagePlugin.READ_LIBTIFF = False
     check_memory(opened.size, "TIFF", _bytes_a_pixel(opened), limits)
     opened.load()  # Pillow turns some by itself, and then says that they are upright
+    if opened.mode == "P" and (palette := tiff.palette_of_bytes(directory)):
+        opened.putpalette(palette, "RGB;L")
     return Decoded(opened, opened.size, directory.profile, _orientation(opened), num_pages=len(file.pages))
 
 
 def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:
     header = png.read_png_header(data)
+    frame = png.first_frame(data, header)
     data = png.without_metadata(data, header)
     picture = _open(data)
-    check_resolution(picture.size, limits)
-    check_memory(picture.size, "PNG", _bytes_a_pixel(picture), limits)
+    size = picture.size
+    check_resolution(size, limits)
+    check_memory(size, "PNG", _bytes_a_pixel(picture) * (2 if frame else 1), limits)
     _say_frames(picture, data, notices)
-    if getattr(picture, "default_image", False) and getattr(picture, "n_frames", 1) > 1:
-        picture.seek(1)  # what stands before the frames of this animation is for readers without animation
+    if frame:
+        data = frame.file
+        picture = _open(data)
     picture.load()
     if b"IEND" not in data:
         notices.append(jpeg.NO_END)
     alpha = png.opaque_where(picture, data, header)
     if alpha:
         picture.info.pop("transparency", None)
-    return Decoded(picture, picture.size, png.profile_of(header, notices), _orientation(picture), alpha)
+    shown: Image.Image = picture
+    if frame and frame.box != (0, 0, *size):
+        shown, alpha = _on_canvas(picture, alpha, frame.box, size)
+    is_gray = header.color_type == 4 and shown.mode == "RGBA"  # as Pillow holds it where it has 16 bits
+    return Decoded(shown, size, png.profile_of(header, notices), _orientation(picture), alpha, is_gray=is_gray)
+
+
+def _on_canvas(
+    picture: Image.Image, alpha: Image.Image | None, box: tuple[int, int, int, int], size: tuple[int, int]
+) -> tuple[Image.Image, Image.Image]:
+    """Return a frame in its place, and the alpha of the whole, which is clear around it."""
+    picture = picture.convert("RGBA") if picture.mode == "P" else picture
+    canvas, clear = Image.new(picture.mode, size), Image.new("L", size)
+    canvas.paste(picture, box[:2])
+    clear.paste(alpha or 255, box)
+    return canvas, clear
 
 
 def _decode_jpeg(picture: ImageFile.ImageFile, data: bytes, limits: Limits, notices: list[str]) -> Decoded:
@@ -168,7 +190,7 @@ def _decode_jpeg(picture: ImageFile.ImageFile, data: bytes, limits: Limits, noti
     check_memory(resolution_wh, "JPEG", shown, limits, decoder_bytes=kept + shown)
     jpeg.shrink(picture, factor)
     loaded = jpeg.decode_jpeg(picture, data, outline, notices)
-    return Decoded(loaded, resolution_wh, picture.info.get("icc_profile"), _orientation(picture))
+    return Decoded(loaded, resolution_wh, jpeg.join_profile(outline, notices), _orientation(picture))
 
 
 def _decode_other(picture: ImageFile.ImageFile, data: bytes, limits: Limits, notices: list[str]) -> Decoded:
@@ -176,10 +198,19 @@ def _decode_other(picture: ImageFile.ImageFile, data: bytes, limits: Limits, not
     profile = picture.info.get("icc_profile")
     if picture.format in ("AVIF", "HEIF") and not profile:
         profile = _profile_of_numbers(data, notices)
-    alpha = _gif_frame(picture) if picture.format == "GIF" else None
+    alpha = _around_frame(picture, data)
     picture.load()
     _say_frames(picture, data, notices)
-    return Decoded(picture, picture.size, profile, _orientation(picture), alpha)
+    is_gray = profile is not None and model_of(profile) == "GRAY" and _is_gray(picture)
+    return Decoded(picture, picture.size, profile, _orientation(picture), alpha, is_gray=is_gray)
+
+
+def _is_gray(picture: Image.Image) -> bool:
+    """Return whether gray with alpha is held as color, as pillow-heif does."""
+    if picture.mode != "RGBA":
+        return False
+    red = picture.getchannel("R")
+    return not any(ImageChops.difference(red, picture.getchannel(other)).getbbox() for other in "GB")
 
 
 def _profile_of_numbers(data: bytes, notices: list[str]) -> bytes | None:
@@ -200,9 +231,13 @@ def _profile_of_numbers(data: bytes, notices: list[str]) -> bytes | None:
     return profile
 
 
-def _gif_frame(picture: ImageFile.ImageFile) -> Image.Image | None:
-    """Return where the first frame lies on the canvas of a GIF; around it nothing is drawn."""
-    box = picture.tile[0].extents if picture.tile else None
+def _around_frame(picture: ImageFile.ImageFile, data: bytes) -> Image.Image | None:
+    """Return where the first frame of a GIF or WebP lies on its canvas, as alpha; around it nothing is drawn."""
+    box = None
+    if picture.format == "GIF" and picture.tile:
+        box = picture.tile[0].extents
+    elif picture.format == "WEBP":
+        box = webp.first_frame(data)
     if box is None or box == (0, 0, *picture.size):
         return None
     alpha = Image.new("L", picture.size)

@@ -17,10 +17,12 @@ MAX_SCANNED_PIXELS = 1_500_000_000
 NEARLY_ALL = 0.95  # of the pixels: what a cut JPEG must have to be shown
 NO_END = "The file lacks its end, but all of the picture is there."
 CUT_SHORT = "The file is cut short: about {missing:.1%} of the picture, at its lower end, is missing and gray."
+PROFILE_IN_PARTS = "A part of the picture's color profile is missing or has no place; its colors are taken as sRGB."
 CUT_IN_DETAIL = "The file is cut short: some of the finest detail of the picture may be missing."
 
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # without those that may stand inside a scan
 _END = b"\xff\xd9"
+_PROFILE = b"ICC_PROFILE\0"
 _NOISES = bytes(range(254, 127, -1)) * 500, bytes(range(1, 128)) * 500  # whatever bits a code begins with; no marker
 
 
@@ -33,6 +35,7 @@ class Outline:
     samples_a_pixel: float = 0.0
     has_end: bool = False
     bits_left: dict[tuple[int, bool], int] = field(default_factory=dict)
+    profile_parts: list[bytes] = field(default_factory=list)  # each with its number and that of all before it
 
     @property
     def has_every_scan(self) -> bool:
@@ -52,6 +55,8 @@ def read_outline(jpeg: bytes, num_pixels: int) -> Outline:
         elif kind == 0xDA:
             scans += 1
             _read_scan(outline, segment)
+        elif kind == 0xE2 and segment[2:].startswith(_PROFILE) and not scans:
+            outline.profile_parts.append(segment[2 + len(_PROFILE) :])
         most = min(MAX_SCANS, max(15, MAX_SCANNED_PIXELS // num_pixels))
         if scans > most:
             raise ImageRejected(
@@ -76,6 +81,17 @@ def _read_scan(outline: Outline, segment: bytes) -> None:
     components, (first, _, bits) = segment[3 : 3 + 2 * segment[2] : 2], segment[-3:]
     for component in components:
         outline.bits_left[component, first > 0] = bits & 15
+
+
+def join_profile(outline: Outline, notices: list[str]) -> bytes | None:
+    """Return the color profile, of which each part has a number from 1; they may lie anywhere before the pixels."""
+    parts = sorted(set(outline.profile_parts))  # some programs write all of them twice
+    if not parts:
+        return None
+    if [part[:2] for part in parts] == [bytes((number, len(parts))) for number in range(1, len(parts) + 1)]:
+        return b"".join(part[2:] for part in parts)
+    notices.append(PROFILE_IN_PARTS)
+    return None
 
 
 def shrink(picture: ImageFile.ImageFile, factor: int) -> None:

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -39,7 +40,9 @@ class Header:
 
 
 def read_png_header(data: bytes) -> Header:
-    """Read the chunks up to the first with pixels. Raises struct.error where there is no header."""
+    """Read the chunks up to the first with pixels. Raises struct.error where there is no header, or ImageRejected."""
+    if data[12:16] == b"CgBI":  # whose colors are in another order, multiplied by alpha, and packed in another way
+        raise ImageRejected("This PNG is one of an iPhone's apps, which only those read. Save it as PNG and try that.")
     bits, color_type = struct.unpack_from(">BB", data, 24)
     chunks: dict[bytes, bytes] = {}
     broken: list[bytes] = []
@@ -63,8 +66,59 @@ def without_metadata(data: bytes, header: Header) -> bytes:
     Pillow refuses a whole picture for a profile that is broken, for texts that are long and for their checksums.
     """
     kept = [(kind, body) for kind, body in header.chunks.items() if kind in _NEEDED]
-    written = (struct.pack(">I", len(body)) + kind + body + _checksum(kind + body) for kind, body in kept)
+    written = (_chunk(kind, body) for kind, body in kept)
     return b"".join((_SIGNATURE, *written, memoryview(data)[header.pixels_at :]))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The first frame of an animation as a file of its own, and where it lies on the canvas."""
+
+    file: bytes
+    box: tuple[int, int, int, int]
+
+
+def first_frame(data: bytes, header: Header) -> Frame | None:
+    """Return the first frame where the picture before the frames is none: it is for readers without animation.
+
+    Pillow draws the frame over that picture, and forgets which color is transparent. None where nothing moves. Raises
+    struct.error or ValueError for a broken animation.
+    """
+    count = int.from_bytes(header.chunks.get(b"acTL", b"")[:4])
+    if not 0 < count < 2**31 or b"fcTL" in header.chunks:  # as the standard limits it
+        return None
+    control, pixels = b"", list[bytes]()
+    for number, (kind, body) in enumerate(_frame_chunks(data, header.pixels_at)):
+        if body[:4] != struct.pack(">I", number):
+            raise ValueError("the frames of this animation are out of order")
+        if kind == b"fcTL" and control:
+            break
+        if kind == b"fcTL":
+            control = body
+        else:
+            pixels.append(_chunk(b"IDAT", body[4:]))
+    if not pixels:
+        raise ValueError("the first frame of this animation is missing")
+    width, height, x, y = struct.unpack_from(">4I", control, 4)
+    full_width, full_height = struct.unpack_from(">2I", header.chunks[b"IHDR"])
+    if x + width > full_width or y + height > full_height:
+        raise ValueError("the first frame of this animation is larger than its canvas")
+    sides = {b"IHDR": control[4:12] + header.chunks[b"IHDR"][8:]}
+    still = {kind: body for kind, body in header.chunks.items() if kind in _NEEDED and kind != b"acTL"} | sides
+    written = (_chunk(kind, body) for kind, body in still.items())
+    return Frame(b"".join((_SIGNATURE, *written, *pixels, _chunk(b"IEND", b""))), (x, y, x + width, y + height))
+
+
+def _frame_chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind in (b"fcTL", b"fdAT"):
+            yield kind, data[at + 8 : at + 8 + length]
+        at += length + 12
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + _checksum(kind + body)
 
 
 def _checksum(content: bytes) -> bytes:

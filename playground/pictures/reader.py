@@ -244,7 +244,7 @@ def _to_rgb(decoded: Decoded, limits: Limits, notices: list[str]) -> Image.Image
     rows = max(1, _BAND_PIXELS // (picture.width * factor)) * factor
     for top in range(0, picture.height, rows):
         box = (0, top, picture.width, min(top + rows, picture.height))
-        band = _band_to_rgb(picture.crop(box), alpha and alpha.crop(box), decoded.profile, notices)
+        band = _band_to_rgb(picture.crop(box), alpha and alpha.crop(box), decoded, notices)
         rgb.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
     return rgb
 
@@ -258,13 +258,12 @@ def _from_numbers(
     return picture_of_numbers(picture, notices), alpha
 
 
-def _band_to_rgb(
-    picture: Image.Image, alpha: Image.Image | None, profile: bytes | None, notices: list[str]
-) -> Image.Image:
+def _band_to_rgb(picture: Image.Image, alpha: Image.Image | None, decoded: Decoded, notices: list[str]) -> Image.Image:
     colors, own_alpha = split_alpha(picture)
+    colors = colors.convert("L") if decoded.is_gray else colors
     if own_alpha and alpha:
         alpha = ImageChops.darker(own_alpha, alpha)
-    return over_white(to_srgb(colors, profile, notices), alpha or own_alpha)
+    return over_white(to_srgb(colors, decoded.profile, notices), alpha or own_alpha)
 
 
 def _upright(rgb: Image.Image, orientation: int) -> Image.Image:

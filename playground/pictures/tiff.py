@@ -145,6 +145,12 @@ class Tiff:
         return b"".join((self._starting_at(at), padding, count, rows, bytes(4), beyond))
 
 
+def palette_of_bytes(page: Directory) -> bytes | None:
+    """Return the palette, all reds first, where it has 8 bits a color by mistake; libtiff takes it for such as well."""
+    colors = page.ints(Tag.ColorMap)
+    return bytes(colors) if colors and max(colors) < 256 else None
+
+
 def _bytes_of(kind: int) -> int:
     return _SIZES.get(kind) or _OTHER_SIZES.get(kind, 1)
 

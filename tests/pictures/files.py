@@ -79,28 +79,37 @@ def profile(space: bytes, exponent: float, name: str = "test") -> bytes:
     return _profile_of(space, b"mntr", tags)
 
 
-def ink_profile() -> bytes:
-    """A profile of inks: a table of two points a channel, in Lab; cyan is 80, -20, -20."""
+def table_profile(
+    space: bytes, first: tuple[float, float, float], steps: list[tuple[float, float, float]], *, version: int = 2
+) -> bytes:
+    """A profile made of a table of two points a channel: a color in Lab, and what each channel adds to it."""
     # A plane, so that every rule of interpolation gives the same.
-    corners = np.indices((2, 2, 2, 2)).transpose(1, 2, 3, 4, 0)
-    table = np.array([100, 0, 0]) + corners @ np.array([[-20, -20, -20], [-25, 30, 0], [-5, 0, 30], [-50, -10, -10]])
+    count = len(steps)
+    table = np.array(first) + np.moveaxis(np.indices((2,) * count), 0, -1) @ np.array(steps)
     numbers = np.round(np.stack([table[..., 0] * 652.8, *(table[..., n] * 256 + 32768 for n in (1, 2))], -1))
-    head = b"mft2\0\0\0\0" + bytes([4, 3, 2, 0]) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + struct.pack(">HH", 2, 2)
+    head = b"mft2\0\0\0\0" + bytes([count, 3, 2, 0]) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + struct.pack(">HH", 2, 2)
     straight = struct.pack(">2H", 0, 65535)
-    lookup = head + straight * 4 + numbers.astype(">u2").tobytes() + straight * 3
+    lookup = head + straight * count + numbers.astype(">u2").tobytes() + straight * 3
     text = b"desc\0\0\0\0" + struct.pack(">I", 4) + b"ink\0" + b"\0" * 78
     white = b"XYZ \0\0\0\0" + _fixed(0.9642, 1, 0.8249)
     tags = [(b"desc", text), (b"cprt", b"text\0\0\0\0none\0"), (b"wtpt", white), (b"A2B0", lookup)]
-    return _profile_of(b"CMYK", b"prtr", tags, connection=b"Lab ")
+    return _profile_of(space, b"prtr", tags, connection=b"Lab ", version=version)
 
 
-def _profile_of(space: bytes, kind: bytes, tags: list[tuple[bytes, bytes]], connection: bytes = b"XYZ ") -> bytes:
+def ink_profile(black: float = -50) -> bytes:
+    """A profile of inks; cyan is 80, -20, -20, and `black` what black adds to the lightness."""
+    return table_profile(b"CMYK", (100, 0, 0), [(-20, -20, -20), (-25, 30, 0), (-5, 0, 30), (black, -10, -10)])
+
+
+def _profile_of(
+    space: bytes, kind: bytes, tags: list[tuple[bytes, bytes]], *, connection: bytes = b"XYZ ", version: int = 2
+) -> bytes:
     at, table, body = 132 + 12 * len(tags), b"", b""
-    for tag, content in tags:
+    for name, content in tags:
         data = content + b"\0" * (-len(content) % 4)
-        table += tag + struct.pack(">II", at + len(body), len(data))
+        table += name + struct.pack(">II", at + len(body), len(data))
         body += data
-    head = struct.pack(">I4sI4s4s4s", at + len(body), b"lcms", 0x02400000, kind, space.ljust(4), connection)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"lcms", version << 24, kind, space.ljust(4), connection)
     head = (head + b"\0" * 12 + b"acsp").ljust(68, b"\0") + _fixed(0.9642, 1, 0.8249)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
@@ -159,6 +168,24 @@ def bmp(
     return b"BM" + struct.pack("<IHHI", at + len(data), 0, 0, at) + info + palette + data
 
 
+def os2_bmp(size: tuple[int, int], data: bytes) -> bytes:
+    """24 bits a pixel behind the oldest header, of 12 bytes."""
+    return b"BM" + struct.pack("<IHHI", 26 + len(data), 0, 0, 26) + struct.pack("<IHHHH", 12, *size, 1, 24) + data
+
+
+# JPEG
+
+
+def with_late_profile(jpeg: bytes, profile: bytes) -> bytes:
+    """The same file with a profile between the header of its frame and its pixels."""
+    at = jpeg.index(b"\xff\xda")
+    return jpeg[:at] + profile_part(1, 1, profile) + jpeg[at:]
+
+
+def profile_part(number: int, count: int, part: bytes) -> bytes:
+    return b"\xff\xe2" + struct.pack(">H", 16 + len(part)) + b"ICC_PROFILE\0" + bytes([number, count]) + part
+
+
 # GIF
 
 
@@ -170,6 +197,29 @@ def gif_with_small_first_frame() -> bytes:
     data = small[start + 10 + (3 * 2 ** ((flags & 7) + 1) if flags & 128 else 0) :]
     screen = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0b10000001, 1, 0) + bytes([255, 0, 0, 0, 0, 255]) + bytes(6)
     return screen + struct.pack("<cHHHHB", b",", 4, 4, 4, 4, 0) + data
+
+
+# What moves
+
+
+def webp_with_small_first_frame() -> bytes:
+    """A canvas of 8 x 8 without alpha; the frame covers the lower right quarter in red."""
+    frame = encoded(Image.new("RGB", (4, 4), (255, 0, 0)), "WEBP", lossless=True)[12:]
+    small = bytes([2, 0, 0, 2, 0, 0, 3, 0, 0, 3, 0, 0, 100, 0, 0, 0]) + frame
+    part = b"ANMF" + struct.pack("<I", len(small)) + small
+    head = b"VP8X" + struct.pack("<I", 10) + bytes([2, 0, 0, 0, 7, 0, 0, 7, 0, 0])
+    body = b"WEBP" + head + b"ANIM" + struct.pack("<I", 6) + bytes(6) + part + part
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def apng_of_small_first_frame() -> bytes:
+    """A canvas of 8 x 8; the frame is its lower right quarter, with one color transparent, and green is behind."""
+    key, pixels = chunk(b"tRNS", bytes([0, 9] * 3)), (bytes([255, 0, 0]) * 2 + bytes([9] * 6))
+    still = png(2, 8, (8, 8), bytes([0, 255, 0]) * 8, key, chunk(b"acTL", struct.pack(">II", 1, 0)))
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 4, 4, 4, 4, 1, 10, 0, 1))
+    return (
+        still[:-12] + control + chunk(b"fdAT", struct.pack(">I", 1) + zlib.compress((b"\0" + pixels) * 4)) + still[-12:]
+    )
 
 
 # AVIF and HEIC

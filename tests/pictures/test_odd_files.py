@@ -13,6 +13,7 @@ from playground.pictures.reader import InputImage, num_pages, read_image
 from tests.pictures.files import (
     P3_CORNERS,
     SRGB_CHUNK,
+    apng_of_small_first_frame,
     bmp,
     chunk,
     cicp,
@@ -22,11 +23,16 @@ from tests.pictures.files import (
     gray_png,
     icc,
     ink_profile,
+    os2_bmp,
     png,
     profile,
+    profile_part,
+    table_profile,
     tiff,
     tiff_page,
+    webp_with_small_first_frame,
     with_color_numbers,
+    with_late_profile,
 )
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -54,6 +60,7 @@ def refusal(data: bytes, *, page: int = 0) -> str:
 # Color
 
 GRAY_LINEAR, COLOR_LINEAR = profile(b"GRAY", 1), profile(b"RGB", 1)
+DARK_TABLE = table_profile(b"RGB", (20, 0, 0), [(26, 0, 0)] * 3, version=4)
 GRAY_PICTURE, COLOR_PICTURE = Image.new("L", (8, 8), 128), Image.new("RGB", (8, 8), (128, 128, 128))
 
 
@@ -87,7 +94,10 @@ GRAY_PICTURE, COLOR_PICTURE = Image.new("L", (8, 8), 128), Image.new("RGB", (8, 
             png(3, 8, (1, 1), b"\0", icc(COLOR_LINEAR), chunk(b"PLTE", b"\x80" * 3)), LINEAR, id="profile of a palette"
         ),
         pytest.param(png(0, 16, (1, 1), b"\x80\0", icc(GRAY_LINEAR)), LINEAR, id="profile of 16 bits"),
+        pytest.param(png(4, 16, (1, 1), b"\x80\0\xff\xff", icc(GRAY_LINEAR)), LINEAR, id="16 bits of gray with alpha"),
+        pytest.param(gray_png(0, icc(DARK_TABLE)), 48, id="profile of version 4 whose black is gray"),
         pytest.param(encoded(GRAY_PICTURE, "JPEG", icc_profile=GRAY_LINEAR), LINEAR, id="JPEG of gray"),
+        pytest.param(with_late_profile(encoded(COLOR_PICTURE, "JPEG"), COLOR_LINEAR), LINEAR, id="late in a JPEG"),
         pytest.param(encoded(COLOR_PICTURE, "JPEG", icc_profile=COLOR_LINEAR), LINEAR, id="JPEG of color"),
         pytest.param(encoded(COLOR_PICTURE, "WEBP", lossless=True, icc_profile=COLOR_LINEAR), LINEAR, id="WebP"),
         pytest.param(encoded(GRAY_PICTURE, "TIFF", icc_profile=GRAY_LINEAR), LINEAR, id="TIFF of gray"),
@@ -122,6 +132,12 @@ def test_heic_is_brought_to_srgb_by_its_numbers() -> None:
     assert levels(with_color_numbers(heic, 1, 8))[0] == pytest.approx(LINEAR, abs=1)
 
 
+def test_a_profile_of_gray_is_used_for_gray_with_alpha_in_heic() -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    picture = Image.merge("LA", [Image.new("L", (64, 64), 128), Image.new("L", (64, 64), 255)])
+    assert levels(encoded(picture, "HEIF", icc_profile=GRAY_LINEAR))[0] == pytest.approx(LINEAR, abs=1)
+
+
 INK = (134, 210, 235)  # Lab 80, -20, -20
 
 
@@ -134,10 +150,25 @@ def test_inks_are_shown_by_their_profile_and_without_one_by_rule() -> None:
     assert row(with_profile)[0] == pytest.approx(INK, abs=4)
 
 
+def test_the_darkest_ink_is_not_made_black() -> None:
+    inks = Image.new("CMYK", (8, 8), (255, 255, 255, 255))
+    assert row(encoded(inks, "TIFF", icc_profile=ink_profile(black=-20)))[0] == pytest.approx((71, 71, 71), abs=2)
+
+
 def test_lab_is_shown() -> None:
     space = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     lab = ImageCms.profileToProfile(Image.new("RGB", (4, 4), (200, 100, 50)), *space, outputMode="LAB")
     assert row(encoded(lab, "TIFF"))[0] == pytest.approx((200, 100, 50), abs=3)
+
+
+def with_profile_parts(*numbers: tuple[int, int]) -> bytes:
+    """A JPEG with parts of a profile: the number of each, and of how many."""
+    jpeg = encoded(COLOR_PICTURE, "JPEG")
+    return jpeg[:2] + b"".join(profile_part(*number, COLOR_LINEAR) for number in numbers) + jpeg[2:]
+
+
+def test_a_profile_that_is_written_twice_is_used() -> None:
+    assert levels(with_profile_parts((1, 1), (1, 1)))[0] == pytest.approx(LINEAR, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +178,8 @@ def test_lab_is_shown() -> None:
         pytest.param(encoded(COLOR_PICTURE, "JPEG", icc_profile=COLOR_LINEAR[:200]), "cannot be read", id="cut"),
         pytest.param(encoded(COLOR_PICTURE, "JPEG", icc_profile=GRAY_LINEAR), "is for GRAY", id="gray for color"),
         pytest.param(encoded(COLOR_PICTURE, "JPEG", icc_profile=ink_profile()), "is for CMYK", id="inks for color"),
+        pytest.param(with_profile_parts((1, 2)), "A part of the picture's color profile", id="half a profile"),
+        pytest.param(with_profile_parts((0, 1)), "A part of the picture's color profile", id="a part without a number"),
         pytest.param(gray_png(128, chunk(b"iCCP", b"p\0\0junk")), "(iCCP) cannot be used", id="iCCP that is broken"),
         pytest.param(gray_png(128, chunk(b"iCCP", b"p\0\1junk")), "(iCCP) cannot be used", id="iCCP packed oddly"),
         pytest.param(gray_png(128, gamma(1)[:-1] + b"!"), "(gAMA) cannot be used", id="gAMA with a wrong checksum"),
@@ -251,6 +284,10 @@ def test_an_opened_file_is_read_like_the_file_and_can_still_be_loaded() -> None:
 )
 def test_small_bmp_of_every_compression(bits: int, compression: int, data: bytes) -> None:
     assert row(bmp((6, 1), bits, compression, data, colors=[BLACK, RED, GREEN])) == [GREEN, RED] * 3
+
+
+def test_the_oldest_header_has_no_masks() -> None:
+    assert row(os2_bmp((2, 1), bytes([0, 0, 255, 255, 0, 0, 0, 0]))) == [RED, BLUE]
 
 
 def test_what_no_run_writes_is_black_and_rows_go_upwards() -> None:
@@ -396,6 +433,11 @@ def test_a_fourth_channel_is_alpha_only_where_the_file_says_so(extra: int, expec
     assert len(read_image(data).notices) == (extra == 0)
 
 
+def test_a_palette_of_bytes_in_numbers_of_16_bits_is_not_black() -> None:
+    palette = (255, *[0] * 255, 128, *[0] * 255, 7, *[0] * 255)  # all reds first
+    assert row(tiff([tiff_page(np.zeros((1, 1), np.uint8), 3, tags={320: palette})])) == [(255, 128, 7)]
+
+
 def test_luma_and_chroma_are_brought_to_colors_compressed_or_not() -> None:
     luma, blue, red = np.asarray(Image.new("RGB", (1, 1), (200, 100, 50)).convert("YCbCr"))[0, 0].tolist()
     page = tiff_page(np.zeros((4, 4, 3), np.uint8), 6)[0]
@@ -425,10 +467,18 @@ def test_numbers_that_are_not_read_are_named(tags: dict[int, Any], said: str) ->
 # Which picture
 
 
-def test_around_a_small_first_frame_is_nothing() -> None:
-    image = read_image(gif_with_small_first_frame())
+@pytest.mark.parametrize(
+    ("data", "last"),
+    [
+        pytest.param(gif_with_small_first_frame(), RED, id="GIF"),
+        pytest.param(webp_with_small_first_frame(), RED, id="WebP"),
+        pytest.param(apng_of_small_first_frame(), WHITE, id="PNG, partly transparent"),
+    ],
+)
+def test_around_a_small_first_frame_is_nothing(data: bytes, last: tuple[int, ...]) -> None:
+    image = read_image(data)
     assert image.resolution_wh == (8, 8)
-    assert [image.pixels.getpixel(at) for at in ((0, 0), (3, 7), (4, 4), (7, 7))] == [WHITE, WHITE, RED, RED]
+    assert [image.pixels.getpixel(at) for at in ((0, 0), (3, 7), (4, 4), (7, 7))] == [WHITE, WHITE, RED, last]
 
 
 @pytest.mark.parametrize("format_", ["GIF", "PNG", "WEBP", "AVIF"])

@@ -273,7 +273,8 @@ def palette_picture() -> Image.Image:
     [
         pytest.param(encoded(palette_picture(), "PNG", transparency=1), [RED, WHITE, BLUE], id="palette, one color"),
         pytest.param(
-            encoded(palette_picture(), "PNG", transparency=bytes([255, 0, 51])), [RED, WHITE, (204, 204, 255)],
+            encoded(palette_picture(), "PNG", transparency=bytes([255, 0, 51])),
+            [RED, WHITE, (204, 204, 255)],
             id="palette, alpha for each color",
         ),
         pytest.param(encoded(palette_picture(), "GIF", transparency=2), [RED, GREEN, WHITE], id="gif"),
@@ -282,7 +283,8 @@ def palette_picture() -> Image.Image:
         ),
         pytest.param(
             png((2, 1), 16, 0, b"\0" + struct.pack(">2H", 1, 2), before_pixels=png_chunk(b"tRNS", b"\0\1")),
-            [WHITE, BLACK], id="gray png of 16 bits, one transparent level",
+            [WHITE, BLACK],
+            id="gray png of 16 bits, one transparent level",
         ),
     ],
 )
@@ -382,9 +384,7 @@ def test_the_limit_of_megabytes_is_inclusive(tmp_path: Path) -> None:
     path.write_bytes(data + bytes(1024 * 1024 - len(data)))
     assert read_image(path, limits) == read_image(photo())
     path.write_bytes(path.read_bytes() + b"\0")
-    expected = (
-        "The file has 1.000001 MB; the limit is 1. Scale the picture down or save it as JPEG, and try again."
-    )
+    expected = "The file has 1.000001 MB; the limit is 1. Scale the picture down or save it as JPEG, and try again."
     assert [rejection(path, limits), rejection(path.read_bytes(), limits)] == [expected, expected]
 
 
@@ -473,7 +473,7 @@ def test_a_picture_in_very_many_parts_is_read() -> None:
 
 # What is no picture
 
-UNKNOWN = "This file is not a picture, or it is damaged or cut short."
+UNKNOWN = "This file is no picture of a kind that is known here, or it is damaged or cut short."
 
 
 @pytest.mark.parametrize(
@@ -484,9 +484,21 @@ UNKNOWN = "This file is not a picture, or it is damaged or cut short."
         pytest.param(b"<!DOCTYPE html><HTML>", "This file is a web page.", id="html"),
         pytest.param(b"PK\x03\x04rest", "This file is a ZIP archive or an Office document.", id="zip"),
         pytest.param(b"hello", UNKNOWN, id="text"),
-        pytest.param(encoded(photo(), "PPM"), UNKNOWN, id="a format that is not accepted"),
+        pytest.param(encoded(photo(), "PPM"), "This file is a Netpbm picture (PBM, PGM, PPM, PAM or PFM).", id="PPM"),
         pytest.param(encoded(photo(), "JPEG2000"), "This file is a JPEG 2000 picture.", id="JPEG 2000"),
         pytest.param(encoded(photo(), "ICO"), "This file is an icon.", id="icon"),
+        pytest.param(encoded(photo(), "QOI"), "This file is a QOI picture.", id="QOI"),
+        pytest.param(encoded(photo(), "DDS"), "This file is a DDS texture.", id="DDS"),
+        pytest.param(encoded(photo(), "SGI"), "This file is an SGI picture.", id="SGI"),
+        pytest.param(encoded(photo(), "PCX"), "This file is a PCX picture.", id="PCX"),
+        pytest.param(encoded(photo(), "TGA"), "This file is a TGA picture.", id="TGA, known by its end"),
+        pytest.param(encoded(photo(), "ICNS"), "This file is an icon of macOS.", id="ICNS"),
+        pytest.param(b"\0\0\0\x20ftypisom", "This file is a video.", id="MP4"),
+        pytest.param(
+            b"\0\0\0\x20ftypavis",
+            "This file is an AVIF or HEIC picture that is damaged, cut short, or of a kind that is not read here.",
+            id="damaged AVIF",
+        ),
     ],
 )
 def test_what_is_no_picture_is_refused_with_its_name(data: bytes, said: str) -> None:

@@ -156,7 +156,7 @@ def test_a_tool_is_asked_in_the_name_of_its_visitor(url, beach, monkeypatch):
     [
         pytest.param({"task": "<REGION_TO_CATEGORY>"}, "Mark a region", id="no region"),
         pytest.param({"task": "<OPEN_VOCABULARY_DETECTION>"}, "Type the names of the things to find", id="no phrase"),
-        pytest.param({"image": "/etc/passwd"}, "This file is not a picture", id="no picture"),
+        pytest.param({"image": "/etc/passwd"}, "This file is no picture of a kind", id="no picture"),
         pytest.param({"image": "/no/such.png"}, "No picture at 'such.png'", id="no file"),
         pytest.param({"image": "such.png"}, "The path of a picture must be a whole one", id="half a path"),
         pytest.param({"image": "http://127.0.0.1:1/a.png"}, "No picture is fetched from an address", id="an address"),

@@ -22,6 +22,7 @@ from playground.pictures.reader import read_image
 from tests.pictures.files import (
     P3_CORNERS,
     SRGB_CHUNK,
+    apng_of_small_first_frame,
     bmp,
     chunk,
     cicp,
@@ -30,9 +31,13 @@ from tests.pictures.files import (
     gif_with_small_first_frame,
     icc,
     ink_profile,
+    os2_bmp,
     png,
     profile,
+    table_profile,
+    webp_with_small_first_frame,
     with_color_numbers,
+    with_late_profile,
 )
 
 pytestmark = pytest.mark.browser
@@ -171,9 +176,19 @@ def made_files() -> dict[str, bytes]:
     files["inks and their profile.jpg"] = _jpeg(_blocks("CMYK"), icc_profile=ink_profile())
     files["profile.webp"] = encoded(_blocks(), "WEBP", lossless=True, icc_profile=_COLOR_LINEAR)
     files |= {f"numbers {p} {t}.avif": _avif(p, t) for p, t in ((1, 8), (12, 13), (9, 13), (1, 1), (9, 14), (2, 2))}
+    files["inks and a profile whose black is gray.jpg"] = _jpeg(_blocks("CMYK"), icc_profile=ink_profile(black=-20))
+    for version in (2, 4):
+        files[f"tables of version {version}.png"] = _colorful(
+            icc(table_profile(b"RGB", (20, 0, 0), [(26, 0, 0)] * 3, version=version))
+        )
+    files["16 bits of gray and alpha.png"] = png(4, 16, (2, 1), b"\x80\0\xff\xff\x20\0\x80\0", icc(_GRAY_LINEAR))
+    files["a profile behind the header of the frame.jpg"] = with_late_profile(_jpeg(_blocks()), _COLOR_LINEAR)
     files["small first frame.gif"] = gif_with_small_first_frame()
+    files["small first frame.webp"] = webp_with_small_first_frame()
+    files["small first frame.png"] = apng_of_small_first_frame()
     for header, masks in ((40, ()), (56, _MASKS), (108, ()), (108, _MASKS), (124, _MASKS)):
         files[f"alpha {header} {len(masks)}.bmp"] = bmp((3, 1), 32, 0, _HALF_GREEN, header=header, masks=masks)
+    files["24 bits of OS2.bmp"] = os2_bmp((3, 1), _HALF_GREEN)
     for header in (40, 56, 108, 124):
         masks = _MASKS if header > 40 else _MASKS[:3]
         files[f"masks {header}.bmp"] = bmp((3, 1), 32, 3, _HALF_GREEN, header=header, masks=masks)
@@ -196,7 +211,7 @@ def test_files_of_every_kind_of_color_and_alpha_are_read_as_chromium_shows_them(
 EXPLAINED = {  # docs/pictures.md has this table in words
     "hopper_orientation_?.webp": "chromium does not turn a WebP as its EXIF says",
     "icc_profile_big.jpg": "where a profile made of tables leaves sRGB, chromium cuts other channels off",
-    "chunk_no_fdat.png": "an animation without its second frame is refused; chromium shows what stands before it",
+    "chunk_no_fdat.png": "an animation without its first frame is refused; chromium shows what stands before it",
     "badheadersize.bmp": "a header of an odd length is read by the lengths that are known; chromium refuses it",
     "mmap_error.bmp": "a palette that the header counts as pixels; chromium takes it for pixels",
     "issue_2811.gif": "codes longer than the standard has are read; chromium refuses them",
