@@ -5,6 +5,8 @@
     ├── UnknownTask             a task that is not in the table
     ├── InputRejected           a phrase, a region or a prompt is missing or cannot be used; `field` says which
     ├── ImageRejected           the picture cannot be used
+    ├── SourceRejected          there is nothing where pictures were said to be
+    ├── JobRejected             a folder of answers cannot be used for this job
     ├── CheckpointUnavailable   a checkpoint cannot be found, fetched or loaded
     ├── PredictionInvalid       a prediction from outside does not have the wire form
     ├── ExportRejected          a file cannot be written from this prediction
@@ -37,6 +39,14 @@ class InputRejected(PlaygroundError):
 
 class ImageRejected(PlaygroundError):
     """The picture cannot be used."""
+
+
+class SourceRejected(PlaygroundError):
+    """There is nothing where pictures were said to be."""
+
+
+class JobRejected(PlaygroundError):
+    """A folder of answers cannot be used for this job."""
 
 
 class CheckpointUnavailable(PlaygroundError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import HfApi, constants, errors, hf_hub_download, snapshot_download
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from playground.checkpoints.catalog import Checkpoint, read_json
 from playground.checkpoints.files import check_config, check_names, is_complete

@@ -31,19 +31,22 @@ DRAWN_FORMATS = (PNG.id, JPEG.id, OVERLAY.id)  # in which an answer becomes pixe
 _BY_ID = {row.id: row for row in FORMATS}
 
 
-def export(pictures: Iterable[Annotated], format_id: str, target: Path | BinaryIO, look: Look) -> None:
+def export(
+    pictures: Iterable[Annotated], format_id: str, target: Path | BinaryIO, look: Look, *, as_several: bool = False
+) -> None:
     """Write pictures with their predictions, one in memory at a time.
 
     Of one picture png, jpeg, overlay, txt, csv and json are a file of their own. Of several, png, jpeg, overlay and
     txt are a ZIP with a file each, csv is one table that begins with a column for the picture, and json has a line
     for each picture (JSON Lines). crops, coco, yolo and voc are a ZIP of all pictures together. Names are made unique.
+    With `as_several`, one picture is written as several would be.
 
     A stream is written from its first byte to its last without seeking. A path holds the whole file, or, when this
     raises, what it held before. Raises ExportRejected for an unknown format, for no picture, for a picture that its
     prediction is not about, and for what a format cannot hold at all.
     """
     row = _row(format_id)
-    checked = check_pictures(pictures, look)
+    checked = check_pictures(pictures, look, has_pixels=row.has_pixels, as_several=as_several)
     if isinstance(target, Path):
         with _whole_file(target) as stream:
             row.write(checked, stream)

@@ -36,13 +36,21 @@ class Annotated:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPicture:
-    """A picture that its prediction is about. `stem` is its name for files, unlike that of any other of its export."""
+    """A picture that its prediction is about. `stem` is its name for files, unlike that of any other of its export.
+
+    `given` is not read yet where a format has no pixels.
+    """
 
     stem: str
     prediction: Prediction
-    image: InputImage
+    given: InputImage | Callable[[], InputImage]
     original: Path | bytes | None
     labels: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> InputImage:
+        """The picture itself."""
+        return self.given if isinstance(self.given, InputImage) else self.given()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +62,18 @@ class CheckedPictures:
     are_several: bool
 
 
-def check_pictures(pictures: Iterable[Annotated], look: Look) -> CheckedPictures:
+def check_pictures(pictures: Iterable[Annotated], look: Look, *, has_pixels: bool, as_several: bool) -> CheckedPictures:
     """Return the pictures to be iterated once; ExportRejected is raised there for one that its prediction is not about.
 
-    Raises ExportRejected where there is no picture at all.
+    Without `has_pixels`, what is to be read stays unread. Raises ExportRejected where there is no picture at all.
     """
     rest = iter(pictures)
     begin = list(islice(rest, 2))
     if not begin:
         raise ExportRejected("There is no picture to save.")
-    are_several = len(begin) > 1
-    return CheckedPictures(_check_each(_joined(begin, rest), are_several), look, are_several)
+    are_several = as_several or len(begin) > 1
+    each = _check_each(_joined(begin, rest), are_several=are_several, has_pixels=has_pixels)
+    return CheckedPictures(each, look, are_several)
 
 
 def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annotated]:
@@ -73,12 +82,13 @@ def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annot
     yield from rest
 
 
-def _check_each(pictures: Iterator[Annotated], are_several: bool) -> Iterator[CheckedPicture]:
+def _check_each(pictures: Iterator[Annotated], *, are_several: bool, has_pixels: bool) -> Iterator[CheckedPicture]:
     names = UniqueNames()
     for picture in pictures:
         stem = names.take(safe_name(picture.name, fallback="picture"))
-        image = picture.image if isinstance(picture.image, InputImage) else picture.image()
-        problem = _mismatch(picture.prediction, image) or _costs(picture.prediction)
+        image = picture.image if isinstance(picture.image, InputImage) or not has_pixels else picture.image()
+        mismatch = _mismatch(picture.prediction, image) if isinstance(image, InputImage) else ""
+        problem = mismatch or _costs(picture.prediction)
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
         yield CheckedPicture(stem, picture.prediction, image, picture.original, picture.labels)

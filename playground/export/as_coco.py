@@ -1,8 +1,11 @@
 """COCO: pictures, and annotations of regions and of texts, in a ZIP."""
 
 import json
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, BinaryIO
 
 from playground.export.annotated import CheckedPictures
 from playground.export.classes import NUMBERING
@@ -14,34 +17,67 @@ from playground.export.texts import text_shown
 from playground.regions import polygon_area
 
 _SUBSET = "default"  # what CVAT and Datumaro call the one part of a data set that was not divided
-
-_Rows = list[dict[str, Any]]
+_MAX_BYTES_IN_MEMORY = 1 << 20
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     """Write `images/default/` and, at the end, `annotations/`; ids count from 1, as COCO wants."""
-    images: _Rows = []
-    annotations: _Rows = []
-    captions: _Rows = []
-    with open_zip(stream) as archive:
+    with open_zip(stream) as archive, _Rows() as images, _Rows() as annotations, _Rows() as captions:
         dataset = Dataset(archive, folder=f"images/{_SUBSET}")
         for entry in dataset.add(pictures):
             width, height = entry.prediction.resolution_wh
-            image_id = len(images) + 1
-            images.append({"id": image_id, "file_name": entry.file_name, "height": height, "width": width})
+            image_id = images.add({"file_name": entry.file_name, "height": height, "width": width})
             for annotation in _annotations(entry):
-                annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
+                annotations.add({"image_id": image_id, **annotation})
             if text := text_shown(entry.prediction):
-                captions.append({"id": len(captions) + 1, "image_id": image_id, "caption": text})
-        common = {"info": {"description": str(dataset.provenance)}, "licenses": [], "images": images}
+                captions.add({"image_id": image_id, "caption": text})
+        common = {"info": {"description": str(dataset.provenance)}, "licenses": []}
         categories = [
             {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(dataset.classes.names, 1)
         ]
-        instances = {**common, "categories": categories, "annotations": annotations}
-        archive.writestr(f"annotations/instances_{_SUBSET}.json", json.dumps(instances))
-        if captions:
-            archive.writestr(f"annotations/captions_{_SUBSET}.json", json.dumps({**common, "annotations": captions}))
+        instances = {**common, "categories": categories}
+        _add_json(archive, "instances", instances, images=images, annotations=annotations)
+        if captions.count:
+            _add_json(archive, "captions", common, images=images, annotations=captions)
         dataset.add_readme(COCO.cannot_carry, NUMBERING.format(first=1))
+
+
+class _Rows:
+    """The rows of a list in JSON, on the disk where they are many, each with the next number as its id."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._file = SpooledTemporaryFile(_MAX_BYTES_IN_MEMORY)  # noqa: SIM115  # closed with this
+
+    def __enter__(self) -> "_Rows":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, row: Mapping[str, Any]) -> int:
+        """Take a row, and return its id."""
+        self._file.write(b", " if self.count else b"")
+        self.count += 1
+        self._file.write(json.dumps({"id": self.count, **row}).encode())
+        return self.count
+
+    def write(self, stream: IO[bytes]) -> None:
+        """Write the list."""
+        self._file.seek(0)
+        stream.write(b"[")
+        shutil.copyfileobj(self._file, stream)
+        stream.write(b"]")
+
+
+def _add_json(archive: zipfile.ZipFile, name: str, head: Mapping[str, Any], **lists: _Rows) -> None:
+    """Add a file of annotations: an object with these values, and with lists that are written as they are read."""
+    with archive.open(f"annotations/{name}_{_SUBSET}.json", "w", force_zip64=True) as file:
+        file.write(json.dumps(head).encode().removesuffix(b"}"))
+        for key, rows in lists.items():
+            file.write(f', "{key}": '.encode())
+            rows.write(file)
+        file.write(b"}")
 
 
 def _annotations(entry: DatasetEntry) -> Iterator[dict[str, Any]]:

@@ -75,4 +75,5 @@ CSV = Format(
     "It holds texts and regions: no picture, and not the note of who answered. "
     "Where a text begins with = + - or @, or goes on with one behind ; | a tab or a line break, an apostrophe stands "
     "before it, so that no spreadsheet calculates it.",
+    has_pixels=False,
 )  # fmt: skip

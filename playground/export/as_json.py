@@ -15,5 +15,11 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 JSON = Format(
-    "json", "Prediction (JSON)", "json", "jsonl", _write, "The picture and the style of drawing are not in it."
+    "json",
+    "Prediction (JSON)",
+    "json",
+    "jsonl",
+    _write,
+    "The picture and the style of drawing are not in it.",
+    has_pixels=False,
 )

@@ -28,4 +28,5 @@ TXT = Format(
     "txt", "Text (TXT)", "txt", "zip", _write,
     "It holds a caption or what was read; of regions only their labels, a line each. Where nothing was found it is "
     f"empty, and it begins with {UNSURE_MARK} where the model is not sure.",
+    has_pixels=False,
 )  # fmt: skip

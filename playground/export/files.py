@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -52,8 +52,22 @@ def json_line(stem: str, prediction: Prediction) -> bytes:
 
 
 def open_zip(stream: BinaryIO) -> zipfile.ZipFile:
-    """Return an archive that is written to a stream as its files are added."""
-    return zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED)
+    """Return an archive that is written to a stream as its files are added; of the same files it has the same bytes."""
+    return _UndatedZip(stream, "w", zipfile.ZIP_DEFLATED)
+
+
+class _UndatedZip(zipfile.ZipFile):
+    def writestr(
+        self,
+        zinfo_or_arcname: str | zipfile.ZipInfo,
+        data: Any,
+        compress_type: int | None = None,
+        compresslevel: int | None = None,
+    ) -> None:
+        """Add a file; one that is given by its name has no time of its own, which is 1980 in a ZIP."""
+        info = zinfo_or_arcname if isinstance(zinfo_or_arcname, zipfile.ZipInfo) else zipfile.ZipInfo(zinfo_or_arcname)
+        info.external_attr = info.external_attr or 0o600 << 16  # who may read it, as zipfile writes it
+        super().writestr(info, data, self.compression if compress_type is None else compress_type, compresslevel)
 
 
 def add_packed(archive: zipfile.ZipFile, path: str, content: bytes) -> None:

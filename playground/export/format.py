@@ -12,7 +12,7 @@ class Format:
     """A kind of file. `write` writes pictures to a stream from its first byte to its last, and never seeks.
 
     `suffix` tells two files of one extension apart; several pictures together have `extension_of_several`.
-    `cannot_carry` is said to the user.
+    `cannot_carry` is said to the user. `has_pixels` says that pictures are needed, and not only what was answered.
     """
 
     id: str
@@ -22,3 +22,4 @@ class Format:
     write: Callable[[CheckedPictures, BinaryIO], None]
     cannot_carry: str
     suffix: str = ""
+    has_pixels: bool = True

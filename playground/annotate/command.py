@@ -1,0 +1,226 @@
+"""The command: arguments to a job, its events to a bar, its journal to files."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from playground import console
+from playground.annotate.choices import Choices, read_min_scores, read_names, with_names
+from playground.annotate.job import run_job
+from playground.annotate.journal import Journal, question_of
+from playground.annotate.outputs import FORMAT_IDS, read_formats, write_output
+from playground.annotate.progress import ProgressBar
+from playground.annotate.reading import SourceReader
+from playground.annotate.sources import check_sources, find_sources
+from playground.checkpoints.catalog import resolve
+from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
+from playground.pictures.limits import Limits
+from playground.pictures.workers import PictureWorkers
+from playground.pool import Pool
+from playground.predictor import Predictor
+from playground.question import DECODINGS, Question, check_question
+from playground.settings import Settings
+from playground.tasks import InputKind, OwnTask, find_task
+
+_USUAL_WH = (1000, 1000)  # to check a question before there is a picture
+_SHOWN_PROBLEMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class JobCommand:
+    """What was typed, as far as it can be checked before anything is read."""
+
+    sources: tuple[str, ...]
+    question: Question
+    folder: Path
+    formats: tuple[str, ...]
+    choices: Choices
+    limit: int | None
+    overwrite: bool
+    retry_errors: bool
+    settings: Settings
+
+
+def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCommand:
+    """Return the command of a command line. Raises PlaygroundError; ends the program for what argparse refuses."""
+    settings = Settings.from_env(environ)
+    chosen = _parser(settings).parse_args(arguments)
+    names = read_names(chosen.name)
+    min_score, min_scores = read_min_scores(chosen.min_score)
+    question = Question(chosen.task, chosen.phrase, (), chosen.checkpoint, chosen.decoding, chosen.max_new_tokens)
+    # The tasks of a fine-tune that is not on this machine are known once it is loaded.
+    own_tasks = resolve(chosen.checkpoint).tasks if chosen.checkpoint else ()
+    if own_tasks is not None:
+        question = _checked(question, names, own_tasks)
+    if chosen.limit is not None and chosen.limit < 1:
+        raise SettingsInvalid(f"--limit must be at least 1, but got {chosen.limit}.")
+    check_sources(chosen.sources)
+    folder = Path(chosen.out)
+    _check_folder(folder, chosen.sources)
+    return JobCommand(
+        tuple(chosen.sources), question, folder, read_formats(chosen.format),
+        Choices(names, min_score, min_scores, chosen.merge_duplicates), chosen.limit, chosen.overwrite,
+        chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
+                                     offline=chosen.offline),
+    )  # fmt: skip
+
+
+def _parser(settings: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m playground.annotate",
+        description="Ask Florence-2 the same about many pictures, and save the answers as one data set. Started again, "
+        "it goes on where it was ended.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("sources", nargs="+", metavar="SOURCE",
+        help="a picture, a folder with everything in it, a ZIP, a pattern such as 'photos/*.jpg', or a .txt file "
+             "with a path on each line")  # fmt: skip
+    add("--task", required=True, metavar="TASK", help="what to ask, such as '<OD>' or '<OPEN_VOCABULARY_DETECTION>'")
+    add("--phrase", default="", metavar="TEXT", help="the names, the sentence or the prompt that the task needs")
+    add("--out", required=True, metavar="FOLDER", help="where answers and data sets go")
+    add("--format", default="", metavar="LIST", help=f"what to write at the end, with commas: {', '.join(FORMAT_IDS)}")
+    add(
+        "--name",
+        action="append",
+        default=[],
+        metavar="ASKED=NAME",
+        help="call what is found for ASKED by another name in the files; asks for it too, where the task takes names",
+    )
+    add(
+        "--min-score",
+        default="",
+        metavar="SCORE",
+        help="the lowest score in the files: 0.3, or helmet=0.3,vest=0.5; without it, what the page would show",
+    )
+    add("--merge-duplicates", action="store_true", help="keep the surest of regions that lie on one another")
+    add("--checkpoint", default=settings.checkpoint, metavar="NAME", help="as for app.py")
+    add("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
+    add("--decoding", default="greedy", choices=list(DECODINGS), help="careful searches with three beams")
+    add("--max-new-tokens", type=int, metavar="N", help="the longest answer")
+    add("--limit", type=int, metavar="N", help="only the first N pictures")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--skip-done", action="store_true", help="go on where it was ended; this is what it does anyhow")
+    again.add_argument("--retry-errors", action="store_true", help="go on, and try again what could not be answered")
+    again.add_argument("--overwrite", action="store_true", help="delete the answers that are there, and begin anew")
+    add("--offline", default=settings.offline, action="store_true", help="contact nobody")
+    return parser
+
+
+def _check_folder(folder: Path, sources: Sequence[str]) -> None:
+    whole = Path(os.path.abspath(folder))
+    for source in sources:
+        if whole in (place := Path(os.path.abspath(source)), *place.parents):
+            raise JobRejected(f"--out {folder} holds the pictures themselves. Name another folder, such as runs/1.")
+
+
+def _checked(question: Question, names: Mapping[str, str], own_tasks: Sequence[OwnTask]) -> Question:
+    """Return a question with the id of its task and all names. Raises UnknownTask, InputRejected or SettingsInvalid."""
+    task = find_task(question.task, own_tasks)
+    if task.input_kind is InputKind.REGIONS:
+        raise SettingsInvalid(f"{question.task} asks about regions, of which none are drawn here. Choose another task.")
+    return check_question(with_names(replace(question, task=task.id), names), _USUAL_WH, own_tasks).question
+
+
+@contextmanager
+def _first_interrupt_stops() -> Iterator[threading.Event]:
+    """Let the first Ctrl+C set an event, and the next one end the program."""
+    stop = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+        print("\nEnding after the pictures in work. Ctrl+C again ends at once.", file=sys.stderr, flush=True)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def carry_out(command: JobCommand) -> bool:
+    """Ask, show how far it is, and write the files; returns whether it came to its end."""
+    limits = Limits(max_megapixels=command.settings.max_megapixels, max_megabytes=command.settings.max_megabytes)
+    known = None if command.overwrite else question_of(command.folder)
+    with closing(PictureWorkers(limits)) as workers:
+        predictor, name = _predictor(command, known)
+        asked = replace(command.question, checkpoint=name)
+        question = _checked(asked, command.choices.names, predictor.own_tasks(name) or ())
+        with closing(Journal(command.folder, question, overwrite=command.overwrite)) as journal:
+            if command.retry_errors:
+                console.say(f"{journal.forget_errors()} pictures that could not be answered are tried again.")
+            reader = SourceReader(workers.read)
+            with _first_interrupt_stops() as stop:
+                is_whole = _ask(command, predictor, reader, journal, stop)
+            if not is_whole:
+                console.say("Start the same command again to go on.")
+                return False
+            status = predictor.engines.status(name)
+            for format_id in command.formats:
+                _write(journal, reader, format_id, command.choices, status.checkpoint.min_score)
+    return True
+
+
+def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, str]:
+    """Return who answers, once it can, and its name: that of the answers which are there, where none is named."""
+    named = command.question.checkpoint or (known.checkpoint if known else "")
+    pool = Pool(replace(command.settings, checkpoint=named, load_wait_seconds=float("inf")))
+    console.say("Loading the checkpoint.")
+    pool.start()
+    with pool.acquire() as engine:
+        name = engine.checkpoint.name
+    status = pool.status(name)
+    for line in filter(None, (status.message, status.details, status.why)):
+        console.say(line)
+    return Predictor(pool), name
+
+
+def _ask(
+    command: JobCommand, predictor: Predictor, reader: SourceReader, journal: Journal, stop: threading.Event
+) -> bool:
+    sources = islice(find_sources(command.sources), command.limit)
+    total = sum(1 for _ in islice(find_sources(command.sources), command.limit))
+    events = run_job(predictor, reader, sources, journal.question, journal=journal, is_stopped=stop.is_set)
+    with ProgressBar(total) as progress, closing(events):
+        for event in events:
+            progress.take(event)
+    console.say(progress.summary())
+    for problem in progress.problems[:_SHOWN_PROBLEMS]:
+        console.say(f"  {problem}")
+    if (more := progress.num_failed - _SHOWN_PROBLEMS) > 0:
+        console.say(f"  and {more} more, in {journal.folder}")
+    return not stop.is_set()
+
+
+def _write(journal: Journal, reader: SourceReader, format_id: str, choices: Choices, shown_from: float) -> None:
+    written = write_output(journal, reader, format_id, choices, shown_from=shown_from)
+    if written is None:
+        console.say(f"No picture is answered, so there is no {format_id} to write.")
+        return
+    console.say(f"{written.path}: {written.num_pictures} pictures")
+    for sentence in written.left_out[:_SHOWN_PROBLEMS]:
+        console.say(f"  left out: {sentence}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; what a user can mend is one sentence, not a traceback."""
+    console.accept_any_terminal()
+    try:
+        command = read_job_command(sys.argv[1:] if arguments is None else arguments, dict(os.environ))
+        if command.settings.offline:
+            os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+        sys.exit(0 if carry_out(command) else 128 + signal.SIGINT)
+    except PlaygroundError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        console.say("Ended. Start the same command again to go on.")
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,134 @@
+"""Many pictures, one question: answered in groups, written down group by group, and told as events.
+
+Knows no terminal and no page: whoever iterates shows what happens, and may stop it between two groups.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from playground.annotate.journal import Journal, Row
+from playground.annotate.reading import ReadSource, SourceReader
+from playground.annotate.sources import PictureSource
+from playground.errors import EngineFailed, InputRejected
+from playground.pictures.reader import InputImage
+from playground.predictor import Predictor
+from playground.question import Question
+from playground.results import Prediction
+
+GROUP_SIZE = 8  # pictures that are answered together: what an engine decodes at the same time
+_GROUP_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PictureAnswered:
+    """A picture was answered."""
+
+    source: PictureSource
+    image: InputImage
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFailed:
+    """A picture could not be answered; `error` says why."""
+
+    source: PictureSource
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSkipped:
+    """A picture was done before."""
+
+    source: PictureSource
+
+
+JobEvent = PictureAnswered | PictureFailed | PictureSkipped
+
+
+def run_job(
+    predictor: Predictor,
+    reader: SourceReader,
+    sources: Iterable[PictureSource],
+    question: Question,
+    *,
+    journal: Journal | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Generator[JobEvent, None, None]:
+    """Ask about the pictures of all sources, and yield what became of each, in their order.
+
+    What the journal holds is skipped, and what is answered is written into it before it is told. `is_stopped` is asked
+    between groups. Raises what concerns all pictures: CheckpointUnavailable, JobRejected, and InputRejected or
+    UnknownTask for the question itself.
+    """
+    job = _Job(predictor, question, journal)
+    group: list[ReadSource] = []
+    for read in reader.read_ahead(sources, job.is_done):
+        if is_stopped():
+            return
+        if read.is_done or job.is_done(read.source, read.sha256) or any(read.source == one.source for one in group):
+            yield PictureSkipped(read.source)
+            continue
+        group.append(read)
+        if _is_full(group):
+            yield from job.answer(group)
+            group = []
+    if group and not is_stopped():
+        yield from job.answer(group)
+
+
+def _is_full(group: Sequence[ReadSource]) -> bool:
+    images = [read.image for read in group if read.image]
+    num_pixels = sum(image.pixels.width * image.pixels.height for image in images)
+    return len(group) >= GROUP_SIZE or num_pixels >= _GROUP_PIXELS
+
+
+class _Job:
+    def __init__(self, predictor: Predictor, question: Question, journal: Journal | None) -> None:
+        self._predictor = predictor
+        self._question = question
+        self._journal = journal
+
+    def is_done(self, source: PictureSource, sha256: str) -> bool:
+        """Whether a picture was done before."""
+        return self._journal is not None and self._journal.has(source, sha256)
+
+    def answer(self, group: Sequence[ReadSource]) -> Iterator[JobEvent]:
+        """Answer a group, write it down and tell it."""
+        outcomes = iter(self._outcomes([read.image for read in group if read.image]))
+        events = [_event(read, next(outcomes) if read.image else read.error) for read in group]
+        if self._journal is not None:
+            self._journal.append([_row(event, read.sha256) for event, read in zip(events, group, strict=True)])
+        yield from events
+
+    def _outcomes(self, images: Sequence[InputImage]) -> list[Prediction | str]:
+        """Return the prediction for each picture, or the sentence that says why there is none."""
+        if not images:
+            return []
+        try:
+            return [*self._predictor.predict_together(images, self._question)]
+        except (EngineFailed, InputRejected):  # one of them takes too much memory, or lacks what is asked about
+            return [self._outcome(image) for image in images]
+
+    def _outcome(self, image: InputImage) -> Prediction | str:
+        try:
+            (prediction,) = self._predictor.predict_together([image], self._question)
+            return prediction
+        except InputRejected as error:
+            if error.field != "regions":
+                raise
+            return str(error)
+        except EngineFailed as error:
+            return str(error)
+
+
+def _event(read: ReadSource, outcome: Prediction | str) -> PictureAnswered | PictureFailed:
+    if isinstance(outcome, str) or read.image is None:
+        return PictureFailed(read.source, str(outcome))
+    return PictureAnswered(read.source, read.image, outcome)
+
+
+def _row(event: PictureAnswered | PictureFailed, sha256: str) -> Row:
+    if isinstance(event, PictureFailed):
+        return Row(event.source, sha256, error=event.error)
+    return Row(event.source, sha256, event.prediction)

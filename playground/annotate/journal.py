@@ -1,0 +1,196 @@
+"""What is done, in a folder: a line for each picture as soon as it is answered, and what was asked.
+
+A process may be killed at any moment, and started again. Pictures that are answered together are written together;
+where that was cut short, the whole group is asked again, so that each answer is what it would have been.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from playground.annotate.sources import JOURNAL, PictureSource
+from playground.errors import JobRejected, PlaygroundError
+from playground.question import Question
+from playground.results import Prediction
+
+JOB = "job.json"
+_LOCK = ".lock"
+_KEY_BYTES = 16  # a picture's place and content; two of a million are alike with a chance of 1 in 10^26
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A picture that is done: its prediction, or the sentence that says why there is none. `sha256` is its file's."""
+
+    source: PictureSource
+    sha256: str
+    prediction: Prediction | None = None
+    error: str = ""
+
+
+class Journal:
+    """The journal of one job. Its folder belongs to one process at a time, and is free when that ends, however it does.
+
+    Remembers 16 bytes of each picture that is done, and no answer.
+    """
+
+    def __init__(self, folder: Path, question: Question, *, overwrite: bool = False) -> None:
+        """Take a folder for a question, in which the checkpoint is named. Raises JobRejected."""
+        self.folder = folder
+        self.question = question
+        self._path = folder / JOURNAL
+        self._lock = FileLock(folder / _LOCK, timeout=0)
+        self._done: set[bytes] = set()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise JobRejected(
+                f"Another process is at work in {folder}. Wait until it ends, or name another --out."
+            ) from None
+        except OSError as error:
+            raise JobRejected(f"{folder} cannot be written ({error.strerror}). Name another --out.") from error
+        try:
+            if overwrite:
+                self._path.unlink(missing_ok=True)
+                (folder / JOB).unlink(missing_ok=True)
+            self._check_question()
+            self._take_stock()
+            self._file = self._path.open("ab")
+        except OSError as error:
+            self._lock.release()
+            raise JobRejected(f"{folder} cannot be written ({error.strerror}). Name another --out.") from error
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Give the folder back."""
+        self._file.close()
+        self._lock.release()
+
+    def has(self, source: PictureSource, sha256: str) -> bool:
+        """Whether a picture is done."""
+        return _key(source, sha256) in self._done
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Write rows that belong together. Raises JobRejected where there is no room."""
+        lines = [_line(row, place, len(rows)) for place, row in enumerate(rows, start=1)]
+        try:
+            self._file.write(b"".join(lines))
+            self._file.flush()
+        except OSError as error:
+            raise JobRejected(
+                f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
+            ) from error
+        self._done.update(_key(row.source, row.sha256) for row in rows)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what is done, in the order in which it was."""
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield self._row(json.loads(line), number)
+
+    def forget_errors(self) -> int:
+        """Drop the rows of pictures that could not be answered, so that they are tried again; returns how many."""
+        kept = self._path.with_suffix(".part")
+        num_dropped = 0
+        self._file.close()
+        with self._path.open("rb") as lines, kept.open("wb") as file:
+            for line in lines:
+                wire = json.loads(line)
+                if "error" in wire:
+                    num_dropped += 1
+                    self._done.discard(_key(PictureSource.from_dict(wire), wire["sha256"]))
+                else:
+                    file.write(_encoded({**wire, "group": [1, 1]}))
+        kept.replace(self._path)
+        self._file = self._path.open("ab")
+        return num_dropped
+
+    def _check_question(self) -> None:
+        """Write down what is asked, or refuse where something else was."""
+        asked, file = question_of(self.folder), self.folder / JOB
+        if asked is None:
+            if self._path.exists():
+                raise JobRejected(
+                    f"{self._path} is there without {JOB}, which says what was asked. Name another --out."
+                )
+            part = file.with_suffix(".part")
+            part.write_bytes(_encoded({"question": self.question.to_dict()}))
+            part.replace(file)
+        elif asked != self.question:
+            raise JobRejected(
+                f"{self.folder} holds answers to another question: {_shown(asked)}, and not {_shown(self.question)}. "
+                "Name another --out, or begin anew with --overwrite, which deletes them."
+            )
+
+    def _take_stock(self) -> None:
+        """Learn what is done, and cut off what was being written when the process before this one was killed."""
+        if not self._path.exists():
+            return
+        whole = 0  # bytes of complete groups
+        group: list[bytes] = []
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    wire = json.loads(line)
+                    place, size = wire["group"]
+                    group.append(_key(PictureSource.from_dict(wire), wire["sha256"]))
+                except (ValueError, KeyError, TypeError) as error:
+                    raise self._changed(number, error) from error
+                if place == size:
+                    whole = lines.tell()
+                    self._done.update(group)
+                    group = []
+        with self._path.open("rb+") as file:
+            file.truncate(whole)
+
+    def _changed(self, number: int, error: Exception) -> JobRejected:
+        return JobRejected(
+            f"Line {number} of {self._path} was changed and cannot be read ({error}). Put it back as it was, or begin "
+            "anew with --overwrite."
+        )
+
+    def _row(self, wire: dict[str, Any], number: int) -> Row:
+        try:
+            prediction = Prediction.from_dict(wire["prediction"]) if "prediction" in wire else None
+            return Row(PictureSource.from_dict(wire), wire["sha256"], prediction, wire.get("error", ""))
+        except (PlaygroundError, KeyError, TypeError) as error:
+            raise self._changed(number, error) from error
+
+
+def question_of(folder: Path) -> Question | None:
+    """Return what was asked in a folder; None where nothing was. Raises JobRejected."""
+    file = folder / JOB
+    if not file.exists():
+        return None
+    try:
+        return Question.from_dict(json.loads(file.read_text(encoding="utf-8"))["question"])
+    except (OSError, ValueError, KeyError, TypeError, PlaygroundError) as error:
+        raise JobRejected(f"{file} cannot be read. Name another --out, or begin anew with --overwrite.") from error
+
+
+def _line(row: Row, place: int, size: int) -> bytes:
+    answer = {"error": row.error} if row.prediction is None else {"prediction": row.prediction.to_dict()}
+    return _encoded({**row.source.to_dict(), "sha256": row.sha256, "group": [place, size], **answer})
+
+
+def _encoded(wire: dict[str, Any]) -> bytes:
+    return (json.dumps(wire, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _key(source: PictureSource, sha256: str) -> bytes:
+    return blake2b(json.dumps([source.to_dict(), sha256]).encode(), digest_size=_KEY_BYTES).digest()
+
+
+def _shown(question: Question) -> str:
+    phrase = f" “{question.phrase[:80]}”" if question.phrase else ""
+    return f"{question.task}{phrase} to {question.checkpoint}"

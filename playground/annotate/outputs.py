@@ -1,0 +1,95 @@
+"""The journal to files: one data set, table or set of texts over all pictures that are answered."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playground.annotate.choices import Choices
+from playground.annotate.journal import Journal, Row
+from playground.annotate.reading import SourceReader
+from playground.drawing import Look, default_styles
+from playground.errors import ExportRejected, ImageRejected
+from playground.export import FORMATS, Annotated, export, file_name, stem_of
+from playground.pictures.reader import InputImage
+
+_ALIASES = {"jsonl": "json"}
+_AS_SHOWN = ("png", "jpeg", "overlay", "crops", "coco", "yolo", "voc")  # what a person looks at, or trains on
+FORMAT_IDS = (*(row.id for row in FORMATS), *_ALIASES)
+
+
+def read_formats(text: str) -> tuple[str, ...]:
+    """Return the ids of formats from a list with commas. Raises ExportRejected."""
+    named = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for name in named:
+        if name not in FORMAT_IDS:
+            raise ExportRejected(f"{name[:80]!r} is not a format. Formats: {', '.join(FORMAT_IDS)}.")
+    return tuple(dict.fromkeys(_ALIASES.get(name, name) for name in named))
+
+
+@dataclass(slots=True)
+class WrittenFile:
+    """A file, with the pictures that are in it, and those that could not be put there."""
+
+    path: Path
+    num_pictures: int = 0
+    left_out: list[str] = field(default_factory=list)  # sentences
+
+
+def write_output(
+    journal: Journal, reader: SourceReader, format_id: str, choices: Choices, *, shown_from: float
+) -> WrittenFile | None:
+    """Write the answered pictures of a journal into its folder; returns None where there is none.
+
+    A picture that is not there any more, or is another by now, is left out. `shown_from` is the lowest score that the
+    page would show. Raises ExportRejected.
+    """
+    row_of_format = next(row for row in FORMATS if row.id == format_id)
+    has_pixels, suffix = row_of_format.has_pixels, row_of_format.suffix
+    is_alone = suffix or row_of_format.extension_of_several != "zip"  # a name that no other format has
+    name = journal.folder.resolve().name + ("" if is_alone else f"-{format_id}")
+    written = WrittenFile(journal.folder / file_name(name, format_id, count=2))
+    least = shown_from if format_id in _AS_SHOWN else None
+
+    def pictures() -> Iterator[Annotated]:
+        for row in journal.rows():
+            if row.prediction is None:
+                continue
+            try:
+                picture = _annotated(row, reader, choices, least, has_pixels=has_pixels)
+            except ImageRejected as error:
+                written.left_out.append(f"{row.source}: {error}")
+                continue
+            written.num_pictures += 1
+            yield picture
+
+    try:
+        export(pictures(), format_id, written.path, _look(journal), as_several=True)
+    except ExportRejected:
+        if written.num_pictures:
+            raise
+        return None
+    except OSError as error:
+        raise ExportRejected(
+            f"{written.path} cannot be written ({error.strerror}). Make room and try again."
+        ) from error
+    return written
+
+
+def _annotated(row: Row, reader: SourceReader, choices: Choices, least: float | None, *, has_pixels: bool) -> Annotated:
+    assert row.prediction is not None
+    name, prediction = stem_of(row.source.name), choices.apply(row.prediction, shown_from=least)
+    if not has_pixels:
+        return Annotated(name, prediction, lambda: reader.read(row.source))
+    file = reader.file_of(row.source)
+    image: InputImage = reader.read_file(file)
+    if image.digest != row.prediction.digest:
+        raise ImageRejected("It is another picture than the one that was asked about. Start the command again.")
+    return Annotated(name, prediction, image, file, tuple(region.label for region in row.prediction.regions))
+
+
+def _look(journal: Journal) -> Look:
+    """Return the look that shows the finest shape of the first answer that has one."""
+    for row in journal.rows():
+        if row.prediction and row.prediction.regions:
+            return Look(default_styles(row.prediction))
+    return Look(("box",))

@@ -1,0 +1,108 @@
+"""Sources to pictures: some are read ahead, in threads, while the model answers."""
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playground.annotate.archives import Archive
+from playground.annotate.sources import PictureSource
+from playground.errors import ImageRejected
+from playground.pictures.reader import InputImage
+
+_AHEAD = 6  # pictures: each may have 120 million bytes
+_THREADS = 2
+_HASHED_AT_ONCE = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSource:
+    """What became of a source: a picture, a sentence why there is none, or neither where it is done already."""
+
+    source: PictureSource
+    sha256: str
+    image: InputImage | None = None
+    error: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        return self.image is None and not self.error
+
+
+class SourceReader:
+    """Reads the pictures of sources with `read`, which takes a path or bytes. Safe to use from several threads."""
+
+    def __init__(self, read: Callable[[Any], InputImage]) -> None:
+        self._read = read
+        self._opened: tuple[str, Archive] | None = None
+        self._lock = threading.Lock()
+
+    def file_of(self, source: PictureSource) -> Path | bytes:
+        """Return the file that a picture came in. Raises ImageRejected."""
+        if source.problem:
+            raise ImageRejected(source.problem)
+        return self._archive(source.path).read(source.member) if source.member else Path(source.path)
+
+    def read_file(self, file: Path | bytes) -> InputImage:
+        """Return the picture of a file. Raises ImageRejected."""
+        return self._read(file)
+
+    def read(self, source: PictureSource) -> InputImage:
+        """Return a picture. Raises ImageRejected."""
+        return self._read(self.file_of(source))
+
+    def read_new(self, source: PictureSource, is_done: Callable[[PictureSource, str], bool]) -> ReadSource:
+        """Read a picture unless it is done. Raises nothing of what may be wrong with it."""
+        sha256 = ""
+        try:
+            file = self.file_of(source)
+            sha256 = _sha256(file)
+            if is_done(source, sha256):
+                return ReadSource(source, sha256)
+            return ReadSource(source, sha256, self._read(file))
+        except ImageRejected as error:
+            return ReadSource(source, sha256, error="" if is_done(source, sha256) else str(error))
+
+    def read_ahead(
+        self, sources: Iterable[PictureSource], is_done: Callable[[PictureSource, str], bool]
+    ) -> Iterator[ReadSource]:
+        """Read pictures in their order, the next ones while whoever iterates works on the last."""
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="read-ahead") as threads:
+            reading: deque[Future[ReadSource]] = deque()
+            try:
+                for source in sources:
+                    reading.append(threads.submit(self.read_new, source, is_done))
+                    if len(reading) > _AHEAD:
+                        yield reading.popleft().result()
+                while reading:
+                    yield reading.popleft().result()
+            finally:
+                for one in reading:
+                    one.cancel()
+
+    def _archive(self, path: str) -> Archive:
+        """Return an archive; the last one stays open, since its pictures follow one another."""
+        with self._lock:
+            if self._opened is None or self._opened[0] != path:
+                self._opened = path, Archive(path)  # the one before closes with its last reader
+            return self._opened[1]
+
+
+def _sha256(file: Path | bytes) -> str:
+    """Return the digest of a file; nothing where it cannot be read, of which the reading says why."""
+    digest = hashlib.sha256()
+    if isinstance(file, bytes):
+        digest.update(file)
+        return digest.hexdigest()
+    with suppress(OSError, ValueError):
+        if file.is_file():  # nor a pipe, which may never end
+            with file.open("rb") as content:
+                while some := content.read(_HASHED_AT_ONCE):
+                    digest.update(some)
+            return digest.hexdigest()
+    return ""

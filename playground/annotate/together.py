@@ -1,0 +1,51 @@
+"""The short form for Python: sources and a question to annotated pictures."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from playground.annotate.job import PictureAnswered, PictureFailed, run_job
+from playground.annotate.reading import SourceReader
+from playground.annotate.sources import PictureSource, check_sources, find_sources
+from playground.export import Annotated, stem_of
+from playground.pictures.workers import PictureWorkers
+from playground.predictor import Predictor
+from playground.question import Question
+
+_logger = logging.getLogger(__name__)
+
+
+def annotate(
+    sources: str | Path | Sequence[str | Path],
+    question: Question,
+    *,
+    predictor: Predictor | None = None,
+    failed: Callable[[PictureSource, str], None] | None = None,
+) -> Iterator[Annotated]:
+    """Ask about the pictures of files, folders, patterns and archives, and yield each with its answer, in order.
+
+    Pictures are answered some at a time, and those that follow are read meanwhile. One that cannot be read or answered
+    is told to `failed`, or to the log, and the next one comes. Raises SourceRejected for what is not there, and what
+    `Predictor.run` raises for a question that cannot be asked.
+    """
+    given = [sources] if isinstance(sources, str | Path) else list(sources)
+    check_sources(given)
+    return _annotate(given, question, predictor or Predictor.load(question.checkpoint), failed or _log)
+
+
+def _annotate(
+    given: Sequence[str | Path], question: Question, predictor: Predictor, failed: Callable[[PictureSource, str], None]
+) -> Iterator[Annotated]:
+    with closing(PictureWorkers()) as workers:
+        reader = SourceReader(workers.read)
+        for event in run_job(predictor, reader, find_sources(given), question):
+            if isinstance(event, PictureAnswered):
+                original = reader.file_of(event.source)
+                yield Annotated(stem_of(event.source.name), event.prediction, event.image, original)
+            elif isinstance(event, PictureFailed):
+                failed(event.source, event.error)
+
+
+def _log(source: PictureSource, error: str) -> None:
+    _logger.warning("%s: %s", source, error)

@@ -1,0 +1,292 @@
+"""A question is put to an engine, about one picture or about several at the same time, and the answers become
+predictions.
+
+Knows engines and questions. Knows nothing of how either came to be.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import islice
+from statistics import fmean
+
+from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, picture_confidence, prompts_of
+from playground.engines import Ask, AskedEngine
+from playground.errors import EngineFailed
+from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
+from playground.pictures.reader import InputImage
+from playground.question import CheckedQuestion
+from playground.regions import Region
+from playground.results import Prediction, Timings
+from playground.tasks import get_task
+
+_PROBING = Decoding(max_new_tokens=256)  # greedy, and longer than any sentence about one picture
+_MAX_PICTURES = 1000  # whose confidence is remembered: a number each
+
+
+class KnownPictures:
+    """What the probes of checkpoints have told of the last pictures, by checkpoint and digest."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[tuple[str, str], float | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str]) -> float | None:
+        return self._values.get(key)
+
+    def put(self, key: tuple[str, str], value: float | None) -> None:
+        with self._lock:
+            self._values[key] = value
+            if len(self._values) > _MAX_PICTURES:
+                self._values.popitem(last=False)
+
+
+class PictureRun:
+    """What is asked about one picture in a run, and what is known of the answers so far."""
+
+    def __init__(
+        self,
+        image: InputImage,
+        question: CheckedQuestion,
+        engine: AskedEngine,
+        stop: threading.Event,
+        started: float,
+        run_seconds: float,
+        known_pictures: KnownPictures,
+    ) -> None:
+        self._known_pictures = known_pictures
+        self._image = image
+        self._question = question
+        self._engine = engine
+        self._stop = stop
+        self._started = started
+        self._run_seconds = run_seconds
+        self._deadline = time.monotonic() + run_seconds
+        self._timings = Timings()
+        self._stage = RunStage.WAITING
+        self._notices = [*image.notices, *_notices_beforehand(question, engine)]
+        self._texts: list[str] = []  # of the prompts that are answered
+        self._raw_texts: list[str] = []
+        self._regions: list[Region] = []
+        self._confidences: list[float | None] = []
+        self._picture_key = (engine.checkpoint.name, image.digest)
+        self._picture_confidence = known_pictures.get(self._picture_key)
+        self._is_truncated = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether an answer was ended before it was complete."""
+        return self._stage is RunStage.STOPPED
+
+    def prompts(self) -> Generator[Prompt, None, None]:
+        """Yield the prompts of the question."""
+        yield from prompts_of(self._question)
+
+    def following(self) -> list[Prompt]:
+        """Return the prompt that the first answer leads to, where there is one."""
+        following = follow_up(self._question.task, self._texts[0] if self._texts else "")
+        return [following] if following and not self.is_stopped else []
+
+    def begin(self, prompt: Prompt) -> tuple[Ask, GrowingAnswer]:
+        """Return what the engine is asked for a prompt, and where its answer grows."""
+        fitting = self._fit(prompt)
+        answer = GrowingAnswer(fitting, self._image.resolution_wh, self._engine.banned_phrases)
+        return Ask(self._picture_for(fitting), fitting.filled), answer
+
+    def put(self, asks: Sequence[Ask]) -> Generator[Event, None, None]:
+        """Put asks to the engine, those of other runs of the same question too."""
+        return self._engine.generate(asks, self._question.decoding, stop=self._stop, deadline=self._deadline)
+
+    def probes(self) -> list[Ask]:
+        """Return what tells whether the picture is one of the checkpoint's kind, where that is not known yet."""
+        probe = self._engine.checkpoint.probe
+        is_due = probe is not None and self._picture_confidence is None and not self.is_stopped
+        return [Ask(self._image, get_task(probe.task).fill())] if probe and is_due else []
+
+    def put_probes(self, asks: Sequence[Ask]) -> Generator[Event, None, None]:
+        """Put probes to the engine, those of other runs too."""
+        return self._engine.generate(asks, _PROBING, stop=self._stop, deadline=self._deadline)
+
+    def judge(self, tokens: Sequence[Token]) -> None:
+        """Take the whole answer to the probe."""
+        probe = self._engine.checkpoint.probe
+        self._picture_confidence = picture_confidence(probe, tokens) if probe else None
+        self._known_pictures.put(self._picture_key, self._picture_confidence)
+
+    def _fit(self, prompt: Prompt) -> Prompt:
+        shortened = prompt.shortened(self._engine.max_prompt_tokens, self._engine.num_tokens)
+        if shortened != prompt:
+            self._notice("The text was longer than the model can take; only its beginning was used.")
+        return shortened
+
+    def _picture_for(self, prompt: Prompt) -> InputImage:
+        return self._image.crop(prompt.xyxy) if prompt.task.on_crop and prompt.xyxy else self._image
+
+    def take(self, answers: Sequence[GrowingAnswer], event: Event) -> None:
+        """Take an event of the answers that were put together."""
+        now = (time.perf_counter() - self._started) * 1000
+        if isinstance(event, Progress):
+            self._stage = event.stage
+            self._add_encoding_times(event)
+        elif isinstance(event, Finished):
+            self._is_truncated |= event.is_truncated
+            self._stage = RunStage.STOPPED if event.is_stopped else self._stage
+        else:
+            answer = answers[event.answer]
+            answer.take(event)
+            if self._timings.first_token is None and answer.raw_text:
+                self._timings = replace(self._timings, first_token=now)
+            if self._timings.first_region is None and answer.regions:
+                self._timings = replace(self._timings, first_region=now)
+
+    def _add_encoding_times(self, event: Progress) -> None:
+        if event.stage is RunStage.WRITING:
+            self._timings = replace(
+                self._timings,
+                encode_image=(self._timings.encode_image or 0.0) + (event.encode_image_ms or 0.0),
+                encode_prompt=(self._timings.encode_prompt or 0.0) + (event.encode_prompt_ms or 0.0),
+            )
+
+    def keep(self, answer: GrowingAnswer) -> None:
+        """Take an answer that is over."""
+        self._raw_texts.append(answer.raw_text)
+        self._texts.append(answer.text)
+        if answer.ignored:
+            self._notice(_ignored_sentence(answer.ignored))
+        self._regions += answer.regions
+        self._confidences.append(answer.confidence)
+
+    def _notice(self, sentence: str) -> None:
+        if sentence not in self._notices:
+            self._notices.append(sentence)
+
+    def prediction(self, answers: Sequence[GrowingAnswer] = ()) -> Prediction:
+        """Return what is known now: the answers so far and those being written."""
+        texts = [*self._texts, *(answer.text for answer in answers)]
+        raw_texts = [*self._raw_texts, *(answer.raw_text for answer in answers)]
+        regions = [*self._regions, *(region for answer in answers for region in answer.regions)]
+        confidences = [*self._confidences, *(answer.confidence for answer in answers)]
+        measured = [confidence for confidence in confidences if confidence is not None]
+        confidence = fmean(measured) if measured else None
+        is_numbered = len(self._question.regions) > 1
+        return Prediction(
+            question=self._question.question,
+            checkpoint=self._engine.checkpoint.name,
+            resolution_wh=self._image.resolution_wh,
+            digest=self._image.digest,
+            text=join_texts(self._question.task, texts, regions, is_numbered=is_numbered),
+            regions=tuple(regions),
+            raw_text="\n".join(raw_texts),
+            stage=self._stage,
+            is_draft=any(answer.is_draft for answer in answers),
+            is_truncated=self._is_truncated,
+            notices=tuple(self._notices),
+            confidence=confidence,
+            picture_confidence=self._picture_confidence,
+            is_unsure=self._engine.checkpoint.is_unsure(self._question.task.id, confidence, self._picture_confidence),
+            timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),
+        )
+
+    def final(self) -> Prediction:
+        """Return the last prediction."""
+        if self._is_truncated:
+            asked = self._question.decoding.max_new_tokens
+            self._notice(
+                f"The answer was cut after {asked} tokens. Raise the limit under Advanced to see the rest."
+                if asked is not None and asked < self._engine.max_answer_tokens
+                else "The answer was cut: it is longer than this model can write."
+            )
+        if self._stage is not RunStage.STOPPED:
+            self._stage = RunStage.DONE
+        elif not self._stop.is_set():
+            self._notice(
+                f"The answer was ended after {self._run_seconds:g} seconds, the most that one may take here. "
+                "Ask about fewer regions or phrases, or lower the limit of tokens under Advanced."
+            )
+        final = self.prediction()
+        unsure = (self._engine.checkpoint.unsure_note,) if final.is_unsure else ()
+        return replace(final, notices=(*final.notices, *unsure), is_final=True)
+
+
+def answer_one(run: PictureRun, max_asks: int) -> Generator[Prediction, None, None]:
+    """Yield ever more complete predictions, of which the last is final."""
+    # Some at once: each takes memory for its keys and values, and a crop is a copy of pixels.
+    prompts = run.prompts()
+    while not run.is_stopped and (some := list(islice(prompts, max_asks))):
+        yield from _answer_some(run, some)
+    yield from _answer_some(run, run.following())
+    _probe([run])
+    yield run.final()
+
+
+def _answer_some(run: PictureRun, prompts: Sequence[Prompt]) -> Generator[Prediction, None, None]:
+    begun = [run.begin(prompt) for prompt in prompts]
+    answers = [answer for _, answer in begun]
+    if not begun:
+        return
+    with closing(run.put([ask for ask, _ in begun])) as events:
+        for event in events:
+            run.take(answers, event)
+            yield run.prediction(answers)
+    for answer in answers:
+        run.keep(answer)
+
+
+def answer_together(runs: Sequence[PictureRun]) -> list[Prediction]:
+    """Return the final prediction of each run; all are of one question and one engine."""
+    _answer_all([(run, prompt) for run in runs for prompt in run.prompts()])
+    _answer_all([(run, prompt) for run in runs for prompt in run.following()])
+    _probe(runs)
+    # The time that they took is that of all.
+    return [replace(run.final(), timings=Timings()) for run in runs]
+
+
+def _answer_all(asked: Sequence[tuple[PictureRun, Prompt]]) -> None:
+    if not asked:
+        return
+    begun = [(run, *run.begin(prompt)) for run, prompt in asked]
+    answers = [answer for _, _, answer in begun]
+    with closing(asked[0][0].put([ask for _, ask, _ in begun])) as events:
+        for event in events:
+            if not isinstance(event, Progress):
+                begun[event.answer][0].take(answers, event)
+    for run, _, answer in begun:
+        run.keep(answer)
+
+
+def _probe(runs: Sequence[PictureRun]) -> None:
+    """Find out which pictures are of the checkpoint's kind, of each once for all questions about it.
+
+    Comes after the answers, which are complete: a probe that is stopped or fails leaves its picture unjudged.
+    """
+    asked = [(run, ask) for run in runs for ask in run.probes()]
+    if not asked:
+        return
+    tokens: list[list[Token]] = [[] for _ in asked]
+    events = asked[0][0].put_probes([ask for _, ask in asked])
+    with suppress(EngineFailed), closing(events):
+        for event in events:
+            if isinstance(event, Token):
+                tokens[event.answer].append(event)
+            elif isinstance(event, Finished) and not event.is_stopped:
+                asked[event.answer][0].judge(tokens[event.answer])
+
+
+def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[str]:
+    """What is to be told whatever the answer will be."""
+    checkpoint, task = engine.checkpoint, question.task
+    notices = [sentence for sentence in (checkpoint.note, engine.notice) if sentence]
+    is_known = checkpoint.known_tasks is None or task.id in checkpoint.known_tasks or task in (checkpoint.tasks or ())
+    if not is_known:
+        notices.append(f"{checkpoint.title} has not learned “{task.title}”; its answer to that means nothing.")
+    if question.is_neutralized:
+        notices.append("Names in angle brackets are tokens of the model; yours were put to it as plain text.")
+    return notices
+
+
+def _ignored_sentence(labels: Sequence[str]) -> str:
+    names = ", ".join(f"“{label}”" for label in dict.fromkeys(labels))
+    return f"Florence-2 does not ground {names}: such words name nothing in particular. Name the thing itself."

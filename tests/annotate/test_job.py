@@ -1,0 +1,164 @@
+"""The job: what is done is written down, whatever ends it; what follows is asked as if nothing had."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from playground.annotate.job import PictureAnswered, PictureFailed, PictureSkipped, run_job
+from playground.annotate.journal import Journal
+from playground.annotate.reading import SourceReader
+from playground.annotate.sources import JOURNAL, find_sources
+from playground.errors import ImageRejected, InputRejected, JobRejected
+from playground.pictures.reader import read_image
+from playground.question import Question
+from tests.annotate.doubles import QUESTION, GroupPredictor, run
+
+
+@pytest.fixture
+def predictor() -> GroupPredictor:
+    return GroupPredictor()
+
+
+def lines_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / JOURNAL).read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_picture_has_a_line_in_natural_order_and_a_broken_one_its_sentence(pictures, predictor, tmp_path):
+    events = run(predictor, [pictures], tmp_path)
+    names = [Path(line["source"]).stem for line in lines_of(tmp_path)]
+    assert names == [f"img{number}" for number in range(1, 22)]
+    assert [event.source.name for event in events if isinstance(event, PictureFailed)] == ["img3.png", "img11.png"]
+    broken = lines_of(tmp_path)[2]
+    assert "cut short" in broken["error"]
+    assert "prediction" not in broken
+    assert lines_of(tmp_path)[0]["prediction"]["question"] == QUESTION.to_dict()
+
+
+def test_cut_anywhere_and_started_again_it_ends_with_the_same_bytes(pictures, predictor, tmp_path):
+    run(predictor, [pictures], tmp_path / "whole")
+    whole = (tmp_path / "whole" / JOURNAL).read_bytes()
+    ends = [place for place, byte in enumerate(whole, start=1) if byte == ord("\n")]
+    cuts = sorted({0, 1, *ends, *(end - 1 for end in ends), *(end + 9 for end in ends[:-1])})
+    for cut in cuts:
+        folder = tmp_path / f"cut-{cut}"
+        Journal(folder, QUESTION).close()
+        (folder / JOURNAL).write_bytes(whole[:cut])
+        again = GroupPredictor()
+        run(again, [pictures], folder)
+        assert (folder / JOURNAL).read_bytes() == whole, cut
+        assert again.num_asked <= 19 - sum(end <= cut for end in ends[:19]) + 8
+
+
+def test_what_is_done_is_not_asked_again_and_what_is_new_is(pictures, predictor, tmp_path):
+    run(predictor, [pictures / "img5.png", pictures / "img3.png"], tmp_path)
+    before = (tmp_path / JOURNAL).read_bytes()
+    again = GroupPredictor()
+    events = run(again, [pictures], tmp_path)
+    assert again.num_asked == 18
+    assert [event.source.name for event in events if isinstance(event, PictureSkipped)] == ["img3.png", "img5.png"]
+    assert (tmp_path / JOURNAL).read_bytes().startswith(before)
+
+
+def test_a_picture_that_was_changed_is_asked_about_again(predictor, tmp_path):
+    path, folder = tmp_path / "a.png", tmp_path / "out"
+    for color in ("red", "green", "green"):
+        Image.new("RGB", (9, 9), color).save(path)
+        run(predictor, [path], folder)
+    assert predictor.num_asked == 2
+
+
+def test_a_picture_that_is_given_twice_is_asked_about_once(pictures, predictor, tmp_path):
+    run(predictor, [pictures, pictures / "img1.png", pictures / "*.png"], tmp_path)
+    assert predictor.num_asked == 19
+    assert len(lines_of(tmp_path)) == 21
+
+
+def test_errors_are_tried_again_when_that_is_wanted(pictures, predictor, tmp_path):
+    run(predictor, [pictures], tmp_path)
+    journal = Journal(tmp_path, QUESTION)
+    assert journal.forget_errors() == 2
+    journal.close()
+    events = run(predictor, [pictures], tmp_path)
+    assert [event.source.name for event in events if isinstance(event, PictureFailed)] == ["img3.png", "img11.png"]
+    assert len(lines_of(tmp_path)) == 21
+    assert predictor.num_asked == 19
+
+
+def test_a_picture_on_which_the_model_fails_is_one_row(pictures, predictor, tmp_path):
+    predictor.fails_with = read_image(pictures / "img2.png").digest
+    events = run(predictor, [pictures], tmp_path)
+    assert [event.source.name for event in events if isinstance(event, PictureFailed)] == [
+        "img2.png",
+        "img3.png",
+        "img11.png",
+    ]
+
+
+def test_regions_that_a_picture_does_not_have_are_its_row_and_a_bad_question_ends_all(pictures, predictor, tmp_path):
+    question = replace(QUESTION, task="<REGION_TO_CATEGORY>", regions=((20, 20, 30, 30),))
+    assert all(isinstance(event, PictureFailed) for event in run(predictor, [pictures], tmp_path / "a", question))
+    with pytest.raises(InputRejected, match="names of the things"):
+        run(predictor, [pictures], tmp_path / "b", replace(QUESTION, task="<OPEN_VOCABULARY_DETECTION>"))
+
+
+def test_a_stop_ends_it_between_two_groups(pictures, predictor, tmp_path):
+    run(predictor, [pictures], tmp_path, is_stopped=lambda: predictor.num_asked > 0)
+    assert len(lines_of(tmp_path)) == 8
+
+
+def test_another_question_is_refused_unless_the_answers_are_given_up(pictures, predictor, tmp_path):
+    run(predictor, [pictures / "img1.png"], tmp_path)
+    other = Question("<CAPTION>", checkpoint=QUESTION.checkpoint)
+    with pytest.raises(JobRejected, match=r"answers to another question: <OD> to tiny-florence2, and not <CAPTION>"):
+        Journal(tmp_path, other)
+    journal = Journal(tmp_path, other, overwrite=True)
+    assert list(journal.rows()) == []
+    journal.close()
+
+
+def test_a_second_process_on_a_folder_is_told(tmp_path):
+    journal = Journal(tmp_path, QUESTION)
+    with pytest.raises(JobRejected, match="Another process is at work in"):
+        Journal(tmp_path, QUESTION)
+    journal.close()
+    Journal(tmp_path, QUESTION).close()
+
+
+@pytest.mark.parametrize("change", [lambda line: b"{}\n", lambda line: b"hello\n", lambda line: b"[1]\n"])
+def test_a_journal_that_somebody_changed_is_refused_and_kept(pictures, predictor, tmp_path, change):
+    run(predictor, [pictures], tmp_path)
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
+    changed = b"".join([*lines[:4], change(lines[4]), *lines[5:]])
+    (tmp_path / JOURNAL).write_bytes(changed)
+    with pytest.raises(JobRejected, match=r"^Line 5 of .* was changed and cannot be read"):
+        Journal(tmp_path, QUESTION)
+    assert (tmp_path / JOURNAL).read_bytes() == changed
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{number}.png\n" for number in range(10_000)), encoding="utf-8")
+    image = read_image(Image.new("RGB", (4, 4)))
+
+    def read(path: Path) -> object:
+        if path.stem.endswith("9"):
+            raise ImageRejected("It cannot be read.")
+        return image
+
+    journal, traced = Journal(tmp_path / "out", QUESTION), []
+    events = run_job(GroupPredictor(), SourceReader(read), find_sources([names]), QUESTION, journal=journal)
+    tracemalloc.start()
+    try:
+        for number, event in enumerate(events):
+            assert isinstance(event, PictureAnswered | PictureFailed)
+            if number % 1000 == 999:
+                traced.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+        journal.close()
+    assert len(traced) == 10
+    assert traced[-1] - traced[0] < 2_000_000  # the journal's keys: a hundred bytes a picture

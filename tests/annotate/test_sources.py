@@ -1,0 +1,134 @@
+"""What is found where pictures are said to be, in which order, and what is refused."""
+
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from playground.annotate.archives import Archive
+from playground.annotate.reading import SourceReader
+from playground.annotate.sources import JOURNAL, PictureSource, check_sources, find_sources
+from playground.errors import ImageRejected, SourceRejected
+from playground.pictures.limits import Limits
+from playground.pictures.reader import read_image
+
+
+def names(*given: str | Path) -> list[str]:
+    return [source.name for source in find_sources(given)]
+
+
+def touch(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"")
+
+
+def test_a_folder_is_looked_through_in_the_order_in_which_people_count(tmp_path):
+    touch(
+        tmp_path, "page10.png", "page2.PNG", "b/Z.jpg", "b/a.jpg", "a/x.webp", "notes.md", ".hidden.png", "._page2.png"
+    )
+    assert names(tmp_path) == ["page2.PNG", "page10.png", "x.webp", "a.jpg", "Z.jpg"]
+
+
+def test_the_output_of_a_job_is_no_source(tmp_path):
+    touch(tmp_path, "a.png", "out/drawn.png", f"out/{JOURNAL}")
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_a_pattern_fits_files_in_order(tmp_path):
+    touch(tmp_path, "x10.png", "x9.png", "deep/x1.png", "y.jpg")
+    assert names(tmp_path / "*.png") == ["x9.png", "x10.png"]
+    assert names(tmp_path / "**/*.png") == ["x1.png", "x9.png", "x10.png"]
+    touch(tmp_path, "[1].png")
+    assert names(tmp_path / "[1].png") == ["[1].png"], "a file that is there is itself"
+
+
+def test_a_list_names_paths_from_its_own_folder_on(tmp_path):
+    touch(tmp_path, "lists/a.png", "b/c.png")
+    (tmp_path / "lists/all.txt").write_text(
+        f"a.png\n\n# a remark\n../b\n{tmp_path}/b/c.png\nall.txt\n", encoding="utf-8"
+    )
+    found = list(find_sources([tmp_path / "lists/all.txt"]))
+    assert [source.name for source in found] == ["a.png", "c.png", "c.png", "all.txt"]
+    assert "cannot name another list" in found[-1].problem
+
+
+def test_what_is_not_there_is_said_before_anything_begins(tmp_path):
+    with pytest.raises(SourceRejected, match=r"There is no file or folder '.*photo\.jpg'"):
+        check_sources([tmp_path / "photo.jpg"])
+    with pytest.raises(SourceRejected, match=r"No file fits the pattern '.*\*\.jpg'"):
+        check_sources([tmp_path / "*.jpg"])
+    with pytest.raises(SourceRejected, match="There is no picture"):
+        check_sources([])
+
+
+def test_where_a_picture_is_can_be_written_down_and_read():
+    for source in (PictureSource("photos/a.png"), PictureSource("photos/all.zip", "deep/b.png")):
+        assert PictureSource.from_dict(source.to_dict()) == source
+
+
+# Archives
+
+
+def put(archive: zipfile.ZipFile, name: str, content: bytes = b"x", *, mode: int = stat.S_IFREG) -> None:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (mode | 0o644) << 16
+    archive.writestr(info, content)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("good.png", "../out.png", "/root.png", "C:/disk.png", "__MACOSX/._good.png", "notes.md"):
+            put(archive, name)
+        put(archive, "link.png", b"good.png", mode=stat.S_IFLNK)
+        put(archive, "bomb.png", bytes(3 << 20))
+        picture = tmp_path / "picture.png"
+        Image.new("RGB", (7, 5), "red").save(picture)
+        archive.write(picture, "deep/picture.png")
+    return path
+
+
+def test_what_would_leave_an_archive_is_no_picture(packed):
+    problems = {source.member: source.problem for source in find_sources([packed])}
+    assert list(problems) == [
+        "good.png",
+        "../out.png",
+        "/root.png",
+        "C:/disk.png",
+        "link.png",
+        "bomb.png",
+        "deep/picture.png",
+    ]
+    assert {name for name, problem in problems.items() if "leads out of" in problem} == {
+        "../out.png", "/root.png", "C:/disk.png",
+    }  # fmt: skip
+    assert "links in archives are not followed" in problems["link.png"]
+
+
+def test_a_picture_in_an_archive_is_read_and_a_bomb_is_not(packed):
+    read = SourceReader(read_image).read
+    assert read(PictureSource(str(packed), "deep/picture.png")).resolution_wh == (7, 5)
+    small = Archive(str(packed), Limits(max_megabytes=2))
+    with pytest.raises(ImageRejected, match=r"has 3\.0 MB; the limit is 2"):
+        small.read("bomb.png")
+    content = packed.read_bytes()
+    lied = content.replace((3 << 20).to_bytes(4, "little"), (1 << 20).to_bytes(4, "little"))
+    assert lied != content
+    packed.write_bytes(lied)
+    with pytest.raises(ImageRejected, match="damaged in the archive"):
+        Archive(str(packed), Limits(max_megabytes=2)).read("bomb.png")
+
+
+def test_a_damaged_archive_and_a_folder_without_permission_are_a_row_each(packed, tmp_path):
+    packed.write_bytes(packed.read_bytes()[:200])
+    assert [source.problem for source in find_sources([packed])] == ["The archive is damaged or no ZIP. Pack it again."]
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed").chmod(0)
+    if os.access(tmp_path / "closed", os.R_OK):
+        pytest.skip("Whoever runs this may read every folder.")
+    assert "cannot be looked through" in next(find_sources([tmp_path / "closed"])).problem
