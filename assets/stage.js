@@ -9,6 +9,8 @@ const [frame, picture, shapes, tags, truth, truthTags, litShape, litTag, reveal]
   ["frame", "picture", "shapes", "tags", "truth", "truth-tags", "lit-shape", "lit-tag", "reveal"].map((name) =>
     root.querySelector(`.stage-${name}`));
 
+const overview = root.querySelector(".stage-overview");
+
 let value = {};
 let isDrawing = false; // whether regions can be drawn
 let pictureKey = ""; // regions and hidden boxes belong to this picture
@@ -29,6 +31,8 @@ const regionLayer = createRegions({
   },
 });
 
+const zoom = createZoom({ root, canPan: () => !isDrawing, changed: () => {} });
+
 // ---- from Python
 
 function receive() {
@@ -42,6 +46,7 @@ function receive() {
   pictureKey = key;
   if (value.hidden || !isSame) hidden = new Set(value.hidden);
   showPicture(hasPicture);
+  if (!isSame) zoom.reset(hasPicture ? value.w : 0);
   showBoxes(hasPicture ? value.boxes : []);
   showTruth((hasPicture && value.truth) || { text: "", boxes: [] });
   const regions = value.regions || (isSame ? null : []);
@@ -58,6 +63,7 @@ function showPicture(hasPicture) {
   for (const svg of [shapes, litShape, truth]) svg.setAttribute("viewBox", `0 0 ${value.w || 1} ${value.h || 1}`);
   picture.hidden = !hasPicture;
   picture.alt = value.alt || "Your picture";
+  overview.style.backgroundImage = hasPicture ? `url(${JSON.stringify(value.image.url)})` : "";
   showSource(hasPicture ? (value.annotated || value.image).url : "", Boolean(hasPicture && value.annotated));
 }
 
@@ -174,7 +180,7 @@ function boxUnder(event) {
 
 const isMouse = (event) => event.pointerType === "mouse";
 frame.addEventListener("pointerdown", (event) => isMouse(event) || light(boxUnder(event)));
-frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && light(boxUnder(event)));
+frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && !zoom.isMoving() && light(boxUnder(event)));
 frame.addEventListener("pointerleave", (event) => isMouse(event) && light(null));
 hear("stage:light", light);
 hear("stage:hide", (ids) => {

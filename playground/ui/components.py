@@ -158,7 +158,7 @@ class Stage(_AssetComponent):
     """The picture with its boxes; as an input, the regions drawn on it. Event: `region`, once a gesture."""
 
     template, style = _asset("stage.html"), _asset("stage.css")
-    script = _asset("workspace.js") + _asset("regions.js") + _asset("stage.js")
+    script = "".join(map(_asset, ("workspace.js", "regions.js", "zoom.js", "stage.js")))
     data_model = StageData
 
     def preprocess(self, payload: StageData | None) -> StageData:  # type: ignore[override]

@@ -31,6 +31,12 @@ def unfold(page: Page, title: str) -> None:
         fold.click()
 
 
+def take_example(page: Page, index: int = 0) -> None:
+    """Click one of the drawn scenes, which are folded away once there is a picture."""
+    unfold(page, "Try a drawn scene")
+    page.locator("#examples button").nth(index).click()
+
+
 def run(page: Page) -> None:
     """Press Run, and wait until the answer is there and the next question can be asked."""
     with when_a_run_is_over(page):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -64,6 +65,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "stream": streams,
         "many": lambda: shows(boxes=MANY, hidden=[]),
         "draw": lambda: shows(draw=True, regions=[]),
+        "look": lambda: StageData(draw=False, keep=True),
         "suggest": lambda: shows(draw=True, regions=[[10, 20, 110, 120]]),
         "annotated": lambda: shows(boxes=BOXES, annotated=white),
     }
@@ -74,14 +76,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         heard, hidden = gr.Textbox(elem_id="heard"), gr.Textbox(elem_id="hidden")
         said = gr.State([])
         for name, push in pushes.items():
-            button = gr.Button(name, elem_id=name)
-            button.click(push, outputs=stage, show_progress="hidden")
-            if name in ("nothing", "boxes", "many"):
-                button.click(
-                    lambda push=push: RegionTableData(boxes=push().boxes, hidden=[], empty="Nothing found."),
-                    outputs=table,
-                    show_progress="hidden",
-                )
+            has_rows = name in ("nothing", "boxes", "many")
+            gr.Button(name, elem_id=name).click(
+                partial(_with_rows, push) if has_rows else push,
+                outputs=[stage, table] if has_rows else stage,
+                show_progress="hidden",
+            )
         gr.Button("forget", elem_id="forget").click(lambda: ([], ""), outputs=[said, heard])
         gr.Button("ask", elem_id="ask").click(_note, [stage, said], [heard, said], show_progress="hidden")
         stage.region(_note, [stage, said], [heard, said], show_progress="hidden", trigger_mode="multiple")
@@ -90,6 +90,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     with serving(demo, allowed_paths=[cache]) as address:
         yield address
+
+
+def _with_rows(push: Callable[[], StageData]) -> tuple[StageData, RegionTableData]:
+    shown = push()
+    return shown, RegionTableData(boxes=shown.boxes, hidden=[], empty="Nothing found.")
 
 
 def _note(stage: StageData, said: list[Any]) -> tuple[str, list[Any]]:
@@ -142,6 +147,12 @@ def start_drawing(page: Page) -> None:
     push(page, "draw")
     expect(page.locator(".stage-frame.is-drawing")).to_be_visible()
     page.locator(".stage-frame").scroll_into_view_if_needed()
+
+
+def look(page: Page) -> None:
+    """Draw no more."""
+    push(page, "look")
+    expect(page.locator(".stage-frame.is-drawing")).to_have_count(0)
 
 
 def on_screen(page: Page, x: float, y: float) -> tuple[float, float]:
@@ -361,6 +372,82 @@ def test_regions_from_python_replace_those_on_the_page(desk: Page) -> None:
     assert heard(desk, 2) == [[10, 20, 110, 120], near(500, 300, 600, 400)]
 
 
+def zoom_to(page: Page, x: float, y: float, *, turns: int = 8) -> None:
+    """Turn the wheel over a pixel of the picture."""
+    page.mouse.move(*on_screen(page, x, y))
+    for _ in range(turns):
+        page.mouse.wheel(0, -100)
+    expect(page.locator(".stage-overview")).to_be_visible()
+
+
+def view_of(page: Page) -> tuple[float, float, float]:
+    """How many pixels of the picture the view is wide, and the pixel in its middle."""
+    view, frame = (page.locator(f".stage-{name}").bounding_box() for name in ("view", "frame"))
+    assert view is not None
+    assert frame is not None
+    pixel = W / frame["width"]
+    middle = [(view[axis] - frame[axis] + view[side] / 2) * pixel for axis, side in (("x", "width"), ("y", "height"))]
+    return view["width"] * pixel, middle[0], middle[1]
+
+
+def test_a_region_drawn_close_up_is_exact_to_the_pixel_and_stays_where_it_is(desk: Page) -> None:
+    start_drawing(desk)
+    zoom_to(desk, 300, 200)
+    assert view_of(desk)[0] < W / 2.5
+    mouse_drag(desk, (300, 200), (310, 207))
+    assert heard(desk, 1) == [pytest.approx([300, 200, 310, 207], abs=0.4)]
+    mouse_drag(desk, (310, 207), (312, 209))
+    assert heard(desk, 2) == [pytest.approx([300, 200, 312, 209], abs=0.4)]
+    desk.keyboard.press("0")
+    assert view_of(desk) == (W, W / 2, H / 2)
+    where = desk.locator(".stage-region").bounding_box()
+    assert where is not None
+    assert (where["x"], where["y"]) == pytest.approx(on_screen(desk, 300, 200), abs=1)
+
+
+def test_the_wheel_zooms_at_the_pointer_and_scrolls_the_page_where_it_cannot(desk: Page) -> None:
+    show_boxes(desk)
+    desk.mouse.move(*on_screen(desk, 160, 120))
+    before = on_screen(desk, 160, 120)
+    desk.mouse.wheel(0, -100)
+    expect(desk.locator(".stage-overview")).to_be_visible()
+    assert on_screen(desk, 160, 120) == pytest.approx(before, abs=1)
+    for _ in range(3):
+        desk.mouse.wheel(0, 100)
+    expect(desk.locator(".stage-overview")).to_be_hidden()
+    scrolled = desk.evaluate("scrollY")
+    desk.mouse.wheel(0, 60)
+    desk.wait_for_function("before => scrollY > before", arg=scrolled)
+    desk.evaluate("scrollTo(0, 0)")
+
+
+def test_a_picture_is_zoomed_and_moved_by_drag_button_key_and_overview(desk: Page) -> None:
+    show_boxes(desk)
+    look(desk)
+    zoom_to(desk, 320, 240)
+    width, x, y = view_of(desk)
+    mouse_drag(desk, (320, 240), (340, 240))
+    assert view_of(desk) == pytest.approx((width, x - 20, y), abs=0.5)
+    overview = desk.locator(".stage-overview").bounding_box()
+    assert overview is not None
+    desk.mouse.click(overview["x"] + 0.7 * overview["width"], overview["y"] + 0.6 * overview["height"])
+    assert view_of(desk) == pytest.approx((width, 0.7 * W, 0.6 * H), abs=W / overview["width"])
+    desk.click("[data-zoom=fit]")
+    assert view_of(desk)[0] == W
+    desk.keyboard.press("Enter")  # the focus is on the button that is left
+    desk.keyboard.press("+")
+    assert view_of(desk)[0] == pytest.approx(W / 2.25, abs=1)
+    desk.keyboard.press("ArrowRight")
+    assert view_of(desk)[1] == pytest.approx(W / 2 + W / 2.25 / 4, abs=1)
+    view = desk.locator(".stage-view").bounding_box()
+    assert view is not None
+    desk.mouse.dblclick(view["x"] + view["width"] / 2, view["y"] + view["height"] / 2)
+    assert view_of(desk)[0] == pytest.approx(W / 4, abs=1)  # as close as it gets
+    push(desk, "nothing")
+    push(desk, "boxes")
+    expect(desk.locator(".stage-overview")).to_be_hidden()
+
+
 def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
 
@@ -400,6 +487,23 @@ def test_a_second_finger_changes_nothing(phone: Page) -> None:
     touch(session, "touchMove", moved, first)
     touch(session, "touchEnd")
     assert heard(phone, 1) == [pytest.approx([100, 100, 300, 300], abs=2)]
+
+
+def test_two_fingers_zoom_and_one_then_moves_the_picture(phone: Page) -> None:
+    show_boxes(phone)
+    look(phone)
+    phone.locator(".stage-frame").scroll_into_view_if_needed()
+    scrolled = phone.evaluate("scrollY")
+    session = phone.context.new_cdp_session(phone)
+    left, right, out_left, out_right = (on_screen(phone, x, 240) for x in (280, 360, 200, 440))
+    touch(session, "touchStart", left, right)
+    touch(session, "touchMove", out_left, out_right)
+    touch(session, "touchEnd")
+    width, x, y = view_of(phone)
+    assert width == pytest.approx(W / 3, rel=0.1)
+    finger_drag(phone, (x, y), (x + 30, y))
+    assert view_of(phone) == pytest.approx((width, x - 30, y), abs=2)
+    assert phone.evaluate("scrollY") == scrolled
 
 
 def test_new_boxes_fade_in_unless_motion_is_unwelcome(phone: Page, desk: Page) -> None:

@@ -17,7 +17,8 @@ from playground.inference.language import Decoder
 from playground.predictor import Predictor
 from playground.settings import Settings
 from tests.live import running
-from tests.ui.browser.actions import choose
+from tests.ui.browser import actions
+from tests.ui.browser.actions import choose, unfold
 from tests.ui.browser.test_page import drag
 from tests.ui.examples import MEADOW
 
@@ -179,7 +180,7 @@ def picture(visitor: Visitor) -> None:
     while visitor.others:
         visitor.others.pop().page.context.close()
     choose(visitor.page, "Find every object")
-    visitor.page.locator("#examples button").first.click()
+    actions.take_example(visitor.page)
     visitor.sees(is_alone)
     visitor.pace.seconds = 0.15
 
@@ -189,6 +190,7 @@ def answer(visitor: Visitor) -> None:
     visitor.pace.seconds = 0
     press_run(visitor)
     visitor.sees(is_whole)
+    unfold(visitor.page, "How it is drawn")
     visitor.pace.seconds = 0.15
 
 
@@ -208,7 +210,7 @@ def waiting(visitor: Visitor) -> None:
     """In the queue, behind another visitor's run that takes long, with an answer of before."""
     answer(visitor)
     other = visitor.beside()
-    other.page.locator("#examples button").first.click()
+    actions.take_example(other.page)
     other.sees(is_alone)
     visitor.pace.seconds = 0.5
     press_run(other)
@@ -230,10 +232,11 @@ def upload(visitor: Visitor) -> None:
 
 
 def take_example(visitor: Visitor) -> None:
-    visitor.page.locator("#examples button").nth(1).click()
+    actions.take_example(visitor.page, 1)
 
 
 def draw_scene(visitor: Visitor) -> None:
+    unfold(visitor.page, "Try a drawn scene")
     visitor.page.fill("#seed input", "7")
     visitor.page.press("#seed input", "Enter")
 
@@ -289,6 +292,7 @@ def reload(visitor: Visitor) -> None:
 
 
 def hide_a_row(visitor: Visitor) -> None:
+    visitor.pace.seconds = 1  # what goes on is not to end meanwhile
     visitor.page.locator("#regions tbody tr").first.click()
 
 
@@ -384,8 +388,9 @@ def test_run_during_an_upload_that_fails_asks_nothing(visitor: Visitor) -> None:
 
 def test_of_two_pictures_in_a_row_the_second_one_stays(visitor: Visitor) -> None:
     picture(visitor)
+    first = visitor.source
     take_example(visitor)
-    expect(visitor.page.locator("#stage img")).not_to_have_attribute("src", visitor.source)
+    expect(visitor.page.locator("#stage img")).not_to_have_attribute("src", first)
     visitor.sees(is_alone)
     second = visitor.source
     picture(visitor)
