@@ -63,7 +63,7 @@ def test_nothing_on_the_page_shuts_anybody_out(page: Page) -> None:
     run(page)
     assert faults(page) == [], "with an answer"
     choose(page, "Name a region")
-    page.locator("#stage .stage-frame").press("Enter")
+    page.locator("#stage .stage-frame.is-drawing").press("Enter")
     expect(page.locator("#stage .stage-region")).to_be_visible()
     assert faults(page) == [], "with a region"
 
