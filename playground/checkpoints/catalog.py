@@ -293,13 +293,20 @@ def resolve(name: str) -> Checkpoint:
     if os.path.isdir(path):
         folder = Path(path).resolve()
         return from_folder(_name_of(folder), folder)
+    return from_hub("" if os.path.exists(path) else name, said=name)
+
+
+def from_hub(name: str, *, said: str = "") -> Checkpoint:
+    """Return the checkpoint of a hub id, whatever folder has that name. Raises CheckpointUnavailable."""
     match = _HUB_ID.fullmatch(name)
-    if not match or os.path.exists(path):
+    if not match:
         names = ", ".join(checkpoint.name for checkpoint in CATALOG)
         raise CheckpointUnavailable(
-            f"{name[:200]!r} is not a checkpoint. Give one of {names}, a hub id as owner/name or owner/name@revision, "
-            "or a folder that exists."
+            f"{(said or name)[:200]!r} is not a checkpoint. Give one of {names}, a hub id as owner/name or "
+            "owner/name@revision, or a folder that exists."
         )
     source = match["repository"]
-    title = source.partition("/")[2]
-    return Checkpoint(name, title, source, match["revision"], tasks=_KNOWN_TASKS.get(source))
+    for checkpoint in CATALOG:
+        if checkpoint.source == name:
+            return checkpoint
+    return Checkpoint(name, source.partition("/")[2], source, match["revision"], tasks=_KNOWN_TASKS.get(source))

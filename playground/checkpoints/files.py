@@ -78,13 +78,18 @@ def weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").exists() or not index.exists():
         return [folder / "model.safetensors"]
-    places = read_json(index).get("weight_map")
+    return [folder / name for name in shard_names(str(index), read_json(index))]
+
+
+def shard_names(where: str, index: dict[str, Any]) -> list[str]:
+    """Return the names of the files that an index deals the weights to. Raises CheckpointUnavailable."""
+    places = index.get("weight_map")
     names = list(places.values()) if isinstance(places, dict) else []
     if not names or not all(isinstance(name, str) and _WEIGHTS.fullmatch(name) for name in names):
         raise CheckpointUnavailable(
-            f"{index}: weight_map must name the files beside it that hold the weights. Fetch the checkpoint again."
+            f"{where}: weight_map must name the files beside it that hold the weights. Fetch the checkpoint again."
         )
-    return [folder / name for name in sorted(set(names))]
+    return sorted(set(names))
 
 
 def pickle_files(folder: Path) -> list[Path]:

@@ -107,7 +107,7 @@ def _revisions(checkpoint: Checkpoint) -> tuple[str, ...]:
 def hub_answers(checkpoint: Checkpoint, timeout_seconds: float, *, endpoint: str | None = None) -> bool:
     """Tell whether the hub answers about this checkpoint within this time."""
     api = HfApi(endpoint=endpoint)
-    answer = _in_background(lambda: api.model_info(checkpoint.source, timeout=timeout_seconds))
+    answer = in_background(lambda: api.model_info(checkpoint.source, timeout=timeout_seconds))
     wait([answer], timeout_seconds)  # the request's own timeout does not cover the look-up of the host's name
     return answer.done() and answer.exception() is None
 
@@ -126,7 +126,7 @@ def download(
     CheckpointUnavailable when the hub refuses, when the disk is full, or when no byte comes for `stall_seconds`.
     """
     transfer = _Transfer(on_progress)
-    fetched = _in_background(lambda: _fetch(checkpoint, transfer, endpoint=endpoint, cache_dir=cache_dir))
+    fetched = in_background(lambda: _fetch(checkpoint, transfer, endpoint=endpoint, cache_dir=cache_dir))
     while not fetched.done():
         idle_seconds = time.monotonic() - transfer.last_byte_at
         if idle_seconds >= stall_seconds:
@@ -144,7 +144,7 @@ def download(
         raise _explained(error, checkpoint) from error
 
 
-def _in_background(work: Callable[[], _T]) -> Future[_T]:
+def in_background(work: Callable[[], _T]) -> Future[_T]:
     """Start work in a thread that nobody has to wait for, not even a program that ends."""
     future: Future[_T] = Future()
 
@@ -265,7 +265,7 @@ def _explained(error: Exception, checkpoint: Checkpoint) -> CheckpointUnavailabl
 def _explain(error: Exception, checkpoint: Checkpoint) -> str:
     match error:
         case errors.HfHubHTTPError():
-            return _explain_refusal(error, checkpoint.source)
+            return explain_refusal(error, checkpoint.source)
         case OSError(errno=errno.ENOSPC):
             return (
                 f"The disk is full, so {checkpoint.title} could not be fetched. Free some space, or set HF_HOME to a "
@@ -282,7 +282,8 @@ def _explain(error: Exception, checkpoint: Checkpoint) -> str:
     )
 
 
-def _explain_refusal(error: errors.HfHubHTTPError, repository: str) -> str:
+def explain_refusal(error: errors.HfHubHTTPError, repository: str) -> str:
+    """Return what a refusal of the hub means for whoever wants a repository, in a sentence or two."""
     status = error.response.status_code
     match error:
         case errors.GatedRepoError():

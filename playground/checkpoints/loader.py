@@ -7,13 +7,14 @@ transformers: the page is served before they are.
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from playground.checkpoints.catalog import RECIPE, Checkpoint, read_json
 from playground.checkpoints.files import check_folder, weight_files
+from playground.checkpoints.fits import check_fit, import_transformers
 from playground.checkpoints.hub import first_line, resolved_revision, revision_notice
 from playground.checkpoints.layout import Layout
 from playground.checkpoints.parts import Parts, read_parts
@@ -150,6 +151,7 @@ def load_checked(checkpoint: Checkpoint, folder: Path, load_it: Callable[[], _T]
 
 
 def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
+    import_transformers()
     import torch
 
     placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
@@ -187,7 +189,13 @@ def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
         ignore_mismatched_sizes=True,  # they are refused below, with a sentence
         output_loading_info=True,
     )
-    _check_weights(report, parts, checkpoint)
+    check_fit(
+        checkpoint,
+        missing=report["missing_keys"],  # tied weights are not among them
+        mismatched=report["mismatched_keys"],
+        unexpected=report["unexpected_keys"],
+        original_names=parts.original_names,
+    )
     _check_numbers(model, parts, checkpoint)
     if parts.generation_config is not None:
         model.generation_config = parts.generation_config
@@ -209,27 +217,6 @@ def _location_ids(tokenizer: Any, checkpoint: Checkpoint) -> range:
             "box could be read from its answers. Fetch it again, or choose another checkpoint."
         )
     return range(first, first + NUM_BINS)
-
-
-def _check_weights(report: dict[str, Any], parts: Parts, checkpoint: Checkpoint) -> None:
-    """Refuse files that leave parts of the model to chance or hold more than it has; names are those of the files."""
-
-    def named(names: Iterable[str]) -> str:
-        first, *others = sorted(parts.original_names.get(name, name) for name in names)
-        return f"{first} and {len(others)} more" if others else first
-
-    faults = []
-    if report["missing_keys"]:  # tied weights are not among them
-        faults.append(f"lacks {named(report['missing_keys'])}")
-    for name, found, expected in sorted(report["mismatched_keys"])[:1]:
-        faults.append(f"has {named([name])} in the shape {list(found)} instead of {list(expected)}")
-    if report["unexpected_keys"]:
-        faults.append(f"holds {named(report['unexpected_keys'])}, which Florence-2 does not have")
-    if faults:
-        raise CheckpointUnavailable(
-            f"{checkpoint.title} {' and '.join(faults)}, so it would not answer as it was trained to. "
-            "Fetch it again, or choose another checkpoint."
-        )
 
 
 def _check_numbers(model: Any, parts: Parts, checkpoint: Checkpoint) -> None:

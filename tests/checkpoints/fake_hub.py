@@ -1,13 +1,14 @@
 """A hub of a few lines on the loopback, which can do what the real one does on its worst days."""
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
@@ -18,7 +19,10 @@ SHA = "a" * 40
 
 
 class FakeHub(ThreadingHTTPServer):
-    """Serves one repository, `me/tiny`, in the way of the hub: main is at SHA, and no other revision is known."""
+    """Serves one repository, `me/tiny`, in the way of the hub: main is at SHA, and no other revision is known.
+
+    `others` are repositories that a search finds beside it, each a folder; `tags` are those of each by its name.
+    """
 
     daemon_threads = True
     repository = "me/tiny"
@@ -32,6 +36,13 @@ class FakeHub(ThreadingHTTPServer):
         self.cuts_at = ""  # a file whose path ends so is sent by half, then nothing
         self.released = threading.Event()
         self.requests: list[str] = []
+        self.num_bytes_sent = 0
+        self.others: dict[str, Path] = {}
+        self.tags: dict[str, list[str]] = {}
+
+    @property
+    def repositories(self) -> dict[str, Path]:
+        return {self.repository: self.folder, **self.others}
 
     @property
     def endpoint(self) -> str:
@@ -49,18 +60,42 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub, path = self.server, unquote(urlsplit(self.path).path)
+        repository = next((name for name in hub.repositories if f"/{name}/" in f"{path}/"), hub.repository)
+        folder = hub.repositories[repository]
         hub.requests.append(f"{self.command} {path}")
         if hub.hangs_at and path.endswith(hub.hangs_at):
             hub.released.wait(30)
-        revision, _, file_name = path.removeprefix(f"/{hub.repository}/resolve/").partition("/")
+        revision, _, file_name = path.removeprefix(f"/{repository}/resolve/").partition("/")
         if hub.status != 200:
             self._send(hub.status, error_code=hub.error_code)
-        elif path.startswith(f"/api/models/{hub.repository}"):
+        elif path == "/api/models":
+            self._send_found()
+        elif path.startswith(f"/api/models/{repository}"):
             self._send_listing(path.partition("/revision/")[2] or "main")
-        elif revision in ("main", SHA) and (hub.folder / file_name).is_file():
-            self._send(200, (hub.folder / file_name).read_bytes(), etag=f"{file_name}-1")
+        elif revision in ("main", SHA) and (folder / file_name).is_file():
+            self._send_file((folder / file_name).read_bytes(), f"{file_name}-1")
         else:
             self._send(404, error_code="RepoNotFound")
+
+    def _send_file(self, content: bytes, etag: str) -> None:
+        wanted = re.fullmatch(r"bytes=0-(\d+)", self.headers.get("Range", ""))
+        if wanted and int(wanted[1]) + 1 < len(content):
+            self._send(206, content[: int(wanted[1]) + 1], etag=etag)
+        else:
+            self._send(200, content, etag=etag)
+
+    def _send_found(self) -> None:
+        """Answer a search as the hub does, with what is asked for by `expand`."""
+        hub = self.server
+        asked = parse_qs(urlsplit(self.path).query)
+        assert asked["filter"] == ["florence2"]
+        found = [
+            {"id": name, "lastModified": "2024-11-04T10:00:00.000Z", "tags": hub.tags.get(name, []),
+             "siblings": [{"rfilename": path.name} for path in sorted(folder.iterdir())]}
+            for name, folder in hub.repositories.items()
+            if asked["search"][0].lower() in name.lower()
+        ]  # fmt: skip
+        self._send(200, json.dumps(found).encode())
 
     def _send_listing(self, revision: str) -> None:
         if revision not in ("main", SHA):
@@ -76,6 +111,7 @@ class _Answer(BaseHTTPRequestHandler):
             if value != "":
                 self.send_header(name, str(value))
         self.end_headers()
+        self.server.num_bytes_sent += len(body)
         if self.command == "HEAD":
             return
         if self.server.cuts_at and self.path.endswith(self.server.cuts_at):
