@@ -109,6 +109,12 @@ class Engines(Protocol):
     def names(self) -> list[tuple[str, str]]:
         """Return the title, with the size where it is known, and the name of every checkpoint that may be asked for."""
 
+    def admit(self, repository: str) -> str:
+        """Let a repository of the hub be asked for from now on, and return the name by which it is.
+
+        Raises CheckpointUnavailable where that is not allowed.
+        """
+
     def status(self, name: str = "") -> Status:
         """Return how far a checkpoint is."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from playground.checkpoints import hub, loader
-from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, described_by, resolve
+from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, described_by, from_hub, resolve
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
@@ -66,7 +66,8 @@ class Pool:
     """The checkpoints of one running playground. Safe to call from several threads.
 
     Only names that the pool was made with are accepted, so that no visitor of the page can make it open a folder or
-    fetch a repository. The empty name is the checkpoint that was chosen at the start.
+    fetch a repository; where the page is one user's own, what that user has found on the hub can be added. The empty
+    name is the checkpoint that was chosen at the start.
     """
 
     def __init__(
@@ -104,8 +105,21 @@ class Pool:
 
     def names(self) -> list[tuple[str, str]]:
         """Return the title, with the size where it is known, and the name of every checkpoint that may be asked for."""
-        rows = [(entry.checkpoint, name) for name, entry in self._entries.items()]
+        with self._changed:
+            rows = [(entry.checkpoint, name) for name, entry in self._entries.items()]
         return [(f"{row.title} ({row.parameters})" if row.parameters else row.title, name) for row, name in rows]
+
+    def admit(self, repository: str) -> str:
+        """Let a repository of the hub be asked for from now on, and return the name by which it is.
+
+        Raises CheckpointUnavailable where the settings do not allow it, and for what is no hub id.
+        """
+        if not self._settings.may_search_hub:
+            raise CheckpointUnavailable("This playground loads nothing from the hub that it was not started with.")
+        checkpoint = from_hub(repository)
+        with self._changed:
+            self._entries.setdefault(checkpoint.name, _Entry(checkpoint))
+        return checkpoint.name
 
     def start(self) -> None:
         """Choose the first checkpoint and load it, in the background."""
@@ -306,7 +320,9 @@ class Pool:
         entry.checkpoint = described_by(entry.checkpoint, folder)
         loaded = self._steps.load(entry.checkpoint, folder, device=settings.device, precision=settings.precision)
         engine = self._make_engine(loaded)
-        details = ". ".join(filter(None, (str(loaded.placement), loaded.details.rstrip("."), loaded.notice)))
+        license = entry.checkpoint.license
+        license = f"Its card states the license {license}" if license else ""
+        details = ". ".join(filter(None, (str(loaded.placement), loaded.details.rstrip("."), license, loaded.notice)))
         with self._changed:
             if not self._is_closed:
                 entry.engine = engine

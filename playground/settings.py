@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 
 from playground.errors import SettingsInvalid
 
@@ -24,6 +25,7 @@ class Settings:
     host: str = ""  # empty: this machine only
     port: int = 0  # 0: 7860 or the next free one
     offline: bool = False  # contact nobody
+    hub_search: bool = True  # let the page find checkpoints on the hub, where only this machine can open the page
     mcp: bool = False
     on_zero_gpu: bool = False  # set by Hugging Face Spaces, as SPACES_ZERO_GPU
 
@@ -49,6 +51,16 @@ class Settings:
     disk_files: int = 20_000
     visitor_disk_share: float = 0.25  # of both, that one visitor may take
 
+    @property
+    def is_for_one_user(self) -> bool:
+        """Whether only this machine's own programs connect: a proxy beside the server makes it public."""
+        return is_this_machine(self.host) and not (self.trusted_proxies or self.space_host or self.on_zero_gpu)
+
+    @property
+    def may_search_hub(self) -> bool:
+        """Whether the page may look for checkpoints on the hub, and load what it finds there."""
+        return self.hub_search and not self.offline and self.is_for_one_user
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables. Raises SettingsInvalid, naming the variable."""
@@ -65,6 +77,18 @@ class Settings:
         if space_host := environ.get("SPACE_HOST", ""):
             values = {"trusted_proxies": "*", **values, "space_host": space_host}
         return cls(**values)  # type: ignore[arg-type]  # the types are those of the defaults
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or an address means the machine itself, as no name does of where to listen.
+
+    Between a machine's own programs a page is secure without TLS.
+    """
+    name = host.strip().strip("[]").lower() or "127.0.0.1"
+    try:
+        return ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _flag(text: str) -> bool:

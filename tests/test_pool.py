@@ -217,6 +217,28 @@ def test_a_visitor_cannot_make_the_pool_open_what_it_was_not_made_with(name: str
         assert world.asked_hub == world.loads == []
 
 
+def test_what_was_found_on_the_hub_is_admitted_where_the_page_is_one_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "somebody" / "else").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)  # where a folder has the same name
+    world = World()
+    with running_pool(world) as pool:
+        assert pool.admit("somebody/else") == "somebody/else"
+        assert use(pool, "somebody/else").name == "somebody/else"
+        assert world.asked_hub == ["somebody/else"]
+        assert pool.admit("florence-community/Florence-2-large") == "florence-2-large"
+        for name in ("/etc", "else", "", "somebody/else/more"):
+            with pytest.raises(CheckpointUnavailable, match="is not a checkpoint"):
+                pool.admit(name)
+    for settings in ({"host": "0.0.0.0"}, {"trusted_proxies": "*"}, {"offline": True}, {"hub_search": False}):
+        with (
+            running_pool(World(), **settings) as pool,
+            pytest.raises(CheckpointUnavailable, match="loads nothing from the hub"),
+        ):
+            pool.admit("somebody/else")
+
+
 def test_a_hub_id_of_the_catalog_is_the_catalogs_checkpoint() -> None:
     with running_pool(World(), checkpoint="florence-community/Florence-2-base") as pool:
         assert len(pool.names()) == 9

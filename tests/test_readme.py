@@ -163,7 +163,8 @@ def test_the_settings_are_those_that_are_read_with_their_defaults() -> None:
     expected = {}
     for setting in fields(Settings):
         default: Any = setting.default
-        shown = "no" if default is False else f"{default:g}" if isinstance(default, float) else str(default)
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        shown = {"False": "no", "True": "yes"}.get(shown, shown)
         expected[PREFIX + setting.name.upper()] = shown
     assert said == expected
     mentioned = re.findall(rf"{PREFIX}[A-Z_]+", "".join(PAGES.values()))

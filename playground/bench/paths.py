@@ -19,6 +19,7 @@ from PIL import Image
 
 from playground.checkpoints.loader import Placement
 from playground.engines import AskedEngine, State, Status
+from playground.errors import CheckpointUnavailable
 from playground.question import Question
 
 _SOME_STEPS = 64  # at the beginning and at the end of the longest answer
@@ -176,6 +177,9 @@ class OneEngine:
 
     def names(self) -> list[tuple[str, str]]:
         return [(self._engine.checkpoint.title, self.current_name)]
+
+    def admit(self, repository: str) -> str:
+        raise CheckpointUnavailable(f"Only {self.current_name} is asked here, not {repository}.")
 
     def status(self, name: str = "") -> Status:  # noqa: ARG002
         checkpoint = self._engine.checkpoint

@@ -22,7 +22,7 @@ from playground.checkpoints.layout import (
 )
 from playground.errors import CheckpointUnavailable
 
-Shape = tuple[int, ...]
+TensorShape = tuple[int, ...]
 _importing = threading.Lock()
 
 
@@ -66,7 +66,7 @@ def check_fit(
         )
 
 
-def check_headers(checkpoint: Checkpoint, config: dict[str, Any], shapes: Mapping[str, Shape]) -> None:
+def check_headers(checkpoint: Checkpoint, config: dict[str, Any], shapes: Mapping[str, TensorShape]) -> None:
     """Refuse weights that do not fit, by the names and the shapes in their headers. Raises CheckpointUnavailable."""
     original_names = {native_name(name): name for name in shapes if not is_unused(name)}
     found = {native: shapes[name] for native, name in original_names.items()}
@@ -86,7 +86,7 @@ def check_headers(checkpoint: Checkpoint, config: dict[str, Any], shapes: Mappin
     )
 
 
-def _translated(checkpoint: Checkpoint, config: dict[str, Any], found: Mapping[str, Shape]) -> dict[str, Any]:
+def _translated(checkpoint: Checkpoint, config: dict[str, Any], found: Mapping[str, TensorShape]) -> dict[str, Any]:
     # The table may get more rows when it is loaded: what counts here is that it is of the right width.
     tables = [found[name] for name in (EMBEDDING, *TIED_TO_EMBEDDING) if found.get(name)]
     num_rows = tables[0][0] if tables else 1
@@ -99,7 +99,7 @@ def _translated(checkpoint: Checkpoint, config: dict[str, Any], found: Mapping[s
 
 
 @lru_cache(maxsize=8)  # most fine-tunes are of one of two sizes
-def _shapes_of(config: str) -> dict[str, Shape]:
+def _shapes_of(config: str) -> dict[str, TensorShape]:
     """Return the shape of each weight of the model that a native configuration describes; nothing is allocated."""
     import_transformers()
     import torch

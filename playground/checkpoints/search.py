@@ -21,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from playground.checkpoints.catalog import Checkpoint, from_hub
 from playground.checkpoints.files import check_config, check_names, shard_names
-from playground.checkpoints.fits import Shape, check_headers
+from playground.checkpoints.fits import TensorShape, check_headers
 from playground.checkpoints.hub import explain_refusal, first_line, in_background
 from playground.errors import CheckpointUnavailable, PlaygroundError
 
@@ -95,6 +95,7 @@ def _listed(api: HfApi, text: str, seconds: float) -> list[ModelInfo]:
 def _look(api: HfApi, info: ModelInfo, deadline: float) -> Found | None:
     try:
         checkpoint = from_hub(str(info.id))
+        checkpoint = replace(checkpoint, title=checkpoint.source)  # which sentences are about
     except CheckpointUnavailable:  # no name that could be asked for
         return None
     license = next((tag.removeprefix(_LICENSE) for tag in info.tags or () if tag.startswith(_LICENSE)), "")
@@ -119,7 +120,7 @@ def _judged(repository: "_Repository", found: Found, names: Sequence[str]) -> Fo
     is_whole = "model.safetensors" in names
     index = {} if is_whole else repository.read_json("model.safetensors.index.json")
     shards = ["model.safetensors"] if is_whole else shard_names(checkpoint.source, index)
-    shapes: dict[str, Shape] = {}
+    shapes: dict[str, TensorShape] = {}
     for shard in shards[:_MAX_SHARDS]:
         header = repository.read_header(shard)
         shapes |= {name: tuple(row["shape"]) for name, row in header.items()}

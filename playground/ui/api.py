@@ -24,7 +24,7 @@ from playground.ui.picture import Picture, Upload, read_data_url
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
-from playground.ui.server.visitors import is_this_machine
+from playground.ui.server.visitors import is_forwarded
 from playground.ui.shown import shown_at_first
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 
@@ -43,8 +43,7 @@ class Api:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
-        # A proxy beside the server makes it public, wherever it listens.
-        self._is_for_one_user = is_this_machine(settings.host) and not settings.trusted_proxies
+        self._is_for_one_user = settings.is_for_one_user
 
     @_no_tool
     def run(
@@ -160,8 +159,7 @@ class Api:
             return Upload(read_data_url(image))
         if image.startswith(("http:", "https:")):
             raise ImageRejected("No picture is fetched from an address. Fetch it, and send it as a data URL.")
-        is_direct = request is not None and not any("forwarded" in name.lower() for name in request.headers)
-        if not self._is_for_one_user or not is_direct:
+        if not self._is_for_one_user or request is None or is_forwarded(request):
             raise ImageRejected("This server opens no file for others. Send the picture as a data URL.")
         path = Path(image.removeprefix("file://")).expanduser()
         if not path.is_absolute():

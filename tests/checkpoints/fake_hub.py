@@ -71,7 +71,7 @@ class _Answer(BaseHTTPRequestHandler):
         elif path == "/api/models":
             self._send_found()
         elif path.startswith(f"/api/models/{repository}"):
-            self._send_listing(path.partition("/revision/")[2] or "main")
+            self._send_listing(repository, path.partition("/revision/")[2] or "main")
         elif revision in ("main", SHA) and (folder / file_name).is_file():
             self._send_file((folder / file_name).read_bytes(), f"{file_name}-1")
         else:
@@ -97,12 +97,15 @@ class _Answer(BaseHTTPRequestHandler):
         ]  # fmt: skip
         self._send(200, json.dumps(found).encode())
 
-    def _send_listing(self, revision: str) -> None:
+    def _send_listing(self, repository: str, revision: str) -> None:
         if revision not in ("main", SHA):
             self._send(404, error_code="RevisionNotFound")
             return
-        files = [{"rfilename": path.name, "size": path.stat().st_size} for path in self.server.folder.iterdir()]
-        self._send(200, json.dumps({"id": self.server.repository, "sha": SHA, "siblings": files}).encode())
+        files = [
+            {"rfilename": path.name, "size": path.stat().st_size}
+            for path in self.server.repositories[repository].iterdir()
+        ]
+        self._send(200, json.dumps({"id": repository, "sha": SHA, "siblings": files}).encode())
 
     def _send(self, status: int, body: bytes = b"", *, etag: str = "", error_code: str = "") -> None:
         self.send_response(status)

@@ -28,9 +28,20 @@ from playground.tasks import DEFAULT_TASK, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import RegionTableData, StageData
 from playground.ui.one_picture.chosen import Chosen, Follower
+from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.memory import Memory
-from playground.ui.one_picture.showing import Showing, buttons, drawing, labels_of, pages_of, plain, scenes_for, strip
+from playground.ui.one_picture.showing import (
+    Showing,
+    buttons,
+    checkpoint_choices,
+    drawing,
+    labels_of,
+    pages_of,
+    plain,
+    scenes_for,
+    strip,
+)
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
@@ -78,6 +89,7 @@ class Handlers:
         self._runner = runner_of(predictor, settings)
         self._showing = Showing(self._engines, predictor.read_image)
         self._follower = Follower(predictor, settings, self._showing)
+        self._finder = Finder(predictor.engines, settings)
 
     # The picture
 
@@ -159,6 +171,8 @@ class Handlers:
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
         updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
         updates["looks_kept"] = looks_kept
+        if self._settings.may_search_hub:  # what was found since the page was built
+            updates["checkpoint"] = gr.update(choices=checkpoint_choices(self._engines))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], "value": task.id}}
         looks = KeptLooks.read(looks_kept)
@@ -238,6 +252,16 @@ class Handlers:
             self._follower.choose(chosen)
         given_up = self._give_up(chosen.task, chosen.checkpoint, request)
         return {**given_up, **self.poll(chosen, request)}
+
+    def find(self, hub_name: str, request: gr.Request) -> Iterator[Updates]:
+        """Look for checkpoints on the hub."""
+        yield from self._finder.find(hub_name, request)
+
+    def take_found(self, found: str, chosen: Chosen, request: gr.Request) -> Updates:
+        """Choose a checkpoint that was found on the hub, which is fetched then."""
+        with errors_for_the_user():
+            name, updates = self._finder.take(found, request)
+        return {**self.choose_checkpoint(replace(chosen, checkpoint=name), request), **updates}
 
     def accept_offer(self, chosen: Chosen, request: gr.Request) -> Updates:
         """Get the checkpoint that is offered in place of the demo model, and follow it."""

@@ -13,6 +13,7 @@ from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, RUN_NAME, Handlers
+from playground.ui.one_picture.showing import checkpoint_choices
 from playground.ui.picture import Picture
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
@@ -27,13 +28,15 @@ _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
+_FOUND = ("found", "found_lines")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop")
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
     "raw", "timings",
 )  # fmt: skip
-_WHOLE_PAGE = tuple(dict.fromkeys(("task", "listed", "phrase", "seed", "looks_kept", *_NEW_PICTURE, *_NEW_ANSWER)))
+_FORM = ("task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
+_WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_NEW_PICTURE, *_NEW_ANSWER)))
 
 Components = dict[str, Any]  # by the names that handlers know them by
 
@@ -52,7 +55,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
     with gr.Row(elem_id="columns", elem_classes=WORKSPACE):
         with gr.Column(elem_id="form"):
-            components |= _form(predictor.engines)
+            components |= _form(predictor.engines, settings)
         with gr.Column(elem_id="show"):
             components["stage"] = Stage(elem_id="stage")
         with gr.Column(elem_id="result"):
@@ -65,7 +68,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     app.unload(handlers.leave)
 
 
-def _form(engines: Engines) -> Components:
+def _form(engines: Engines, settings: Settings) -> Components:
     return dict(
         picture=Picture(
             label="Picture",
@@ -93,7 +96,7 @@ def _form(engines: Engines) -> Components:
         get=gr.Button(visible=False, size="md", elem_id="get"),
         # Kept by the page, not by the server: whether this tab waits for what is offered.
         is_wanted=gr.Checkbox(False, visible=False),
-        **_advanced(engines),
+        **_advanced(engines, settings),
     )
 
 
@@ -121,16 +124,26 @@ def _buttons() -> Components:
         }
 
 
-def _advanced(engines: Engines) -> Components:
+def _advanced(engines: Engines, settings: Settings) -> Components:
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         return {
             "checkpoint": gr.Dropdown(
                 label="Checkpoint",
-                choices=[("Automatic", ""), *engines.names()],
+                choices=checkpoint_choices(engines),
                 value="",
                 interactive=True,
                 elem_id="checkpoint",
             ),
+            "hub_name": gr.Textbox(
+                label="Find another on the Hugging Face hub",
+                placeholder="A part of its name, then Enter",
+                visible=settings.may_search_hub,
+                interactive=True,
+                max_lines=1,
+                elem_id="hub-name",
+            ),
+            "found": gr.Radio(label="Choose one to fetch it", visible=False, interactive=True, elem_id="found"),
+            "found_lines": Lines(elem_id="found-lines"),
             "decoding": gr.Radio(
                 label="Decoding",
                 choices=text.decoding_choices(),
@@ -239,8 +252,10 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
     opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_IN_TURN)
     opened.success(None, js="playground.opened", **_PLUMBING)
+    wiring.on(on["hub_name"].submit, handlers.find, writes=_FOUND, trigger_mode="always_last", **_PLUMBING)
     for event in (
         wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE),
+        wiring.on(on["found"].input, handlers.take_found, writes=(*chosen, "hub_name", *_FOUND), **_AT_ONCE),
         wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **_AT_ONCE),
         wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE),
         wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE),

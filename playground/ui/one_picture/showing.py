@@ -117,6 +117,11 @@ class Showing:
             return None  # the copy is gone, or there is no room for another: the answer is not lost for it
 
 
+def checkpoint_choices(engines: Engines) -> list[tuple[str, str]]:
+    """Return the checkpoints that may be asked for, as choices."""
+    return [("Automatic", ""), *engines.names()]
+
+
 def buttons(*, is_running: bool) -> Updates:
     """Run and Stop, of which one can be pressed."""
     return {

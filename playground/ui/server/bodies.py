@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from playground.settings import Settings
+from playground.settings import Settings, is_this_machine
 from playground.ui.server.json_limits import problem_of, with_relative_addresses
 from playground.ui.server.multipart_limits import NotAnUpload, PartsGuard
-from playground.ui.server.visitors import header_lines, is_this_machine
+from playground.ui.server.visitors import header_lines
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

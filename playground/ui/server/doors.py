@@ -15,12 +15,12 @@ from urllib.parse import parse_qs
 from starlette.responses import JSONResponse
 
 from playground import console
-from playground.settings import Settings
+from playground.settings import Settings, is_this_machine
 from playground.ui.server.bodies import Bodies, Message, Receive, Refused, Watched, is_of_the_page
 from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name
 from playground.ui.server.routes import Route, route_of
 from playground.ui.server.turns import NoTurn, Turns
-from playground.ui.server.visitors import CARRIED, Proxies, header_lines, is_near, is_this_machine, read_carried
+from playground.ui.server.visitors import CARRIED, Proxies, header_lines, is_near, read_carried
 
 _App = Callable[[Any, Any, Any], Awaitable[None]]
 

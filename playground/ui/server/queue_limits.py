@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground.settings import Settings
+from playground.settings import Settings, is_this_machine
 from playground.ui.server.bodies import BODY_BYTES, MAX_BYTES_AT_ONCE
-from playground.ui.server.visitors import is_this_machine, visitor_of
+from playground.ui.server.visitors import visitor_of
 
 _MODEL = "model"
 _OTHER_PLACES = 8  # of calls that ask no model: pictures to take, answers to draw anew, files to write

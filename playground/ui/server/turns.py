@@ -13,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from playground.ui.server.visitors import is_this_machine, visitor_of
+from playground.settings import is_this_machine
+from playground.ui.server.visitors import visitor_of
 
 _COSTLY = "costly"
 # What takes a core for a while: the queue lets in what a visitor has places for, and here they take turns.

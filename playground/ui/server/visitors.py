@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Any
 
 from playground.errors import SettingsInvalid
-from playground.settings import Settings
+from playground.settings import Settings, is_this_machine
 
 _ANY = "*"
 _IPV6_OF_ONE = 64  # bits: a household or a host is given that many addresses at least
@@ -109,14 +109,9 @@ def read_carried(lines: list[str]) -> str:
     return visitor if hmac.compare_digest(secret.encode(), _SECRET.encode()) else ""
 
 
-def is_this_machine(host: str) -> bool:
-    """Whether a name or an address means the machine itself, as no name does of where to listen.
-
-    Between a machine's own programs a page is secure without TLS.
-    """
-    name = _without_port(host.strip()).lower() or "127.0.0.1"
-    address = _parsed(name)
-    return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
+def is_forwarded(request: Any) -> bool:
+    """Whether a proxy has passed a request on, as far as it says so: then it may come from anywhere."""
+    return any("forwarded" in name.lower() for name in request.headers)
 
 
 def is_near(address: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from PIL import Image
+from starlette.datastructures import Headers
 
 from playground.predictor import Predictor
 from playground.results import Prediction
@@ -44,6 +45,8 @@ NO_FORM: Mapping[str, Any] = {
     "labels": ["car", "tree"],
     "table": RegionTableData(hidden=[]),
     "format": "png",
+    "hub_name": "",
+    "found": None,
 }
 _ONES_OWN = ("picture", "stage", "table")  # what the user does there comes back, not what a handler wrote
 
@@ -55,7 +58,7 @@ class Tab:
         self.predictor = predictor
         self.handlers = handlers
         self.form = dict(NO_FORM)
-        self.request = gr.Request(session_hash=session)
+        self.request = gr.Request(session_hash=session, headers=Headers())
         self._is_begun = False
 
     def beside(self, session: str) -> "Tab":

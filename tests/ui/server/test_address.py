@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from playground.errors import SettingsInvalid
+from playground.settings import is_this_machine
 from playground.ui.server.address import address_to_listen_on, url_of
-from playground.ui.server.visitors import is_this_machine
 
 
 @pytest.fixture
