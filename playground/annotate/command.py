@@ -18,7 +18,7 @@ from playground.annotate.journal import Journal, question_of
 from playground.annotate.outputs import FORMAT_IDS, read_formats, write_output
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import check_sources, find_sources
+from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
 from playground.pictures.limits import Limits
@@ -38,6 +38,7 @@ class JobCommand:
     """What was typed, as far as it can be checked before anything is read."""
 
     sources: tuple[str, ...]
+    wanted: Wanted
     question: Question
     folder: Path
     formats: tuple[str, ...]
@@ -65,7 +66,8 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     folder = Path(chosen.out)
     _check_folder(folder, chosen.sources)
     return JobCommand(
-        tuple(chosen.sources), question, folder, read_formats(chosen.format),
+        tuple(chosen.sources), Wanted(read_pages(chosen.pages), chosen.password), question, folder,
+        read_formats(chosen.format),
         Choices(names, min_score, min_scores, chosen.merge_duplicates), chosen.limit, chosen.overwrite,
         chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
                                      offline=chosen.offline),
@@ -105,6 +107,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
     add("--decoding", default="greedy", choices=list(DECODINGS), help="careful searches with three beams")
     add("--max-new-tokens", type=int, metavar="N", help="the longest answer")
+    add("--pages", default="", metavar="RANGES", help="of documents, such as 1-30,40; all without it")
+    add("--password", default="", metavar="TEXT", help="that opens PDFs")
     add("--limit", type=int, metavar="N", help="only the first N pictures")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--skip-done", action="store_true", help="go on where it was ended; this is what it does anyhow")
@@ -158,7 +162,7 @@ def carry_out(command: JobCommand) -> bool:
         with closing(Journal(command.folder, question, overwrite=command.overwrite)) as journal:
             if command.retry_errors:
                 console.say(f"{journal.forget_errors()} pictures that could not be answered are tried again.")
-            reader = SourceReader(workers.read)
+            reader = SourceReader(workers.read, password=command.wanted.password)
             with _first_interrupt_stops() as stop:
                 is_whole = _ask(command, predictor, reader, journal, stop)
             if not is_whole:
@@ -187,8 +191,8 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
 def _ask(
     command: JobCommand, predictor: Predictor, reader: SourceReader, journal: Journal, stop: threading.Event
 ) -> bool:
-    sources = islice(find_sources(command.sources), command.limit)
-    total = sum(1 for _ in islice(find_sources(command.sources), command.limit))
+    sources = islice(find_sources(command.sources, command.wanted), command.limit)
+    total = sum(1 for _ in islice(find_sources(command.sources, command.wanted), command.limit))
     events = run_job(predictor, reader, sources, journal.question, journal=journal, is_stopped=stop.is_set)
     with ProgressBar(total) as progress, closing(events):
         for event in events:

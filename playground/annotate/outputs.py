@@ -9,8 +9,7 @@ from playground.annotate.journal import Journal, Row
 from playground.annotate.reading import SourceReader
 from playground.drawing import Look, default_styles
 from playground.errors import ExportRejected, ImageRejected
-from playground.export import FORMATS, Annotated, export, file_name, stem_of
-from playground.pictures.reader import InputImage
+from playground.export import FORMATS, Annotated, export, file_name
 
 _ALIASES = {"jsonl": "json"}
 _AS_SHOWN = ("png", "jpeg", "overlay", "crops", "coco", "yolo", "voc")  # what a person looks at, or trains on
@@ -77,11 +76,11 @@ def write_output(
 
 def _annotated(row: Row, reader: SourceReader, choices: Choices, least: float | None, *, has_pixels: bool) -> Annotated:
     assert row.prediction is not None
-    name, prediction = stem_of(row.source.name), choices.apply(row.prediction, shown_from=least)
+    name, prediction = row.source.stem, choices.apply(row.prediction, shown_from=least)
     if not has_pixels:
         return Annotated(name, prediction, lambda: reader.read(row.source))
     file = reader.file_of(row.source)
-    image: InputImage = reader.read_file(file)
+    image = reader.read(row.source, file)
     if image.digest != row.prediction.digest:
         raise ImageRejected("It is another picture than the one that was asked about. Start the command again.")
     return Annotated(name, prediction, image, file, tuple(region.label for region in row.prediction.regions))

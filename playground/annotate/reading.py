@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from playground.annotate.archives import Archive
 from playground.annotate.sources import PictureSource
@@ -35,11 +34,16 @@ class ReadSource:
 
 
 class SourceReader:
-    """Reads the pictures of sources with `read`, which takes a path or bytes. Safe to use from several threads."""
+    """Reads the pictures of sources with `read`, which takes what `read_image` does. Safe to use from several threads.
 
-    def __init__(self, read: Callable[[Any], InputImage]) -> None:
+    `password` opens documents.
+    """
+
+    def __init__(self, read: Callable[..., InputImage], *, password: str = "") -> None:
         self._read = read
+        self._password = password
         self._opened: tuple[str, Archive] | None = None
+        self._last_digest: tuple[object, str] = (None, "")
         self._lock = threading.Lock()
 
     def file_of(self, source: PictureSource) -> Path | bytes:
@@ -48,23 +52,19 @@ class SourceReader:
             raise ImageRejected(source.problem)
         return self._archive(source.path).read(source.member) if source.member else Path(source.path)
 
-    def read_file(self, file: Path | bytes) -> InputImage:
-        """Return the picture of a file. Raises ImageRejected."""
-        return self._read(file)
-
-    def read(self, source: PictureSource) -> InputImage:
-        """Return a picture. Raises ImageRejected."""
-        return self._read(self.file_of(source))
+    def read(self, source: PictureSource, file: Path | bytes | None = None) -> InputImage:
+        """Return a picture, of its file where that is at hand. Raises ImageRejected."""
+        return self._read(file or self.file_of(source), page=source.page or 0, password=self._password)
 
     def read_new(self, source: PictureSource, is_done: Callable[[PictureSource, str], bool]) -> ReadSource:
         """Read a picture unless it is done. Raises nothing of what may be wrong with it."""
         sha256 = ""
         try:
             file = self.file_of(source)
-            sha256 = _sha256(file)
+            sha256 = self._sha256(file)
             if is_done(source, sha256):
                 return ReadSource(source, sha256)
-            return ReadSource(source, sha256, self._read(file))
+            return ReadSource(source, sha256, self.read(source, file))
         except ImageRejected as error:
             return ReadSource(source, sha256, error="" if is_done(source, sha256) else str(error))
 
@@ -84,6 +84,21 @@ class SourceReader:
             finally:
                 for one in reading:
                     one.cancel()
+
+    def _sha256(self, file: Path | bytes) -> str:
+        """Return the digest of a file; that of the last one is remembered, since its pages follow one another."""
+        if isinstance(file, bytes):
+            return _sha256(file)
+        try:
+            status = file.stat()
+        except (OSError, ValueError):
+            return ""
+        key = str(file), status.st_size, status.st_mtime_ns
+        known, digest = self._last_digest
+        if known != key:
+            digest = _sha256(file)
+            self._last_digest = key, digest
+        return digest
 
     def _archive(self, path: str) -> Archive:
         """Return an archive; the last one stays open, since its pictures follow one another."""

@@ -7,18 +7,25 @@ tried where somebody named it.
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from playground.annotate.archives import Archive, is_archive
 from playground.errors import ImageRejected, SourceRejected
+from playground.export import stem_of
 from playground.pictures.kinds import accepted_extensions
+from playground.pictures.reader import num_pages
 
 JOURNAL = "predictions.jsonl"  # makes a folder the output of a job
 _MAX_LINE = 5000  # characters of a path in a list
+_OF_DOCUMENTS = (".pdf",)
+_WITH_PAGES = (".pdf", ".tif", ".tiff")
+_PAGES = re.compile(r"(\d{1,9})(\s*-\s*(\d{1,9})?)?")
+_LAST_PAGE = 10**9
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -28,34 +35,71 @@ class PictureSource:
 
     path: str  # from the root
     member: str = ""
+    page: int | None = None  # from 0, of a document or of a TIFF with several
     problem: str = ""
 
     @property
     def name(self) -> str:
-        """The name of the picture, as a file has it."""
+        """The name of the file."""
         return (self.member or self.path).replace("\\", "/").rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """The name of the picture, without an extension."""
+        name = stem_of(self.name)
+        return name if self.page is None else f"{name}-p{self.page + 1:03}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form, which says where the picture is."""
-        return {"source": self.path} | ({"member": self.member} if self.member else {})
+        member = {"member": self.member} if self.member else {}
+        return {"source": self.path} | member | ({} if self.page is None else {"page": self.page + 1})
 
     @classmethod
     def from_dict(cls, wire: Mapping[str, Any]) -> "PictureSource":
         """Read the wire form; raises KeyError or TypeError for what is none."""
-        return cls(wire["source"], wire.get("member", ""))
+        page = wire.get("page")
+        return cls(wire["source"], wire.get("member", ""), None if page is None else page - 1)
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.member}" if self.member else self.path
+        file = f"{self.path}: {self.member}" if self.member else self.path
+        return file if self.page is None else f"{file}, page {self.page + 1}"
 
 
-def find_sources(given: Sequence[str | Path]) -> Iterator[PictureSource]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which pages of documents are wanted, from 0 and all without ranges, and the password that opens them."""
+
+    pages: tuple[range, ...] = ()
+    password: str = field(default="", repr=False)
+
+    def has_page(self, page: int) -> bool:
+        """Whether a page is wanted."""
+        return not self.pages or any(page in some for some in self.pages)
+
+
+def read_pages(text: str) -> tuple[range, ...]:
+    """Return pages from 0, from "1-30,40,50-", which count from 1. Raises SourceRejected."""
+    ranges = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = _PAGES.fullmatch(part)
+        first = int(match[1]) if match else 0
+        last = (int(match[3]) if match[3] else _LAST_PAGE if match[2] else first) if match else 0
+        if not 1 <= first <= last:
+            raise SourceRejected(
+                f"{part[:80]!r} names no pages. Give them as 1-30, 40 or 50-, with commas between them."
+            )
+        ranges.append(range(first - 1, last))
+    return tuple(ranges)
+
+
+def find_sources(given: Sequence[str | Path], wanted: Wanted = Wanted()) -> Iterator[PictureSource]:
     """Yield the pictures of files, folders, patterns, archives and lists of paths, each in natural order.
 
     Nothing is kept but the names of the folder that is being looked through. What cannot be looked through is a source
     with a problem.
     """
     for text in map(str, given):
-        yield from _expand(text)
+        yield from _expand(text, wanted)
 
 
 def check_sources(given: Sequence[str | Path]) -> None:
@@ -78,27 +122,27 @@ def _is_pattern(text: str) -> bool:
     return glob.has_magic(text) and not os.path.lexists(text)
 
 
-def _expand(text: str) -> Iterator[PictureSource]:
+def _expand(text: str, wanted: Wanted) -> Iterator[PictureSource]:
     if _is_pattern(text):
         for path in sorted(glob.iglob(text, recursive=True), key=natural_key):
-            yield from _of_path(path) if not os.path.isdir(path) else ()
+            yield from _of_path(path, wanted) if not os.path.isdir(path) else ()
     else:
-        yield from _of_path(text)
+        yield from _of_path(text, wanted)
 
 
-def _of_path(path: str) -> Iterator[PictureSource]:
+def _of_path(path: str, wanted: Wanted) -> Iterator[PictureSource]:
     whole = os.path.abspath(path)
     if os.path.isdir(whole):
-        yield from _of_folder(whole)
+        yield from _of_folder(whole, wanted)
     elif whole.lower().endswith(".txt"):
-        yield from _of_list(whole)
+        yield from _of_list(whole, wanted)
     elif is_archive(whole):
-        yield from _of_archive(whole)
+        yield from _of_archive(whole, wanted)
     else:
-        yield PictureSource(whole)
+        yield from _pages_of(PictureSource(whole), Path(whole), wanted)
 
 
-def _of_folder(folder: str) -> Iterator[PictureSource]:
+def _of_folder(folder: str, wanted: Wanted) -> Iterator[PictureSource]:
     """Yield the pictures of a folder: its files first, then its folders. The output of a job is none."""
     try:
         with os.scandir(folder) as entries:
@@ -110,18 +154,18 @@ def _of_folder(folder: str) -> Iterator[PictureSource]:
         return
     if (JOURNAL, False) in found:
         return
-    wanted = sorted((is_folder, natural_key(name), name) for name, is_folder in found if not _is_hidden(name))
-    for is_folder, _, name in wanted:
+    seen = sorted((is_folder, natural_key(name), name) for name, is_folder in found if not _is_hidden(name))
+    for is_folder, _, name in seen:
         path = os.path.join(folder, name)
         if is_folder:
-            yield from _of_folder(path)
+            yield from _of_folder(path, wanted)
         elif _is_picture(name):
-            yield PictureSource(path)
+            yield from _pages_of(PictureSource(path), Path(path), wanted)
         elif is_archive(path):
-            yield from _of_archive(path)
+            yield from _of_archive(path, wanted)
 
 
-def _of_archive(path: str) -> Iterator[PictureSource]:
+def _of_archive(path: str, wanted: Wanted) -> Iterator[PictureSource]:
     try:
         archive = Archive(path)
     except ImageRejected as error:
@@ -130,10 +174,11 @@ def _of_archive(path: str) -> Iterator[PictureSource]:
     with closing(archive):
         for member in archive.members():
             if not _is_hidden(member.name.rpartition("/")[2]) and _is_picture(member.name):
-                yield PictureSource(path, member.name, member.problem)
+                source = PictureSource(path, member.name, problem=member.problem)
+                yield from _pages_of(source, partial(archive.read, member.name), wanted)
 
 
-def _of_list(path: str) -> Iterator[PictureSource]:
+def _of_list(path: str, wanted: Wanted) -> Iterator[PictureSource]:
     """Yield what the lines of a text file name, from the file's folder on; a line may begin with # as a remark."""
     folder = os.path.dirname(path)
     try:
@@ -145,7 +190,7 @@ def _of_list(path: str) -> Iterator[PictureSource]:
                         named, problem="A list of paths cannot name another list. Name that one beside it."
                     )
                 else:
-                    yield from _of_path(named)
+                    yield from _of_path(named, wanted)
     except OSError as error:
         yield PictureSource(path, problem=f"The list cannot be read ({error.strerror}). Check that it is there.")
 
@@ -161,4 +206,20 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(tuple(accepted_extensions()))
+    return name.lower().endswith((*accepted_extensions(), *_OF_DOCUMENTS))
+
+
+def _pages_of(source: PictureSource, file: Path | Callable[[], bytes], wanted: Wanted) -> Iterator[PictureSource]:
+    """Yield the pages of a document, or the picture itself where it is none."""
+    if source.problem or not source.name.lower().endswith(_WITH_PAGES):
+        yield source
+        return
+    try:
+        count = num_pages(file if isinstance(file, Path) else file(), password=wanted.password)
+    except ImageRejected:  # of which the reading says more
+        yield source
+        return
+    if count == 1 and not source.name.lower().endswith(_OF_DOCUMENTS):
+        yield source
+        return
+    yield from (replace(source, page=page) for page in range(count) if wanted.has_page(page))

@@ -8,7 +8,7 @@ from pathlib import Path
 from playground.annotate.job import PictureAnswered, PictureFailed, run_job
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import PictureSource, check_sources, find_sources
-from playground.export import Annotated, stem_of
+from playground.export import Annotated
 from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.question import Question
@@ -42,7 +42,7 @@ def _annotate(
         for event in run_job(predictor, reader, find_sources(given), question):
             if isinstance(event, PictureAnswered):
                 original = reader.file_of(event.source)
-                yield Annotated(stem_of(event.source.name), event.prediction, event.image, original)
+                yield Annotated(event.source.stem, event.prediction, event.image, original)
             elif isinstance(event, PictureFailed):
                 failed(event.source, event.error)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageChops, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from playground.errors import ImageRejected
-from playground.pictures import bmp, boxes, gif, jpeg, png, tiff, webp
+from playground.pictures import bmp, boxes, gif, jpeg, pages, png, tiff, webp
 from playground.pictures.color import model_of
 from playground.pictures.kinds import accepted_kinds, name_the_kind
 from playground.pictures.limits import (
@@ -28,6 +28,7 @@ from playground.pictures.spaces import SRGB, TELEVISION, profile_of_numbers
 
 FIRST_FRAME = "The file holds several frames or pictures; only the first was read."
 OTHER_PAGES = "The file has {count} pages; this is page {page}."
+OWN_TEXT = "This page holds text of its own, {count} characters that need no reading: copy them from the PDF."
 UNKNOWN_COLORS = "The file names a color space that is not known here ({numbers}); its colors are taken as sRGB."
 PILLOW_FORMATS = (
     "JPEG",
@@ -68,13 +69,15 @@ class _Header(io.BytesIO):
         return super().read(size)
 
 
-def decode_file(data: bytes, limits: Limits, page: int, notices: list[str]) -> Decoded:
+def decode_file(data: bytes, limits: Limits, page: int, notices: list[str], *, password: str = "") -> Decoded:
     """Decode a file that is within the limits. Raises ImageRejected, or whatever Pillow trips over."""
     check_file_size(len(data), limits)
     if data.startswith(b"BM"):
         return _decode_bmp(data, limits, page)
     if data.startswith(_TIFF_MARKS):
         return _decode_tiff(data, limits, page, notices)
+    if pages.is_document(data):
+        return _decode_document(data, limits, page, notices, password)
     refuse_page(page, 1)
     if data.startswith(b"\x89PNG"):
         return _decode_png(data, limits, notices)
@@ -85,8 +88,10 @@ def decode_file(data: bytes, limits: Limits, page: int, notices: list[str]) -> D
     return _decode_other(picture, data, limits, notices)
 
 
-def count_pages(data: bytes) -> int:
-    """Return how many pages a file has: those of a TIFF, 1 of everything else."""
+def count_pages(data: bytes, password: str = "") -> int:
+    """Return how many pages a file has: those of a TIFF and of a PDF, 1 of everything else."""
+    if pages.is_document(data):
+        return pages.count_document_pages(data, password)
     return len(tiff.read_tiff(data).pages) if data.startswith(_TIFF_MARKS) else 1
 
 
@@ -142,6 +147,15 @@ def _decode_tiff(data: bytes, limits: Limits, page: int, notices: list[str]) -> 
     if opened.mode == "P" and (palette := tiff.palette_of_bytes(directory)):
         opened.putpalette(palette, "RGB;L")
     return Decoded(opened, opened.size, directory.profile, _orientation(opened), num_pages=len(file.pages))
+
+
+def _decode_document(data: bytes, limits: Limits, page: int, notices: list[str], password: str) -> Decoded:
+    picture, count, text = pages.draw_page(data, page, limits, password)
+    if count > 1:
+        notices.append(OTHER_PAGES.format(count=count, page=page + 1))
+    if text:
+        notices.append(OWN_TEXT.format(count=len(text)))
+    return Decoded(picture, picture.size, None, 1, num_pages=count)
 
 
 def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:

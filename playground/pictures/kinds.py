@@ -26,7 +26,6 @@ HEIC = FileKind("HEIC", "HEIF", (".heic", ".heif", ".hif"))  # accepted where pi
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _OTHER_KINDS = (  # where in the file, which bytes, and what it is then
-    (0, b"%PDF", "a PDF document"),
     (0, b"8BPS", "a Photoshop document"),
     (0, b"gimp xcf", "a GIMP document"),
     (0, b"\x00\x00\x00\x0cjP", "a JPEG 2000 picture"),

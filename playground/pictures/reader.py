@@ -97,21 +97,24 @@ def read_image(
     limits: Limits = DEFAULT_LIMITS,
     *,
     page: int = 0,
+    password: str = "",
 ) -> InputImage:
     """Read a picture: upright, sRGB, transparency over white, without its metadata.
 
     An array is H x W, H x W x 3 or H x W x 4 (with alpha), of bool, uint8, uint16, or floats in 0..1. `page` counts
-    from 0 those that `num_pages` counts; of frames the first is read. Raises ImageRejected, and nothing else, for
-    whatever cannot be used.
+    from 0 those that `num_pages` counts; of frames the first is read. `password` opens a PDF.
+    Raises ImageRejected, and nothing else, for whatever cannot be used.
     """
-    return unpack_image(source, limits, page=page).to_image()
+    return unpack_image(source, limits, page=page, password=password).to_image()
 
 
-def unpack_image(source: object, limits: Limits = DEFAULT_LIMITS, *, page: int = 0) -> UnpackedImage:
+def unpack_image(
+    source: object, limits: Limits = DEFAULT_LIMITS, *, page: int = 0, password: str = ""
+) -> UnpackedImage:
     """Read a picture as `read_image` does, to bytes."""
     notices: list[str] = []
     with _pillow():
-        decoded = _decode(source, limits, page, notices)
+        decoded = _decode(source, limits, page, notices, password)
         rgb = _upright(_to_rgb(decoded, limits, notices), decoded.orientation)
         is_turned = decoded.orientation in (5, 6, 7, 8)
         original_wh = decoded.resolution_wh[::-1] if is_turned else decoded.resolution_wh
@@ -122,10 +125,10 @@ def unpack_image(source: object, limits: Limits = DEFAULT_LIMITS, *, page: int =
         return replace(_unpacked(rgb, original_wh, tuple(dict.fromkeys(notices))), num_pages=pages)
 
 
-def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS) -> int:
-    """Return how many pages a file has, without previews: more than 1 only of a TIFF. Raises ImageRejected."""
+def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS, *, password: str = "") -> int:
+    """Return how many pages a file has, without previews: more than 1 only of a TIFF or a PDF. Raises ImageRejected."""
     with _pillow():
-        return decoding.count_pages(source if isinstance(source, bytes) else _read_file(source, limits))
+        return decoding.count_pages(source if isinstance(source, bytes) else _read_file(source, limits), password)
 
 
 def _unpacked(rgb: Image.Image, original_wh: tuple[int, int], notices: tuple[str, ...] = ()) -> UnpackedImage:
@@ -195,13 +198,13 @@ def _explain(error: Exception) -> str:
     return "The file is damaged, cut short or of an unusual kind. Save it again as PNG or JPEG, and try that."
 
 
-def _decode(source: object, limits: Limits, page: int, notices: list[str]) -> Decoded:
+def _decode(source: object, limits: Limits, page: int, notices: list[str], password: str) -> Decoded:
     if isinstance(source, str | Path):
         source = _read_file(source, limits)
     if isinstance(source, ImageFile.ImageFile):
         source = _file_behind(source, limits) or source
     if isinstance(source, bytes):
-        return decoding.decode_file(source, limits, page, notices)
+        return decoding.decode_file(source, limits, page, notices, password=password)
     if isinstance(source, np.ndarray):
         check_resolution((source.shape[1], source.shape[0]) if source.ndim > 1 else (1, 1), limits)
         source = picture_of_array(source)

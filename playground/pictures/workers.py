@@ -56,12 +56,12 @@ class PictureWorkers:
         self._free = threading.Semaphore(self._count)
         self._idle: list[_Worker] = []
 
-    def read(self, source: Any, page: int = 0) -> InputImage:
+    def read(self, source: Any, page: int = 0, password: str = "") -> InputImage:
         """Return a picture; what is neither a path nor bytes is read here. Raises ImageRejected."""
         if not isinstance(source, str | Path | bytes):
-            return read_image(source, self._limits, page=page)
+            return read_image(source, self._limits, page=page, password=password)
         with self._worker() as worker:
-            return worker.read(source, self._limits, page)
+            return worker.read(source, self._limits, page, password)
 
     def close(self) -> None:
         """End the workers that are idle. Those of a program that ends do so by themselves."""
@@ -118,12 +118,12 @@ class _Worker:
     def is_usable(self) -> bool:
         return self._process.poll() is None
 
-    def read(self, source: str | Path | bytes, limits: Limits, page: int = 0) -> InputImage:
+    def read(self, source: str | Path | bytes, limits: Limits, page: int = 0, password: str = "") -> InputImage:
         timer = threading.Timer(self._allowance.seconds, self._kill_late)
         timer.daemon = True
         timer.start()
         try:
-            answer = self._ask(source, limits, page)
+            answer = self._ask(source, limits, page, password)
         except (OSError, EOFError, ValueError):  # the pipe is broken, or holds the beginning of an answer
             raise ImageRejected(self._why_ended()) from None
         except BaseException:  # what waits for the answer was ended, and whoever asks next must not get it
@@ -135,10 +135,10 @@ class _Worker:
             raise ImageRejected(answer)
         return answer.to_image()
 
-    def _ask(self, source: str | Path | bytes, limits: Limits, page: int) -> UnpackedImage | str:
+    def _ask(self, source: str | Path | bytes, limits: Limits, page: int, password: str) -> UnpackedImage | str:
         """Return what the worker makes of a source, or why it refuses."""
         path, content = (None, source) if isinstance(source, bytes) else (str(source), b"")
-        request = {"path": path, "bytes": len(content), "page": page,
+        request = {"path": path, "bytes": len(content), "page": page, "password": password,
                    "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
         self._to.write(json.dumps(request).encode() + b"\n" + content)
         self._to.flush()
@@ -208,14 +208,14 @@ def _serve(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> No
     content = requests.read(request["bytes"])
     _hold(Allowance(**request["allowance"]))
     source = content if request["path"] is None else request["path"]
-    for part in _answer(source, Limits(**request["limits"]), request["page"]):
+    for part in _answer(source, Limits(**request["limits"]), request["page"], request["password"]):
         answers.write(part)
     answers.flush()
 
 
-def _answer(source: str | bytes, limits: Limits, page: int) -> Iterator[bytes]:
+def _answer(source: str | bytes, limits: Limits, page: int, password: str) -> Iterator[bytes]:
     try:
-        image = unpack_image(source, limits, page=page)
+        image = unpack_image(source, limits, page=page, password=password)
     except ImageRejected as refusal:
         yield json.dumps({"refused": str(refusal)}).encode() + b"\n"
         return

@@ -139,12 +139,18 @@ def test_a_journal_that_somebody_changed_is_refused_and_kept(pictures, predictor
     assert (tmp_path / JOURNAL).read_bytes() == changed
 
 
+def held_by_the_house() -> int:
+    """Return the bytes that lines of ours have allocated and that are still held; pytest's are not ours."""
+    house = tracemalloc.Filter(True, "*/playground/*")
+    return sum(row.size for row in tracemalloc.take_snapshot().filter_traces([house]).statistics("filename"))
+
+
 def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("".join(f"{number}.png\n" for number in range(10_000)), encoding="utf-8")
     image = read_image(Image.new("RGB", (4, 4)))
 
-    def read(path: Path) -> object:
+    def read(path: Path, **_: object) -> object:
         if path.stem.endswith("9"):
             raise ImageRejected("It cannot be read.")
         return image
@@ -155,10 +161,10 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
     try:
         for number, event in enumerate(events):
             assert isinstance(event, PictureAnswered | PictureFailed)
-            if number % 1000 == 999:
-                traced.append(tracemalloc.get_traced_memory()[0])
+            if number % 3000 == 999:
+                traced.append(held_by_the_house())
     finally:
         tracemalloc.stop()
         journal.close()
-    assert len(traced) == 10
+    assert len(traced) == 4
     assert traced[-1] - traced[0] < 2_000_000  # the journal's keys: a hundred bytes a picture

@@ -10,7 +10,7 @@ from PIL import Image
 
 from playground.annotate.archives import Archive
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import JOURNAL, PictureSource, check_sources, find_sources
+from playground.annotate.sources import JOURNAL, PictureSource, Wanted, check_sources, find_sources, read_pages
 from playground.errors import ImageRejected, SourceRejected
 from playground.pictures.limits import Limits
 from playground.pictures.reader import read_image
@@ -132,3 +132,32 @@ def test_a_damaged_archive_and_a_folder_without_permission_are_a_row_each(packed
     if os.access(tmp_path / "closed", os.R_OK):
         pytest.skip("Whoever runs this may read every folder.")
     assert "cannot be looked through" in next(find_sources([tmp_path / "closed"])).problem
+
+
+# Pages
+
+
+def test_the_pages_of_a_document_are_pictures_in_files_and_archives(tmp_path):
+    sheets = [Image.new("RGB", (60, 40), color) for color in ("red", "lime", "blue")]
+    sheets[0].save(tmp_path / "one.tif")
+    for name in ("fax.tif", "scan.pdf"):  # Pillow leaves the encoder of a PDF in them
+        sheets[0].save(tmp_path / name, save_all=True, append_images=sheets[1:])
+
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.write(tmp_path / "scan.pdf", "deep/scan.pdf")
+    found = list(find_sources([tmp_path], Wanted(read_pages("2-"))))
+    stems = ["broken", "fax-p002", "fax-p003", "one", "scan-p002", "scan-p003", "scan-p002", "scan-p003"]
+    assert [source.stem for source in found] == stems
+    reader = SourceReader(read_image)
+    for source in (found[1], found[4], found[6]):
+        assert reader.read(source).pixels.getpixel((20, 20)) == pytest.approx((0, 255, 0), abs=3), source
+    assert PictureSource.from_dict(found[6].to_dict()) == found[6]
+    assert str(found[6]).endswith("z.zip: deep/scan.pdf, page 2")
+
+
+def test_pages_are_read_or_refused():
+    assert read_pages("1-3, 7,10-") == (range(3), range(6, 7), range(9, 10**9))
+    for text in ("0", "3-1", "a", "1-2-3", "-4"):
+        with pytest.raises(SourceRejected, match="names no pages"):
+            read_pages(text)
