@@ -9,7 +9,7 @@ const [frame, picture, shapes, tags, truth, truthTags, litShape, litTag, reveal]
   ["frame", "picture", "shapes", "tags", "truth", "truth-tags", "lit-shape", "lit-tag", "reveal"].map((name) =>
     root.querySelector(`.stage-${name}`));
 
-const overview = root.querySelector(".stage-overview");
+const [overview, closer] = ["overview", "closeup"].map((name) => root.querySelector(`.stage-${name}`));
 
 let value = {};
 let isDrawing = false; // whether regions can be drawn
@@ -31,7 +31,7 @@ const regionLayer = createRegions({
   },
 });
 
-const zoom = createZoom({ root, canPan: () => !isDrawing, changed: () => {} });
+const zoom = createZoom({ root, canPan: () => !isDrawing, changed: () => seeCloser() });
 
 // ---- from Python
 
@@ -39,6 +39,7 @@ function receive() {
   const given = props.value || {};
   isDrawing = given.draw ?? isDrawing;
   if (given.keep) props.value = { ...value, regions: given.regions, hidden: null };
+  if (given.closeup?.image) showCloseup(given.closeup);
   value = props.value || {};
   const hasPicture = Boolean(value.image && value.w && value.h);
   const key = `${value.image?.url} ${value.w} ${value.h}`;
@@ -77,7 +78,60 @@ async function showSource(url, isAnnotated) {
     if (url !== pictureUrl) return;
   }
   picture.src = url;
+  hideCloseup(true);
+  seeCloser();
   root.classList.toggle("is-annotated", isAnnotated);
+}
+
+// ---- a part of it, as sharp as the file is
+
+const MILLISECONDS_TO_SETTLE = 250; // after the last move
+const SHARP = 1.25; // screen pixels for one of what is shown
+let closeup = { of: "", xyxy: [] }; // what is shown, or on its way
+let settling = 0;
+
+function seeCloser() {
+  clearTimeout(settling);
+  settling = setTimeout(askForCloseup, MILLISECONDS_TO_SETTLE);
+}
+
+/** What is shown now: a close-up of another picture, or of another look at it, is none. */
+const shownNow = () => (value.annotated || value.image)?.url ?? "";
+
+function askForCloseup() {
+  const xyxy = zoom.inView(value.w, value.h).map(Math.round);
+  const covers = ([x0, y0, x1, y1]) => x0 <= xyxy[0] && y0 <= xyxy[1] && x1 >= xyxy[2] && y1 >= xyxy[3];
+  const isSharp = frame.clientWidth * devicePixelRatio <= picture.naturalWidth * SHARP;
+  const hasMore = value.w > picture.naturalWidth || Boolean(value.annotated);
+  if (isSharp || !hasMore || value.busy || !picture.naturalWidth) return hideCloseup(isSharp);
+  const isEnough = closeup.of === shownNow() && covers(closeup.xyxy) && closeup.xyxy[2] - closeup.xyxy[0] < 3 * (xyxy[2] - xyxy[0]);
+  if (isEnough) return;
+  closeup = { of: shownNow(), xyxy };
+  props.value = { ...props.value, closeup };
+  trigger("closer", {});
+}
+
+function hideCloseup(isForgotten) {
+  if (!isForgotten) return;
+  closeup = { of: "", xyxy: [] };
+  closer.hidden = true;
+}
+
+async function showCloseup({ of, xyxy, image }) {
+  const ahead = new Image();
+  ahead.src = image.url;
+  await ahead.decode().catch(() => {}); // what is there stays until this can be painted
+  if (of !== shownNow() || closeup.of !== of) return;
+  closeup = { of, xyxy };
+  const [x0, y0, x1, y1] = xyxy;
+  Object.assign(closer.style, {
+    left: `${(100 * x0) / value.w}%`,
+    top: `${(100 * y0) / value.h}%`,
+    width: `${(100 * (x1 - x0)) / value.w}%`,
+    height: `${(100 * (y1 - y0)) / value.h}%`,
+    backgroundImage: `url(${JSON.stringify(image.url)})`,
+  });
+  closer.hidden = false;
 }
 
 // ---- boxes

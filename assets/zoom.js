@@ -130,5 +130,9 @@ function createZoom({ root, canPan, changed }) {
     toFit();
   }
 
-  return { reset, isMoving: () => at.scale > SAME && pointers.size > 0, at: () => at };
+  /** The part in view, xyxy in pixels of a picture of this size. */
+  const inView = (w, h) =>
+    [at.x * w, at.y * h, (at.x + 1) * w, (at.y + 1) * h].map((pixels) => pixels / at.scale);
+
+  return { reset, inView, isMoving: () => at.scale > SAME && pointers.size > 0 };
 }

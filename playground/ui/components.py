@@ -58,6 +58,17 @@ class TruthData(GradioModel):
     boxes: list[BoxData] = Field(default_factory=list)
 
 
+class CloseupData(GradioModel):
+    """A part of the picture at its own sharpness, and where that is; `of` is the picture that it was asked for.
+
+    From the page, without `image`, it is the part in view.
+    """
+
+    xyxy: list[float] = Field(default_factory=list)
+    of: str = ""
+    image: FileData | None = None
+
+
 class StageData(GradioModel):
     """What the stage shows. All coordinates are pixels of the upright original, of size `w` x `h`.
 
@@ -66,7 +77,7 @@ class StageData(GradioModel):
     `regions` (xyxy) and `hidden` (ids of boxes) belong to the user: None leaves them as they are on the page while the
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
     with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
-    With `truth`, the page offers to show what is right.
+    With `truth`, the page offers to show what is right. With `closeup`, a part of the picture is sharp.
     """
 
     image: FileData | None = None
@@ -79,6 +90,7 @@ class StageData(GradioModel):
     hidden: list[int] | None = None
     regions: list[list[float]] | None = None
     truth: TruthData | None = None
+    closeup: CloseupData | None = None
     draw: bool | None = None
     keep: bool = False
     busy: bool = False
@@ -155,7 +167,10 @@ class _AssetComponent(gr.HTML):
 
 
 class Stage(_AssetComponent):
-    """The picture with its boxes; as an input, the regions drawn on it. Event: `region`, once a gesture."""
+    """The picture with its boxes; as an input, the regions drawn on it, and the part in view.
+
+    Events: `region`, once a gesture, and `closer`, once a part is in view that the page cannot show sharply.
+    """
 
     template, style = _asset("stage.html"), _asset("stage.css")
     script = "".join(map(_asset, ("workspace.js", "regions.js", "zoom.js", "stage.js")))
@@ -163,7 +178,9 @@ class Stage(_AssetComponent):
 
     def preprocess(self, payload: StageData | None) -> StageData:  # type: ignore[override]
         """Take only what the user can change: the rest of a value that comes back is not ours any more."""
-        return StageData(regions=payload.regions or []) if payload else StageData(regions=[])
+        payload = payload or StageData()
+        seen = payload.closeup or CloseupData()
+        return StageData(regions=payload.regions or [], closeup=CloseupData(xyxy=seen.xyxy, of=seen.of))
 
     def postprocess(self, value: StageData | None) -> StageData:  # type: ignore[override]
         return value or StageData()

@@ -26,7 +26,7 @@ from playground.scenes.scene import Scene
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, InputKind, get_task
 from playground.ui import scene, text
-from playground.ui.components import RegionTableData, StageData
+from playground.ui.components import CloseupData, RegionTableData, StageData
 from playground.ui.one_picture.chosen import Chosen, Follower
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.looks import KeptLooks
@@ -423,6 +423,14 @@ class Handlers:
             view = controls.view
             looks = KeptLooks.read(looks_kept).changed_to(view, answer, self._showing.min_score(answer))
             return {**self._showing.as_seen(tab.item, answer, view), "looks_kept": looks.write()}
+
+    def look_closer(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
+        """Show the part that is in view at the picture's own sharpness, in the look of the whole."""
+        tab = self.tabs.of(_session(request))
+        silence(lambda: self.tabs.of(_session(request)).item is not tab.item)
+        with errors_for_the_user():
+            check_kept(tab.item.path)
+            return self._showing.closer(tab.item, stage.closeup or CloseupData(), tab.answer, controls.view)
 
     def reset_looks(self, request: gr.Request) -> Updates:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""

@@ -3,6 +3,7 @@
 Knows what is shown; when it is, `handlers` know.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,15 +12,17 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from playground.drawing.annotate import draw
+from playground.drawing.closeup import draw_closeup
 from playground.drawing.colors import colors_of
 from playground.drawing.styles import styles_for
 from playground.engines import Engines
-from playground.errors import PlaygroundError
+from playground.errors import InputRejected, PlaygroundError
 from playground.events import RunStage
 from playground.pictures.reader import InputImage
+from playground.regions import Box
 from playground.results import Prediction
 from playground.ui import text
-from playground.ui.components import BoxData, RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.components import BoxData, CloseupData, RegionTableData, StageData, boxes_from, truth_from
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.server.files import save_jpeg
 from playground.ui.session import Item, View
@@ -105,6 +108,15 @@ class Showing:
             "notes": text.notes(prediction, seen, told=told),
         }
 
+    def closer(self, item: Item, wanted: CloseupData, answer: Prediction | None, view: View) -> Updates:
+        """A part of the picture at its own sharpness, with what is drawn there. Raises InputRejected for no part."""
+        xyxy = _part_of(item.resolution_wh, wanted.xyxy)
+        picture, look = self._read_image(item.path), replace(view.look, labels=False)
+        shown, labels = (answer.keep(view.shows), labels_of(answer)) if answer else (None, ())
+        part, where = draw_closeup(picture.pixels, item.resolution_wh, xyxy, shown, look, labels)
+        closeup = CloseupData(xyxy=list(where), of=wanted.of, image=FileData(path=save_jpeg(part, "closeup")))
+        return {"stage": StageData(closeup=closeup, keep=True)}
+
     def _annotated(self, item: Item, prediction: Prediction, view: View) -> FileData | None:
         """The picture with its regions drawn; their labels the page writes, readable at any width."""
         shown = prediction.keep(view.shows)
@@ -133,6 +145,15 @@ def buttons(*, is_running: bool) -> Updates:
 def labels_of(prediction: Prediction) -> tuple[str, ...]:
     """The labels of a whole answer, by which its colors are chosen whatever is hidden."""
     return tuple(region.label for region in prediction.regions)
+
+
+def _part_of(resolution_wh: tuple[int, int], xyxy: list[float]) -> Box:
+    if len(xyxy) == 4 and all(map(math.isfinite, xyxy)):
+        x_min, x_max = (min(max(x, 0.0), resolution_wh[0]) for x in xyxy[::2])
+        y_min, y_max = (min(max(y, 0.0), resolution_wh[1]) for y in xyxy[1::2])
+        if x_max - x_min >= 1 and y_max - y_min >= 1:
+            return x_min, y_min, x_max, y_max
+    raise InputRejected("The part in view must be x_min, y_min, x_max, y_max in pixels of the picture.", field="stage")
 
 
 def _listed(prediction: Prediction, view: View) -> list[BoxData]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,37 @@ def test_style_score_and_labels_redraw_without_the_model(page: Page, served: Dir
     expect(page.locator("#regions")).to_contain_text("Every region is filtered out.")
     expect(page.locator("#status")).to_contain_text("Done in")
     assert len(served.asked) == num_asked
+
+
+def test_ten_pixels_of_forty_megapixels_can_be_seen_and_marked(page: Page, tmp_path: Path) -> None:
+    width, height, (left, top) = 7600, 5200, (5000, 3000)
+    picture = Image.new("RGB", (width, height), "gray")
+    picture.paste((255, 0, 0), (left, top, left + 10, top + 10))
+    picture.save(tmp_path / "large.png")
+    upload(page, tmp_path / "large.png")
+    choose(page, "Name a region")
+    expect(page.locator("#stage .is-drawing")).to_be_visible()
+
+    def on_screen(x: float, y: float) -> tuple[float, float]:
+        box = page.locator("#stage .stage-frame").bounding_box()
+        assert box is not None
+        return box["x"] + x / width * box["width"], box["y"] + y / height * box["height"]
+
+    page.mouse.move(*on_screen(left + 5, top + 5))
+    for _ in range(12):
+        page.mouse.wheel(0, -100)
+    expect(page.locator("#stage .stage-closeup")).to_be_visible()
+    x, y = on_screen(left + 5, top + 5)
+    shot = page.screenshot(clip={"x": x - 40, "y": y - 40, "width": 80, "height": 80})
+    with Image.open(BytesIO(shot)) as seen:
+        colors = [seen.convert("RGB").getpixel(point) for point in ((40, 40), (40, 10), (10, 40), (70, 70))]
+    assert [color[0] > 200 and color[1] < 60 for color in colors] == [True, False, False, False]
+    page.mouse.move(*on_screen(left, top))
+    page.mouse.down()
+    page.mouse.move(*on_screen(left + 10, top + 10), steps=3)
+    page.mouse.up()
+    label = page.locator("#stage .stage-region").get_attribute("aria-label")
+    assert label == f"Region 1: 10 by 10 pixels at {left}, {top}"
 
 
 def test_the_longest_answer_is_what_the_checkpoint_can_write_and_less_cuts_it(

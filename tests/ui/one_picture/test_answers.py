@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from playground.export import FORMATS
 from playground.pictures.reader import is_inside
 from playground.ui import text
-from playground.ui.components import RegionTableData
+from playground.ui.components import CloseupData, RegionTableData, StageData
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, ScriptedPredictor
 from tests.ui.one_picture.tab import Tab, answered, pixels, tab_of
@@ -119,6 +120,24 @@ def test_labels_are_written_by_the_page_and_into_the_saved_picture(tab: Tab) -> 
     for shown, written in others:
         assert (shown == plain).all()
         assert (written != saved).any()
+
+
+@pytest.mark.parametrize(
+    "xyxy", [[], [1, 2, 3], [5, 5, 5, 9], [9, 0, 1, 5], [0, 0, float("nan"), 9], [-9, -9, 0, 0]], ids=str
+)
+def test_a_part_in_view_that_is_none_is_a_sentence(tab: Tab, xyxy: list[float]) -> None:
+    with pytest.raises(gr.Error, match="The part in view must be"):
+        tab.call(tab.handlers.look_closer, stage=StageData(closeup=CloseupData(xyxy=xyxy)))
+
+
+def test_a_part_in_view_is_shown_with_what_the_look_shows_there(tab: Tab) -> None:
+    seen = StageData(closeup=CloseupData(xyxy=[0, 0, 60, 50], of="./a.jpg"))
+    shown = tab.call(tab.handlers.look_closer, stage=seen)["stage"]
+    assert shown.keep
+    assert shown.closeup.of == "./a.jpg"
+    drawn = pixels(shown.closeup.image.path)
+    hidden = tab.call(tab.handlers.look_closer, stage=seen, labels=[])["stage"]
+    assert (pixels(hidden.closeup.image.path) != drawn).any()
 
 
 def test_without_an_answer_there_is_nothing_to_redraw(ask: Ask) -> None:
