@@ -251,7 +251,7 @@ def _around_frame(picture: ImageFile.ImageFile, data: bytes) -> Image.Image | No
     if picture.format == "GIF" and picture.tile:
         box = picture.tile[0].extents
     elif picture.format == "WEBP":
-        box = webp.first_frame(data)
+        box = webp.place_of_first_frame(data)
     if box is None or box == (0, 0, *picture.size):
         return None
     alpha = Image.new("L", picture.size)

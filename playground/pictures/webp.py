@@ -3,7 +3,7 @@
 _MAX_CHUNKS = 1000  # before the first frame; there are about five
 
 
-def first_frame(data: bytes) -> tuple[int, int, int, int] | None:
+def place_of_first_frame(data: bytes) -> tuple[int, int, int, int] | None:
     """Return the box of the first frame of an animation, or None where nothing moves."""
     at = 12
     for _ in range(_MAX_CHUNKS):

@@ -179,8 +179,9 @@ class Stage(_AssetComponent):
     def preprocess(self, payload: StageData | None) -> StageData:  # type: ignore[override]
         """Take only what the user can change: the rest of a value that comes back is not ours any more."""
         payload = payload or StageData()
-        seen = payload.closeup or CloseupData()
-        return StageData(regions=payload.regions or [], closeup=CloseupData(xyxy=seen.xyxy, of=seen.of))
+        seen = payload.closeup
+        wanted = CloseupData(xyxy=seen.xyxy, of=seen.of) if seen else None
+        return StageData(regions=payload.regions or [], closeup=wanted)
 
     def postprocess(self, value: StageData | None) -> StageData:  # type: ignore[override]
         return value or StageData()

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
