@@ -83,7 +83,8 @@ def _serve_in_folder(settings: Settings) -> None:
     if settings.on_zero_gpu:
         pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process
     limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
-    predictor = Predictor(pool, read=PictureWorkers(limits).read, run_seconds=settings.run_seconds)
+    workers = PictureWorkers(limits)
+    predictor = Predictor(pool, read=workers.read, look_plainly=workers.look_plainly, run_seconds=settings.run_seconds)
     with serving(build_app(predictor, settings), settings) as url:
         console.say(f"The page is at {url}")
         if settings.mcp:

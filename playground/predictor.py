@@ -15,6 +15,7 @@ from playground.asking import KnownPictures, PictureRun, answer_one, answer_toge
 from playground.engines import AskedEngine, Engines, WaitCancelled
 from playground.errors import CheckpointUnavailable, UnknownTask
 from playground.events import RunStage
+from playground.pictures.plain import PlainLook, look_plainly
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
 from playground.question import Question, check_question
@@ -33,9 +34,15 @@ class Predictor:
     """
 
     def __init__(
-        self, engines: Engines, *, read: Callable[..., InputImage] = read_image, run_seconds: float = math.inf
+        self,
+        engines: Engines,
+        *,
+        read: Callable[..., InputImage] = read_image,
+        look_plainly: Callable[..., PlainLook | None] = look_plainly,
+        run_seconds: float = math.inf,
     ) -> None:
         self.engines = engines
+        self.look_plainly = look_plainly
         self._read = read
         self._run_seconds = run_seconds
         self._known_pictures = KnownPictures()

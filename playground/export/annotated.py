@@ -11,6 +11,8 @@ from pathlib import Path
 from playground.drawing import Look
 from playground.errors import ExportRejected
 from playground.export.names import UniqueNames, safe_name
+from playground.export.originals import LookPlainly, file_as_it_came
+from playground.pictures.plain import look_plainly
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
 
@@ -23,8 +25,8 @@ class Annotated:
 
     `image` may be a function that reads the picture, which is called once, when its turn comes: so the pictures of a
     long list never lie in memory together. `original` is the file that it came in: data sets take it as it is where
-    other readers see the same picture in it. `labels` are those of the whole answer, of which the prediction may be a
-    part: what is drawn keeps its colors.
+    other readers see the same picture in it, as `look_plainly` says. `labels` are those of the whole answer, of which
+    the prediction may be a part: what is drawn keeps its colors.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Annotated:
     image: InputImage | Callable[[], InputImage]
     original: Path | bytes | None = None
     labels: tuple[str, ...] = ()
+    look_plainly: LookPlainly = look_plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class CheckedPicture:
     given: InputImage | Callable[[], InputImage]
     original: Path | bytes | None
     labels: tuple[str, ...] = ()
+    look_plainly: LookPlainly = look_plainly
+
+    @property
+    def file_as_it_came(self) -> tuple[bytes, str] | None:
+        """The bytes of the picture's file and their extension, where all readers see the same in it."""
+        return file_as_it_came(self.original, self.image, self.look_plainly)
 
     @property
     def image(self) -> InputImage:
@@ -91,7 +100,7 @@ def _check_each(pictures: Iterator[Annotated], *, are_several: bool, has_pixels:
         problem = mismatch or _costs(picture.prediction)
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
-        yield CheckedPicture(stem, picture.prediction, image, picture.original, picture.labels)
+        yield CheckedPicture(stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly)
 
 
 def _costs(prediction: Prediction) -> str:

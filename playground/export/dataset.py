@@ -8,7 +8,6 @@ from typing import cast
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.classes import NAMING, ClassNumbers
 from playground.export.files import Provenance, add_packed, png_bytes
-from playground.export.originals import file_as_it_came
 from playground.pictures.reader import InputImage
 from playground.regions import Box, Polygon, Quad, Region
 from playground.results import Prediction
@@ -51,7 +50,7 @@ class Dataset:
             yield DatasetEntry(picture.stem, file_name, prediction, self.classes.number(prediction))
 
     def _file_of(self, picture: CheckedPicture) -> tuple[bytes, str, Prediction]:
-        if as_it_came := file_as_it_came(picture.original, picture.image):
+        if as_it_came := picture.file_as_it_came:
             self._num_kept += 1
             return *as_it_came, picture.prediction
         self._num_changed += 1

@@ -11,14 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from playground.errors import ImageRejected
 from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE, Limits
+from playground.pictures.plain import PlainLook, look_plainly
 from playground.pictures.reader import InputImage, UnpackedImage, read_image, unpack_image
 
 # Started by what runs this, not by `multiprocessing`, which would import the program's main module once more.
@@ -27,6 +28,7 @@ _START = "import sys; sys.path[:] = sys.argv[1:]; from playground.pictures.worke
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000",
 }  # fmt: skip
+_T = TypeVar("_T")
 _MAX_ANSWER_LINE = 100_000  # bytes
 
 
@@ -43,7 +45,7 @@ class Allowance:
 class PictureWorkers:
     """Reads pictures as `read_image` does, `count` at the same time; workers are started when they are needed."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, count: int = 2, allowance: Allowance = Allowance()) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, count: int = 4, allowance: Allowance = Allowance()) -> None:
         self._limits = limits
         self._allowance = allowance
         self._count = count
@@ -62,6 +64,14 @@ class PictureWorkers:
             return read_image(source, self._limits, page=page, password=password)
         with self._worker() as worker:
             return worker.read(source, self._limits, page, password)
+
+    def look_plainly(self, source: Path | bytes, *, at_pixels: bool = True) -> PlainLook | None:
+        """Return what `plain.look_plainly` does; None too where that takes too much."""
+        try:
+            with self._worker() as worker:
+                return worker.look(source, at_pixels)
+        except ImageRejected:
+            return None
 
     def close(self) -> None:
         """End the workers that are idle. Those of a program that ends do so by themselves."""
@@ -119,11 +129,21 @@ class _Worker:
         return self._process.poll() is None
 
     def read(self, source: str | Path | bytes, limits: Limits, page: int = 0, password: str = "") -> InputImage:
+        answer = self._in_time(lambda: self._ask(source, limits, page, password))
+        if isinstance(answer, str):
+            raise ImageRejected(answer)
+        return answer.to_image()
+
+    def look(self, source: Path | bytes, at_pixels: bool) -> PlainLook | None:
+        told = self._in_time(lambda: self._tell(source, {"at_pixels": at_pixels}))
+        return PlainLook(**{**told, "size": tuple(told["size"])}) if told else None
+
+    def _in_time(self, ask: Callable[[], _T]) -> _T:
         timer = threading.Timer(self._allowance.seconds, self._kill_late)
         timer.daemon = True
         timer.start()
         try:
-            answer = self._ask(source, limits, page, password)
+            return ask()
         except (OSError, EOFError, ValueError):  # the pipe is broken, or holds the beginning of an answer
             raise ImageRejected(self._why_ended()) from None
         except BaseException:  # what waits for the answer was ended, and whoever asks next must not get it
@@ -131,18 +151,18 @@ class _Worker:
             raise
         finally:
             timer.cancel()
-        if isinstance(answer, str):
-            raise ImageRejected(answer)
-        return answer.to_image()
+
+    def _tell(self, source: str | Path | bytes, wish: dict[str, Any]) -> Any:
+        """Send a source with what is wanted of it; returns the line that comes back."""
+        path, content = (None, source) if isinstance(source, bytes) else (str(source), b"")
+        request = {"path": path, "bytes": len(content), "allowance": asdict(self._allowance), **wish}
+        self._to.write(json.dumps(request).encode() + b"\n" + content)
+        self._to.flush()
+        return json.loads(self._from.readline(_MAX_ANSWER_LINE))
 
     def _ask(self, source: str | Path | bytes, limits: Limits, page: int, password: str) -> UnpackedImage | str:
         """Return what the worker makes of a source, or why it refuses."""
-        path, content = (None, source) if isinstance(source, bytes) else (str(source), b"")
-        request = {"path": path, "bytes": len(content), "page": page, "password": password,
-                   "limits": asdict(limits), "allowance": asdict(self._allowance)}  # fmt: skip
-        self._to.write(json.dumps(request).encode() + b"\n" + content)
-        self._to.flush()
-        answer = json.loads(self._from.readline(_MAX_ANSWER_LINE))
+        answer = self._tell(source, {"page": page, "password": password, "limits": asdict(limits)})
         if "refused" in answer:
             return str(answer["refused"])
         if math.prod(answer["size"]) > limits.max_megapixels * 1e6:
@@ -207,13 +227,18 @@ def work() -> None:
 def _serve(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> None:
     content = requests.read(request["bytes"])
     _hold(Allowance(**request["allowance"]))
-    source = content if request["path"] is None else request["path"]
+    source = content if request["path"] is None else Path(request["path"])
+    if "at_pixels" in request:
+        look = look_plainly(source, at_pixels=request["at_pixels"])
+        answers.write(json.dumps(asdict(look) if look else None).encode() + b"\n")
+        answers.flush()
+        return
     for part in _answer(source, Limits(**request["limits"]), request["page"], request["password"]):
         answers.write(part)
     answers.flush()
 
 
-def _answer(source: str | bytes, limits: Limits, page: int, password: str) -> Iterator[bytes]:
+def _answer(source: Path | bytes, limits: Limits, page: int, password: str) -> Iterator[bytes]:
     try:
         image = unpack_image(source, limits, page=page, password=password)
     except ImageRejected as refusal:

@@ -127,7 +127,10 @@ class Api:
             read = self._shown(read) if format in DRAWN_FORMATS else read
             look = Look(styles=default_styles(read))
             upload = _given(image)
-            picture = Annotated(upload.name, read, self._predictor.read_image(upload.source), upload.original)
+            picture = Annotated(
+                upload.name, read, self._predictor.read_image(upload.source), upload.original,
+                look_plainly=self._predictor.look_plainly,
+            )  # fmt: skip
             return save_export(picture, look, format)
 
     def ask_florence2(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from playground.errors import ImageRejected
 from playground.pictures.limits import Limits
+from playground.pictures.plain import look_plainly
 from playground.pictures.reader import read_image
 from playground.pictures.workers import Allowance, PictureWorkers, _Worker
 from tests.pictures.files import bmp, encoded
@@ -56,6 +57,21 @@ def test_a_worker_reads_what_read_image_reads(workers: PictureWorkers, tmp_path:
     assert len(of(workers)) == 1
 
 
+def test_a_worker_looks_as_others_do(workers: PictureWorkers, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    turned = Image.Exif()
+    turned[274] = 6
+    jpegs = encoded(GRADIENT, "JPEG"), encoded(GRADIENT, "JPEG", exif=turned)
+    for source in (PNG, tmp_path / "a.png", *jpegs, PNG[:99]):
+        for at_pixels in (True, False):
+            assert workers.look_plainly(source, at_pixels=at_pixels) == look_plainly(source, at_pixels=at_pixels)
+    seen = workers.look_plainly(PNG)
+    assert seen is not None
+    assert (seen.extension, seen.size, seen.digest) == ("png", (120, 90), read_image(PNG).digest)
+    late = PictureWorkers(count=1, allowance=Allowance(seconds=0.01))  # in which no process has even begun
+    assert late.look_plainly(PNG) is None
+
+
 def test_a_worker_imports_no_more_than_it_needs(workers: PictureWorkers) -> None:
     workers.read(PNG)
     maps = Path(f"/proc/{of(workers)[0]}/maps")
@@ -96,11 +112,13 @@ def test_a_picture_that_takes_too_long_is_refused() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows cannot stop a process")
 def test_who_waits_for_a_worker_waits_no_longer_than_the_pictures_before_may_take() -> None:
-    workers = PictureWorkers(allowance=Allowance(seconds=2))
+    workers = PictureWorkers()
     with ThreadPoolExecutor() as people:
         list(people.map(workers.read, [PNG] * 2))
         while len(of(workers)) < 2:  # a picture may have been read by one of them alone
             workers._idle.append(_Worker(workers._allowance))
+        for worker in workers._idle:  # those that are started later have the time that their start takes
+            worker._allowance = Allowance(seconds=2)
         for process in of(workers):
             os.kill(process, signal.SIGSTOP)  # a decoder that never ends
         began = time.monotonic()

@@ -269,6 +269,18 @@ def test_a_file_has_the_name_of_the_picture(
         assert f"{name}.png" in {Path(path).name for path in archive.namelist()}
 
 
+def test_how_others_see_the_file_is_found_out_where_pictures_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    predictor, looked_at = ScriptedPredictor(ANSWER), []
+    predictor.look_plainly = lambda source, *, at_pixels: looked_at.append(source)
+    picture = BEACH.read_bytes()
+    answer = ANSWER.to_dict() | {"resolution_wh": [900, 900]}
+    Api(predictor, Settings()).export(Upload(picture), answer, "voc")
+    assert looked_at == [picture]
+
+
 @pytest.mark.parametrize(
     ("orig_name", "name"),
     [

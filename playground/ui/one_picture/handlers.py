@@ -454,7 +454,9 @@ class Handlers:
             check_kept(item.path)
             view, image = controls.view, self._predictor.read_image(item.path)
             shown = answer.keep(view.shows)
-            annotated = Annotated(item.name, shown, image, Path(item.path), labels_of(answer))
+            annotated = Annotated(
+                item.name, shown, image, Path(item.path), labels_of(answer), self._predictor.look_plainly
+            )
             return {"file": save_export(annotated, view.look, format)}
 
 

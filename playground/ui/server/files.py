@@ -9,8 +9,10 @@ from PIL import Image
 from playground import drawing
 from playground.export import Annotated, export, file_name
 from playground.ui.server.disk import disk_of
+from playground.ui.server.patience import within
 
 _JPEG_QUALITY = 90
+_EXPORT_SECONDS = 30.0
 
 
 def save_jpeg(picture: Image.Image, name: str) -> str:
@@ -23,7 +25,8 @@ def save_jpeg(picture: Image.Image, name: str) -> str:
 def save_export(picture: Annotated, look: drawing.Look, format_id: str) -> str:
     """Write a picture with its prediction in one of the export formats; returns its path. Raises ExportRejected."""
     content = BytesIO()
-    export([picture], format_id, content, look)
+    with within(_EXPORT_SECONDS):
+        export([picture], format_id, content, look)
     return save_bytes(content.getvalue(), file_name(picture.name, format_id))
 
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import anyio.from_thread
 import gradio as gr
-from gradio.context import LocalContext
 from gradio.server_messages import ProcessCompletedMessage, ProcessGeneratingMessage
+
+from playground.ui.server.calls import queue_and_event
 
 _NOTHING = {"__type__": "update"}  # to Gradio's page: leave the component as it is
 
 
 def silence(is_over: Callable[[], bool]) -> None:
     """From within a handler: what this call of it writes, or has yielded, is thrown away as soon as `is_over`."""
-    if event := _queue_and_event()[1]:
+    if event := queue_and_event()[1]:
         event.is_over = is_over
 
 
@@ -39,7 +40,7 @@ def drop_silenced(app: gr.Blocks) -> None:
 
 def leave_queue(session: str, function: str) -> None:
     """From within a handler: complete, with nothing, what waits in the queue for a function of this session's page."""
-    queue, _ = _queue_and_event()
+    queue, _ = queue_and_event()
     if queue is None:
         return
 
@@ -56,11 +57,3 @@ def leave_queue(session: str, function: str) -> None:
 
 def _empty(event: Any, output: dict[str, Any]) -> ProcessCompletedMessage:
     return ProcessCompletedMessage(output={**output, "data": [_NOTHING] * len(event.fn.outputs)}, success=True)
-
-
-def _queue_and_event() -> tuple[Any, Any]:
-    """Return the queue and the event for which the caller is called; None where Gradio does not call it."""
-    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-    queue: Any = blocks._queue if blocks is not None else None
-    # An empty queue counts as false.
-    return queue, queue.event_ids_to_events.get(event_id) if queue is not None and event_id else None
