@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000",
 }  # fmt: skip
 _T = TypeVar("_T")
+_NICENESS = 5  # whoever asks the server for a trifle goes before whoever has it read pictures
 _MAX_ANSWER_LINE = 100_000  # bytes
 
 
@@ -216,6 +217,8 @@ def work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which then closes the pipe
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints shall not answer
+    with suppress(AttributeError, OSError):
+        os.nice(_NICENESS)
     from PIL import AvifImagePlugin, Image
 
     Image.preinit()

@@ -1,6 +1,7 @@
 """The pages and the API as one app, and how it is served. A page is a module that builds itself; here is their list."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -35,6 +36,8 @@ from playground.ui.server.uploads import keep_uploads_apart
 from playground.ui.server.visitors import Proxies, visitor_of
 from playground.ui.task_list import search_words, task_headings
 
+# A fifth of Python's own: whoever asks for a trifle is not to wait for those who draw or save.
+_SECONDS_OF_A_THREAD = 0.001
 _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 
 
@@ -101,6 +104,7 @@ def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
             "the page finds its files under any path."
         )
     keep_the_log_quiet()
+    sys.setswitchinterval(_SECONDS_OF_A_THREAD)
     try:
         with redirect_stdout(StringIO()) as said:  # Gradio advertises, with signs that not every terminal has
             app.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))

@@ -9,6 +9,7 @@ server's own memory stays under 1.2 GB, and afterwards it answers.
 """
 
 import base64
+import itertools
 import json
 import multiprocessing
 import os
@@ -29,7 +30,6 @@ import httpx
 
 from playground import paths
 from playground.checkpoints.catalog import BUNDLED
-from playground.ui.server.address import address_to_listen_on
 from tests.holds import intake
 from tests.holds.command import Order, main
 
@@ -65,13 +65,15 @@ def carry_out(order: Order) -> dict[str, Any]:
 
 @contextmanager
 def _server() -> Iterator[tuple[str, int]]:
-    host, port = address_to_listen_on("127.0.0.1", 0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     environ = os.environ | {"PLAYGROUND_TRUSTED_PROXIES": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
     # On all addresses of this machine, so that somebody can come by no proxy.
     command = [sys.executable, "-m", "playground", "--offline", "--checkpoint", BUNDLED, "--host", "0.0.0.0",
                "--port", str(port)]  # fmt: skip
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environ, stdout=subprocess.DEVNULL)
-    url = f"http://{host}:{port}"
+    url = f"http://127.0.0.1:{port}"
     try:
         until = time.monotonic() + 120
         while time.monotonic() < until:
@@ -97,7 +99,7 @@ class Visitor:
     def __init__(self, url: str, address: str) -> None:
         self.http = httpx.Client(base_url=url, headers={"X-Forwarded-For": address}, timeout=60)
         self.session = uuid.uuid4().hex
-        self.seconds: list[float] = []
+        self.waited: list[tuple[float, str]] = []  # for which deed
         self.troubles: list[str] = []
 
     def functions(self) -> dict[str, dict[str, Any]]:
@@ -137,21 +139,21 @@ class Visitor:
         poll, take = (
             next(functions[name] for name in functions if name.startswith(what)) for what in ("poll", "take_picture")
         )
-        deeds: list[Callable[[], Any]] = [
-            lambda: self.http.get("/").raise_for_status(),
-            lambda: self.call_at_once(poll).raise_for_status(),
-            lambda: self.call_at_once(take, picture).raise_for_status(),
-            lambda: _expect("complete", self.call("export", [file(picture), _prediction(1), "json"])),
-        ]
-        number = 0
-        while not is_over() or number < len(deeds):
+        deeds: dict[str, Callable[[], Any]] = {
+            "page": lambda: self.http.get("/").raise_for_status(),
+            "state": lambda: self.call_at_once(poll).raise_for_status(),
+            "picture": lambda: self.call_at_once(take, picture).raise_for_status(),
+            "file": lambda: _expect("complete", self.call("export", [file(picture), _prediction(1), "json"])),
+        }
+        for deed in itertools.cycle(deeds):
             began = time.monotonic()
             try:
-                deeds[number % len(deeds)]()
+                deeds[deed]()
             except Exception as error:
-                self.troubles.append(f"deed {number % len(deeds)}: {type(error).__name__}: {error}"[:200])
-            self.seconds.append(time.monotonic() - began)
-            number += 1
+                self.troubles.append(f"{deed}: {type(error).__name__}: {error}"[:200])
+            self.waited.append((time.monotonic() - began, deed))
+            if is_over() and len(self.waited) >= len(deeds):
+                return
             time.sleep(0.05)
 
 
@@ -192,9 +194,13 @@ def _attack(url: str, attack: "Attack", count: int, seconds: float) -> dict[str,
     with ThreadPoolExecutor(len(others)) as pool:
         list(pool.map(lambda other: other.go_on(lambda: not attacker.is_alive()), others))
     attacker.join()
-    waited = [took for other in others for took in other.seconds]
-    return {"others": len(waited), "median_s": round(statistics.median(waited), 2), "worst_s": round(max(waited), 2),
-            "troubles": [trouble for other in others for trouble in other.troubles]}  # fmt: skip
+    waited = [one for other in others for one in other.waited]
+    worst, deed = max(waited)
+    return {
+        "others": len(waited), "median_s": round(statistics.median(took for took, _ in waited), 2),
+        "worst_s": round(worst, 2), "worst": deed,
+        "troubles": [trouble for other in others for trouble in other.troubles],
+    }  # fmt: skip
 
 
 # --- The attacker, in a process of its own

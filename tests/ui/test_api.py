@@ -274,7 +274,7 @@ def test_how_others_see_the_file_is_found_out_where_pictures_are_read(
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     predictor, looked_at = ScriptedPredictor(ANSWER), []
-    predictor.look_plainly = lambda source, *, at_pixels: looked_at.append(source)
+    predictor.look_plainly = lambda source, **_: looked_at.append(source)
     picture = BEACH.read_bytes()
     answer = ANSWER.to_dict() | {"resolution_wh": [900, 900]}
     Api(predictor, Settings()).export(Upload(picture), answer, "voc")

@@ -6,7 +6,7 @@ A body of JSON is read whole before anybody else sees it; an upload is watched w
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from playground.settings import Settings, is_this_machine
@@ -25,7 +25,7 @@ BODY_BYTES = "playground_body_bytes"  # in a scope: how long the body is
 
 _FREE_BYTES = 65_536  # of each body, that are not counted: nobody's small call waits for the large ones of others
 _SPARE_BYTES = 2_000_000  # of an upload, beside the file
-_LARGE_BYTES = 1_000_000
+_SMALL_BYTES, _LARGE_BYTES = 16_000, 1_000_000
 _SECONDS_TO_SEND_JSON = 30.0
 _SECONDS_BETWEEN_PIECES = 30.0
 _SECONDS_TO_SEND_FILES = 900.0
@@ -69,10 +69,8 @@ class Bodies:
             if not self._held[visitor]:
                 del self._held[visitor]
 
-    async def bounded(
-        self, kind: str, scope: Any, receive: Receive, take: Callable[[int], None]
-    ) -> "Receive | Watched":
-        """Return what reads a body within its limits. Raises Refused."""
+    async def read(self, kind: str, scope: Any, receive: Receive, take: Callable[[int], None]) -> "Whole | Watched":
+        """Return what gives a body to whoever reads it, within its limits. Raises Refused."""
         limit = self._limits.get(kind, 0)
         lengths = header_lines(scope["headers"], "content-length")
         if any(not length.isdigit() or int(length) > limit for length in lengths):
@@ -80,20 +78,24 @@ class Bodies:
         if kind not in ("call", "note") or scope["method"] != "POST":
             return Watched(kind, limit, scope, receive)
         pieces = await _whole(kind, limit, receive, take)
-        if is_of_the_page(scope):
-            pieces = [with_relative_addresses(b"".join(pieces))]
         scope[BODY_BYTES] = sum(map(len, pieces))
-        problem = await self._problem_of(pieces, scope)
+        return Whole(pieces, receive)
+
+    async def check(self, body: "Whole | Watched", scope: Any) -> None:
+        """Look what a body that is there says. Raises Refused."""
+        if isinstance(body, Watched):
+            return
+        if is_of_the_page(scope):
+            body.pieces = [with_relative_addresses(b"".join(body.pieces))]
+        pieces, hosts, num_bytes = body.pieces, scope["playground_hosts"], scope[BODY_BYTES]
+        if num_bytes <= _SMALL_BYTES:
+            problem = problem_of(b"".join(pieces), hosts)
+        else:
+            # While it is looked at, a body takes three times its length.
+            async with self._one_at_a_time if num_bytes > _LARGE_BYTES else nullcontext():
+                problem = await asyncio.to_thread(lambda: problem_of(b"".join(pieces), hosts))
         if problem:
             raise Refused(422, problem)
-        return _again(pieces, receive)
-
-    async def _problem_of(self, pieces: list[bytes], scope: Any) -> str:
-        hosts = scope["playground_hosts"]
-        if scope[BODY_BYTES] <= _LARGE_BYTES:
-            return await asyncio.to_thread(lambda: problem_of(b"".join(pieces), hosts))
-        async with self._one_at_a_time:  # while it is looked at, a body takes three times its length
-            return await asyncio.to_thread(lambda: problem_of(b"".join(pieces), hosts))
 
 
 def is_of_the_page(scope: Any) -> bool:
@@ -121,16 +123,17 @@ async def _whole(kind: str, limit: int, receive: Receive, take: Callable[[int], 
         raise Refused(408, f"The request took more than {_SECONDS_TO_SEND_JSON:.0f} seconds to come.") from None
 
 
-def _again(pieces: list[bytes], receive: Receive) -> Receive:
-    """Give a body that has been read to whoever reads it next, and then whatever else comes."""
-    waiting = pieces[::-1]
+class Whole:
+    """Gives a body that has been read to whoever reads it next, and then whatever else comes."""
 
-    async def receive_again() -> Message:
-        if not waiting:
-            return await receive()
-        return {"type": "http.request", "body": waiting.pop(), "more_body": bool(waiting)}
+    def __init__(self, pieces: list[bytes], receive: Receive) -> None:
+        self.pieces, self._receive = pieces, receive
 
-    return receive_again
+    async def __call__(self) -> Message:
+        """Return the next message, as ASGI's `receive`."""
+        if not self.pieces:
+            return await self._receive()
+        return {"type": "http.request", "body": self.pieces.pop(0), "more_body": bool(self.pieces)}
 
 
 class Watched:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 
 from playground import console
 from playground.settings import Settings, is_this_machine
-from playground.ui.server.bodies import Bodies, Message, Receive, Refused, Watched, is_of_the_page
+from playground.ui.server.bodies import Bodies, Message, Receive, Refused, Watched, Whole, is_of_the_page
 from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name
 from playground.ui.server.routes import Route, route_of
 from playground.ui.server.turns import NoTurn, Turns
@@ -68,9 +68,10 @@ class Doors:
             scope = self._as_believed(scope)
             visitor = scope["client"][0]
             with self._bodies.of(visitor) as take:
-                bounded = await self._bodies.bounded(route.takes, scope, receive, take)
+                body = await self._bodies.read(route.takes, scope, receive, take)
                 async with self._place(route, visitor):
-                    await self._answer(route, scope, receive, bounded, send)
+                    await self._bodies.check(body, scope)
+                    await self._answer(route, scope, receive, body, send)
         except NoTurn:
             await _tell(Refused(429, _WAIT_SENTENCE), scope, receive, send)
         except Refused as refused:
@@ -169,7 +170,7 @@ class Doors:
             if not self._held[kind, visitor]:
                 del self._held[kind, visitor]
 
-    async def _answer(self, route: Route, scope: Any, receive: Receive, bounded: Receive | Watched, send: Any) -> None:
+    async def _answer(self, route: Route, scope: Any, receive: Receive, body: Whole | Watched, send: Any) -> None:
         has_begun = False
 
         async def send_and_note(message: Message) -> None:
@@ -177,10 +178,10 @@ class Doors:
             has_begun = True
             await send(message)
 
-        answer = self._app(scope, bounded, send_and_note)
+        answer = self._app(scope, body, send_and_note)
         await (_unless_gone(answer, receive) if route.is_made_at_once else answer)
-        if isinstance(bounded, Watched) and bounded.refusal and not has_begun:
-            raise bounded.refusal
+        if isinstance(body, Watched) and body.refusal and not has_begun:
+            raise body.refusal
 
 
 async def _unless_gone(answer: Awaitable[None], receive: Receive) -> None:
