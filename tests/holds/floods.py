@@ -11,7 +11,6 @@ server's own memory stays under 1.2 GB, and afterwards it answers.
 import base64
 import itertools
 import json
-import multiprocessing
 import os
 import socket
 import statistics
@@ -23,6 +22,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ _ATTACKER = {"X-Forwarded-For": "203.0.113.9"}
 _ELSEWHERE = "127.0.0.2"  # an attacker who comes by no proxy
 _PICTURE = paths.EXAMPLES / "meadow.png"
 _MEGABYTE = 1_000_000
+_PROCESSES = get_context("forkserver")  # of which each begins with what is imported here
+_PROCESSES.set_forkserver_preload([__name__])
 
 
 def carry_out(order: Order) -> dict[str, Any]:
@@ -187,9 +189,7 @@ def _prediction(num_regions: int) -> dict[str, Any]:
 
 def _attack(url: str, attack: "Attack", count: int, seconds: float) -> dict[str, Any]:
     others = [Visitor(url, f"203.0.113.{20 + number}") for number in range(2)]
-    attacker = multiprocessing.get_context("spawn").Process(
-        target=_carry_on, args=(url, attack.__name__, count, seconds)
-    )
+    attacker = _PROCESSES.Process(target=attack, args=(url, count, seconds))
     attacker.start()
     with ThreadPoolExecutor(len(others)) as pool:
         list(pool.map(lambda other: other.go_on(lambda: not attacker.is_alive()), others))
@@ -206,10 +206,6 @@ def _attack(url: str, attack: "Attack", count: int, seconds: float) -> dict[str,
 # --- The attacker, in a process of its own
 
 Attack = Callable[[str, int, float], None]
-
-
-def _carry_on(url: str, name: str, count: int, seconds: float) -> None:
-    globals()[name](url, count, seconds)
 
 
 def _again_and_again(count: int, seconds: float, deed: Callable[[httpx.Client, int], Any], url: str) -> None:

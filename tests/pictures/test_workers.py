@@ -112,7 +112,7 @@ def test_a_picture_that_takes_too_long_is_refused() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows cannot stop a process")
 def test_who_waits_for_a_worker_waits_no_longer_than_the_pictures_before_may_take() -> None:
-    workers = PictureWorkers()
+    workers = PictureWorkers(count=2)
     with ThreadPoolExecutor() as people:
         list(people.map(workers.read, [PNG] * 2))
         while len(of(workers)) < 2:  # a picture may have been read by one of them alone
