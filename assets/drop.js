@@ -14,17 +14,34 @@ function takeDrops() {
     return field();
   }
 
+  /** The files that were dropped, without folders, which look like files that cannot be read. */
+  function filesOf({ files, items }) {
+    const isFolder = [...items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.()?.isDirectory);
+    return [...files].filter((_, index) => !isFolder[index]);
+  }
+
+  // Gradio goes by the type that the browser gives a file, which is none for `.HEIC`, and refuses in words of its own.
+  const typed = (file) => (file.type.startsWith("image/") ? file : new File([file], file.name, { type: "image/unknown" }));
+  const megabytes = (size) => Math.ceil((10 * size) / 1024 ** 2) / 10;
+
   async function take(files) {
     say("");
     if (files.length > 1) {
       say(`This page takes one picture: the first of the ${files.length} is here. Many at once are for later.`);
     }
+    const limit = window.gradio_config.max_file_size;
+    if (limit && files[0].size > limit) {
+      const sizes = `The file has ${megabytes(files[0].size)} MB; the limit is ${megabytes(limit)}.`;
+      return say(`${sizes} Scale the picture down or save it as JPEG, and try again.`);
+    }
     const input = await openField();
     if (!input) return say("A picture is on its way already. Drop this one again when it is here.");
     const first = new DataTransfer();
-    first.items.add(files[0]);
+    first.items.add(typed(files[0]));
     input.files = first.files;
+    isGiving = true;
     input.dispatchEvent(new Event("change", { bubbles: true }));
+    isGiving = false;
   }
 
   /** The sentence stands under the field, until something else is dropped. */
@@ -40,6 +57,7 @@ function takeDrops() {
     line.textContent = sentence;
   }
 
+  let isGiving = false; // a file to Gradio
   let depth = 0; // of elements that the pointer is over with a file
   const mark = () => document.body.classList.toggle("is-dropping", depth > 0);
 
@@ -54,8 +72,9 @@ function takeDrops() {
     mark();
     if (event.target.closest?.(TEXT_FIELDS) && !carriesFiles(event)) return;
     over(event);
-    const files = [...event.dataTransfer.files];
+    const files = filesOf(event.dataTransfer);
     if (files.length) take(files);
+    else if (carriesFiles(event)) say("That was a folder. Open it, and drop a picture that lies in it.");
     else if (carriesLink(event)) say("That was a link, not a file. Save the picture first, then drop the file.");
   }
 
@@ -68,11 +87,21 @@ function takeDrops() {
     take(files);
   }
 
+  /** What the user chose in the field comes here first; what this gives the field goes on to Gradio. */
+  function choose(event) {
+    const files = [...(event.target.files ?? [])];
+    if (isGiving || event.target !== field() || !files.length) return;
+    event.stopPropagation();
+    event.target.value = ""; // so that the same file can be chosen again after it was refused
+    take(files);
+  }
+
   document.addEventListener("dragenter", (event) => carriesFiles(event) && ((depth += 1), mark()), true);
   document.addEventListener("dragleave", (event) => carriesFiles(event) && ((depth -= 1), mark()), true);
   document.addEventListener("dragover", over, true);
   document.addEventListener("drop", drop, true);
   document.addEventListener("paste", paste, true);
+  document.addEventListener("change", choose, true);
 }
 
 takeDrops();

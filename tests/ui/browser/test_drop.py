@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.browser.actions import choose, is_about_a_file, unfold
-from tests.ui.examples import MEADOW
+from tests.ui.browser.actions import choose, give_file, is_about_a_file, unfold
+from tests.ui.examples import BEACH, MEADOW
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +56,53 @@ def test_a_picture_can_be_pasted_or_dropped_anywhere_and_a_phone_then_shows_it(p
     )
     expect(phone.locator("#stage img")).to_be_in_viewport(ratio=0.9)
     assert send(phone, "drop", "#stage", "a.png")
+    expect(phone.locator("#dropped")).to_be_empty()
+
+
+def drag(page: Page, **carried: list[object]) -> None:
+    """Drag something of the system over the page and drop it; only so there are folders and links."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "dragOperationsMask": 1, **carried}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 300, "data": data})
+
+
+def test_a_folder_and_a_link_are_said_and_a_picture_beside_a_folder_is_taken(phone: Page, tmp_path: Path) -> None:
+    drag(phone, files=[str(tmp_path)])
+    expect(phone.locator("#dropped")).to_have_text("That was a folder. Open it, and drop a picture that lies in it.")
+    drag(phone, items=[{"mimeType": "text/uri-list", "data": "https://example.org/a.jpg"}])
+    expect(phone.locator("#dropped")).to_have_text(
+        "That was a link, not a file. Save the picture first, then drop the file."
+    )
+    expect(phone.locator("#stage img")).to_be_hidden()
+    drag(phone, files=[str(tmp_path), str(MEADOW)])
+    expect(phone.locator("#stage img")).to_be_visible()
+    expect(phone.locator("#dropped")).to_be_empty()
+
+
+def test_a_file_is_judged_by_its_content_and_not_by_the_type_that_the_browser_gives_it(
+    phone: Page, tmp_path: Path
+) -> None:
+    (tmp_path / "IMG_0001.HEIC").write_bytes(MEADOW.read_bytes())
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.7")
+    drag(phone, files=[str(tmp_path / "paper.pdf")])
+    expect(phone.locator("#problem")).to_contain_text("This file is a PDF document. Accepted are JPEG")
+    drag(phone, files=[str(tmp_path / "IMG_0001.HEIC")])
+    expect(phone.locator("#stage img")).to_be_visible()
+    expect(phone.locator("#problem")).not_to_contain_text("PDF")
+    dropped = phone.locator("#stage img").get_attribute("src")
+    give_file(phone, {"name": "no extension", "mimeType": "", "buffer": BEACH.read_bytes()})
+    expect(phone.locator("#stage img")).not_to_have_attribute("src", str(dropped))
+    expect(phone.locator(".toast-body")).to_have_count(0)
+
+
+def test_a_file_that_is_too_large_is_not_sent(phone: Page) -> None:
+    phone.evaluate("gradio_config.max_file_size = 2048")
+    phone.set_input_files("#picture input[type=file]", MEADOW)
+    expect(phone.locator("#dropped")).to_contain_text("MB; the limit is 0.1. Scale the picture down or save it as JPEG")
+    phone.evaluate("gradio_config.max_file_size = null")  # no limit, as Gradio says it
+    give_file(phone, MEADOW)
+    expect(phone.locator("#stage img")).to_be_visible()
     expect(phone.locator("#dropped")).to_be_empty()
 
 
