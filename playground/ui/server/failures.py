@@ -93,6 +93,17 @@ _PICTURE = (
 _OTHER = "Send one of the type that /gradio_api/info names."
 
 
+NO_ENDPOINT = "There is no endpoint of this name or number. /gradio_api/info lists them."
+_FINDS_ENDPOINT = ("get_fn", "push", "simple_predict_post_v2", "_")  # functions of Gradio that look one up
+
+
+def is_no_endpoint(error: BaseException) -> bool:
+    """Whether Gradio found no function under the name or number that was asked for."""
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    is_there = "gradio" in frame.f_code.co_filename and frame.f_code.co_name in _FINDS_ENDPOINT
+    return isinstance(error, KeyError | FnIndexInferError) and is_there
+
+
 class FailuresAsSentences:
     """ASGI middleware that answers with a sentence where a route failed before it had said anything."""
 
