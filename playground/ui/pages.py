@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
@@ -25,7 +26,7 @@ from playground.ui.server.cleanup import cleanup
 from playground.ui.server.connections import limit_connections
 from playground.ui.server.disk import Disk, DiskLimits, use_disk
 from playground.ui.server.doors import Doors, believe_proxies_here_only
-from playground.ui.server.failures import FailuresAsSentences, tell_failures
+from playground.ui.server.failures import FailuresAsSentences, tell_failures, tell_no_call
 from playground.ui.server.headers import SecurityHeaders
 from playground.ui.server.queue_limits import limit_queue
 from playground.ui.server.quiet_log import keep_the_log_quiet
@@ -84,6 +85,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
                 Middleware(FailuresAsSentences),
                 Middleware(Heartbeats, tabs=tabs),
             ],
+            "exception_handlers": {RequestValidationError: tell_no_call},
             "lifespan": cleanup(disk, tabs, every_seconds=min(keep, _SECONDS_BETWEEN_ROUNDS)),
         },
         "run_history": False,

@@ -9,11 +9,13 @@ import html
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from playground.errors import PlaygroundError, StorageFull
 from playground.ui.server.disk import DISK_FULL
@@ -93,15 +95,23 @@ _PICTURE = (
 _OTHER = "Send one of the type that /gradio_api/info names."
 
 
-NO_ENDPOINT = "There is no endpoint of this name or number. /gradio_api/info lists them."
-_FINDS_ENDPOINT = ("get_fn", "push", "simple_predict_post_v2", "_")  # functions of Gradio that look one up
+_NO_ENDPOINT = "There is no endpoint of this name or number. /gradio_api/info lists them."
+_NO_CALL = 'A call is a JSON object with its values in a list: {"data": [...]}. /gradio_api/info says which.'
 
 
-def is_no_endpoint(error: BaseException) -> bool:
-    """Whether Gradio found no function under the name or number that was asked for."""
+async def tell_no_call(_request: Any, _error: Exception) -> JSONResponse:
+    """Answer a body that is JSON, but not what a route takes: FastAPI's own answer is a list of its findings."""
+    return JSONResponse({"detail": _NO_CALL, "error": _NO_CALL}, 422)
+
+
+def _is_no_endpoint(error: Exception) -> bool:
+    """Whether Gradio found no function under the name or the number that was asked for."""
     *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
-    is_there = "gradio" in frame.f_code.co_filename and frame.f_code.co_name in _FINDS_ENDPOINT
-    return isinstance(error, KeyError | FnIndexInferError) and is_there
+    looks_up = Path(frame.f_code.co_filename).name in ("routes.py", "route_utils.py") and frame.f_code.co_name in (
+        "get_fn",
+        "_",
+    )
+    return looks_up and isinstance(error, KeyError | FnIndexInferError)
 
 
 class FailuresAsSentences:
@@ -126,6 +136,9 @@ class FailuresAsSentences:
         except ClientDisconnect:
             pass  # nobody is left to be told
         except Exception as error:
+            if _is_no_endpoint(error) and not has_begun:
+                await JSONResponse({"detail": _NO_ENDPOINT, "error": _NO_ENDPOINT}, 404)(scope, receive, send)
+                return
             sentence = sentence_of(error)
             if not has_begun:
                 status = 507 if isinstance(error, StorageFull) or sentence == DISK_FULL else 500

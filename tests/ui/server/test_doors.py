@@ -103,6 +103,18 @@ def test_an_address_in_any_value_of_any_call_is_refused_before_anybody_is_contac
     assert contacted == []
 
 
+def test_a_call_of_nothing_and_no_call_at_all_are_answered_with_a_sentence(http: Http) -> None:
+    for path, number in (("/call/nope", None), ("/call/v2/nope", None), ("/run/nope", None), ("/queue/join", 9999)):
+        answer = http.post(path, {"data": [], "fn_index": number, "session_hash": "one"})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            404, "There is no endpoint of this name or number. /gradio_api/info lists them."
+        ), path  # fmt: skip
+    for body in ({"x": 1}, {"data": "abc"}, [1]):
+        answer = http.post("/call/run", body)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith("A call is a JSON object with its values in a list"), body
+
+
 @pytest.mark.parametrize(
     ("body", "is_fine"),
     [
