@@ -1,6 +1,7 @@
 """The package as `pip install` makes it: what a wheel holds, and that it answers wherever it is used from."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -31,6 +32,13 @@ for region in predictor.predict(EXAMPLES / "meadow.png", Question("<OD>")).regio
 
 def lines_of(name: str) -> list[str]:
     return (ROOT / name).read_text(encoding="utf-8").split()
+
+
+def test_the_lock_holds_what_is_pinned_with_a_hash_for_each() -> None:
+    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements-hashes.txt").read_text(encoding="utf-8").strip())
+    assert all("--hash=sha256:" in block for block in blocks)
+    # docs/developing.md has the command that writes it anew after a pin has changed.
+    assert set(lines_of("requirements.txt")) <= {block.split()[0] for block in blocks}
 
 
 @pytest.fixture(scope="module")
