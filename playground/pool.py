@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -117,6 +117,8 @@ class Pool:
         if not self._settings.may_search_hub:
             raise CheckpointUnavailable("This playground loads nothing from the hub that it was not started with.")
         checkpoint = from_hub(repository)
+        if checkpoint not in CATALOG:
+            checkpoint = replace(checkpoint, title=checkpoint.source)  # several owners give a model the same name
         with self._changed:
             self._entries.setdefault(checkpoint.name, _Entry(checkpoint))
         return checkpoint.name

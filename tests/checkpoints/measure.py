@@ -1,9 +1,13 @@
 """What the original layout costs to load beside the native one: `python -m tests.checkpoints.measure [base|large]`.
 
-Prints the table of docs/checkpoints.md. Large takes 6 GB of disk and 4 GB of memory.
+Prints the table of docs/checkpoints.md; with `--answers`, whether both answer the same tokens instead. Large takes 6 GB
+of disk and 4 GB of memory, for its answers 8 GB.
 """
 
 import argparse
+import gc
+import itertools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,9 +18,19 @@ from transformers import BartConfig, Florence2Config, Florence2ForConditionalGen
 from transformers.models.florence2.configuration_florence2 import Florence2VisionConfig
 
 from playground.bench.skeleton import skeleton
+from playground.checkpoints import loader
+from playground.checkpoints.catalog import resolve
 from playground.checkpoints.convert import convert
+from playground.events import Decoding
+from playground.inference.engine import Engine
+from playground.inference.prepared import prepare
+from playground.pictures.reader import read_image
+from playground.scenes.scene import make_scene
+from playground.tasks import get_task
 from tests.checkpoints.original import write_base
+from tests.inference.asking import ask, tokens_of
 
+SEED = 1_047_252  # of a drawn scene
 _LOAD = """
 import resource, sys, time
 from pathlib import Path
@@ -54,14 +68,50 @@ def measure(folder: Path, precision: str) -> tuple[float, float]:
     return min(float(seconds) for seconds, _ in runs), min(float(peak) for _, peak in runs)
 
 
+def answers(folder: Path) -> list[list[tuple[int, float | None]]]:
+    """Return the tokens of some answers with their log probabilities, in float32, greedy and of three beams."""
+    image = read_image(make_scene(SEED).image)
+    loaded = loader.load(resolve(str(folder)), folder, device="cpu", precision="float32")
+    engine = Engine(loaded, prepare(loaded), image_cache_bytes=0, prompt_cache_bytes=0)
+    prompts = [get_task(task).fill() for task in ("<OD>", "<MORE_DETAILED_CAPTION>")]
+    found = []
+    for prompt, num_beams in itertools.product(prompts, (1, 3)):
+        events = ask(engine, image, prompt, decoding=Decoding(num_beams, 20))
+        found.append([(token.id, token.logprob) for token in tokens_of(events)])
+    engine.close()
+    gc.collect()
+    return found
+
+
+def compare_answers(made: Path, original: Path, native: Path) -> str:
+    """Return a sentence on the answers of weights as they were made and of those that went through the other layout."""
+    for file in native.iterdir():  # what is beside the weights, which the made ones lack
+        if file.name not in ("config.json", "model.safetensors"):
+            shutil.copy(file, made / file.name)
+    ones, others = answers(made), answers(original)
+    num_tokens = sum(map(len, ones))
+    num_kinds = len({token for tokens in ones for token, _ in tokens})
+    if ones != others:
+        raise SystemExit(f"The answers differ: {ones} and {others}.")
+    return (
+        f"The same {num_tokens} tokens in {len(ones)} answers, {num_kinds} different ones, with the same probabilities."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("size", nargs="?", choices=("base", "large"), default="base")
-    size = parser.parse_args().size
+    parser.add_argument("--answers", action="store_true", help="compare what both answer, in float32")
+    arguments = parser.parse_args()
+    size = arguments.size
     with tempfile.TemporaryDirectory() as temporary:
-        made = skeleton() if size == "base" else large(Path(temporary) / "made")
+        made = Path(temporary) / "made"
+        shutil.copytree(skeleton(), made) if size == "base" else large(made)
         original = write_base(made, Path(temporary) / "original")
         convert(original, Path(temporary) / "native")  # whose tokenizer is the same
+        if arguments.answers:
+            print(compare_answers(made, original, Path(temporary) / "native"))
+            return
         for precision in ("float32", "bfloat16"):
             (seconds, peak), (native_seconds, native_peak) = (
                 measure(folder, precision) for folder in (original, Path(temporary) / "native")

@@ -13,6 +13,7 @@ from playground.checkpoints import catalog
 from playground.checkpoints.catalog import BUNDLED
 from playground.checkpoints.hub import download, find_local
 from playground.errors import InputRejected, UnknownTask
+from playground.export.texts import lines_of
 from playground.paths import EXAMPLES
 from playground.pictures.reader import InputImage
 from playground.pool import Pool, Steps
@@ -67,6 +68,7 @@ def test_an_answer_to_an_own_task_is_read_without_its_checkpoint(tune: Predictor
     answer = tune.predict(sign, "<DocVQA>", phrase=READ)
     assert Prediction.from_dict(json.loads(json.dumps(answer.to_dict()))) == answer
     assert get_task(answer.task).output_kind.is_text
+    assert lines_of(answer) == answer.text
 
 
 def test_what_an_own_task_needs_is_asked_for_and_text_that_names_tokens_is_text(

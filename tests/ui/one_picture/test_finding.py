@@ -76,10 +76,10 @@ def test_what_is_chosen_is_asked_for_and_listed() -> None:
     tab = Tab(Predictor(pool), Handlers(Predictor(pool), Settings()))
     shown = tab.call(tab.handlers.take_found, found="me/tune")
     assert shown["checkpoint"]["value"] == "me/tune"
-    assert ("tune", "me/tune") in shown["checkpoint"]["choices"]
-    assert "tune" in shown["status"][0]["text"]
+    assert ("me/tune", "me/tune") in shown["checkpoint"]["choices"]
+    assert "me/tune" in shown["status"][0]["text"]
     again = tab.beside("after a reload")
-    assert ("tune", "me/tune") in again.call(again.handlers.open)["checkpoint"]["choices"]
+    assert ("me/tune", "me/tune") in again.call(again.handlers.open)["checkpoint"]["choices"]
     with pytest.raises(gr.Error, match="is not a checkpoint"):
         tab.call(tab.handlers.take_found, found="/etc")
     pool.close()
