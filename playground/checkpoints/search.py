@@ -27,7 +27,7 @@ from playground.errors import CheckpointUnavailable, PlaygroundError
 
 _MAX_FOUND = 10
 _MAX_CHARACTERS = 100  # of what is looked for
-_SECONDS = 20.0  # for all of a search
+_SECONDS = 30.0  # for all of a search
 _MAX_JSON_BYTES = 10_000_000  # of a configuration, or of a header: 100 KB are usual
 _MAX_SHARDS = 20
 _FIRST_BYTES = 200_000
@@ -63,10 +63,14 @@ def search(text: str, *, endpoint: str | None = None, seconds: float = _SECONDS)
         raise CheckpointUnavailable(f"Type a part of a name, of 1 to {_MAX_CHARACTERS} characters, such as PromptGen.")
     deadline = time.monotonic() + seconds
     api = HfApi(endpoint=endpoint)
-    looks = [in_background(partial(_look, api, info, deadline)) for info in _listed(api, text, seconds)]
+    rows = [row for info in _listed(api, text, seconds) if (row := _told(info))]
+    looks = [in_background(partial(_look, api, found, names, deadline)) for found, names in rows]
     wait(looks, max(0.0, deadline - time.monotonic()))
-    done = [look.result() if look.done() else None for look in looks]
-    return [found for found in done if found]
+    late = f"could not be looked at within {seconds:g} seconds. Look for it again."
+    return [
+        look.result() if look.done() else replace(found, why_not=f"{found.repository} {late}")
+        for look, (found, _) in zip(looks, rows, strict=True)
+    ]
 
 
 def _listed(api: HfApi, text: str, seconds: float) -> list[ModelInfo]:
@@ -92,17 +96,21 @@ def _listed(api: HfApi, text: str, seconds: float) -> list[ModelInfo]:
         ) from error
 
 
-def _look(api: HfApi, info: ModelInfo, deadline: float) -> Found | None:
+def _told(info: ModelInfo) -> tuple[Found, list[str]] | None:
+    """Return what the list says of a model and the names of its files; None where its name could not be asked for."""
     try:
-        checkpoint = from_hub(str(info.id))
-        checkpoint = replace(checkpoint, title=checkpoint.source)  # which sentences are about
-    except CheckpointUnavailable:  # no name that could be asked for
+        source = from_hub(str(info.id)).source
+    except CheckpointUnavailable:
         return None
     license = next((tag.removeprefix(_LICENSE) for tag in info.tags or () if tag.startswith(_LICENSE)), "")
     changed = info.last_modified.date().isoformat() if info.last_modified else ""
-    found = Found(checkpoint.source, license[:40], changed)
+    return Found(source, license[:40], changed), [file.rfilename for file in info.siblings or ()]
+
+
+def _look(api: HfApi, found: Found, names: Sequence[str], deadline: float) -> Found:
+    checkpoint = Checkpoint(found.repository, found.repository, found.repository)  # which sentences are about
     try:
-        return _judged(_Repository(api, checkpoint, deadline), found, [file.rfilename for file in info.siblings or ()])
+        return _judged(_Repository(api, checkpoint, deadline), found, names)
     except PlaygroundError as error:
         return replace(found, why_not=str(error))
     except errors.HfHubHTTPError as error:

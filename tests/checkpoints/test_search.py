@@ -136,7 +136,8 @@ def test_a_hub_that_refuses_or_is_silent_is_a_sentence(hub: FakeHub) -> None:
     with pytest.raises(CheckpointUnavailable, match="The hub could not be asked"):
         search.search("tiny", endpoint=hub.endpoint)
     hub.status, hub.hangs_at = 200, "config.json"
-    assert search.search("tiny", endpoint=hub.endpoint, seconds=1) == []
+    (late,) = search.search("tiny", endpoint=hub.endpoint, seconds=3)
+    assert late.why_not == "me/tiny could not be looked at within 3 seconds. Look for it again."
 
 
 def test_the_command_prints_what_was_found(
