@@ -343,6 +343,18 @@ def test_a_second_visitor_sees_nothing_of_the_first(browser: Browser, address: s
     context.close()
 
 
+def test_a_browser_that_forbids_storage_forgets_and_all_else_works(page: Page, address: str) -> None:
+    page.add_init_script(
+        "for (const name of ['localStorage', 'sessionStorage'])"
+        " Object.defineProperty(window, name, {get() { throw new DOMException('forbidden', 'SecurityError') }})"
+    )
+    page.goto(address)
+    expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
+    upload(page)
+    run(page)
+    assert len(rows(page)) > 1
+
+
 def test_looks_outlive_a_run_and_a_reload_until_they_are_reset(page: Page) -> None:
     def looks() -> dict[str, str]:
         return {name: page.locator(f"#{name} input[type=number]").input_value() for name in ("label-size", "min-score")}
