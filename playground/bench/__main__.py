@@ -3,7 +3,8 @@
     python -m playground.bench
 
 Prints what takes each of them how long, the ratios, how near ours comes to the machine's own limit, and a line of JSON.
-With `--check` it prints whether the chosen precision keeps the answers instead; `--concurrency N` drives the live app.
+With `--check` it prints whether the chosen precision keeps the answers instead; `--concurrency N` drives the live app,
+and `--pictures N` measures pictures a minute.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.bench.paths import FIRST_TASK, SECOND_TASK, Ours, Plain, Times, Worker
+from playground.bench.pictures import compare_rates
 from playground.checkpoints import catalog, hub
 from playground.checkpoints.loader import Placement
 from playground.errors import PlaygroundError
@@ -175,10 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of our path")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the line of JSON to a file too")
     parser.add_argument("--check", action="store_true", help="only print whether a precision keeps the answers")
+    parser.add_argument("--pictures", type=int, metavar="N", help="only measure N pictures a minute, as a job and not")
     parser.add_argument("--concurrency", type=int, metavar="N", help="only drive the live app with so many users")
     chosen = parser.parse_args(arguments)
-    if chosen.rounds < 1 or (chosen.concurrency is not None and chosen.concurrency < 1):
-        parser.error("--rounds and --concurrency must be at least 1.")
+    if any(number is not None and number < 1 for number in (chosen.rounds, chosen.concurrency, chosen.pictures)):
+        parser.error("--rounds, --concurrency and --pictures must be at least 1.")
     try:
         folder = _folder(chosen.checkpoint)
         if chosen.check:
@@ -188,6 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             report: dict[str, Any] = {"users": chosen.concurrency}
             report |= users.drive(str(folder), chosen.concurrency, _QUESTIONS_PER_USER)
+        elif chosen.pictures:
+            report = compare_rates(folder, chosen.pictures, chosen.rounds, chosen.precision, _progress)
         else:
             report = compare_paths(folder, chosen.task, chosen.rounds, chosen.precision)
     except PlaygroundError as error:

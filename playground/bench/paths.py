@@ -7,11 +7,12 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL import Image
 from playground.checkpoints.loader import Placement
 from playground.engines import AskedEngine, State, Status
 from playground.errors import CheckpointUnavailable
+from playground.pictures.workers import PictureWorkers
 from playground.question import Question
 
 _SOME_STEPS = 64  # at the beginning and at the end of the longest answer
@@ -82,6 +84,14 @@ class Plain:
         watch.mark("total")
         times = watch.times | {"first_region": watch.times["total"]}
         return times | {"per_token": (times["total"] - times["first_token"]) / (len(answer) - 1)}
+
+    def loop_seconds(self, _: Image.Image, paths: Sequence[Path]) -> float:
+        """Answer about pictures one after another, with three beams as the sample code; returns the seconds."""
+        began = time.perf_counter()
+        for path in paths:
+            with Image.open(path) as image:
+                self.ask(image.convert("RGB"), FIRST_TASK, num_beams=3)
+        return time.perf_counter() - began
 
 
 class _Watch:
@@ -154,6 +164,32 @@ class Ours:
         said = {name: value for name, value in asdict(prediction.timings).items() if value is not None}
         per_token = (said["total"] - said["first_token"]) / (len(self._answer) - 1)
         return said | {"total": total, "per_token": per_token}
+
+    def loop_seconds(self, _: Image.Image, paths: Sequence[Path]) -> float:
+        """Answer about pictures one after another; returns the seconds."""
+        began = time.perf_counter()
+        for path in paths:
+            self._predictor.predict(path, FIRST_TASK)
+        return time.perf_counter() - began
+
+    def job_seconds(self, _: Image.Image, paths: Sequence[Path]) -> float:
+        """Answer about pictures as a job does, with its journal; returns the seconds."""
+        from playground.annotate.job import run_job
+        from playground.annotate.journal import Journal
+        from playground.annotate.reading import SourceReader
+        from playground.annotate.sources import find_sources
+
+        question = Question(FIRST_TASK, checkpoint=self._predictor.engines.current_name)
+        with TemporaryDirectory() as folder, closing(PictureWorkers()) as workers:
+            workers.read(paths[0])  # a program that begins is not what is measured
+            began = time.perf_counter()
+            with closing(Journal(Path(folder), question)) as journal:
+                events = run_job(
+                    self._predictor, SourceReader(workers.read), find_sources(paths), question, journal=journal
+                )
+                for _event in events:
+                    pass
+            return time.perf_counter() - began
 
     def token_times(self, image: Image.Image) -> tuple[float, float]:
         """Return the milliseconds of a token at the beginning and at the end of the longest answer there can be."""
