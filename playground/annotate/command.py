@@ -18,7 +18,7 @@ from playground.annotate.journal import Journal, question_of
 from playground.annotate.outputs import FORMAT_IDS, read_formats, write_output
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages
+from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages, read_step
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
 from playground.pictures.limits import Limits
@@ -66,7 +66,9 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     folder = Path(chosen.out)
     _check_folder(folder, chosen.sources)
     return JobCommand(
-        tuple(chosen.sources), Wanted(read_pages(chosen.pages), chosen.password), question, folder,
+        tuple(chosen.sources),
+        Wanted(read_pages(chosen.pages), chosen.password, read_step(chosen.every, chosen.start, chosen.end)),
+        question, folder,
         read_formats(chosen.format),
         Choices(names, min_score, min_scores, chosen.merge_duplicates), chosen.limit, chosen.overwrite,
         chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
@@ -83,8 +85,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE",
-        help="a picture, a folder with everything in it, a ZIP, a pattern such as 'photos/*.jpg', or a .txt file "
-             "with a path on each line")  # fmt: skip
+        help="a picture, a folder with everything in it, a PDF, a video, a ZIP, a pattern such as 'photos/*.jpg', or "
+             "a .txt file with a path on each line")  # fmt: skip
     add("--task", required=True, metavar="TASK", help="what to ask, such as '<OD>' or '<OPEN_VOCABULARY_DETECTION>'")
     add("--phrase", default="", metavar="TEXT", help="the names, the sentence or the prompt that the task needs")
     add("--out", required=True, metavar="FOLDER", help="where answers and data sets go")
@@ -109,6 +111,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--max-new-tokens", type=int, metavar="N", help="the longest answer")
     add("--pages", default="", metavar="RANGES", help="of documents, such as 1-30,40; all without it")
     add("--password", default="", metavar="TEXT", help="that opens PDFs")
+    add("--every", default="1s", metavar="STEP", help="of videos a frame each 0.5s, or each 10 frames; 1s without it")
+    add("--start", default="", metavar="TIME", help="of videos: seconds, or 1:30")
+    add("--end", default="", metavar="TIME", help="of videos")
     add("--limit", type=int, metavar="N", help="only the first N pictures")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--skip-done", action="store_true", help="go on where it was ended; this is what it does anyhow")

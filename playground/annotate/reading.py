@@ -9,9 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from playground.annotate.archives import Archive
 from playground.annotate.sources import PictureSource
 from playground.errors import ImageRejected
+from playground.pictures.frames import VideoFile
 from playground.pictures.reader import InputImage
 
 _AHEAD = 6  # pictures: each may have 120 million bytes
@@ -44,7 +47,8 @@ class SourceReader:
         self._password = password
         self._opened: tuple[str, Archive] | None = None
         self._last_digest: tuple[object, str] = (None, "")
-        self._lock = threading.Lock()
+        self._video: tuple[str, VideoFile] | None = None
+        self._lock, self._video_lock = threading.Lock(), threading.Lock()
 
     def file_of(self, source: PictureSource) -> Path | bytes:
         """Return the file that a picture came in. Raises ImageRejected."""
@@ -54,7 +58,16 @@ class SourceReader:
 
     def read(self, source: PictureSource, file: Path | bytes | None = None) -> InputImage:
         """Return a picture, of its file where that is at hand. Raises ImageRejected."""
+        if source.seconds is not None:
+            return self._read(self._frame(source.path, source.seconds))
         return self._read(file or self.file_of(source), page=source.page or 0, password=self._password)
+
+    def _frame(self, path: str, seconds: float) -> Image.Image:
+        """Return a frame of a video; the last one stays open, since its frames follow one another."""
+        with self._video_lock:
+            if self._video is None or self._video[0] != path:
+                self._video = path, VideoFile(path)
+            return self._video[1].frame_at(seconds)
 
     def read_new(self, source: PictureSource, is_done: Callable[[PictureSource, str], bool]) -> ReadSource:
         """Read a picture unless it is done. Raises nothing of what may be wrong with it."""
@@ -72,11 +85,16 @@ class SourceReader:
         self, sources: Iterable[PictureSource], is_done: Callable[[PictureSource, str], bool]
     ) -> Iterator[ReadSource]:
         """Read pictures in their order, the next ones while whoever iterates works on the last."""
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="read-ahead") as threads:
+        # The frames of a video are decoded in their order, so by one thread.
+        with (
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="read-ahead") as threads,
+            ThreadPoolExecutor(1, thread_name_prefix="read-frames") as one_thread,
+        ):
             reading: deque[Future[ReadSource]] = deque()
             try:
                 for source in sources:
-                    reading.append(threads.submit(self.read_new, source, is_done))
+                    chosen = threads if source.seconds is None else one_thread
+                    reading.append(chosen.submit(self.read_new, source, is_done))
                     if len(reading) > _AHEAD:
                         yield reading.popleft().result()
                 while reading:

@@ -17,11 +17,13 @@ from typing import Any
 from playground.annotate.archives import Archive, is_archive
 from playground.errors import ImageRejected, SourceRejected
 from playground.export import stem_of
+from playground.pictures.frames import VIDEO_EXTENSIONS, FrameStep, frame_times
 from playground.pictures.kinds import accepted_extensions
 from playground.pictures.reader import num_pages
 
 JOURNAL = "predictions.jsonl"  # makes a folder the output of a job
 _MAX_LINE = 5000  # characters of a path in a list
+_EACH_SECOND = FrameStep()
 _OF_DOCUMENTS = (".pdf",)
 _WITH_PAGES = (".pdf", ".tif", ".tiff")
 _PAGES = re.compile(r"(\d{1,9})(\s*-\s*(\d{1,9})?)?")
@@ -36,6 +38,7 @@ class PictureSource:
     path: str  # from the root
     member: str = ""
     page: int | None = None  # from 0, of a document or of a TIFF with several
+    seconds: float | None = None  # of a frame of a video
     problem: str = ""
 
     @property
@@ -47,30 +50,40 @@ class PictureSource:
     def stem(self) -> str:
         """The name of the picture, without an extension."""
         name = stem_of(self.name)
+        if self.seconds is not None:
+            whole, milliseconds = divmod(round(self.seconds * 1000), 1000)
+            return f"{name}-{whole // 3600:02}h{whole // 60 % 60:02}m{whole % 60:02}s{milliseconds:03}"
         return name if self.page is None else f"{name}-p{self.page + 1:03}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form, which says where the picture is."""
         member = {"member": self.member} if self.member else {}
-        return {"source": self.path} | member | ({} if self.page is None else {"page": self.page + 1})
+        page = {} if self.page is None else {"page": self.page + 1}
+        return {"source": self.path} | member | page | ({} if self.seconds is None else {"seconds": self.seconds})
 
     @classmethod
     def from_dict(cls, wire: Mapping[str, Any]) -> "PictureSource":
         """Read the wire form; raises KeyError or TypeError for what is none."""
         page = wire.get("page")
-        return cls(wire["source"], wire.get("member", ""), None if page is None else page - 1)
+        return cls(wire["source"], wire.get("member", ""), None if page is None else page - 1, wire.get("seconds"))
 
     def __str__(self) -> str:
         file = f"{self.path}: {self.member}" if self.member else self.path
+        if self.seconds is not None:
+            return f"{file}, at {self.seconds:g} seconds"
         return file if self.page is None else f"{file}, page {self.page + 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which pages of documents are wanted, from 0 and all without ranges, and the password that opens them."""
+    """What is wanted of files with many pictures: pages of documents, from 0 and all without ranges, and frames.
+
+    `password` opens documents.
+    """
 
     pages: tuple[range, ...] = ()
     password: str = field(default="", repr=False)
+    frames: FrameStep = _EACH_SECOND
 
     def has_page(self, page: int) -> bool:
         """Whether a page is wanted."""
@@ -90,6 +103,31 @@ def read_pages(text: str) -> tuple[range, ...]:
             )
         ranges.append(range(first - 1, last))
     return tuple(ranges)
+
+
+def read_step(every: str, start: str, end: str) -> FrameStep:
+    """Return which frames are wanted, from "0.5s" or a number of frames, and times such as 90 or 1:30.
+
+    Raises SourceRejected.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)s|([1-9]\d{0,8})", every)
+    if not match or (match[1] and float(match[1]) <= 0):
+        raise SourceRejected(f"{every[:80]!r} is no step: give seconds, such as 0.5s, or a number of frames: 10.")
+    first, last = _time(start, 0.0), _time(end, float("inf"))
+    if last < first:
+        raise SourceRejected(f"The end, {end}, is before the start, {start}. Exchange them.")
+    return FrameStep(float(match[1] or 1), int(match[2] or 0), first, last)
+
+
+def _time(text: str, without: float) -> float:
+    """Return the seconds of a time such as 90, 1:30 or 1:02:03.5. Raises SourceRejected."""
+    if not text:
+        return without
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
+    if not match:
+        raise SourceRejected(f"{text[:80]!r} is no time: give seconds, such as 90.5, or 1:30.")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def find_sources(given: Sequence[str | Path], wanted: Wanted = Wanted()) -> Iterator[PictureSource]:
@@ -138,6 +176,8 @@ def _of_path(path: str, wanted: Wanted) -> Iterator[PictureSource]:
         yield from _of_list(whole, wanted)
     elif is_archive(whole):
         yield from _of_archive(whole, wanted)
+    elif _is_video(whole):
+        yield from _frames_of(whole, wanted)
     else:
         yield from _pages_of(PictureSource(whole), Path(whole), wanted)
 
@@ -163,6 +203,8 @@ def _of_folder(folder: str, wanted: Wanted) -> Iterator[PictureSource]:
             yield from _pages_of(PictureSource(path), Path(path), wanted)
         elif is_archive(path):
             yield from _of_archive(path, wanted)
+        elif _is_video(path):
+            yield from _frames_of(path, wanted)
 
 
 def _of_archive(path: str, wanted: Wanted) -> Iterator[PictureSource]:
@@ -207,6 +249,18 @@ def _is_hidden(name: str) -> bool:
 
 def _is_picture(name: str) -> bool:
     return name.lower().endswith((*accepted_extensions(), *_OF_DOCUMENTS))
+
+
+def _is_video(path: str) -> bool:
+    return path.lower().endswith(VIDEO_EXTENSIONS)
+
+
+def _frames_of(path: str, wanted: Wanted) -> Iterator[PictureSource]:
+    try:
+        for seconds in frame_times(path, wanted.frames):
+            yield PictureSource(path, seconds=round(seconds, 4))
+    except ImageRejected as error:
+        yield PictureSource(path, problem=str(error))
 
 
 def _pages_of(source: PictureSource, file: Path | Callable[[], bytes], wanted: Wanted) -> Iterator[PictureSource]:

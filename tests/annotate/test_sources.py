@@ -10,10 +10,20 @@ from PIL import Image
 
 from playground.annotate.archives import Archive
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import JOURNAL, PictureSource, Wanted, check_sources, find_sources, read_pages
+from playground.annotate.sources import (
+    JOURNAL,
+    PictureSource,
+    Wanted,
+    check_sources,
+    find_sources,
+    read_pages,
+    read_step,
+)
 from playground.errors import ImageRejected, SourceRejected
+from playground.pictures.frames import FrameStep
 from playground.pictures.limits import Limits
 from playground.pictures.reader import read_image
+from tests.pictures.test_frames import film, number_of
 
 
 def names(*given: str | Path) -> list[str]:
@@ -161,3 +171,27 @@ def test_pages_are_read_or_refused():
     for text in ("0", "3-1", "a", "1-2-3", "-4"):
         with pytest.raises(SourceRejected, match="names no pages"):
             read_pages(text)
+
+
+# Videos
+
+
+def test_the_frames_of_a_video_are_pictures(tmp_path):
+    film(tmp_path / "clip.mp4", list(range(20)))
+    (tmp_path / "broken.mov").write_bytes(b"no video")
+    found = list(find_sources([tmp_path], Wanted(frames=read_step("0.6s", "0", ""))))
+    assert "damaged" in found[0].problem
+    expected = ["clip-00h00m00s000", "clip-00h00m00s600", "clip-00h00m01s200", "clip-00h00m01s800"]
+    assert [source.stem for source in found[1:]] == expected
+    assert PictureSource.from_dict(found[2].to_dict()) == found[2]
+    reads = list(SourceReader(lambda image, **_: number_of(image)).read_ahead(found[1:], lambda *_: False))
+    assert [read.image for read in reads] == [0, 6, 12, 18]
+    assert len({read.sha256 for read in reads}) == 1
+
+
+def test_steps_and_times_are_read_or_refused():
+    assert read_step("0.5s", "10", "1:02:03.5") == FrameStep(0.5, 0, 10.0, 3723.5)
+    assert read_step("10", "", "") == FrameStep(frames=10)
+    for every, start, end in (("0s", "", ""), ("0", "", ""), ("often", "", ""), ("1s", "a", ""), ("1s", "5", "1")):
+        with pytest.raises(SourceRejected):
+            read_step(every, start, end)

@@ -8,7 +8,7 @@ import torch
 from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
 
 from playground.bench import __main__ as bench
-from playground.bench import paths, roofline
+from playground.bench import paths, pictures, roofline
 from playground.checkpoints import catalog
 from playground.engines import State
 from playground.inference.engine import Engine
@@ -99,3 +99,10 @@ def test_the_work_of_an_answer_is_counted(skeleton: Path) -> None:
     # Measured with PyTorch's own counter on the published model; and 89 million weights are read for a token.
     assert roofline.vision_flops(model, 768) == pytest.approx(381e9, rel=0.03)
     assert roofline.token_bytes(model, 0, 1, 4) == pytest.approx(89e6, rel=0.02)
+
+
+def test_a_job_and_a_loop_answer_about_the_same_files(tmp_path: Path) -> None:
+    files = pictures._write(tmp_path, 0, 3)
+    ours = paths.Ours(TINY)
+    for seconds in (ours.job_seconds, ours.loop_seconds, paths.Plain(TINY).loop_seconds):
+        assert seconds(paths.picture(0), files) > 0
