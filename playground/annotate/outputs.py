@@ -83,7 +83,8 @@ def _annotated(row: Row, reader: SourceReader, choices: Choices, least: float | 
     image = reader.read(row.source, file)
     if image.digest != row.prediction.digest:
         raise ImageRejected("It is another picture than the one that was asked about. Start the command again.")
-    return Annotated(name, prediction, image, file, tuple(region.label for region in row.prediction.regions))
+    original = file if row.source.is_whole_file else None
+    return Annotated(name, prediction, image, original, tuple(region.label for region in row.prediction.regions))
 
 
 def _look(journal: Journal) -> Look:

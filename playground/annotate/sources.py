@@ -47,6 +47,11 @@ class PictureSource:
         return (self.member or self.path).replace("\\", "/").rpartition("/")[2]
 
     @property
+    def is_whole_file(self) -> bool:
+        """Whether the picture is all that its file holds."""
+        return self.page is None and self.seconds is None
+
+    @property
     def stem(self) -> str:
         """The name of the picture, without an extension."""
         name = stem_of(self.name)

@@ -41,7 +41,7 @@ def _annotate(
         reader = SourceReader(workers.read)
         for event in run_job(predictor, reader, find_sources(given), question):
             if isinstance(event, PictureAnswered):
-                original = reader.file_of(event.source)
+                original = reader.file_of(event.source) if event.source.is_whole_file else None
                 yield Annotated(event.source.stem, event.prediction, event.image, original)
             elif isinstance(event, PictureFailed):
                 failed(event.source, event.error)

@@ -116,6 +116,27 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(typed, scenes, tmp
     assert content_of(folders["killed"]) == content_of(folders["whole"])
 
 
+def test_ctrl_c_ends_it_after_the_pictures_in_work_and_says_how_to_go_on(typed, scenes, tmp_path, monkeypatch, capsys):
+    answer = Predictor.predict_together
+
+    def interrupted(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        return answer(*arguments, **options)
+
+    arguments = (scenes, *OD, "--out", tmp_path / "a", "--format", "csv", "--limit", "17")
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "predict_together", interrupted)
+        assert not typed(*arguments)
+    said = capsys.readouterr()
+    assert "Ending after the pictures in work. Ctrl+C again ends at once." in said.err
+    assert "Pictures: 8 answered" in said.out
+    assert said.out.endswith("Start the same command again to go on.\n")
+    assert "a.csv" not in content_of(tmp_path / "a")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert typed(*arguments)
+    assert "Pictures: 9 answered, 8 done before" in capsys.readouterr().out
+
+
 def test_from_python_each_picture_comes_with_its_answer(predictor, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")

@@ -9,6 +9,9 @@ import pytest
 from PIL import Image
 
 from playground.annotate.archives import Archive
+from playground.annotate.choices import Choices
+from playground.annotate.journal import Journal
+from playground.annotate.outputs import write_output
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import (
     JOURNAL,
@@ -23,6 +26,7 @@ from playground.errors import ImageRejected, SourceRejected
 from playground.pictures.frames import FrameStep
 from playground.pictures.limits import Limits
 from playground.pictures.reader import read_image
+from tests.annotate.doubles import QUESTION, GroupPredictor, run
 from tests.pictures.test_frames import film, number_of
 
 
@@ -195,3 +199,18 @@ def test_steps_and_times_are_read_or_refused():
     for every, start, end in (("0s", "", ""), ("0", "", ""), ("often", "", ""), ("1s", "a", ""), ("1s", "5", "1")):
         with pytest.raises(SourceRejected):
             read_step(every, start, end)
+
+
+def test_a_data_set_takes_the_pixels_of_pages_and_frames_and_never_their_file(tmp_path, monkeypatch):
+    film(tmp_path / "clip.mp4", list(range(12)))
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "scan.pdf")
+    run(GroupPredictor(), [tmp_path / "clip.mp4", tmp_path / "scan.pdf"], tmp_path / "job")
+    journal = Journal(tmp_path / "job", QUESTION)
+    opened: list[Path] = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or b"")
+    written = write_output(journal, SourceReader(read_image), "coco", Choices(), shown_from=0.0)
+    journal.close()
+    assert (written.num_pictures, written.left_out, opened) == (3, [], [])
+    with zipfile.ZipFile(written.path) as archive:
+        pictures = [name.rpartition("/")[2] for name in archive.namelist() if name.startswith("images/")]
+    assert pictures == ["clip-00h00m00s000.png", "clip-00h00m01s000.png", "scan-p001.png"]
