@@ -1,6 +1,6 @@
 """What the original layout costs to load beside the native one: `python -m tests.checkpoints.measure [base|large]`.
 
-Prints the table of docs/checkpoints.md; with `--answers`, whether both answer the same tokens instead. Large takes 6 GB
+Prints the table of docs/checkpoints.md; with `answers` behind the size, whether both say the same instead. Large takes 6 GB
 of disk and 4 GB of memory, for its answers 8 GB.
 """
 
@@ -104,7 +104,9 @@ def compare_answers(made: Path, original: Path, native: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("size", nargs="?", choices=("base", "large"), default="base")
-    parser.add_argument("--answers", action="store_true", help="compare what both answer, in float32")
+    parser.add_argument(
+        "what", nargs="?", choices=("cost", "answers"), default="cost", help="answers: what both say, in float32"
+    )
     arguments = parser.parse_args()
     size = arguments.size
     with tempfile.TemporaryDirectory() as temporary:
@@ -112,7 +114,7 @@ def main() -> None:
         shutil.copytree(skeleton(), made) if size == "base" else large(made)
         original = write_base(made, Path(temporary) / "original")
         convert(original, Path(temporary) / "native")  # whose tokenizer is the same
-        if arguments.answers:
+        if arguments.what == "answers":
             print(compare_answers(made, original, Path(temporary) / "native"))
             return
         for precision in ("float32", "bfloat16"):
