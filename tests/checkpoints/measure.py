@@ -1,7 +1,7 @@
 """What the original layout costs to load beside the native one: `python -m tests.checkpoints.measure [base|large]`.
 
-Prints the table of docs/checkpoints.md; with `answers` behind the size, whether both say the same instead. Large takes 6 GB
-of disk and 4 GB of memory, for its answers 8 GB.
+Prints the table of docs/checkpoints.md; with `answers` behind the size, whether both say the same instead. Large takes
+6 GB of disk and 4 GB of memory, for its answers 8 GB.
 """
 
 import argparse
