@@ -11,6 +11,7 @@ import gradio as gr
 import httpx
 import mcp
 import pytest
+from gradio_client import client
 from mcp.client.streamable_http import streamable_http_client
 
 from playground import paths
@@ -19,6 +20,7 @@ from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui.api import Api
 from playground.ui.server import queue_limits
+from playground.ui.server.tools import offer_only_tools
 from tests.live import running
 from tests.ui.doubles import ScriptedPredictor
 
@@ -66,6 +68,12 @@ def tools(url: str) -> Tools:
 @pytest.fixture(scope="module")
 def beach() -> str:
     return "data:image/png;base64," + base64.b64encode((paths.EXAMPLES / "beach.png").read_bytes()).decode()
+
+
+def test_the_client_by_which_a_tool_is_asked_knows_no_hub(monkeypatch):
+    monkeypatch.setattr(client, "build_hf_headers", lambda **_: pytest.fail("the hub would be asked"))
+    offer_only_tools()
+    assert client.build_hf_headers(token=None) == {}
 
 
 def test_there_are_two_tools(tools):

@@ -31,12 +31,11 @@ _ROUTES = (
     _route(r"/(config/?|theme\.css|robots\.txt|favicon\.ico|manifest\.json)?"),
     _route(rf"/pwa_icon(/{_NAME})?"),
     _route(r"/(static|assets|svelte)/[\w./@~+-]{1,300}"),
-    _route(rf"{API}/(info/?|openapi\.json|app_id/?|startup-events|theme\.css|user/?|login_check/?)"),
+    _route(rf"{API}/(info/?|app_id/?|startup-events|theme\.css)"),
     _route(rf"{API}/file=(?![A-Za-z][\w+.-]+:|//).{{1,1000}}"),  # a path; an address would be fetched
     _route(rf"{API}/heartbeat/{_NAME}", is_stream=True),
     _route(rf"{API}/queue/data", is_stream=True),
     _route(rf"{API}/upload_progress", is_stream=True),
-    _route(rf"{API}/queue/status"),
     _route(rf"{API}/(cancel|reset/?)", _WRITE, "note"),
     _route(rf"{API}/(queue/join|call/{_NAME}/?|call/v2/{_NAME}/?)", _WRITE, "call"),
     _route(rf"{API}/run/{_NAME}/?", _WRITE, "call", is_made_at_once=True),

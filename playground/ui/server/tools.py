@@ -7,10 +7,12 @@ server itself for a tool that waits in the queue, where the visitor would be los
 from typing import Any
 
 from gradio import mcp
+from gradio_client import client
 
 from playground.ui.server.visitors import carried, visitor_of
 
 _mcp: Any = mcp
+_client: Any = client
 
 
 class _OnlyTools(_mcp.GradioMCPServer):  # type: ignore[misc]  # Gradio's own is untyped
@@ -34,3 +36,5 @@ class _OnlyTools(_mcp.GradioMCPServer):  # type: ignore[misc]  # Gradio's own is
 def offer_only_tools() -> None:
     """Let every MCP server of this process know its tools, and nothing else."""
     _mcp.GradioMCPServer = _OnlyTools
+    # The client by which it asks this server would send the token for the hub along, and ask the hub for its own name.
+    _client.build_hf_headers = lambda **_: {}
