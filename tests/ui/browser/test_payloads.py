@@ -150,10 +150,40 @@ def test_a_script_that_got_in_could_send_nothing_anywhere(browser: Browser, addr
                 s.onerror = () => done('refused'); s.src = there + '/script'; document.head.append(s);
             });
             const fetched = fetch(there + '/fetch').then(() => 'sent', () => 'refused');
-            return Promise.all([image, script, fetched]);
+            const events = tried((done) => {
+                const source = new EventSource(there + '/events'); source.onopen = () => done('sent');
+                source.onerror = () => done('refused');
+            });
+            const socket = tried((done) => {
+                try {
+                    const s = new WebSocket(there.replace('http', 'ws') + '/socket');
+                    s.onopen = () => done('sent'); s.onerror = () => done('refused');
+                } catch { done('refused'); }
+            });
+            const refusal = (rule, go) => tried((done) => {
+                addEventListener('securitypolicyviolation', (event) => {
+                    if (event.effectiveDirective === rule) done('refused');
+                });
+                go();
+            });
+            const form = refusal('form-action', () => {
+                const f = document.createElement('form'); f.action = there + '/form';
+                document.body.append(f); f.submit();
+            });
+            const frame = refusal('frame-src', () => {
+                const f = document.createElement('iframe'); f.src = there + '/frame'; document.body.append(f);
+            });
+            navigator.sendBeacon(there + '/beacon', 'x');
+            return Promise.all([image, script, fetched, events, socket, form, frame]);
         }""",
         there,
     )
-    context.close()
-    assert sent == ["refused"] * 3
+    assert sent == ["refused"] * 7
     assert elsewhere.heard == ["/heard"]
+    # What no policy of the web forbids, as docs/security.md says: to lead its visitor elsewhere.
+    with context.expect_page():
+        page.evaluate("(there) => { window.open(there + '/window') }", there)
+    with page.expect_navigation():
+        page.evaluate("(there) => { location.href = there + '/navigation' }", there)
+    context.close()
+    assert {"/window", "/navigation"} <= {*elsewhere.heard}
