@@ -6,6 +6,7 @@ how Gradio calls a function, queued or not; no function.
 
 import asyncio
 import math
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ _COSTLY = "costly"
 # What takes a core for a while: the queue lets in what a visitor has places for, and here they take turns.
 COSTLY: dict[str, Any] = {"concurrency_id": _COSTLY, "concurrency_limit": None}
 _AT_ONCE, _AT_ONCE_OF_ONE, _WAITING_OF_ONE = 4, 2, 32
+_SECONDS_ALONE = 10.0
 
 
 class NoTurn(Exception):
@@ -27,10 +29,17 @@ class NoTurn(Exception):
 
 
 class Turns:
-    """Places that are taken in turn; to be used by one event loop."""
+    """Places that are taken in turn; to be used by one event loop.
 
-    def __init__(self, *, of_one: int, in_all: float = math.inf, waiting_of_one: int) -> None:
+    Where `alone_seconds` are given, only who was alone for so long has all the places of one; among others it is one.
+    """
+
+    def __init__(
+        self, *, of_one: int, in_all: float = math.inf, waiting_of_one: int, alone_seconds: float = 0.0
+    ) -> None:
         self._of_one, self._in_all, self._waiting_of_one = of_one, in_all, waiting_of_one
+        self._alone_seconds = alone_seconds
+        self._asked: dict[str, float] = {}  # when
         self._going: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # whose turn is next comes first
 
@@ -44,7 +53,9 @@ class Turns:
             self._leave(visitor)
 
     async def _enter(self, visitor: str) -> None:
-        if self._has_place_for(visitor):  # whoever waits then has all the places that one visitor can have
+        self._note(visitor)
+        # Whoever else waits then has all the places that one visitor can have.
+        if visitor not in self._waiting and self._has_place_for(visitor):
             self._going[visitor] += 1
             return
         mine = self._waiting.setdefault(visitor, deque())
@@ -52,6 +63,7 @@ class Turns:
             raise NoTurn
         called = asyncio.get_running_loop().create_future()
         mine.append(called)
+        self._let_in()  # who is alone by now has more places than before
         try:
             await called
         except asyncio.CancelledError:
@@ -65,18 +77,34 @@ class Turns:
         self._going[visitor] -= 1
         if not self._going[visitor]:
             del self._going[visitor]
-        for other, waiting in [*self._waiting.items()]:
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._let_one_in():
+            pass
+
+    def _let_one_in(self) -> bool:
+        for visitor, waiting in [*self._waiting.items()]:
             called = next((one for one in waiting if not one.done()), None)
-            if called is not None and self._has_place_for(other):
-                self._forget(other, called)
-                if other in self._waiting:
-                    self._waiting.move_to_end(other)
-                self._going[other] += 1
+            if called is not None and self._has_place_for(visitor):
+                self._forget(visitor, called)
+                if visitor in self._waiting:
+                    self._waiting.move_to_end(visitor)
+                self._going[visitor] += 1
                 called.set_result(None)
-                return
+                return True
+        return False
+
+    def _note(self, visitor: str) -> None:
+        """Remember when a visitor asked, where that counts, and forget who asked long ago."""
+        if self._alone_seconds:
+            self._asked[visitor] = now = time.monotonic()
+            self._asked = {name: at for name, at in self._asked.items() if now - at < self._alone_seconds}
 
     def _has_place_for(self, visitor: str) -> bool:
-        return self._going.total() < self._in_all and self._going[visitor] < self._of_one
+        since = time.monotonic() - self._alone_seconds
+        is_alone = not any(at > since for name, at in self._asked.items() if name != visitor)
+        return self._going.total() < self._in_all and self._going[visitor] < (self._of_one if is_alone else 1)
 
     def _forget(self, visitor: str, called: asyncio.Future[None]) -> None:
         waiting = self._waiting[visitor]
@@ -89,7 +117,8 @@ def take_turns(app: gr.Blocks) -> None:
     """Let the costly functions of an app be called in turn, whoever calls them: page, API or MCP."""
     blocks: Any = app
     process = blocks.process_api
-    turns = Turns(of_one=_AT_ONCE_OF_ONE, in_all=_AT_ONCE, waiting_of_one=_WAITING_OF_ONE)
+    turns = Turns(of_one=_AT_ONCE_OF_ONE, in_all=_AT_ONCE, waiting_of_one=_WAITING_OF_ONE,
+                  alone_seconds=_SECONDS_ALONE)  # fmt: skip
 
     async def process_in_turn(block_fn: Any, *arguments: Any, **options: Any) -> Any:
         function = app.fns[block_fn] if isinstance(block_fn, int) else block_fn

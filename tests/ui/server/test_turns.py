@@ -66,6 +66,24 @@ def test_turns_go_round_among_visitors() -> None:
     assert asyncio.run(scene()) == ["a1", "a2", "b1", "a3", "b2", "c1", "a4"]
 
 
+def test_among_others_everybody_has_one_turn_at_a_time() -> None:
+    async def scene() -> list[str]:
+        crowd = Crowd(Turns(of_one=2, in_all=4, waiting_of_one=9, alone_seconds=0.3))
+        await crowd.come("a1", "a2", "a3", "a4")
+        assert crowd.let_in == ["a1", "a2"]
+        await crowd.come("b1", "b2")
+        assert crowd.let_in == ["a1", "a2", "b1"]
+        await crowd.end("a1")
+        assert crowd.let_in == ["a1", "a2", "b1"]
+        await crowd.end("a2", "b1", "b2")
+        assert crowd.let_in == ["a1", "a2", "b1", "a3", "b2"]
+        await asyncio.sleep(0.4)
+        await crowd.come("a5", "a6")
+        return crowd.let_in
+
+    assert asyncio.run(scene()) == ["a1", "a2", "b1", "a3", "b2", "a4"]
+
+
 def test_who_goes_away_while_waiting_takes_no_turn() -> None:
     async def scene() -> list[str]:
         crowd = Crowd(Turns(of_one=1, in_all=1, waiting_of_one=9))
