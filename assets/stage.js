@@ -87,6 +87,7 @@ async function showSource(url, isAnnotated) {
 
 const MILLISECONDS_TO_SETTLE = 250; // after the last move
 const SHARP = 1.25; // screen pixels for one of what is shown
+const CLOSE = 0.6; // of the picture's width: a close-up of more than that would have no more pixels than the picture
 let closeup = { of: "", xyxy: [] }; // what is shown, or on its way
 let settling = 0;
 
@@ -101,7 +102,8 @@ const shownNow = () => (value.annotated || value.image)?.url ?? "";
 function askForCloseup() {
   const xyxy = zoom.inView(value.w, value.h).map(Math.round);
   const covers = ([x0, y0, x1, y1]) => x0 <= xyxy[0] && y0 <= xyxy[1] && x1 >= xyxy[2] && y1 >= xyxy[3];
-  const isSharp = frame.clientWidth * devicePixelRatio <= picture.naturalWidth * SHARP;
+  const isFar = xyxy[2] - xyxy[0] > CLOSE * value.w;
+  const isSharp = isFar || frame.clientWidth * devicePixelRatio <= picture.naturalWidth * SHARP;
   const hasMore = value.w > picture.naturalWidth || Boolean(value.annotated);
   if (isSharp || !hasMore || value.busy || !picture.naturalWidth) return hideCloseup(isSharp);
   const isEnough = closeup.of === shownNow() && covers(closeup.xyxy) && closeup.xyxy[2] - closeup.xyxy[0] < 3 * (xyxy[2] - xyxy[0]);

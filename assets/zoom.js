@@ -71,6 +71,7 @@ function createZoom({ root, canPan, changed }) {
   });
 
   view.addEventListener("pointermove", (event) => {
+    if (!event.buttons) pointers.delete(event.pointerId); // it was let go outside
     const before = pointers.get(event.pointerId);
     if (!before) return;
     const now = shareOf(event);

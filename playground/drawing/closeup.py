@@ -12,7 +12,7 @@ from playground.drawing.styles import Look
 from playground.regions import Box, Region
 from playground.results import Prediction
 
-SIDE = 1400  # pixels of the longer side: lines are as thick as on a whole picture, however small the part
+SIDE = 2000  # pixels of the longer side: lines are as thick as on a whole picture, however small the part
 _MARGIN = 0.25  # of the part, on each side: a small move shows what is there already
 
 

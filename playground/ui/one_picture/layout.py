@@ -319,7 +319,8 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
             **COSTLY,
         )
         redrawn.success(None, **kept)
-    wiring.on(on["stage"].closer, handlers.look_closer, writes=("stage",), trigger_mode="always_last", **_PLUMBING)
+    seen: dict[str, Any] = {"writes": ("stage",), "trigger_mode": "always_last"}
+    wiring.on(on["stage"].closer, handlers.look_closer, **seen, **_PLUMBING, **COSTLY)
     reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_IN_TURN)
     reset.success(None, **kept)
     wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)

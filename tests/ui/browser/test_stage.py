@@ -81,6 +81,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 partial(_with_rows, push) if has_rows else push,
                 outputs=[stage, table] if has_rows else stage,
                 show_progress="hidden",
+                queue=not has_rows,
             )
         gr.Button("forget", elem_id="forget").click(lambda: ([], ""), outputs=[said, heard])
         gr.Button("ask", elem_id="ask").click(_note, [stage, said], [heard, said], show_progress="hidden")
@@ -130,9 +131,15 @@ def push(page: Page, name: str) -> None:
     page.evaluate("name => document.getElementById(name).click()", name)
 
 
-def show_boxes(page: Page) -> None:
-    push(page, "nothing")
+def clear(page: Page) -> None:
+    """Show nothing; what is pushed next comes after that, even where nothing was shown before."""
+    with page.expect_response("**/run/predict"):
+        push(page, "nothing")
     expect(page.locator(".stage.is-empty")).to_be_visible()
+
+
+def show_boxes(page: Page) -> None:
+    clear(page)
     expect(page.locator("#regions tbody tr")).to_have_count(0)
     push(page, "boxes")
     expect(page.locator(".stage-shapes .stage-shape")).to_have_count(len(BOXES))
@@ -140,8 +147,7 @@ def show_boxes(page: Page) -> None:
 
 
 def start_drawing(page: Page) -> None:
-    push(page, "nothing")
-    expect(page.locator(".stage.is-empty")).to_be_visible()
+    clear(page)
     push(page, "forget")
     expect(page.locator("#heard textarea")).to_have_value("")
     push(page, "draw")
@@ -419,6 +425,19 @@ def test_the_wheel_zooms_at_the_pointer_and_scrolls_the_page_where_it_cannot(des
     desk.mouse.wheel(0, 60)
     desk.wait_for_function("before => scrollY > before", arg=scrolled)
     desk.evaluate("scrollTo(0, 0)")
+
+
+def test_a_press_that_is_let_go_outside_moves_nothing_later(desk: Page) -> None:
+    show_boxes(desk)
+    look(desk)
+    desk.mouse.move(*on_screen(desk, 320, 240))
+    desk.mouse.down()
+    desk.mouse.move(2, 2)
+    desk.mouse.up()
+    zoom_to(desk, 320, 240)
+    before = view_of(desk)
+    desk.mouse.move(*on_screen(desk, 330, 250), steps=3)
+    assert view_of(desk) == before
 
 
 def test_a_picture_is_zoomed_and_moved_by_drag_button_key_and_overview(desk: Page) -> None:

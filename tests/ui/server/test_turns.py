@@ -12,7 +12,9 @@ import pytest
 
 from playground import paths
 from playground.settings import Settings
-from playground.ui.server.turns import NoTurn, Turns
+from playground.ui.pages import build_app
+from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.server.turns import COSTLY, NoTurn, Turns
 from tests.live import Http, running
 from tests.ui.doubles import ANSWER, ScriptedPredictor
 
@@ -107,6 +109,21 @@ def test_only_so_many_of_one_wait() -> None:
                 pass
 
     asyncio.run(scene())
+
+
+# What neither reads a picture nor draws one: whoever adds a function says here that it does not, or lets it take turns.
+CHEAP = {
+    "accept_offer", "begin", "choose_checkpoint", "choose_drawing", "choose_task", "describe_format", "find", "leave",
+    "poll", "rest", "stop", "take_found", "tasks", "turned_away", "wait",
+}  # fmt: skip
+
+
+def test_whatever_reads_or_draws_a_picture_takes_its_turn() -> None:
+    functions = [one for one in build_app(ScriptedPredictor(), Settings(offline=True)).fns.values() if one.fn]
+    waited_for = {queue["concurrency_id"] for queue in (COSTLY, MODEL_QUEUE)}
+    in_turn = {one.name for one in functions if one.concurrency_id in waited_for}
+    assert {one.name for one in functions} - in_turn == CHEAP
+    assert not in_turn & CHEAP
 
 
 class SlowReader(ScriptedPredictor):
