@@ -245,4 +245,7 @@ def _told_by(task_id: str) -> OwnTask | None:
     match = _OWN_ID.fullmatch(task_id)
     if match is None or match["token"] in _BY_ID:
         return None
-    return own_task(match["token"], match["token"], InputKind(match["input"]), OutputKind(match["output"]))
+    try:
+        return own_task(match["token"], match["token"], InputKind(match["input"]), OutputKind(match["output"]))
+    except ValueError:  # a visitor may write any text that looks so
+        return None

@@ -71,7 +71,10 @@ def test_each_text_field_has_an_example() -> None:
     assert {task.id for task in TASKS if task.input_hint} == {task.id for task in TASKS if task.input_kind.is_text}
 
 
-@pytest.mark.parametrize("task_id", ["<CAT>", "OD", "", "x" * 10_000, None, 3, ["<OD>"], {}])
+LIKE_AN_OWN_ONE = [f"{DEFAULT_TASK.title} none -> text", "<OD> none -> text", "a\x07b none -> text"]
+
+
+@pytest.mark.parametrize("task_id", ["<CAT>", "OD", "", "x" * 10_000, None, 3, ["<OD>"], {}, *LIKE_AN_OWN_ONE])
 def test_an_unknown_task_is_refused_with_those_there_are(task_id: Any) -> None:
     with pytest.raises(UnknownTask, match=r"is not a task of this playground\. Tasks: <OD>, .*<CUSTOM>\.$") as caught:
         get_task(task_id)
