@@ -27,7 +27,7 @@ function takeDrops() {
   async function take(files) {
     say("");
     if (files.length > 1) {
-      say(`This page takes one picture: the first of the ${files.length} is here. Many at once are for later.`);
+      say(`This page takes one picture: the first of the ${files.length} is here. A command takes many: see docs/many.md.`);
     }
     const limit = window.gradio_config.max_file_size;
     if (limit && files[0].size > limit) {
