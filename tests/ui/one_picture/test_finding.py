@@ -1,5 +1,6 @@
 """The search for checkpoints on the hub: what the page shows of it, and who may use it."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,6 @@ GOOD = Found("me/tune", "<b>mit</b>", "2024-11-04", 540_000_000)
 BAD = Found("me/pickle", why_not="me/pickle has pickles. Turn them into safetensors.")
 REFUSED = "This playground loads nothing from the hub that it was not started with."
 HERE = gr.Request(session_hash="ann", headers=Headers())
-
-
-def nowhere(*_: Any) -> Path:
-    raise CheckpointUnavailable("There is no hub.")
 
 
 def finder_of(*rows: Found, **settings: Any) -> Finder:
@@ -72,7 +69,13 @@ def test_only_the_one_user_of_a_page_may_search_and_take(settings: dict[str, Any
 
 
 def test_what_is_chosen_is_asked_for_and_listed() -> None:
-    pool = Pool(Settings(), steps=Steps(find_local=lambda _checkpoint: None, download=nowhere))
+    is_seen = threading.Event()
+
+    def download(*_: Any) -> Path:
+        is_seen.wait(60)
+        raise CheckpointUnavailable("There is no hub.")
+
+    pool = Pool(Settings(), steps=Steps(find_local=lambda _checkpoint: None, download=download))
     tab = Tab(Predictor(pool), Handlers(Predictor(pool), Settings()))
     shown = tab.call(tab.handlers.take_found, found="me/tune")
     assert shown["checkpoint"]["value"] == "me/tune"
@@ -82,4 +85,5 @@ def test_what_is_chosen_is_asked_for_and_listed() -> None:
     assert ("me/tune", "me/tune") in again.call(again.handlers.open)["checkpoint"]["choices"]
     with pytest.raises(gr.Error, match="is not a checkpoint"):
         tab.call(tab.handlers.take_found, found="/etc")
+    is_seen.set()
     pool.close()
