@@ -186,7 +186,9 @@ class PictureRun:
             notices=tuple(self._notices),
             confidence=confidence,
             picture_confidence=self._picture_confidence,
-            is_unsure=self._engine.checkpoint.is_unsure(self._question.task.id, confidence, self._picture_confidence),
+            is_unsure=self._engine.checkpoint.is_unsure(
+                self._question.task.learned_as, confidence, self._picture_confidence
+            ),
             timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),
         )
 
@@ -279,9 +281,12 @@ def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[
     """What is to be told whatever the answer will be."""
     checkpoint, task = engine.checkpoint, question.task
     notices = [sentence for sentence in (checkpoint.note, engine.notice) if sentence]
-    is_known = checkpoint.known_tasks is None or task.id in checkpoint.known_tasks or task in (checkpoint.tasks or ())
+    known = checkpoint.known_tasks
+    is_known = known is None or task.learned_as in known or task in (checkpoint.tasks or ())
     if not is_known:
         notices.append(f"{checkpoint.title} has not learned “{task.title}”; its answer to that means nothing.")
+    if task.covers:
+        notices.append("What is not found is not covered. Look at the picture before you give it away.")
     if question.is_neutralized:
         notices.append("Names in angle brackets are tokens of the model; yours were put to it as plain text.")
     return notices

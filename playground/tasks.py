@@ -62,7 +62,8 @@ class Task:
 
     `prompt` is what the model is really asked; "{input}" is filled from the form. `words` are those by which people
     look for it, beside its title. `then` is the id of the task that is asked next, with this one's text as its
-    sentence. `on_crop` asks about the pixels of each region alone.
+    sentence. `on_crop` asks about the pixels of each region alone. `covers` is said of a row whose answer hides a part
+    of the picture; such a row asks what the one asks whose id its own begins with.
     """
 
     id: str
@@ -75,10 +76,16 @@ class Task:
     words: tuple[str, ...] = ()
     then: str | None = None
     on_crop: bool = False
+    covers: bool = False
 
     def fill(self, text: str = "") -> str:
         """Return the prompt with a text in its place: a phrase, joined names, or the location tokens of a region."""
         return self.prompt.replace("{input}", text)
+
+    @property
+    def learned_as(self) -> str:
+        """The id of the row that a checkpoint has learned where it can answer this one."""
+        return self.id.partition("+")[0] if self.covers else self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,10 @@ TASKS: tuple[Task, ...] = (
          "Locate {input} in the image.", OutputKind.BOXES_OR_POLYGONS,
          InputKind.CLASSES, "tree, house",
          words=("detect", "search", "count", "open vocabulary", "classes")),
+    Task("<OPEN_VOCABULARY_DETECTION>+<COVER>", "Cover the things I name", Group.FIND,
+         "Locate {input} in the image.", OutputKind.BOXES_OR_POLYGONS,
+         InputKind.CLASSES, "face, licence plate, sign", covers=True,
+         words=("redact", "anonymize", "privacy", "hide", "black out", "blur", "faces", "number plates")),
     Task(_GROUNDING, "Locate the phrases of a sentence", Group.FIND,
          "Locate the phrases in the caption: {input}", OutputKind.LABELED_BOXES,
          InputKind.SENTENCE, "A tree and two boats on a beach.",

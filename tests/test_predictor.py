@@ -181,7 +181,7 @@ def test_every_task_ends_with_its_one_final_prediction_and_the_demos_note(
     assert (final.is_draft, final.digest) == (False, image.digest)
     assert final.notices[0].startswith("This is the tiny demo model, not Microsoft")
     not_learned = f"Tiny demo model has not learned “{task.title}”; its answer to that means nothing."
-    assert (not_learned in final.notices) == (task.id not in LEARNED)
+    assert (not_learned in final.notices) == (task.learned_as not in LEARNED)
     assert Prediction.from_dict(json.loads(json.dumps(final.to_dict()))) == final
 
 
@@ -581,6 +581,7 @@ def test_every_task_runs_at_the_true_size_and_says_that_it_was_cut(skeleton_engi
         inputs = {"regions": [LEFT_HALF]} if task.input_kind is InputKind.REGIONS else inputs_of(task)
         prediction = predictor.predict(image, task.id, max_new_tokens=2, **inputs)
         assert prediction.is_final, task.id
-        assert prediction.notices == (
-            "The answer was cut after 2 tokens. Raise the limit under Advanced to see the rest.",
+        assert prediction.notices[-1] == (
+            "The answer was cut after 2 tokens. Raise the limit under Advanced to see the rest."
         ), task.id
+        assert len(prediction.notices) == 1 + task.covers, task.id

@@ -21,7 +21,7 @@ CASCADES = [task for task in TASKS if task.then is not None]
 
 
 def test_the_ids_and_titles_are_unique() -> None:
-    assert len({task.id for task in TASKS}) == len({task.title for task in TASKS}) == len(TASKS) == 20
+    assert len({task.id for task in TASKS}) == len({task.title for task in TASKS}) == len(TASKS) == 21
 
 
 def test_all_tokens_of_the_processor_are_tasks_with_its_prompts(processor: Any) -> None:

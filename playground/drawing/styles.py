@@ -1,14 +1,15 @@
 """The table of styles, and `Look`, what a user chose of it. Adding a style is adding a row."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import supervision as sv
 
-from playground.drawing.annotators import SV_PALETTE, Annotator, HaloAnnotator, halve_width, union
+from playground.drawing.annotators import SV_PALETTE, Annotator, CoverAnnotator, HaloAnnotator, halve_width, union
 from playground.drawing.detections import Shape, shapes_of
 from playground.errors import PlaygroundError
 from playground.results import Prediction
+from playground.tasks import get_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Pen:
 class Style:
     """A way to draw regions: it applies to a prediction with at least one region that has the shape it `needs`.
 
-    One that `changes_picture` has no drawing of its own, so it is left out of an overlay.
+    One that `changes_picture` has no drawing of its own, so it is left out of an overlay. One that `hides` is there so
+    that something is not seen: then no file holds the picture as it was.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Style:
     needs: Shape
     annotator: Callable[[Pen], Annotator]
     changes_picture: bool = False
+    hides: bool = False
     prepare: Callable[[sv.Detections], sv.Detections] = lambda detections: detections
 
 
@@ -49,9 +52,11 @@ STYLES: tuple[Style, ...] = (
     # supervision's ring is twice as wide as the box that it is given.
     Style("ellipse", "Ellipse", "boxes", lambda pen: sv.EllipseAnnotator(SV_PALETTE, pen.thickness),
           prepare=halve_width),
-    Style("blur", "Blur", "boxes", lambda _: sv.BlurAnnotator(), changes_picture=True),
-    Style("pixelate", "Pixelate", "boxes",
-          lambda pen: sv.PixelateAnnotator(pixel_size=6 * pen.thickness), changes_picture=True),
+    Style("blur", "Blur (weaker than a cover)", "boxes", lambda _: sv.BlurAnnotator(),
+          changes_picture=True, hides=True),
+    Style("pixelate", "Pixelate (weaker than a cover)", "boxes",
+          lambda pen: sv.PixelateAnnotator(pixel_size=6 * pen.thickness), changes_picture=True, hides=True),
+    Style("cover", "Cover", "boxes", lambda _: CoverAnnotator(), changes_picture=True, hides=True),
     Style("background", "Darken the background", "boxes",
           lambda pen: sv.BackgroundOverlayAnnotator(opacity=pen.opacity), changes_picture=True, prepare=union),
 )  # fmt: skip
@@ -88,6 +93,12 @@ class Look:
                 f"The size of labels must be between {least:g} and {most:g}, but got {self.label_size}."
             )
 
+    @property
+    def hiding(self) -> "Look | None":
+        """What of it is there so that something is not seen, alone; None where nothing is."""
+        styles = tuple(style.id for style in STYLES if style.hides and style.id in self.styles)
+        return replace(self, styles=styles, labels=False, scores=False) if styles else None
+
 
 def styles_for(prediction: Prediction) -> tuple[Style, ...]:
     """Return the rows of STYLES that draw something of this prediction."""
@@ -95,7 +106,9 @@ def styles_for(prediction: Prediction) -> tuple[Style, ...]:
 
 
 def default_styles(prediction: Prediction) -> tuple[str, ...]:
-    """Return the ids of the styles that show the finest shape that the regions have."""
+    """Return the ids of the styles that show the finest shape that the regions have, or that cover them if asked to."""
+    if get_task(prediction.task).covers:
+        return ("cover",)
     shapes = shapes_of(prediction)
     if "polygons" in shapes:
         return ("mask", "polygon")

@@ -4,11 +4,13 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from playground.drawing import Look
+from playground.drawing import Look, draw
+from playground.drawing.annotate import is_too_large
+from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
 from playground.errors import ExportRejected
 from playground.export.names import UniqueNames, safe_name
 from playground.export.originals import LookPlainly, file_as_it_came
@@ -74,14 +76,15 @@ class CheckedPictures:
 def check_pictures(pictures: Iterable[Annotated], look: Look, *, has_pixels: bool, as_several: bool) -> CheckedPictures:
     """Return the pictures to be iterated once; ExportRejected is raised there for one that its prediction is not about.
 
-    Without `has_pixels`, what is to be read stays unread. Raises ExportRejected where there is no picture at all.
+    What the look hides is hidden in the pictures themselves, whatever is made of them. Without `has_pixels`, what is to
+    be read stays unread. Raises ExportRejected where there is no picture at all.
     """
     rest = iter(pictures)
     begin = list(islice(rest, 2))
     if not begin:
         raise ExportRejected("There is no picture to save.")
     are_several = as_several or len(begin) > 1
-    each = _check_each(_joined(begin, rest), are_several=are_several, has_pixels=has_pixels)
+    each = _check_each(_joined(begin, rest), look.hiding, are_several=are_several, has_pixels=has_pixels)
     return CheckedPictures(each, look, are_several)
 
 
@@ -91,7 +94,9 @@ def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annot
     yield from rest
 
 
-def _check_each(pictures: Iterator[Annotated], *, are_several: bool, has_pixels: bool) -> Iterator[CheckedPicture]:
+def _check_each(
+    pictures: Iterator[Annotated], hiding: Look | None, *, are_several: bool, has_pixels: bool
+) -> Iterator[CheckedPicture]:
     names = UniqueNames()
     for picture in pictures:
         stem = names.take(safe_name(picture.name, fallback="picture"))
@@ -100,7 +105,27 @@ def _check_each(pictures: Iterator[Annotated], *, are_several: bool, has_pixels:
         problem = mismatch or _costs(picture.prediction)
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
-        yield CheckedPicture(stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly)
+        checked = CheckedPicture(
+            stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly
+        )
+        yield _hidden(checked, image, hiding) if hiding and isinstance(image, InputImage) else checked
+
+
+def check_drawing(prediction: Prediction, look: Look, image: InputImage) -> None:
+    """Refuse a drawing that takes too long. Raises ExportRejected."""
+    if is_too_large(prediction, look, image.pixels.size):
+        raise ExportRejected(
+            f"The regions hold more than {MAX_PAINTED_MEGAPIXELS} megapixels together, too many to be drawn. "
+            "Hide some of them, choose the style Box, or save another format."
+        )
+
+
+def _hidden(picture: CheckedPicture, image: InputImage, hiding: Look) -> CheckedPicture:
+    """Return a picture whose pixels are hidden, without its file, which may say more, and without what was read."""
+    check_drawing(picture.prediction, hiding, image)
+    pixels = draw(image.pixels, picture.prediction, hiding)
+    silent = replace(picture.prediction, text="", raw_text="")
+    return replace(picture, prediction=silent, given=replace(image, pixels=pixels), original=None)
 
 
 def _costs(prediction: Prediction) -> str:

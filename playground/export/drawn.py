@@ -6,11 +6,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from playground.drawing import Look, draw
-from playground.drawing.annotate import is_too_large
 from playground.drawing.band import with_band
-from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
-from playground.errors import ExportRejected
-from playground.export.annotated import CheckedPicture, CheckedPictures
+from playground.export.annotated import CheckedPicture, CheckedPictures, check_drawing
 from playground.export.files import add_packed, open_zip
 from playground.export.texts import text_shown
 
@@ -20,19 +17,10 @@ def annotated(picture: CheckedPicture, look: Look) -> Image.Image:
 
     Raises ExportRejected where that takes too long.
     """
-    check_drawing(picture, look)
+    check_drawing(picture.prediction, look, picture.image)
     return with_band(
         draw(picture.image.pixels, picture.prediction, look, picture.labels), text_shown(picture.prediction)
     )
-
-
-def check_drawing(picture: CheckedPicture, look: Look) -> None:
-    """Refuse a drawing that takes too long. Raises ExportRejected."""
-    if is_too_large(picture.prediction, look, picture.image.pixels.size):
-        raise ExportRejected(
-            f"The regions hold more than {MAX_PAINTED_MEGAPIXELS} megapixels together, too many to be drawn. "
-            "Hide some of them, choose the style Box, or save another format."
-        )
 
 
 def write_drawn(

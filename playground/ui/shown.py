@@ -8,7 +8,7 @@ from playground.tasks import get_task
 def lowest_score(prediction: Prediction, min_score: float) -> float:
     """Return the score from which on regions are shown at first: above all of them where the model is not sure."""
     if not prediction.is_unsure:
-        return min_score
+        return 0.0 if get_task(prediction.task).covers else min_score  # better one cover too many
     highest = max((region.score for region in prediction.regions if region.score is not None), default=0.0)
     step = next(step for step in range(102) if step / 100 > highest)  # the slider's steps
     return max(min_score, min(step / 100, 1.0))

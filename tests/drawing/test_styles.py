@@ -16,24 +16,27 @@ def picture() -> Image.Image:
     return noise()
 
 
+HIDING = ("blur", "pixelate", "cover")
+
+
 @pytest.mark.parametrize(
     ("prediction", "ids", "default"),
     [
         pytest.param(
             predict(BOX),
-            ["box", "round-box", "corners", "ellipse", "blur", "pixelate", "background"],
+            ["box", "round-box", "corners", "ellipse", *HIDING, "background"],
             ("box",),
             id="boxes",
         ),
         pytest.param(
             predict(QUAD, BOX),
-            ["box", "round-box", "corners", "oriented-box", "ellipse", "blur", "pixelate", "background"],
+            ["box", "round-box", "corners", "oriented-box", "ellipse", *HIDING, "background"],
             ("oriented-box",),
             id="quads",
         ),
         pytest.param(
             predict(BOX, TWO_PARTS),
-            ["box", "round-box", "corners", "polygon", "mask", "halo", "ellipse", "blur", "pixelate", "background"],
+            ["box", "round-box", "corners", "polygon", "mask", "halo", "ellipse", *HIDING, "background"],
             ("mask", "polygon"),
             id="polygons",
         ),

@@ -13,6 +13,7 @@ from typing import Any
 from playground.drawing.detections import shapes_of
 from playground.drawing.styles import LABEL_SIZES, STYLES, Look, default_styles
 from playground.results import Prediction
+from playground.tasks import get_task
 from playground.ui.one_picture.memory import kept_object
 from playground.ui.session import View
 from playground.ui.shown import lowest_score
@@ -51,7 +52,8 @@ class KeptLooks:
     def first_view(self, prediction: Prediction, min_score: float) -> View:
         """How an answer is seen at first, where `min_score` is the checkpoint's own lowest score."""
         styles = self.styles.get(_kind(prediction)) or default_styles(prediction)
-        look = Look(styles, labels=self.has_labels, opacity=self.opacity, label_size=self.label_size)
+        has_labels = self.has_labels and not get_task(prediction.task).covers  # what is covered needs no name
+        look = Look(styles, labels=has_labels, opacity=self.opacity, label_size=self.label_size)
         lowest = lowest_score(prediction, self.min_scores.get(prediction.checkpoint, min_score))
         return View(look, lowest, frozenset(prediction.label_counts()), frozenset())
 
@@ -69,14 +71,16 @@ class KeptLooks:
             self,
             styles=styles if look.styles else self.styles,  # nothing drawn is no way to draw
             min_scores=scores,
-            has_labels=look.labels,
+            has_labels=self.has_labels if get_task(prediction.task).covers else look.labels,
             opacity=look.opacity,
             label_size=look.label_size,
         )
 
 
 def _kind(prediction: Prediction) -> str:
-    """The finest shape that an answer has: what its styles are chosen for."""
+    """What the styles of an answer are chosen for: to cover, or the finest shape that it has."""
+    if get_task(prediction.task).covers:
+        return "covers"
     return next((shape for shape in ("polygons", "quads", "boxes") if shape in shapes_of(prediction)), "")
 
 

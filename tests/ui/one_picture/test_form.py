@@ -25,6 +25,7 @@ NEEDS = {
     "<DENSE_REGION_CAPTION>": "",
     "<REGION_PROPOSAL>": "",
     "<OPEN_VOCABULARY_DETECTION>": "phrase",
+    "<OPEN_VOCABULARY_DETECTION>+<COVER>": "phrase",
     "<CAPTION_TO_PHRASE_GROUNDING>": "phrase",
     "<REFERRING_EXPRESSION_SEGMENTATION>": "phrase",
     "<CAPTION>": "",
