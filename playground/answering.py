@@ -54,7 +54,8 @@ def prompts_of(question: CheckedQuestion) -> Iterator[Prompt]:
             yield Prompt(task, text, label=f"region {index}", xyxy=xyxy)
     else:
         for phrase in question.phrases or ("",):
-            yield Prompt(task, phrase, label=phrase if task.input_kind is InputKind.EXPRESSIONS else "")
+            is_name = task.input_kind is InputKind.EXPRESSIONS or question.is_one_by_one
+            yield Prompt(task, phrase, label=phrase if is_name else "")
 
 
 def follow_up(task: Task, text: str) -> Prompt | None:

@@ -14,6 +14,7 @@ from itertools import islice
 from statistics import fmean
 
 from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, picture_confidence, prompts_of
+from playground.choosing import chosen
 from playground.engines import Ask, AskedEngine
 from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
@@ -172,7 +173,7 @@ class PictureRun:
         measured = [confidence for confidence in confidences if confidence is not None]
         confidence = fmean(measured) if measured else None
         is_numbered = len(self._question.regions) > 1
-        return Prediction(
+        answer = Prediction(
             question=self._question.question,
             checkpoint=self._engine.checkpoint.name,
             resolution_wh=self._image.resolution_wh,
@@ -191,6 +192,7 @@ class PictureRun:
             ),
             timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),
         )
+        return chosen(answer)
 
     def final(self) -> Prediction:
         """Return the last prediction."""

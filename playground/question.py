@@ -4,11 +4,11 @@ Knows the table of tasks and what a person may ask. Knows nothing of pixels, che
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from playground import grammar
 from playground.errors import InputRejected
@@ -29,6 +29,7 @@ from playground.wire import what_is_wrong
 DECODINGS = {"greedy": 1, "careful": 3}  # beams; three are what Microsoft's samples use
 MAX_PHRASE = 20_000  # characters; the model takes far fewer
 MAX_INPUTS = 24  # regions or phrases of one run: each is a prompt of its own
+MERGES = ("", "iou", "ios")  # by what regions are taken for one thing; see `merging`
 
 _NEUTRALIZED = (InputKind.SENTENCE, InputKind.CLASSES, InputKind.EXPRESSIONS)
 _ASK_FOR = {
@@ -39,6 +40,23 @@ _ASK_FOR = {
 }
 _ASK_FOR_OWN_SENTENCE = "Type your question, or a sentence, such as “{hint}”"
 
+_NAMED = (InputKind.CLASSES, InputKind.EXPRESSIONS)  # what asks for things by their names
+
+
+def _as_pairs(given: Any) -> Any:
+    """Return a mapping as pairs, and one number as that of all names; what is neither stays, to be refused later."""
+    if given is None:
+        return ()
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return (("", given),)
+    if isinstance(given, Mapping):
+        given = tuple(given.items())
+    return _as_tuples(given)
+
+
+_TOLD_IF_USED = ("names", "min_scores", "merge", "one_by_one")
+_PAIRS = (Field(max_length=1000), BeforeValidator(_as_pairs), PlainSerializer(dict))
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -47,6 +65,11 @@ class Question:
     `task` is the id of one of its checkpoint's tasks. `phrase` is the text that the task needs, `regions` are boxes
     xyxy in pixels of the upright picture. An empty `checkpoint` is the one that the playground started with; `decoding`
     is a name of DECODINGS; without `max_new_tokens` an answer is as long as the checkpoint can write.
+
+    `names` says what is called otherwise than it is asked for, as pairs (asked, called): what has a name is asked for
+    too, where the task asks for things by name. `min_scores` holds pairs (called, lowest score); that of the empty name
+    is for all that have none of their own. With `merge`, one of MERGES, of regions that lie on one another the surest
+    stays. With `one_by_one` each name is a prompt of its own.
     """
 
     task: Text
@@ -55,15 +78,22 @@ class Question:
     checkpoint: Text = ""
     decoding: Text = "greedy"
     max_new_tokens: Annotated[Number | None, PlainSerializer(lambda limit: limit)] = None  # a whole number as such
+    names: Annotated[tuple[tuple[Text, Text], ...], *_PAIRS] = ()
+    min_scores: Annotated[tuple[tuple[Text, Number], ...], *_PAIRS] = ()
+    merge: Text = ""
+    one_by_one: Annotated[bool, Field(strict=True)] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", _as_tuples(self.regions))
+        object.__setattr__(self, "names", _as_pairs(self.names))
+        object.__setattr__(self, "min_scores", _as_pairs(self.min_scores))
         if isinstance(self.max_new_tokens, float) and self.max_new_tokens.is_integer():  # as JSON and pages write it
             object.__setattr__(self, "max_new_tokens", int(self.max_new_tokens))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the wire form: values that JSON can carry."""
-        return dict(_WIRE.dump_python(self, mode="json", warnings=False))
+        """Return the wire form: values that JSON can carry; what is made of the answer only where that is told."""
+        wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", warnings=False)
+        return {name: value for name, value in wire.items() if name not in _TOLD_IF_USED or value}
 
     @classmethod
     def from_dict(cls, wire: Mapping[str, Any]) -> "Question":
@@ -73,9 +103,14 @@ class Question:
         except ValidationError as error:
             raise InputRejected(
                 f"This is not a question of the playground: {what_is_wrong(error)}. Send at least "
-                '{"task": "<OD>"}, with phrase, regions, checkpoint, decoding and max_new_tokens as you need them.',
+                '{"task": "<OD>"}, with what else it has as you need it, such as phrase, regions and names.',
                 field="question",
             ) from error
+
+    def without_choices(self) -> "Question":
+        """Return what is asked alone, without what is then made of the answer: names, lowest scores and merging."""
+        phrase = ", ".join(asked_names(self)) if self.names and asked_names(self) else self.phrase
+        return replace(self, phrase=phrase, names=(), min_scores=(), merge="")
 
 
 _WIRE = TypeAdapter(Question)
@@ -106,6 +141,11 @@ class CheckedQuestion:
     regions: tuple[Box, ...]
     decoding: Decoding
 
+    @property
+    def is_one_by_one(self) -> bool:
+        """Whether each of several classes is a prompt of its own."""
+        return self.task.input_kind is InputKind.CLASSES and self.question.one_by_one
+
 
 def check_question(
     question: Question, resolution_wh: tuple[int, int], own_tasks: Sequence[OwnTask] | None = None
@@ -121,13 +161,14 @@ def check_question(
         raise InputRejected(
             f"The checkpoint must be a name, but got {type(question.checkpoint).__name__}.", field="checkpoint"
         )
+    _check_choices(question)
     has_regions = task.input_kind is InputKind.REGIONS
     return CheckedQuestion(
         question=question,
         resolution_wh=resolution_wh,
         task=task,
-        phrases=_read_phrases(task, question.phrase) if task.input_kind.is_text else (),
-        is_neutralized=task.input_kind in _NEUTRALIZED and _holds_tokens(task, question.phrase),
+        phrases=_read_phrases(task, question) if task.input_kind.is_text else (),
+        is_neutralized=task.input_kind in _NEUTRALIZED and _holds_tokens(task, question),
         regions=_read_regions(question.regions, resolution_wh) if has_regions else (),
         decoding=_read_decoding(question.decoding, question.max_new_tokens),
     )
@@ -136,25 +177,88 @@ def check_question(
 def asked_names(question: Question) -> tuple[str, ...]:
     """Return the names that a question asks for, in their order; none where the task names nothing itself."""
     task = get_task(question.task)
-    if task.input_kind not in (InputKind.CLASSES, InputKind.EXPRESSIONS) or not isinstance(question.phrase, str):
+    if task.input_kind not in _NAMED or not isinstance(question.phrase, str):
         return ()
-    return tuple(dict.fromkeys(grammar.neutralize(name) for name in split_classes(question.phrase)))
+    return tuple(dict.fromkeys(grammar.neutralize(name) for name in _names_in(question)))
 
 
-def _read_phrases(task: Task, phrase: str) -> tuple[str, ...]:
+def called_names(question: Question) -> tuple[str, ...]:
+    """Return what the names that a question asks for are called, in their order."""
+    called = names_of(question)
+    return tuple(dict.fromkeys(map(called, asked_names(question))))
+
+
+def names_of(question: Question) -> Callable[[str], str]:
+    """Return the function from a label, as the model writes it, to what it is called."""
+    exact = {grammar.neutralize(asked): called for asked, called in question.names}
+    alike = {same_name(asked): called for asked, called in reversed(exact.items())}
+    return lambda label: exact.get(label) or alike.get(same_name(label), label)
+
+
+def same_name(name: str) -> str:
+    """Return what is the same for a name in capitals, with other spaces or in its plural."""
+    words = " ".join(name.casefold().split())
+    return words[:-1] if words.endswith("s") and not words.endswith("ss") else words
+
+
+def _names_in(question: Question) -> list[str]:
+    """The names of the phrase, then those that are only among what has a name."""
+    typed = split_classes(question.phrase)
+    return [*typed, *(asked for asked, _ in question.names if asked.strip() and asked.strip() not in typed)]
+
+
+def _check_choices(question: Question) -> None:
+    """Refuse what cannot be made of an answer."""
+    for pair in _each(question.names):
+        if not _is_pair(pair) or not isinstance(pair[1], str) or not (pair[0].strip() and pair[1].strip()):
+            raise InputRejected(
+                f"{str(pair)[:80]} gives no name: say what is asked for and what it is called, such as "
+                '{"person wearing helmet": "helmet"}.',
+                field="names",
+            )
+        if len(split_classes(pair[0])) != 1:
+            raise InputRejected(f"“{pair[0][:80]}” is several names; give each one of its own.", field="names")
+    for pair in _each(question.min_scores):
+        if not _is_pair(pair) or not _is_number(pair[1]) or not 0 <= pair[1] <= 1:
+            raise InputRejected(
+                f"{str(pair)[:80]} is no lowest score: give each name a number from 0 to 1, such as "
+                '{"helmet": 0.3}; that of "" is for all others.',
+                field="min_scores",
+            )
+    if question.merge not in MERGES:
+        raise InputRejected(
+            f"{str(question.merge)[:40]!r} is no way to merge; choose iou (regions that lie on one another), ios (one "
+            "that lies in another too), or nothing.",
+            field="merge",
+        )
+
+
+def _each(pairs: object) -> Iterable[Any]:
+    return pairs if isinstance(pairs, tuple) else (pairs,)
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _read_phrases(task: Task, question: Question) -> tuple[str, ...]:
+    phrase = question.phrase
     if not isinstance(phrase, str):
         raise InputRejected(f"The phrase must be text, but got {type(phrase).__name__}.", field="phrase")
     if len(phrase) > MAX_PHRASE:
         raise InputRejected(
             f"The text has {len(phrase)} characters; the limit is {MAX_PHRASE}. Shorten it.", field="phrase"
         )
-    phrase = phrase.encode(errors="replace").decode()  # JSON can carry half a surrogate pair, the tokenizer cannot
     if task.input_kind is InputKind.PROMPT:
-        return (_read_prompt(task, phrase.strip()),)
-    texts = [grammar.neutralize(part) for part in _split(task, phrase)]
+        return (_read_prompt(task, _whole(phrase).strip()),)
+    texts = [grammar.neutralize(_whole(part)) for part in _split(task, question)]
     if not texts:
         raise _missing(task)
-    if task.input_kind is InputKind.CLASSES:
+    if task.input_kind is InputKind.CLASSES and not question.one_by_one:
         return (join_classes(texts),)
     if len(texts) > MAX_INPUTS:
         raise InputRejected(
@@ -164,6 +268,11 @@ def _read_phrases(task: Task, phrase: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _whole(text: str) -> str:
+    """JSON can carry half a surrogate pair, the tokenizer cannot."""
+    return text.encode(errors="replace").decode()
+
+
 def _missing(task: Task) -> InputRejected:
     is_own_sentence = isinstance(task, OwnTask) and task.input_kind is InputKind.SENTENCE
     sentence = _ASK_FOR_OWN_SENTENCE if is_own_sentence else _ASK_FOR[task.input_kind]
@@ -171,15 +280,15 @@ def _missing(task: Task) -> InputRejected:
     return InputRejected(told, field="phrase")
 
 
-def _holds_tokens(task: Task, phrase: str) -> bool:
-    return any(grammar.neutralize(part) != part for part in _split(task, phrase))
+def _holds_tokens(task: Task, question: Question) -> bool:
+    return any(grammar.neutralize(part) != part for part in _split(task, question))
 
 
-def _split(task: Task, phrase: str) -> list[str]:
+def _split(task: Task, question: Question) -> list[str]:
     """Split a list of names, but not a sentence."""
     if task.input_kind is InputKind.SENTENCE:
-        return [phrase.strip()] if phrase.strip() else []
-    return split_classes(phrase)
+        return [question.phrase.strip()] if question.phrase.strip() else []
+    return _names_in(question)
 
 
 def _read_prompt(task: Task, prompt: str) -> str:
@@ -230,7 +339,7 @@ def _read_region(index: int, region: Sequence[float], resolution_wh: tuple[int, 
 def _is_box(region: object) -> bool:
     if not isinstance(region, list | tuple) or len(region) != 4:
         return False
-    return all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e9 for n in region)
+    return all(_is_number(n) and abs(n) < 1e9 for n in region)
 
 
 def _read_decoding(decoding: str, max_new_tokens: float | None) -> Decoding:
@@ -240,8 +349,7 @@ def _read_decoding(decoding: str, max_new_tokens: float | None) -> Decoding:
         )
     if max_new_tokens is None:
         return Decoding(DECODINGS[decoding])
-    is_number = isinstance(max_new_tokens, int | float) and not isinstance(max_new_tokens, bool)
-    if not is_number or not max_new_tokens >= 1:
+    if not _is_number(max_new_tokens) or not max_new_tokens >= 1:
         raise InputRejected(
             f"The limit of new tokens must be a number of at least 1, but got {max_new_tokens!r}. "
             "Leave it out for answers as long as the checkpoint can write.",

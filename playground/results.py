@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from playground.errors import InputRejected, PredictionInvalid
 from playground.events import RunStage
-from playground.question import Question, asked_names
+from playground.question import Question, called_names, same_name
 from playground.regions import MAX_REGIONS, Number, Region, Text
 from playground.wire import what_is_wrong
 
@@ -89,11 +89,11 @@ class Prediction:
 
         A name counts as found in its plural too. A region without a label is of the name, if there is but one.
         """
-        names = asked_names(self.question)
-        labels = {_singular(region.label) for region in self.regions}
+        names = called_names(self.question)
+        labels = {same_name(region.label) for region in self.regions}
         if self.stage is not RunStage.DONE or self.is_truncated or (len(names) == 1 and "" in labels):
             return ()
-        return tuple(name for name in names if _singular(name) not in labels)
+        return tuple(name for name in names if same_name(name) not in labels)
 
     def label_counts(self) -> dict[str, int]:
         """Return how many regions each label has, in the order of first appearance."""
@@ -101,9 +101,10 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: values that JSON can carry. `task` stands beside the question, which holds it too."""
-        wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", by_alias=True, exclude={"regions"}, warnings=False)
+        rest = {"question", "regions"}
+        wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", by_alias=True, exclude=rest, warnings=False)
         regions = [region.to_dict() for region in self.regions]
-        return {"task": self.task, **wire, "regions": regions}
+        return {"task": self.task, "question": self.question.to_dict(), **wire, "regions": regions}
 
     @classmethod
     def from_dict(cls, wire: Mapping[str, Any]) -> "Prediction":
@@ -126,11 +127,6 @@ class Prediction:
 
 
 _WIRE = TypeAdapter(Prediction)
-
-
-def _singular(name: str) -> str:
-    words = " ".join(name.casefold().split())
-    return words[:-1] if words.endswith("s") and not words.endswith("ss") else words
 
 
 def _invalid(reason: str) -> PredictionInvalid:

@@ -244,10 +244,57 @@ def test_a_question_is_a_frozen_value_of_tuples() -> None:
         pytest.param(Question("<OD>"), id="a task alone"),
         pytest.param(Question(CLASSES, "t-shirt, café", (), "florence-2-large", "careful", 64), id="all that is text"),
         pytest.param(Question(REGION, regions=((1.5, 2.0, 30.0, 40.25), (0.0, 0.0, 9.0, 9.0))), id="regions"),
+        pytest.param(
+            Question(
+                CLASSES,
+                "",
+                names=(("a man", "man"),),
+                min_scores=(("", 0.5), ("man", 0.25)),
+                merge="ios",
+                one_by_one=True,
+            ),
+            id="what is made of the answer",
+        ),
     ],
 )
 def test_a_question_comes_back_from_json_as_it_was(question: Question) -> None:
     assert Question.from_dict(json.loads(json.dumps(question.to_dict(), allow_nan=False))) == question
+
+
+def test_on_the_wire_names_and_scores_are_objects_and_are_told_only_where_there_are_some():
+    assert set(Question("<OD>").to_dict()) == {
+        "task", "phrase", "regions", "checkpoint", "decoding", "max_new_tokens",
+    }  # fmt: skip
+    wire = {"task": CLASSES, "names": {"a man": "man"}, "min_scores": 0.5}
+    question = Question.from_dict(wire)
+    assert (question.names, question.min_scores) == ((("a man", "man"),), (("", 0.5),))
+    assert question.to_dict()["names"] == {"a man": "man"}
+    assert question.to_dict()["min_scores"] == {"": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        pytest.param({"names": {"a man": " "}}, "names", "gives no name: say what is asked for", id="no name"),
+        pytest.param({"names": 5}, "names", "gives no name: say what is asked for", id="a number for names"),
+        pytest.param({"names": {"a man, a dog": "x"}}, "names", "“a man, a dog” is several names", id="several"),
+        pytest.param({"min_scores": {"man": 2}}, "min_scores", "is no lowest score: give each name", id="too high"),
+        pytest.param({"min_scores": "0.5"}, "min_scores", "is no lowest score: give each name", id="a text"),
+        pytest.param({"merge": "all"}, "merge", "'all' is no way to merge; choose iou", id="no way to merge"),
+    ],
+)
+def test_what_cannot_be_made_of_an_answer_is_refused(picture, fields, field, sentence):
+    error = refusal(picture, "<OD>", **fields)
+    assert sentence in str(error)
+    assert error.field == field
+
+
+def test_names_are_asked_for_together_or_one_by_one_and_a_name_alone_is_a_phrase(picture):
+    question = {"phrase": "dog, cat", "names": {"a man": "man", "cat": "pet"}}
+    assert check(picture, CLASSES, **question).phrases == ("dog<and>cat<and>a man",)
+    assert check(picture, CLASSES, **question, one_by_one=True).phrases == ("dog", "cat", "a man")
+    assert check(picture, CLASSES, names={"a man": "man"}).phrases == ("a man",)
+    assert check(picture, SENTENCE, phrase="A dog, a cat.", one_by_one=True).phrases == ("A dog, a cat.",)
 
 
 def test_a_whole_limit_of_tokens_travels_as_a_whole_number() -> None:

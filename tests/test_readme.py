@@ -265,8 +265,10 @@ def test_no_file_names_a_folder_or_a_registry_of_one_machine() -> None:
 
 
 def test_a_question_and_a_prediction_look_as_the_api_page_shows() -> None:
-    question, prediction = (json.loads(block) for page, block in fenced("json") if page == "docs/api.md")
+    question, whole, prediction = (json.loads(block) for page, block in fenced("json") if page == "docs/api.md")
     assert json.dumps(Question.from_dict(question).to_dict()) == json.dumps(question)
+    assert {name: Question.from_dict(whole).to_dict()[name] for name in whole} == whole
+    assert set(whole) - set(question) == {names_in(cell)[0] for cell, _ in rows("docs/api.md", "more")}
     assert json.dumps(Prediction.from_dict(prediction).to_dict()) == json.dumps(prediction)
     assert prediction["question"] == question
     listed = [names_in(cell)[0] for cell, _ in rows("docs/api.md", "field")]

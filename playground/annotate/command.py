@@ -5,14 +5,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from playground import console
-from playground.annotate.choices import Choices, read_min_scores, read_names, with_names
+from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import run_job
 from playground.annotate.journal import Journal, question_of
 from playground.annotate.outputs import FORMAT_IDS, read_formats, write_output
@@ -42,7 +42,6 @@ class JobCommand:
     question: Question
     folder: Path
     formats: tuple[str, ...]
-    choices: Choices
     limit: int | None
     overwrite: bool
     retry_errors: bool
@@ -53,13 +52,17 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     """Return the command of a command line. Raises PlaygroundError; ends the program for what argparse refuses."""
     settings = Settings.from_env(environ)
     chosen = _parser(settings).parse_args(arguments)
-    names = read_names(chosen.name)
-    min_score, min_scores = read_min_scores(chosen.min_score)
-    question = Question(chosen.task, chosen.phrase, (), chosen.checkpoint, chosen.decoding, chosen.max_new_tokens)
+    question = Question(
+        chosen.task, chosen.phrase, (), chosen.checkpoint, chosen.decoding, chosen.max_new_tokens,
+        names=read_names(chosen.name),
+        min_scores=read_min_scores(chosen.min_score),
+        merge="ios" if chosen.merge_contained else "iou" if chosen.merge_duplicates else "",
+        one_by_one=chosen.one_by_one,
+    )  # fmt: skip
     # The tasks of a fine-tune that is not on this machine are known once it is loaded.
     own_tasks = resolve(chosen.checkpoint).tasks if chosen.checkpoint else ()
     if own_tasks is not None:
-        question = _checked(question, names, own_tasks)
+        question = _checked(question, own_tasks)
     if chosen.limit is not None and chosen.limit < 1:
         raise SettingsInvalid(f"--limit must be at least 1, but got {chosen.limit}.")
     check_sources(chosen.sources)
@@ -69,8 +72,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         tuple(chosen.sources),
         Wanted(read_pages(chosen.pages), chosen.password, read_step(chosen.every, chosen.start, chosen.end)),
         question, folder,
-        read_formats(chosen.format),
-        Choices(names, min_score, min_scores, chosen.merge_duplicates), chosen.limit, chosen.overwrite,
+        read_formats(chosen.format), chosen.limit, chosen.overwrite,
         chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
                                      offline=chosen.offline),
     )  # fmt: skip
@@ -104,7 +106,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
         metavar="SCORE",
         help="the lowest score in the files: 0.3, or helmet=0.3,vest=0.5; without it, what the page would show",
     )
+    add("--one-by-one", action="store_true", help="ask for each name of --phrase and --name by itself")
     add("--merge-duplicates", action="store_true", help="keep the surest of regions that lie on one another")
+    add("--merge-contained", action="store_true", help="the same, and of those that lie inside another")
     add("--checkpoint", default=settings.checkpoint, metavar="NAME", help="as for app.py")
     add("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
     add("--decoding", default="greedy", choices=list(DECODINGS), help="careful searches with three beams")
@@ -130,12 +134,12 @@ def _check_folder(folder: Path, sources: Sequence[str]) -> None:
             raise JobRejected(f"--out {folder} holds the pictures themselves. Name another folder, such as runs/1.")
 
 
-def _checked(question: Question, names: Mapping[str, str], own_tasks: Sequence[OwnTask]) -> Question:
-    """Return a question with the id of its task and all names. Raises UnknownTask, InputRejected or SettingsInvalid."""
+def _checked(question: Question, own_tasks: Sequence[OwnTask]) -> Question:
+    """Return a question with the id of its task. Raises UnknownTask, InputRejected or SettingsInvalid."""
     task = find_task(question.task, own_tasks)
     if task.input_kind is InputKind.REGIONS:
         raise SettingsInvalid(f"{question.task} asks about regions, of which none are drawn here. Choose another task.")
-    return check_question(with_names(replace(question, task=task.id), names), _USUAL_WH, own_tasks).question
+    return check_question(question, _USUAL_WH, own_tasks).question
 
 
 @contextmanager
@@ -162,9 +166,8 @@ def carry_out(command: JobCommand) -> bool:
     known = None if command.overwrite else question_of(command.folder)
     with closing(PictureWorkers(limits)) as workers:
         predictor, name = _predictor(command, known)
-        asked = replace(command.question, checkpoint=name)
-        question = _checked(asked, command.choices.names, predictor.own_tasks(name) or ())
-        with closing(Journal(command.folder, question, overwrite=command.overwrite)) as journal:
+        question = _checked(replace(command.question, checkpoint=name), predictor.own_tasks(name) or ())
+        with closing(Journal(command.folder, question.without_choices(), overwrite=command.overwrite)) as journal:
             if command.retry_errors:
                 console.say(f"{journal.forget_errors()} pictures that could not be answered are tried again.")
             reader = SourceReader(workers.read, password=command.wanted.password)
@@ -175,7 +178,7 @@ def carry_out(command: JobCommand) -> bool:
                 return False
             status = predictor.engines.status(name)
             for format_id in command.formats:
-                _write(journal, reader, format_id, command.choices, status.checkpoint.min_score)
+                _write(journal, reader, format_id, question, status.checkpoint.min_score)
     return True
 
 
@@ -210,8 +213,8 @@ def _ask(
     return not stop.is_set()
 
 
-def _write(journal: Journal, reader: SourceReader, format_id: str, choices: Choices, shown_from: float) -> None:
-    written = write_output(journal, reader, format_id, choices, shown_from=shown_from)
+def _write(journal: Journal, reader: SourceReader, format_id: str, wanted: Question, shown_from: float) -> None:
+    written = write_output(journal, reader, format_id, wanted, shown_from=shown_from)
     if written is None:
         console.say(f"No picture is answered, so there is no {format_id} to write.")
         return

@@ -1,15 +1,16 @@
 """The journal to files: one data set, table or set of texts over all pictures that are answered."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from playground.annotate.choices import Choices
 from playground.annotate.journal import Journal, Row
 from playground.annotate.reading import SourceReader
+from playground.choosing import chosen
 from playground.drawing import Look, default_styles
 from playground.errors import ExportRejected, ImageRejected
 from playground.export import FORMATS, Annotated, export, file_name
+from playground.question import Question
 
 _ALIASES = {"jsonl": "json"}
 _AS_SHOWN = ("png", "jpeg", "overlay", "crops", "coco", "yolo", "voc")  # what a person looks at, or trains on
@@ -35,12 +36,13 @@ class WrittenFile:
 
 
 def write_output(
-    journal: Journal, reader: SourceReader, format_id: str, choices: Choices, *, shown_from: float
+    journal: Journal, reader: SourceReader, format_id: str, wanted: Question, *, shown_from: float
 ) -> WrittenFile | None:
     """Write the answered pictures of a journal into its folder; returns None where there is none.
 
-    A picture that is not there any more, or is another by now, is left out. `shown_from` is the lowest score that the
-    page would show. Raises ExportRejected.
+    `wanted` is the question of the journal with what is to be made of its answers. A picture that is not there any
+    more, or is another by now, is left out. `shown_from` is the lowest score that the page would show. Raises
+    ExportRejected.
     """
     row_of_format = next(row for row in FORMATS if row.id == format_id)
     has_pixels, suffix = row_of_format.has_pixels, row_of_format.suffix
@@ -54,7 +56,7 @@ def write_output(
             if row.prediction is None:
                 continue
             try:
-                picture = _annotated(row, reader, choices, least, has_pixels=has_pixels)
+                picture = _annotated(row, reader, wanted, least, has_pixels=has_pixels)
             except ImageRejected as error:
                 written.left_out.append(f"{row.source}: {error}")
                 continue
@@ -74,9 +76,9 @@ def write_output(
     return written
 
 
-def _annotated(row: Row, reader: SourceReader, choices: Choices, least: float | None, *, has_pixels: bool) -> Annotated:
+def _annotated(row: Row, reader: SourceReader, wanted: Question, least: float | None, *, has_pixels: bool) -> Annotated:
     assert row.prediction is not None
-    name, prediction = row.source.stem, choices.apply(row.prediction, shown_from=least)
+    name, prediction = row.source.stem, chosen(replace(row.prediction, question=wanted), shown_from=least)
     if not has_pixels:
         return Annotated(name, prediction, lambda: reader.read(row.source))
     file = reader.file_of(row.source)

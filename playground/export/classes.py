@@ -3,7 +3,7 @@
 import re
 
 from playground.errors import UnknownTask
-from playground.question import Question, asked_names
+from playground.question import Question, called_names
 from playground.results import Prediction
 
 UNNAMED = "region"
@@ -44,7 +44,7 @@ class ClassNumbers:
 
     def number(self, prediction: Prediction) -> list[int]:
         """Return the number of each region's class."""
-        for name in map(class_name, _asked_names(prediction.question)):
+        for name in map(class_name, _called_names(prediction.question)):
             self._asked.setdefault(name.casefold(), name)
             self._numbers.setdefault(name, len(self._numbers))
         return [self._number(class_name(region.label)) for region in prediction.regions]
@@ -55,8 +55,8 @@ class ClassNumbers:
         return self._numbers.setdefault(name, len(self._numbers))
 
 
-def _asked_names(question: Question) -> tuple[str, ...]:
+def _called_names(question: Question) -> tuple[str, ...]:
     try:
-        return asked_names(question)
+        return called_names(question)
     except UnknownTask:  # a prediction from outside may name any task
         return ()

@@ -12,7 +12,7 @@ import numpy as np
 import supervision as sv
 
 from playground.answering import join_texts, prompts_of
-from playground.question import CheckedQuestion, Question, asked_names, check_question
+from playground.question import CheckedQuestion, Question, asked_names, check_question, names_of
 from playground.regions import Box, Region
 from playground.scenes.backgrounds import BACKGROUNDS
 from playground.scenes.captions import PLURALS, Phrases, caption, detailed_caption, more_detailed_caption
@@ -69,7 +69,11 @@ def _without_input(scene: ScenePlan, question: Question) -> Example | None:
 
 
 def _example(question: Question, phrases: Phrases | None) -> Example | None:
-    return None if phrases is None else Example(question, _regions(get_task(question.task), phrases))
+    if phrases is None:
+        return None
+    called = names_of(question)
+    regions = _regions(get_task(question.task), phrases)
+    return Example(question, tuple(replace(region, label=called(region.label)) for region in regions))
 
 
 def _regions(task: Task, phrases: Phrases) -> tuple[Region, ...]:

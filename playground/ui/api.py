@@ -16,7 +16,7 @@ from playground.errors import ImageRejected, InputRejected
 from playground.export import DRAWN_FORMATS, FORMATS, Annotated
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
-from playground.question import Question
+from playground.question import MERGES, Question
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, Task
@@ -139,6 +139,7 @@ class Api:
         task: str = "<OD>",
         phrase: str = "",
         regions: list[list[float]] | None = None,
+        options: dict[str, Any] | None = None,
         request: gr.Request | None = None,
     ) -> str:
         """Ask Florence-2 about a picture; returns the prediction as JSON text, with boxes in pixels.
@@ -149,10 +150,12 @@ class Api:
             task: A task id of the tool that lists them, such as "<OD>" (find every object) or "<CAPTION>".
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels, for the region tasks.
+            options: What else a question has: names that things are called by, lowest scores, merging and more.
         """
         with errors_for_the_user():
             picture = self._picture_of_a_tool(image, request)
-        *_, (prediction, _) = self.run(picture, task, phrase, regions)
+        question = {**(options or {}), "task": task, "phrase": phrase, "regions": regions or []}
+        *_, (prediction, _) = self.run(picture, task, question=question)
         return json.dumps(prediction, ensure_ascii=False)
 
     def _picture_of_a_tool(self, image: str | None, request: gr.Request | None) -> Upload:
@@ -194,6 +197,31 @@ class _Regions(gr.JSON):
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+
+
+class _Options(_Regions):
+    """What a question has beside task, phrase and regions, as JSON."""
+
+    def api_info(self) -> dict[str, Any]:
+        by_name = {"type": "object", "additionalProperties": {"type": "string"}}
+        return {
+            "type": "object",
+            "properties": {
+                "names": {**by_name, "description": "What is asked for: what it is to be called."},
+                "min_scores": {
+                    "type": "object",
+                    "additionalProperties": {"type": "number"},
+                    "description": 'The lowest score of each name, 0 to 1; that of "" is for all others.',
+                },
+                "merge": {
+                    "type": "string",
+                    "enum": list(MERGES),
+                    "description": "One region for a thing: iou merges what lies on one another, ios also what lies "
+                    "inside another.",
+                },
+                "one_by_one": {"type": "boolean", "description": "Ask for each name by itself."},
+            },
+        }
 
 
 class _TaskId(gr.Textbox):
@@ -243,5 +271,6 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
         )
         ask.click(api.export, [image, prediction, format_], file, api_name="export", **COSTLY)
         if settings.mcp:
-            asked = [gr.Textbox(label="image"), task, phrase, regions]
+            options = _Options(label="options", value=None)
+            asked = [gr.Textbox(label="image"), task, phrase, regions, options]
             ask.click(api.ask_florence2, asked, answer, api_name="ask_florence2", **MODEL_QUEUE)

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from playground.annotate.archives import Archive
-from playground.annotate.choices import Choices
 from playground.annotate.journal import Journal
 from playground.annotate.outputs import write_output
 from playground.annotate.reading import SourceReader
@@ -208,7 +207,7 @@ def test_a_data_set_takes_the_pixels_of_pages_and_frames_and_never_their_file(tm
     journal = Journal(tmp_path / "job", QUESTION)
     opened: list[Path] = []
     monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or b"")
-    written = write_output(journal, SourceReader(read_image), "coco", Choices(), shown_from=0.0)
+    written = write_output(journal, SourceReader(read_image), "coco", QUESTION, shown_from=0.0)
     journal.close()
     assert (written.num_pictures, written.left_out, opened) == (3, [], [])
     with zipfile.ZipFile(written.path) as archive:

@@ -95,6 +95,17 @@ def test_the_schema_says_what_a_region_is(tools):
     assert schema["properties"]["regions"]["items"] == {"type": "array", "items": {"type": "number"}}
 
 
+def test_what_a_question_has_beside_is_told_in_the_schema_and_asked(tools, beach):
+    options = tools.list()["ask_florence2"].inputSchema["properties"]["options"]
+    assert {"names", "min_scores", "merge", "one_by_one"} <= set(options["properties"])
+    asked = {"image": beach, "task": "<OPEN_VOCABULARY_DETECTION>", "options": {"names": {"umbrella": "parasol"}}}
+    is_refused, text = tools.call("ask_florence2", **asked)
+    assert (is_refused, json.loads(text)["text"]) == (False, "parasol")
+    is_refused, text = tools.call("ask_florence2", image=beach, options={"names": {"umbrella": ""}})
+    assert is_refused
+    assert "gives no name" in text
+
+
 def test_the_schema_lists_the_tasks(tools):
     schema = tools.list()["ask_florence2"].inputSchema["properties"]
     assert schema["task"]["enum"] == [task.id for task in TASKS]

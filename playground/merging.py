@@ -1,0 +1,26 @@
+"""Of regions that lie on one another, which stay: supervision finds them. Knows no question and no answer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import supervision as sv
+
+from playground.regions import Region
+
+# From which overlap on two regions are taken for one thing: as a share of what both cover together (IoU), or of the
+# smaller one (IoS), which a thing inside another reaches too.
+_SAME_THING = {"iou": 0.7, "ios": 0.8}
+
+
+def without_duplicates(regions: Sequence[Region], merge: str) -> list[Region]:
+    """Return the regions without those that lie on a surer one, whatever it is called; what has no score stays.
+
+    `merge` is "iou" or "ios".
+    """
+    judged = [region for region in regions if region.score is not None]
+    if not judged:
+        return list(regions)
+    boxes_and_scores = np.array([[*region.xyxy, region.score] for region in judged], dtype=np.float64)
+    kept = sv.box_non_max_suppression(boxes_and_scores, _SAME_THING[merge], sv.OverlapMetric.from_value(merge))
+    stay = {id(region) for region, is_kept in zip(judged, kept, strict=True) if is_kept}
+    return [region for region in regions if region.score is None or id(region) in stay]
