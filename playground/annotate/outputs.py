@@ -13,7 +13,6 @@ from playground.export import FORMATS, Annotated, export, file_name
 from playground.question import Question
 
 _ALIASES = {"jsonl": "json"}
-_AS_SHOWN = ("png", "jpeg", "overlay", "crops", "coco", "yolo", "voc")  # what a person looks at, or trains on
 FORMAT_IDS = (*(row.id for row in FORMATS), *_ALIASES)
 
 
@@ -49,7 +48,7 @@ def write_output(
     is_alone = suffix or row_of_format.extension_of_several != "zip"  # a name that no other format has
     name = journal.folder.resolve().name + ("" if is_alone else f"-{format_id}")
     written = WrittenFile(journal.folder / file_name(name, format_id, count=2))
-    least = shown_from if format_id in _AS_SHOWN else None
+    least = None if row_of_format.holds_all else shown_from
 
     def pictures() -> Iterator[Annotated]:
         for row in journal.rows():

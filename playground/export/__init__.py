@@ -12,10 +12,15 @@ from playground.drawing import Look
 from playground.errors import ExportRejected
 from playground.export.annotated import Annotated, check_pictures
 from playground.export.as_coco import COCO
+from playground.export.as_coco_results import COCO_RESULTS
+from playground.export.as_createml import CREATEML
 from playground.export.as_crops import CROPS
 from playground.export.as_csv import CSV
+from playground.export.as_cvat import CVAT
 from playground.export.as_jpeg import JPEG
 from playground.export.as_json import JSON
+from playground.export.as_label_studio import LABEL_STUDIO
+from playground.export.as_labelme import LABELME
 from playground.export.as_overlay import OVERLAY
 from playground.export.as_png import PNG
 from playground.export.as_txt import TXT
@@ -26,7 +31,9 @@ from playground.export.names import safe_name, stem_of
 
 __all__ = ["DRAWN_FORMATS", "FORMATS", "Annotated", "export", "file_name", "stem_of"]
 
-FORMATS: tuple[Format, ...] = (PNG, JPEG, OVERLAY, CROPS, TXT, JSON, CSV, COCO, YOLO, VOC)
+FORMATS: tuple[Format, ...] = (
+    PNG, JPEG, OVERLAY, CROPS, TXT, JSON, CSV, COCO, COCO_RESULTS, YOLO, VOC, LABELME, CREATEML, LABEL_STUDIO, CVAT,
+)  # fmt: skip
 DRAWN_FORMATS = (PNG.id, JPEG.id, OVERLAY.id)  # in which an answer becomes pixels
 _BY_ID = {row.id: row for row in FORMATS}
 
@@ -38,7 +45,7 @@ def export(
 
     Of one picture png, jpeg, overlay, txt, csv and json are a file of their own. Of several, png, jpeg, overlay and
     txt are a ZIP with a file each, csv is one table that begins with a column for the picture, and json has a line
-    for each picture (JSON Lines). crops, coco, yolo and voc are a ZIP of all pictures together. Names are made unique.
+    for each picture (JSON Lines). All others are a ZIP of all pictures together. Names are made unique.
     With `as_several`, one picture is written as several would be.
 
     A stream is written from its first byte to its last without seeking. A path holds the whole file, or, when this

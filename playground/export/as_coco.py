@@ -1,11 +1,9 @@
 """COCO: pictures, and annotations of regions and of texts, in a ZIP."""
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from playground.export.annotated import CheckedPictures
 from playground.export.classes import NUMBERING
@@ -13,24 +11,30 @@ from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
 from playground.export.format import Format
 from playground.export.outlines import box_inside, outline_inside
+from playground.export.spooled import SpooledList
 from playground.export.texts import text_shown
 from playground.regions import polygon_area
 
 _SUBSET = "default"  # what CVAT and Datumaro call the one part of a data set that was not divided
-_MAX_BYTES_IN_MEMORY = 1 << 20
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     """Write `images/default/` and, at the end, `annotations/`; ids count from 1, as COCO wants."""
-    with open_zip(stream) as archive, _Rows() as images, _Rows() as annotations, _Rows() as captions:
+    with (
+        open_zip(stream) as archive,
+        SpooledList() as images,
+        SpooledList() as annotations,
+        SpooledList() as captions,
+    ):
         dataset = Dataset(archive, folder=f"images/{_SUBSET}")
         for entry in dataset.add(pictures):
             width, height = entry.prediction.resolution_wh
-            image_id = images.add({"file_name": entry.file_name, "height": height, "width": width})
+            image_id = images.count + 1
+            images.add_row({"id": image_id, "file_name": entry.file_name, "height": height, "width": width})
             for annotation in _annotations(entry):
-                annotations.add({"image_id": image_id, **annotation})
+                annotations.add_row({"id": annotations.count + 1, "image_id": image_id, **annotation})
             if text := text_shown(entry.prediction):
-                captions.add({"image_id": image_id, "caption": text})
+                captions.add_row({"id": captions.count + 1, "image_id": image_id, "caption": text})
         common = {"info": {"description": str(dataset.provenance)}, "licenses": []}
         categories = [
             {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(dataset.classes.names, 1)
@@ -42,35 +46,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
         dataset.add_readme(COCO.cannot_carry, NUMBERING.format(first=1))
 
 
-class _Rows:
-    """The rows of a list in JSON, on the disk where they are many, each with the next number as its id."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._file = SpooledTemporaryFile(_MAX_BYTES_IN_MEMORY)  # noqa: SIM115  # closed with this
-
-    def __enter__(self) -> "_Rows":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, row: Mapping[str, Any]) -> int:
-        """Take a row, and return its id."""
-        self._file.write(b", " if self.count else b"")
-        self.count += 1
-        self._file.write(json.dumps({"id": self.count, **row}).encode())
-        return self.count
-
-    def write(self, stream: IO[bytes]) -> None:
-        """Write the list."""
-        self._file.seek(0)
-        stream.write(b"[")
-        shutil.copyfileobj(self._file, stream)
-        stream.write(b"]")
-
-
-def _add_json(archive: zipfile.ZipFile, name: str, head: Mapping[str, Any], **lists: _Rows) -> None:
+def _add_json(archive: zipfile.ZipFile, name: str, head: Mapping[str, Any], **lists: SpooledList) -> None:
     """Add a file of annotations: an object with these values, and with lists that are written as they are read."""
     with archive.open(f"annotations/{name}_{_SUBSET}.json", "w", force_zip64=True) as file:
         file.write(json.dumps(head).encode().removesuffix(b"}"))

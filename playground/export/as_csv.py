@@ -76,4 +76,5 @@ CSV = Format(
     "Where a text begins with = + - or @, or goes on with one behind ; | a tab or a line break, an apostrophe stands "
     "before it, so that no spreadsheet calculates it.",
     has_pixels=False,
+    holds_all=True,
 )  # fmt: skip

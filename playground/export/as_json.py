@@ -22,4 +22,5 @@ JSON = Format(
     _write,
     "The picture and the style of drawing are not in it.",
     has_pixels=False,
+    holds_all=True,
 )

@@ -29,4 +29,5 @@ TXT = Format(
     "It holds a caption or what was read; of regions only their labels, a line each. Where nothing was found it is "
     f"empty, and it begins with {UNSURE_MARK} where the model is not sure.",
     has_pixels=False,
+    holds_all=True,
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from tempfile import SpooledTemporaryFile
 from typing import BinaryIO
 
 from playground.export.annotated import CheckedPictures
@@ -11,8 +10,7 @@ from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
 from playground.export.format import Format
 from playground.export.outlines import box_inside, in_one_piece, outline_inside
-
-_MAX_BYTES_IN_MEMORY = 1 << 20
+from playground.export.spooled import Spooled
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
@@ -22,13 +20,12 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     Ultralytics reads boxes alone.
     """
     has_outlines = False
-    with open_zip(stream) as archive, SpooledTemporaryFile(_MAX_BYTES_IN_MEMORY, "w+", encoding="utf-8") as spool:
+    with open_zip(stream) as archive, Spooled() as spool:
         dataset = Dataset(archive, folder="images")
         for entry in dataset.add(pictures):
             has_outlines |= any(region.xyxyxyxy or region.polygons for region in entry.prediction.regions)
-            spool.write(json.dumps([entry.stem, [*_boxes(entry)], [*_outlines(entry)]]) + "\n")
-        spool.seek(0)
-        for stem, boxes, outlines in map(json.loads, spool):
+            spool.add(json.dumps([entry.stem, [*_boxes(entry)], [*_outlines(entry)]]) + "\n")
+        for stem, boxes, outlines in map(json.loads, spool.lines()):
             archive.writestr(
                 f"labels/{stem}.txt", "".join(f"{line}\n" for line in (outlines if has_outlines else boxes))
             )

@@ -42,6 +42,10 @@ class ClassNumbers:
         """The names so far, each at the place of its number."""
         return list(self._numbers)
 
+    def is_asked(self, name: str) -> bool:
+        """Whether a question asked for this name."""
+        return self._asked.get(name.casefold()) == name
+
     def number(self, prediction: Prediction) -> list[int]:
         """Return the number of each region's class."""
         for name in map(class_name, _called_names(prediction.question)):

@@ -45,7 +45,7 @@ class Dataset:
         for picture in pictures.each:
             content, extension, prediction = self._file_of(picture)
             file_name = f"{picture.stem}.{extension}"
-            add_packed(self._archive, f"{self._folder}/{file_name}", content)
+            add_packed(self._archive, f"{self._folder}/{file_name}".lstrip("/"), content)
             self.provenance.add(picture.prediction)
             yield DatasetEntry(picture.stem, file_name, prediction, self.classes.number(prediction))
 

@@ -13,6 +13,7 @@ class Format:
 
     `suffix` tells two files of one extension apart; several pictures together have `extension_of_several`.
     `cannot_carry` is said to the user. `has_pixels` says that pictures are needed, and not only what was answered.
+    `holds_all` says that what the page does not show at first is in it too, marked as unsure, as in no set to train on.
     """
 
     id: str
@@ -23,3 +24,4 @@ class Format:
     cannot_carry: str
     suffix: str = ""
     has_pixels: bool = True
+    holds_all: bool = False

@@ -45,7 +45,7 @@ from tests.export.samples import (
 )
 
 ODD_LABELS = ("<b>&\"'", "a/b", "../../etc/passwd", "红色的车", "", "=1+1", "line\nbreak", "\x00\x0b", "\ud800")
-ZIPS = ("crops", "coco", "yolo", "voc")
+ZIPS = ("crops", "coco", "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat")
 
 
 def save(format_id: str, *regions: Region) -> bytes:
@@ -65,6 +65,7 @@ def save(format_id: str, *regions: Region) -> bytes:
         ("coco", "street-coco.zip", "street-coco.zip"),
         ("yolo", "street-yolo.zip", "street-yolo.zip"),
         ("voc", "street-voc.zip", "street-voc.zip"),
+        ("label_studio", "street-label-studio.zip", "street-label-studio.zip"),
     ],
 )
 def test_each_format_names_its_file(format_id, of_one, of_two):
@@ -73,7 +74,10 @@ def test_each_format_names_its_file(format_id, of_one, of_two):
 
 
 def test_there_is_a_row_for_every_format_that_was_promised():
-    assert ALL == ("png", "jpeg", "overlay", "crops", "txt", "json", "csv", "coco", "yolo", "voc")
+    assert ALL == (
+        "png", "jpeg", "overlay", "crops", "txt", "json", "csv", "coco", "coco_results", "yolo", "voc", "labelme",
+        "createml", "label_studio", "cvat",
+    )  # fmt: skip
     assert all(row.title and row.cannot_carry.endswith(".") for row in FORMATS)
 
 
@@ -370,7 +374,19 @@ def test_who_drew_a_region_is_kept_where_there_is_a_place(source):
     assert instances_of(save("coco", region))["annotations"][0]["source"] == source
 
 
-@pytest.mark.parametrize("format_id", ["png", "overlay", "coco", "yolo", "voc"])
+@pytest.mark.parametrize(
+    ("source", "cvat", "label_studio"),
+    [("model", "auto", "prediction"), ("edited", "semi-auto", "prediction-changed"), ("added", "manual", "manual")],
+)
+def test_tools_for_labeling_learn_who_drew_a_region(source, cvat, label_studio):
+    region = replace(CAR, source=source)
+    assert json.loads(files_of(save("labelme", region))["street.json"])["shapes"][0]["source"] == source
+    assert f'source="{cvat}"' in files_of(save("cvat", region))["annotations.xml"].decode()
+    (task,) = json.loads(files_of(save("label_studio", region))["tasks.json"])
+    assert task["predictions"][0]["result"][0]["origin"] == label_studio
+
+
+@pytest.mark.parametrize("format_id", ["png", "overlay", "coco", "coco_results", "yolo", "voc", "createml"])
 def test_formats_without_a_place_for_who_drew_a_region_say_so(format_id):
     assert "who drew a region" in next(row.cannot_carry for row in FORMATS if row.id == format_id)
 

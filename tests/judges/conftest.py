@@ -14,6 +14,7 @@ from tests.judges.cases import CASES, annotated
 _HERE = Path(__file__).parent
 _ENVIRONMENT = _HERE.parents[1] / ".venv-judges"
 _MADE = _ENVIRONMENT / "requirements.txt"  # a copy, put there when all of it is installed
+DATA_SETS = ("coco", "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat")
 _ABSENT = "The judges of exports are not installed. `bash tests/judges/environment.sh` fetches them."
 
 
@@ -22,7 +23,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of unpacked archives: `<case>/<format>`."""
     folder = tmp_path_factory.mktemp("exports")
     for case in CASES:
-        for format_id in ("coco", "yolo", "voc"):
+        for format_id in DATA_SETS:
             unzip(written(annotated(case), format_id), folder / case / format_id)
     return folder
 

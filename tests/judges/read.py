@@ -11,11 +11,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import datumaro
 from label_studio_sdk.converter.imports.coco import convert_coco_to_ls
 from label_studio_sdk.converter.imports.yolo import convert_yolo_to_ls
+from label_studio_sdk.label_interface import LabelInterface
 from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+# What LabelMe draws its windows with, and opens pictures of microscopes.
+sys.modules.update(
+    {name: MagicMock() for name in ("onnxruntime", "PyQt5", "loguru", "tifffile", "imgviz", "imgviz.io")}
+)
+from labelme import LabelFile  # noqa: E402
 
 
 def with_pycocotools(folder: Path) -> list[dict[str, Any]]:
@@ -52,6 +61,50 @@ def captions_with_pycocotools(folder: Path) -> dict[str, str]:
     }
 
 
+def results_with_pycocotools(folder: Path) -> list[list[Any]]:
+    """Each result, as it is loaded beside the list of pictures: its picture, class, box and score."""
+    coco = COCO(str(folder / "image_info.json"))
+    if json.loads((folder / "results.json").read_text()) == []:  # which pycocotools cannot load
+        return []
+    results = coco.loadRes(str(folder / "results.json"))
+    COCOeval(coco, results, "bbox").evaluate()
+    return [
+        [coco.loadImgs(row["image_id"])[0]["file_name"], coco.loadCats(row["category_id"])[0]["name"], row["bbox"],
+         row["score"]]
+        for row in results.loadAnns(results.getAnnIds())
+    ]  # fmt: skip
+
+
+def with_labelme(folder: Path) -> dict[str, Any]:
+    """Each file: its picture, and the label, shape, group and points of each shape, with what else LabelMe keeps."""
+    read = {}
+    for path in sorted(folder.glob("*.json")):
+        file = LabelFile(str(path))
+        shapes = [
+            [shape["label"], shape["shape_type"], shape["group_id"], shape["points"], shape["other_data"]]
+            for shape in file.shapes
+        ]
+        read[path.stem] = {"picture": file.image_path, "shapes": shapes, "text": file.other_data.get("text")}
+    return read
+
+
+def with_label_interface(folder: Path) -> list[dict[str, Any]]:
+    """Each task: what Label Studio finds wrong with its prediction, and its picture, shapes, labels and texts."""
+    interface = LabelInterface((folder / "label_config.xml").read_text("utf-8"))
+    interface.validate()
+    read = []
+    for task in json.loads((folder / "tasks.json").read_text()):
+        (prediction,) = task["predictions"]
+        results = [
+            [row["type"], *row["value"].get(row["type"], row["value"].get("text", []))] for row in prediction["result"]
+        ]
+        wrong = interface.validate_prediction(prediction, return_errors=True)
+        picture = task["data"]["image"].partition("?d=images/")[2]
+        origins = [row["origin"] for row in prediction["result"] if "origin" in row]
+        read.append({"wrong": wrong, "picture": picture, "results": results, "origins": origins})
+    return read
+
+
 def with_datumaro(folder: Path, format_name: str, **options: Any) -> dict[str, Any]:
     """Each item: its picture's size as read from the file, its boxes with labels, and its captions."""
     dataset = datumaro.Dataset.import_from(str(folder), format_name, **options)
@@ -65,6 +118,7 @@ def with_datumaro(folder: Path, format_name: str, **options: Any) -> dict[str, A
                 if annotation.type == datumaro.AnnotationType.bbox
             ],
             "num_polygons": sum(annotation.type == datumaro.AnnotationType.polygon for annotation in item.annotations),
+            "attributes": [annotation.attributes for annotation in item.annotations],
             "captions": [a.caption for a in item.annotations if a.type == datumaro.AnnotationType.caption],
         }
         for item in dataset
@@ -92,6 +146,10 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "datumaro coco": lambda case: with_datumaro(case / "coco", "coco"),
     "datumaro yolo": lambda case: with_datumaro(case / "yolo", "yolo"),
     "datumaro voc": lambda case: with_datumaro(case / "voc", "voc", coordinate_mode="voc-one-based"),
+    "datumaro cvat": lambda case: with_datumaro(case / "cvat", "cvat"),
+    "pycocotools results": lambda case: results_with_pycocotools(case / "coco_results"),
+    "labelme": lambda case: with_labelme(case / "labelme"),
+    "label studio": lambda case: with_label_interface(case / "label_studio"),
     "label studio coco": lambda case: with_label_studio(
         convert_coco_to_ls, case / "coco/annotations/instances_default.json"
     ),

@@ -107,6 +107,66 @@ def test_label_studio_reads_yolo(verdicts: Verdicts, case: str) -> None:
 
 
 @every_case
+def test_label_studio_accepts_the_predictions(verdicts: Verdicts, case: str) -> None:
+    tasks = verdicts[case]["label studio"]
+    assert [task["wrong"] for task in tasks] == [[]] * len(NAMES)
+    assert [unquote(task["picture"]) for task in tasks] == [f"{name}.png" for name in NAMES]
+    for task, (name, regions) in zip(tasks, regions_of(case).items(), strict=True):
+        expected: list[list[str]] = []
+        for region in regions:
+            if region.xyxyxyxy:
+                expected += [["polygonlabels", "text"], ["textarea", region.label]]
+            else:
+                expected.append(["polygonlabels" if region.polygons else "rectanglelabels", region.label])
+        text = texts_of(case).get(name)
+        assert task["results"] == [*expected, *([["textarea", text]] if text else [])]
+        assert set(task["origins"]) <= {"prediction"}
+
+
+@every_case
+def test_labelme_opens_every_file(verdicts: Verdicts, case: str) -> None:
+    read = verdicts[case]["labelme"]
+    assert sorted(read) == sorted(NAMES)
+    for name, regions in regions_of(case).items():
+        assert (read[name]["picture"], read[name]["text"]) == (f"{name}.png", texts_of(case).get(name))
+        shapes = read[name]["shapes"]
+        groups = [[region.label] * len(outline_inside(region, SIZE)) for region in regions]
+        assert [label for label, *_ in shapes] == [label for group in groups for label in group]
+        for label, shape, group, points, kept in shapes:
+            own = [region for region in regions if region.label == label]
+            assert (shape == "polygon") == any(region.polygons or region.xyxyxyxy for region in own)
+            assert (group is not None) == any(len(region.polygons) > 1 for region in own)
+            assert kept in [
+                {"source": "model"} | ({} if region.score is None else {"score": region.score}) for region in own
+            ]
+            assert all(0 <= x <= SIZE[0] and 0 <= y <= SIZE[1] for x, y in points)
+
+
+@every_case
+def test_datumaro_reads_cvat(verdicts: Verdicts, case: str) -> None:
+    read = verdicts[case]["datumaro cvat"]
+    assert sorted(read) == sorted(NAMES)
+    for name, regions in regions_of(case).items():
+        boxes = [region for region in regions if not (region.polygons or region.xyxyxyxy)]
+        assert_boxes(read[name]["boxes"], boxes, within=0.01)
+        parts = [len(outline_inside(region, SIZE)) for region in regions if region.polygons or region.xyxyxyxy]
+        assert read[name]["num_polygons"] == sum(parts)
+        scores = [f"{region.score:.4f}" for region in boxes if region.score is not None]
+        kept = [row["score"] for row in read[name]["attributes"] if "score" in row]
+        assert set(scores) <= set(kept)
+
+
+@every_case
+def test_pycocotools_loads_the_results(verdicts: Verdicts, case: str) -> None:
+    expected = []
+    for name, region in flat(case):
+        if region.score is not None:
+            x_min, y_min, x_max, y_max = box_inside(region, SIZE)
+            expected.append([name, region.label, [x_min, y_min, x_max - x_min, y_max - y_min], region.score])
+    assert verdicts[case]["pycocotools results"] == expected
+
+
+@every_case
 def test_labels_follow_the_rules_of_ultralytics(exports: Path, case: str) -> None:
     read = rules.read_yolo(exports / case / "yolo")
     assert {name: [label for label, _ in read[name]] for name in NAMES} == labels_of(case)
@@ -129,7 +189,7 @@ def test_xml_has_every_field_of_voc(exports: Path, case: str) -> None:
 
 
 @every_case
-@pytest.mark.parametrize("format_id", ["coco", "yolo", "voc"])
+@pytest.mark.parametrize("format_id", ["coco", "yolo", "voc", "labelme", "createml"])
 def test_supervision_reads_all(exports: Path, case: str, format_id: str) -> None:
     folder = exports / case / format_id
     dataset = {
@@ -140,6 +200,8 @@ def test_supervision_reads_all(exports: Path, case: str, format_id: str) -> None
             str(folder / "images"), str(folder / "labels"), str(folder / "data.yaml")
         ),
         "voc": lambda: sv.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations")),
+        "labelme": lambda: sv.DetectionDataset.from_labelme(str(folder), str(folder)),
+        "createml": lambda: sv.DetectionDataset.from_createml(str(folder), str(folder / "_annotations.createml.json")),
     }[format_id]()
     read = {Path(path).stem: detections for path, detections in dataset.annotations.items()}
     assert sorted(read) == sorted(NAMES)
