@@ -45,7 +45,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 def _task(entry: DatasetEntry, names: list[str]) -> dict[str, Any]:
     prediction = entry.prediction
-    found = {"model_version": prediction.checkpoint, "result": [*_results(entry, names)]}
+    found: dict[str, Any] = {"model_version": prediction.checkpoint, "result": [*_results(entry, names)]}
     if prediction.confidence is not None:
         found["score"] = prediction.confidence
     return {"data": {"image": f"/data/local-files/?d=images/{quote(entry.file_name)}"}, "predictions": [found]}

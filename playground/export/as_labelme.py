@@ -26,7 +26,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 def _content(entry: DatasetEntry, names: list[str]) -> str:
     width, height = entry.prediction.resolution_wh
     text = text_shown(entry.prediction)
-    content = {
+    content: dict[str, Any] = {
         "version": _VERSION,
         "flags": {},
         "shapes": [*_shapes(entry, names)],
