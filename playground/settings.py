@@ -50,6 +50,10 @@ class Settings:
     disk_megabytes: int = 4096  # for all of them
     disk_files: int = 20_000
     visitor_disk_share: float = 0.25  # of both, that one visitor may take
+    job_pictures: int = 10_000  # that one job may ask about
+    job_megabytes: int = 800  # of its files
+    jobs_per_visitor: int = 2  # at work at the same time
+    keep_jobs_seconds: int = 86_400  # how long a job that is over, or paused, stays after somebody last looked at it
 
     @property
     def is_for_one_user(self) -> bool:

@@ -12,9 +12,10 @@ from itertools import islice
 from pathlib import Path
 
 from playground import console
+from playground.annotate.answers import question_of
 from playground.annotate.choices import read_min_scores, read_names
-from playground.annotate.job import run_job
-from playground.annotate.journal import Journal, question_of
+from playground.annotate.job import question_for_many, run_job
+from playground.annotate.journal import Journal
 from playground.annotate.outputs import FORMAT_IDS, read_formats, write_output
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
@@ -25,11 +26,9 @@ from playground.pictures.limits import Limits
 from playground.pictures.workers import PictureWorkers
 from playground.pool import Pool
 from playground.predictor import Predictor
-from playground.question import DECODINGS, Question, check_question
+from playground.question import DECODINGS, Question
 from playground.settings import Settings
-from playground.tasks import InputKind, OwnTask, find_task
 
-_USUAL_WH = (1000, 1000)  # to check a question before there is a picture
 _SHOWN_PROBLEMS = 10
 
 
@@ -62,7 +61,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     # The tasks of a fine-tune that is not on this machine are known once it is loaded.
     own_tasks = resolve(chosen.checkpoint).tasks if chosen.checkpoint else ()
     if own_tasks is not None:
-        question = _checked(question, own_tasks)
+        question = question_for_many(question, own_tasks)
     if chosen.limit is not None and chosen.limit < 1:
         raise SettingsInvalid(f"--limit must be at least 1, but got {chosen.limit}.")
     check_sources(chosen.sources)
@@ -134,14 +133,6 @@ def _check_folder(folder: Path, sources: Sequence[str]) -> None:
             raise JobRejected(f"--out {folder} holds the pictures themselves. Name another folder, such as runs/1.")
 
 
-def _checked(question: Question, own_tasks: Sequence[OwnTask]) -> Question:
-    """Return a question with the id of its task. Raises UnknownTask, InputRejected or SettingsInvalid."""
-    task = find_task(question.task, own_tasks)
-    if task.input_kind is InputKind.REGIONS:
-        raise SettingsInvalid(f"{question.task} asks about regions, of which none are drawn here. Choose another task.")
-    return check_question(question, _USUAL_WH, own_tasks).question
-
-
 @contextmanager
 def _first_interrupt_stops() -> Iterator[threading.Event]:
     """Let the first Ctrl+C set an event, and the next one end the program."""
@@ -166,7 +157,7 @@ def carry_out(command: JobCommand) -> bool:
     known = None if command.overwrite else question_of(command.folder)
     with closing(PictureWorkers(limits)) as workers:
         predictor, name = _predictor(command, known)
-        question = _checked(replace(command.question, checkpoint=name), predictor.own_tasks(name) or ())
+        question = question_for_many(replace(command.question, checkpoint=name), predictor.own_tasks(name) or ())
         with closing(Journal(command.folder, question.without_choices(), overwrite=command.overwrite)) as journal:
             if command.retry_errors:
                 console.say(f"{journal.forget_errors()} pictures that could not be answered are tried again.")

@@ -5,18 +5,21 @@ Knows no terminal and no page: whoever iterates shows what happens, and may stop
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from playground.annotate.journal import Journal, Row
+from playground.annotate.answers import Row
+from playground.annotate.journal import Journal
 from playground.annotate.reading import ReadSource, SourceReader
 from playground.annotate.sources import PictureSource
 from playground.errors import EngineFailed, InputRejected
 from playground.pictures.reader import InputImage
-from playground.predictor import Predictor
-from playground.question import Question
+from playground.question import Question, check_question
 from playground.results import Prediction
+from playground.tasks import InputKind, OwnTask, find_task
 
 GROUP_SIZE = 8  # pictures that are answered together: what an engine decodes at the same time
 _GROUP_PIXELS = 50_000_000
+_USUAL_WH = (1000, 1000)  # to check a question before there is a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,15 @@ class PictureSkipped:
 JobEvent = PictureAnswered | PictureFailed | PictureSkipped
 
 
+class AnswersTogether(Protocol):
+    """What answers a question about several pictures at the same time, as `Predictor` does."""
+
+    def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
+        """Return the final prediction for each picture."""
+
+
 def run_job(
-    predictor: Predictor,
+    predictor: AnswersTogether,
     reader: SourceReader,
     sources: Iterable[PictureSource],
     question: Question,
@@ -84,7 +94,7 @@ def _is_full(group: Sequence[ReadSource]) -> bool:
 
 
 class _Job:
-    def __init__(self, predictor: Predictor, question: Question, journal: Journal | None) -> None:
+    def __init__(self, predictor: AnswersTogether, question: Question, journal: Journal | None) -> None:
         self._predictor = predictor
         self._question = question
         self._journal = journal
@@ -132,3 +142,12 @@ def _row(event: PictureAnswered | PictureFailed, sha256: str) -> Row:
     if isinstance(event, PictureFailed):
         return Row(event.source, sha256, error=event.error)
     return Row(event.source, sha256, event.prediction)
+
+
+def question_for_many(question: Question, own_tasks: Sequence[OwnTask]) -> Question:
+    """Return a question that can be put to any picture, with the id of its task. Raises UnknownTask, InputRejected."""
+    task = find_task(question.task, own_tasks)
+    if task.input_kind is InputKind.REGIONS:
+        sentence = f"{question.task} asks about regions, of which none are drawn here. Choose another task."
+        raise InputRejected(sentence, field="task")
+    return check_question(question, _USUAL_WH, own_tasks).question

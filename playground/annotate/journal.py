@@ -5,35 +5,20 @@ where that was cut short, the whole group is asked again, so that each answer is
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from playground.annotate.sources import JOURNAL, PictureSource
-from playground.errors import JobRejected, PlaygroundError
+from playground.annotate.answers import JOB, Answers, Row, encoded_line, key_of, question_of
+from playground.annotate.sources import PictureSource
+from playground.errors import JobRejected
 from playground.question import Question
-from playground.results import Prediction
 
-JOB = "job.json"
 _LOCK = ".lock"
-_KEY_BYTES = 16  # a picture's place and content; two of a million are alike with a chance of 1 in 10^26
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A picture that is done: its prediction, or the sentence that says why there is none. `sha256` is its file's."""
-
-    source: PictureSource
-    sha256: str
-    prediction: Prediction | None = None
-    error: str = ""
-
-
-class Journal:
+class Journal(Answers):
     """The journal of one job. Its folder belongs to one process at a time, and is free when that ends, however it does.
 
     Remembers 16 bytes of each picture that is done, and no answer.
@@ -41,9 +26,8 @@ class Journal:
 
     def __init__(self, folder: Path, question: Question, *, overwrite: bool = False) -> None:
         """Take a folder for a question, in which the checkpoint is named. Raises JobRejected."""
-        self.folder = folder
+        super().__init__(folder)
         self.question = question
-        self._path = folder / JOURNAL
         self._lock = FileLock(folder / _LOCK, timeout=0)
         self._done: set[bytes] = set()
         try:
@@ -57,8 +41,8 @@ class Journal:
             raise JobRejected(f"{folder} cannot be written ({error.strerror}). Name another --out.") from error
         try:
             if overwrite:
-                self._path.unlink(missing_ok=True)
-                (folder / JOB).unlink(missing_ok=True)
+                for file in (self._path, self._reviews, folder / JOB):
+                    file.unlink(missing_ok=True)
             self._check_question()
             self._take_stock()
             self._file = self._path.open("ab")
@@ -76,7 +60,7 @@ class Journal:
 
     def has(self, source: PictureSource, sha256: str) -> bool:
         """Whether a picture is done."""
-        return _key(source, sha256) in self._done
+        return key_of(source, sha256) in self._done
 
     def append(self, rows: Sequence[Row]) -> None:
         """Write rows that belong together. Raises JobRejected where there is no room."""
@@ -88,13 +72,7 @@ class Journal:
             raise JobRejected(
                 f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
             ) from error
-        self._done.update(_key(row.source, row.sha256) for row in rows)
-
-    def rows(self) -> Iterator[Row]:
-        """Yield what is done, in the order in which it was."""
-        with self._path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield self._row(json.loads(line), number)
+        self._done.update(row.key for row in rows)
 
     def forget_errors(self) -> int:
         """Drop the rows of pictures that could not be answered, so that they are tried again; returns how many."""
@@ -106,9 +84,9 @@ class Journal:
                 wire = json.loads(line)
                 if "error" in wire:
                     num_dropped += 1
-                    self._done.discard(_key(PictureSource.from_dict(wire), wire["sha256"]))
+                    self._done.discard(key_of(PictureSource.from_dict(wire), wire["sha256"]))
                 else:
-                    file.write(_encoded({**wire, "group": [1, 1]}))
+                    file.write(encoded_line({**wire, "group": [1, 1]}))
         kept.replace(self._path)
         self._file = self._path.open("ab")
         return num_dropped
@@ -122,7 +100,7 @@ class Journal:
                     f"{self._path} is there without {JOB}, which says what was asked. Name another --out."
                 )
             part = file.with_suffix(".part")
-            part.write_bytes(_encoded({"question": self.question.to_dict()}))
+            part.write_bytes(encoded_line({"question": self.question.to_dict()}))
             part.replace(file)
         elif asked != self.question:
             raise JobRejected(
@@ -143,7 +121,7 @@ class Journal:
                 try:
                     wire = json.loads(line)
                     place, size = wire["group"]
-                    group.append(_key(PictureSource.from_dict(wire), wire["sha256"]))
+                    group.append(key_of(PictureSource.from_dict(wire), wire["sha256"]))
                 except (ValueError, KeyError, TypeError) as error:
                     raise self._changed(number, error) from error
                 if place == size:
@@ -159,36 +137,10 @@ class Journal:
             "anew with --overwrite."
         )
 
-    def _row(self, wire: dict[str, Any], number: int) -> Row:
-        try:
-            prediction = Prediction.from_dict(wire["prediction"]) if "prediction" in wire else None
-            return Row(PictureSource.from_dict(wire), wire["sha256"], prediction, wire.get("error", ""))
-        except (PlaygroundError, KeyError, TypeError) as error:
-            raise self._changed(number, error) from error
-
-
-def question_of(folder: Path) -> Question | None:
-    """Return what was asked in a folder; None where nothing was. Raises JobRejected."""
-    file = folder / JOB
-    if not file.exists():
-        return None
-    try:
-        return Question.from_dict(json.loads(file.read_text(encoding="utf-8"))["question"])
-    except (OSError, ValueError, KeyError, TypeError, PlaygroundError) as error:
-        raise JobRejected(f"{file} cannot be read. Name another --out, or begin anew with --overwrite.") from error
-
 
 def _line(row: Row, place: int, size: int) -> bytes:
     answer = {"error": row.error} if row.prediction is None else {"prediction": row.prediction.to_dict()}
-    return _encoded({**row.source.to_dict(), "sha256": row.sha256, "group": [place, size], **answer})
-
-
-def _encoded(wire: dict[str, Any]) -> bytes:
-    return (json.dumps(wire, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-
-
-def _key(source: PictureSource, sha256: str) -> bytes:
-    return blake2b(json.dumps([source.to_dict(), sha256]).encode(), digest_size=_KEY_BYTES).digest()
+    return encoded_line({**row.source.to_dict(), "sha256": row.sha256, "group": [place, size], **answer})
 
 
 def _shown(question: Question) -> str:

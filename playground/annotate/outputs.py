@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from playground.annotate.journal import Journal, Row
+from playground.annotate.answers import Answers, Row
 from playground.annotate.reading import SourceReader
 from playground.choosing import chosen
 from playground.drawing import Look, default_styles
@@ -35,23 +35,30 @@ class WrittenFile:
 
 
 def write_output(
-    journal: Journal, reader: SourceReader, format_id: str, wanted: Question, *, shown_from: float
+    journal: Answers,
+    reader: SourceReader,
+    format_id: str,
+    wanted: Question,
+    *,
+    shown_from: float,
+    only_approved: bool = False,
+    name: str = "",
 ) -> WrittenFile | None:
     """Write the answered pictures of a journal into its folder; returns None where there is none.
 
     `wanted` is the question of the journal with what is to be made of its answers. A picture that is not there any
-    more, or is another by now, is left out. `shown_from` is the lowest score that the page would show. Raises
-    ExportRejected.
+    more, or is another by now, is left out. `shown_from` is the lowest score that the page would show; the file has a
+    `name`, or that of the folder. Raises ExportRejected.
     """
     row_of_format = next(row for row in FORMATS if row.id == format_id)
     has_pixels, suffix = row_of_format.has_pixels, row_of_format.suffix
     is_alone = suffix or row_of_format.extension_of_several != "zip"  # a name that no other format has
-    name = journal.folder.resolve().name + ("" if is_alone else f"-{format_id}")
+    name = (name or journal.folder.resolve().name) + ("" if is_alone else f"-{format_id}")
     written = WrittenFile(journal.folder / file_name(name, format_id, count=2))
     least = None if row_of_format.holds_all else shown_from
 
     def pictures() -> Iterator[Annotated]:
-        for row in journal.rows():
+        for row in journal.rows(only_approved=only_approved):
             if row.prediction is None:
                 continue
             try:
@@ -88,7 +95,7 @@ def _annotated(row: Row, reader: SourceReader, wanted: Question, least: float | 
     return Annotated(name, prediction, image, original, tuple(region.label for region in row.prediction.regions))
 
 
-def _look(journal: Journal) -> Look:
+def _look(journal: Answers) -> Look:
     """Return the look that shows the finest shape of the first answer that has one."""
     for row in journal.rows():
         if row.prediction and row.prediction.regions:

@@ -21,6 +21,7 @@ from playground.checkpoints.loader import LoadedCheckpoint, Placement
 from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage
+from playground.fair_lock import FairLock
 from playground.inference.decoding import (
     Ended,
     Leading,
@@ -69,7 +70,7 @@ class Engine:
         self._vocabulary = Vocabulary.of(loaded.tokenizer)
         self._image_features = _tensor_cache(image_cache_bytes)
         self._encoder_hidden_states = _tensor_cache(prompt_cache_bytes)
-        self._lock = threading.Lock()
+        self._lock = FairLock()
 
     @property
     def max_prompt_tokens(self) -> int:
@@ -97,7 +98,7 @@ class Engine:
 
     def close(self) -> None:
         """Drop the model and the caches once no run holds them."""
-        with self._lock:
+        with self._lock.held():
             self._model = None
             self._image_features.clear()
             self._encoder_hidden_states.clear()
@@ -123,13 +124,8 @@ class Engine:
         return Run(asks, decoding, stop or threading.Event(), deadline).events(self._take_turn)
 
     def _take_turn(self, run: Run) -> None:
-        while not self._lock.acquire(timeout=0.05):
-            run.raise_if_stopped()
-        try:
-            with torch.inference_mode():
-                self._answer(run)
-        finally:
-            self._lock.release()
+        with self._lock.held(run.raise_if_stopped), torch.inference_mode():
+            self._answer(run)
 
     def _answer(self, run: Run) -> None:
         if self._model is None:

@@ -157,7 +157,7 @@ def test_from_python_each_picture_comes_with_its_answer(predictor, tmp_path):
     [
         pytest.param(["--task", "<OF>"], UnknownTask, "<OF>", id="task"),
         pytest.param(["--task", "<OPEN_VOCABULARY_DETECTION>"], InputRejected, "names of the things", id="phrase"),
-        pytest.param(["--task", "<REGION_TO_OCR>"], SettingsInvalid, "none are drawn here", id="regions"),
+        pytest.param(["--task", "<REGION_TO_OCR>"], InputRejected, "none are drawn here", id="regions"),
         pytest.param(["--task", "<OD>", "--format", "coco,yolo5"], ExportRejected, "'yolo5' is not", id="format"),
         pytest.param(["--task", "<OD>", "--limit", "0"], SettingsInvalid, "at least 1", id="limit"),
         pytest.param(["--task", "<OD>", "--min-score", "high"], InputRejected, "no lowest score", id="score"),

@@ -1,0 +1,150 @@
+"""What is in a folder of answers, whoever writes there: its rows, and what people say of them.
+
+Anybody may read, and say something, at any time: the journal is not changed by that. What is said stands in a file
+beside it, in which the last line of a picture counts.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from playground.annotate.sources import JOURNAL, PictureSource
+from playground.errors import JobRejected, PlaygroundError
+from playground.question import Question
+from playground.results import Prediction
+
+JOB = "job.json"
+REVIEWS = "reviews.jsonl"
+_KEY_BYTES = 16  # a picture's place and content; two of a million are alike with a chance of 1 in 10^26
+
+Reviews = Mapping[bytes, Mapping[str, Any]]  # what people said, by the key of a row
+
+
+class Verdict(Enum):
+    """What a person says of an answer."""
+
+    OPEN = ""
+    APPROVED = "approved"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A picture that is done: its prediction, or the sentence that says why there is none. `sha256` is its file's.
+
+    `is_corrected` says that the prediction is what a person has made of the model's.
+    """
+
+    source: PictureSource
+    sha256: str
+    prediction: Prediction | None = None
+    error: str = ""
+    verdict: Verdict = Verdict.OPEN
+    is_corrected: bool = False
+
+    @property
+    def key(self) -> bytes:
+        """What names the picture and its content."""
+        return key_of(self.source, self.sha256)
+
+    def with_review(self, reviews: Reviews) -> "Row":
+        """Return the row with what people have said of it."""
+        said = reviews.get(self.key)
+        if said is None:
+            return self
+        corrected = Prediction.from_dict(said["prediction"]) if "prediction" in said else None
+        return replace(
+            self,
+            verdict=Verdict(said["verdict"]),
+            is_corrected=corrected is not None,
+            prediction=corrected or self.prediction,
+        )
+
+
+def key_of(source: PictureSource, sha256: str) -> bytes:
+    """Return what names a picture and its content."""
+    return blake2b(json.dumps([source.to_dict(), sha256]).encode(), digest_size=_KEY_BYTES).digest()
+
+
+class Answers:
+    """The answers of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / JOURNAL
+        self._reviews = folder / REVIEWS
+
+    def rows(self, *, only_approved: bool = False) -> Iterator[Row]:
+        """Yield what is done, in the order in which it was, as people have corrected it."""
+        reviews = self.reviews()
+        for row, _ in self.placed():
+            said = row.with_review(reviews)
+            if said.verdict is Verdict.APPROVED or not only_approved:
+                yield said
+
+    def placed(self, start: int = 0) -> Iterator[tuple[Row, int]]:
+        """Yield the rows as they were answered, each with where its line ends in the journal, from such a place on."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as lines:
+            lines.seek(start)
+            for line in lines:
+                if not line.endswith(b"\n"):  # it is being written
+                    return
+                start += len(line)
+                yield self._row(line), start
+
+    def review(self, row: Row) -> None:
+        """Write down what a person says of a row, and what became of its prediction. Raises JobRejected."""
+        corrected = {"prediction": row.prediction.to_dict()} if row.prediction and row.is_corrected else {}
+        said = {**row.source.to_dict(), "sha256": row.sha256, "verdict": row.verdict.value, **corrected}
+        try:
+            with self._reviews.open("ab+") as file:
+                is_cut = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+                file.write(b"\n" * is_cut + encoded_line(said))
+        except OSError as error:
+            raise JobRejected(f"{self._reviews} cannot be written ({error.strerror}). Make room first.") from error
+
+    def reviews(self) -> Reviews:
+        """Return what people have said; a line that a kill has cut short was not said."""
+        said: dict[bytes, Mapping[str, Any]] = {}
+        if self._reviews.exists():
+            with self._reviews.open("rb") as lines:
+                for line in lines:
+                    with suppress(ValueError, KeyError, TypeError):
+                        wire = json.loads(line)
+                        said[key_of(PictureSource.from_dict(wire), wire["sha256"])] = wire
+        return said
+
+    def _row(self, line: bytes) -> Row:
+        try:
+            wire = json.loads(line)
+            prediction = Prediction.from_dict(wire["prediction"]) if "prediction" in wire else None
+            return Row(PictureSource.from_dict(wire), wire["sha256"], prediction, wire.get("error", ""))
+        except (PlaygroundError, ValueError, KeyError, TypeError) as error:
+            raise JobRejected(
+                f"A line of {self._path} was changed and cannot be read ({error}). Put it back as it was, or begin "
+                "anew with --overwrite."
+            ) from error
+
+
+def question_of(folder: Path) -> Question | None:
+    """Return what was asked in a folder; None where nothing was. Raises JobRejected."""
+    file = folder / JOB
+    if not file.exists():
+        return None
+    try:
+        return Question.from_dict(json.loads(file.read_text(encoding="utf-8"))["question"])
+    except (OSError, ValueError, KeyError, TypeError, PlaygroundError) as error:
+        raise JobRejected(f"{file} cannot be read. Name another --out, or begin anew with --overwrite.") from error
+
+
+def encoded_line(wire: dict[str, Any]) -> bytes:
+    """Return a line of JSON, whatever characters a file's name has."""
+    return (json.dumps(wire, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

@@ -1,0 +1,147 @@
+"""Jobs of a server: each in a folder and a thread of its own, found again by a key that only its owner has.
+
+Jobs take turns with each other, a group of pictures at a time, so that whoever asks one question waits for one group
+at most. Knows no page: who a visitor is, and where files lie, is told.
+"""
+
+import hashlib
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from playground.annotate.served import GivenFiles, ServedJob
+from playground.errors import JobRejected, SourceRejected
+from playground.fair_lock import FairLock
+from playground.predictor import Predictor
+from playground.question import Question
+from playground.settings import Settings
+
+FOLDER = "jobs"  # of a visitor's, in which the jobs are
+_AT_WORK_IN_ALL = 16
+_KEPT_IN_ALL = 256
+_KEPT_OF_ONE = 8  # visitor
+_MEGABYTE = 1_000_000
+
+
+class Jobs:
+    """All jobs of a server, in the folders of its visitors under one folder. Safe to use from several threads."""
+
+    def __init__(self, predictor: Predictor, settings: Settings, folder: Path) -> None:
+        self._predictor = predictor
+        self._settings = settings
+        self._folder = folder
+        self._turn = FairLock()
+        self._lock = threading.RLock()
+        self._jobs: dict[str, ServedJob] = {}  # by the name of the folder
+
+    def create(self, paths: Sequence[str], visitor_folder: Path) -> str:
+        """Make a job of uploaded files; returns the key by which it is found. Raises SourceRejected or JobRejected."""
+        self._check_files(paths)
+        key = secrets.token_urlsafe(18)
+        folder = visitor_folder / FOLDER / _name_of(key)
+        given = GivenFiles(tuple(paths), visitor_folder.name)
+        with self._lock:
+            self._make_room(given.visitor)
+            folder.mkdir(parents=True)
+            self._jobs[folder.name] = self._job(folder, given)
+        return key
+
+    def find(self, key: str) -> ServedJob:
+        """Return the job of a key, one that an earlier server has left in the folder too. Raises JobRejected."""
+        name = _name_of(key)
+        with self._lock:
+            self._let_go()
+            job = self._jobs.get(name) or self._left(name)
+            if job is None:
+                hours = self._settings.keep_jobs_seconds / 3600
+                raise JobRejected(
+                    f"This job is not here any more: one that nobody looks at is kept for {hours:g} hours. Give the "
+                    "pictures again."
+                )
+            job.touched = time.monotonic()
+            return job
+
+    def start(
+        self, job: ServedJob, question: Question, *, limit: int | None = None, retry_errors: bool = False
+    ) -> None:
+        """Let a job ask, where its visitor and the server may have one more. Raises what `ServedJob.start` raises."""
+        if self._settings.on_zero_gpu:
+            raise JobRejected(
+                "On this machine each answer has a GPU for some seconds only, which is no place for jobs. Run the "
+                "playground on your own machine, or in a Space with a CPU or a GPU of its own."
+            )
+        with self._lock:
+            working = [one for one in self._jobs.values() if one.is_working]
+            most = self._settings.jobs_per_visitor
+            if not job.is_working and sum(one.visitor == job.visitor for one in working) >= most:
+                raise JobRejected(f"{most} jobs of yours are at work already. Wait for one, or pause it.")
+            if len(working) >= _AT_WORK_IN_ALL:
+                raise JobRejected("So many jobs are at work here that this one has to wait. Try again in some minutes.")
+            job.start(question, limit=limit, retry_errors=retry_errors)
+
+    def held_files(self) -> Collection[str]:
+        """Return the files that jobs need, once those that are too old are let go of."""
+        with self._lock:
+            self._let_go()
+            return {path for job in self._jobs.values() for path in job.files}
+
+    def close(self) -> None:
+        """End what is at work."""
+        for job in list(self._jobs.values()):
+            job.stop()
+
+    def _check_files(self, paths: Sequence[str]) -> None:
+        if not paths:
+            raise SourceRejected("There is no file. Give pictures, or a ZIP, a PDF or a video of them.")
+        for path in paths:
+            # A list of paths would have the server read whatever it names.
+            if path.lower().endswith(".txt") or not Path(path).is_file():
+                raise SourceRejected(
+                    f"{Path(path).name[:80]!r} is no file of pictures. Give pictures, or a ZIP, a PDF or a video of "
+                    "them."
+                )
+        limit, has = self._settings.job_megabytes, GivenFiles(tuple(paths), "").num_bytes
+        if has > limit * _MEGABYTE:
+            raise SourceRejected(
+                f"These files have {has / _MEGABYTE:.0f} MB; {limit} MB are accepted. Give some of them, and the rest "
+                "to another job."
+            )
+
+    def _job(self, folder: Path, given: GivenFiles) -> ServedJob:
+        return ServedJob(folder, given, self._predictor, self._turn, self._settings.job_pictures)
+
+    def _left(self, name: str) -> ServedJob | None:
+        """Return a job whose folder is there, though this server has not made it."""
+        for folder in self._folder.glob(f"*/{FOLDER}/{name}"):
+            if given := GivenFiles.read(folder):
+                self._jobs[name] = self._job(folder, given)
+                return self._jobs[name]
+        return None
+
+    def _make_room(self, visitor: str) -> None:
+        """Let the oldest jobs go where there are too many. Raises JobRejected where all are at work."""
+        self._let_go()
+        for most, whose in ((_KEPT_OF_ONE, visitor), (_KEPT_IN_ALL, "")):
+            jobs = [(name, job) for name, job in self._jobs.items() if whose in ("", job.visitor)]
+            idle = sorted((job.touched, name) for name, job in jobs if not job.is_working)
+            for _, name in idle[: max(0, len(jobs) - most + 1)]:
+                self._drop(name)
+            if len(jobs) - len(idle) >= most:
+                raise JobRejected("So many jobs are at work that there is no room for another. Try again later.")
+
+    def _let_go(self) -> None:
+        latest = time.monotonic() - self._settings.keep_jobs_seconds
+        for name, job in list(self._jobs.items()):
+            if not job.is_working and job.touched <= latest:
+                self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        shutil.rmtree(self._jobs.pop(name).folder, ignore_errors=True)
+
+
+def _name_of(key: str) -> str:
+    """Return the name of the folder of a job: whoever sees that has no key."""
+    return hashlib.blake2b(str(key).encode("utf-8", "replace"), digest_size=16).hexdigest()

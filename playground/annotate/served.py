@@ -1,0 +1,368 @@
+"""One job of a server: in a folder and a thread of its own, started, paused and looked at by whoever has its key."""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from playground.annotate.answers import Answers, Row, question_of
+from playground.annotate.findings import Findings
+from playground.annotate.job import PictureAnswered, question_for_many, run_job
+from playground.annotate.journal import Journal
+from playground.annotate.outputs import WrittenFile, write_output
+from playground.annotate.reading import SourceReader
+from playground.annotate.sources import PictureSource, find_sources
+from playground.annotate.thumbnails import Thumbnails, thumbnail_key
+from playground.engines import WaitCancelled
+from playground.errors import CheckpointUnavailable, ExportRejected, JobRejected, PlaygroundError
+from playground.fair_lock import FairLock
+from playground.pictures.reader import InputImage
+from playground.predictor import Predictor
+from playground.question import Question
+from playground.results import Prediction
+
+_GIVEN = "given.json"
+
+_logger = logging.getLogger(__name__)
+
+
+class JobState(Enum):
+    """How far a job is. Whatever is not at work can be started, and goes on where it was."""
+
+    NEW = "new"
+    WORKING = "working"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is; `message` says why it failed. A number is None where it is not known yet.
+
+    `num_wanted` are the pictures that are to be answered now, of a preview a few of all.
+    """
+
+    state: JobState
+    num_pictures: int | None = None
+    num_wanted: int | None = None
+    num_answered: int = 0
+    num_failed: int = 0
+    a_minute: float | None = None
+    seconds_left: float | None = None
+    message: str = ""
+
+    @property
+    def num_done(self) -> int:
+        """How many pictures have a line in the journal."""
+        return self.num_answered + self.num_failed
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are pictures that nobody has asked about."""
+        return self.num_pictures is None or self.num_done < self.num_pictures
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return values that JSON can carry."""
+        return {
+            "state": self.state.value, "pictures": self.num_pictures, "answered": self.num_answered,
+            "failed": self.num_failed,
+            "a_minute": None if self.a_minute is None else round(self.a_minute, 1),
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
+            "message": self.message,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GivenFiles:
+    """What a job was made with, and what is known of it."""
+
+    paths: tuple[str, ...]
+    visitor: str
+    num_pictures: int | None = None
+    wanted: Question | None = None  # the question, with what is to be made of its answers
+
+    @classmethod
+    def read(cls, folder: Path) -> "GivenFiles | None":
+        """Return what the job of a folder was made with, which lies in that of its visitor; None where that is none."""
+        with suppress(OSError, ValueError, KeyError, TypeError, PlaygroundError):
+            wire = json.loads((folder / _GIVEN).read_text(encoding="utf-8"))
+            wanted = Question.from_dict(wire["wanted"]) if wire["wanted"] else None
+            return cls(tuple(map(str, wire["paths"])), folder.parents[1].name, wire["num_pictures"], wanted)
+        return None
+
+    def write(self, folder: Path) -> None:
+        """Keep it, for a server that is started again."""
+        part = folder / f"{_GIVEN}.part"
+        wanted = self.wanted.to_dict() if self.wanted else None
+        wire = {"paths": self.paths, "num_pictures": self.num_pictures, "wanted": wanted}
+        part.write_text(json.dumps(wire), encoding="utf-8")
+        part.replace(folder / _GIVEN)
+
+    @property
+    def num_bytes(self) -> int:
+        """How much the files have."""
+        return sum(map(_size, self.paths))
+
+
+class ServedJob:
+    """One job. Safe to use from several threads."""
+
+    def __init__(
+        self, folder: Path, given: GivenFiles, predictor: Predictor, turn: FairLock, max_pictures: int
+    ) -> None:
+        self.folder = folder
+        self.visitor = given.visitor
+        self.touched = time.monotonic()
+        self.findings = Findings(Answers(folder))
+        self.reader = SourceReader(_reading_with(predictor))
+        self._predictor = predictor
+        self._turn = turn
+        self._max_pictures = max_pictures
+        self._thumbnails = Thumbnails(folder)
+        self._lock = threading.Lock()
+        self._pausing, self._ending = threading.Event(), threading.Event()
+        self._state = JobState.PAUSED if self.question else JobState.NEW
+        self._message = ""
+        self._limit: int | None = None
+        self._began: tuple[float, int] | None = None  # when, and with how many rows
+        self._keep(given)
+
+    # What somebody wants of it
+
+    def start(self, question: Question, *, limit: int | None = None, retry_errors: bool = False) -> None:
+        """Ask about all pictures, or the first ones, that are not answered yet; another question begins anew.
+
+        Raises UnknownTask, InputRejected or JobRejected.
+        """
+        own_tasks = self._predictor.own_tasks(question.checkpoint)
+        if own_tasks is not None:
+            question = question_for_many(question, own_tasks)
+        with self._lock:
+            if self._state is JobState.WORKING:
+                raise JobRejected("This job is at work. Pause it before it is asked for something else.")
+            self._state, self._message, self._limit, self._began = JobState.WORKING, "", limit, None
+            self._pausing, self._ending = threading.Event(), threading.Event()
+            work = (question, retry_errors, self._pausing, self._ending)
+            threading.Thread(target=self._work, args=work, name="job", daemon=True).start()
+
+    def want(self, question: Question) -> None:
+        """Make something else of the answers that are there, and of those that follow. Raises JobRejected."""
+        asked = self.question
+        if asked is None or replace(question.without_choices(), checkpoint=asked.checkpoint) != asked:
+            raise JobRejected("The answers that are there are to another question. Ask this one first.")
+        self._keep(replace(self._given, wanted=replace(question, checkpoint=asked.checkpoint)))
+
+    def pause(self) -> None:
+        """End after the pictures in work."""
+        self._pausing.set()
+
+    def stop(self) -> None:
+        """End at once; the pictures in work are as if they had not been asked about."""
+        self._pausing.set()
+        self._ending.set()
+
+    # What it has
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it is at work."""
+        return self._state is JobState.WORKING
+
+    @property
+    def question(self) -> Question | None:
+        """What was asked last, if anything was."""
+        with suppress(JobRejected):
+            return question_of(self.folder)
+        return None
+
+    @property
+    def wanted(self) -> Question | None:
+        """What was asked last, with what is to be made of the answers."""
+        return self._given.wanted
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it reads, and those that it has written."""
+        written = [str(path) for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        return (*self._given.paths, *written)
+
+    def progress(self) -> JobProgress:
+        """Return how far it is."""
+        self.touched = time.monotonic()
+        rows = self.findings.read()
+        failed = sum(bool(row.error) for row in rows)
+        total, began = self._given.num_pictures, self._began
+        wanted = total if self._limit is None or total is None else min(total, self._limit)
+        pace = left = None
+        if began and self.is_working:
+            asked = len(rows) - began[1]
+            pace = 60 * asked / max(time.monotonic() - began[0], 1e-3) if asked > 0 else None
+            left = 60 * max(0, wanted - len(rows)) / pace if wanted is not None and pace else None
+        return JobProgress(self._state, total, wanted, len(rows) - failed, failed, pace, left, self._message)
+
+    def write(
+        self, format_id: str, *, only_approved: bool = False, take_room: Callable[[int], None]
+    ) -> WrittenFile | None:
+        """Write what is answered so far as a file; returns None where there is nothing to write.
+
+        `take_room` is told of bytes before there are many more of them. Raises ExportRejected, and what it raises.
+        """
+        wanted = self.wanted
+        if wanted is None:
+            return None
+        answers = _WatchedAnswers(self.folder, take_room)
+        try:
+            written = write_output(
+                answers,
+                self.reader,
+                format_id,
+                wanted,
+                shown_from=self._shown_from(wanted),
+                only_approved=only_approved,
+                name="pictures",
+            )
+        except ExportRejected as error:
+            raise ExportRejected(self._told(str(error))) from error
+        if written:
+            written.left_out = [self._told(sentence) for sentence in written.left_out]
+        return written
+
+    def _told(self, sentence: str) -> str:
+        """Return a sentence without the folders of the server."""
+        for path in (*map(Path, self._given.paths), self.folder):
+            sentence = sentence.replace(f"{path.parent}{os.sep}", "")
+        return sentence
+
+    def thumbnail(self, source: PictureSource) -> bytes:
+        """Return a small picture as JPEG; nothing where there is none."""
+        return self._thumbnails.get(thumbnail_key(source))
+
+    # The work
+
+    def _work(self, question: Question, retry_errors: bool, pausing: threading.Event, ending: threading.Event) -> None:
+        state, message = JobState.DONE, ""
+        try:
+            if not self._answer(question, retry_errors, pausing, ending):
+                state = JobState.STOPPED if ending.is_set() else JobState.PAUSED
+        except WaitCancelled:
+            state = JobState.STOPPED
+        except PlaygroundError as error:
+            state, message = JobState.FAILED, self._told(str(error))
+        except Exception as error:  # a bug: whoever looks at the job must not wait for ever
+            _logger.exception("A job has failed.")
+            state = JobState.FAILED
+            message = f"Something is wrong with the playground itself ({type(error).__name__}). Start the job again."
+        with self._lock:
+            self.touched = time.monotonic()
+            self._state, self._message = state, message
+
+    def _answer(
+        self, question: Question, retry_errors: bool, pausing: threading.Event, ending: threading.Event
+    ) -> bool:
+        """Ask about the pictures; returns whether all were answered."""
+        with self._predictor.engines.acquire(question.checkpoint, cancelled=ending.is_set) as engine:
+            question = replace(question, checkpoint=engine.checkpoint.name)
+            wanted = question_for_many(question, engine.checkpoint.tasks or ())
+        self._keep(replace(self._given, wanted=wanted))
+        question = wanted.without_choices()
+        before = question_of(self.folder)
+        with closing(Journal(self.folder, question, overwrite=before not in (None, question))) as journal:
+            if retry_errors:
+                journal.forget_errors()
+            self._began = time.monotonic(), len(self.findings.read(anew=True))
+            self._count()
+            answers = _InTurn(self._predictor, self._turn, ending)
+            sources = islice(self._sources(), self._limit)
+            events = run_job(answers, self.reader, sources, question, journal=journal, is_stopped=pausing.is_set)
+            with closing(events):
+                for event in events:
+                    if isinstance(event, PictureAnswered):
+                        self._thumbnails.put(thumbnail_key(event.source), event.image.pixels)
+        return not pausing.is_set()
+
+    def _sources(self) -> Iterator[PictureSource]:
+        return find_sources(self._given.paths)
+
+    def _count(self) -> None:
+        """Find out how many pictures there are. Raises JobRejected."""
+        if self._given.num_pictures is not None:
+            return
+        count = sum(1 for _ in islice(self._sources(), self._max_pictures + 1))
+        if count > self._max_pictures:
+            raise JobRejected(
+                f"These files hold more than {self._max_pictures} pictures, the most that one job may have here. Give "
+                "it fewer, or ask about the rest in another job."
+            )
+        if not count:
+            raise JobRejected("There is no picture in these files. Give pictures, or a ZIP, a PDF or a video of them.")
+        self._keep(replace(self._given, num_pictures=count))
+
+    def _keep(self, given: GivenFiles) -> None:
+        self._given = given
+        given.write(self.folder)
+        if given.wanted:
+            self.findings.choose(given.wanted, self._shown_from(given.wanted))
+
+    def _shown_from(self, wanted: Question) -> float:
+        with suppress(CheckpointUnavailable):  # of an earlier server, which had another
+            return self._predictor.engines.status(wanted.checkpoint).checkpoint.min_score
+        return 0.0
+
+
+class _WatchedAnswers(Answers):
+    """Answers that are written into a file: between two of them it is looked how large that has become."""
+
+    def __init__(self, folder: Path, take_room: Callable[[int], None]) -> None:
+        super().__init__(folder)
+        self._take_room = take_room
+
+    def rows(self, *, only_approved: bool = False) -> Iterator[Row]:
+        """Yield the rows. Raises what `take_room` raises."""
+        taken = 0
+        for row in super().rows(only_approved=only_approved):
+            if (size := sum(_size(str(path)) for path in self.folder.glob("*.part"))) > taken:
+                self._take_room(size - taken)
+                taken = size
+            yield row
+
+
+class _InTurn:
+    """Answers a group when no other job does; nothing is answered once the job is to end."""
+
+    def __init__(self, predictor: Predictor, turn: FairLock, ending: threading.Event) -> None:
+        self._predictor = predictor
+        self._turn = turn
+        self._ending = ending
+
+    def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
+        with self._turn.held(self._check):
+            predictions = self._predictor.predict_together(images, question, stop=self._ending)
+        self._check()
+        return predictions
+
+    def _check(self) -> None:
+        if self._ending.is_set():
+            raise WaitCancelled
+
+
+def _reading_with(predictor: Predictor) -> Callable[..., InputImage]:
+    def read(source: Any, *, page: int = 0, password: str = "") -> InputImage:  # noqa: ARG001  # nobody is asked for one
+        return predictor.read_image(source, page=page)
+
+    return read
+
+
+def _size(path: str) -> int:
+    with suppress(OSError):
+        return Path(path).stat().st_size
+    return 0

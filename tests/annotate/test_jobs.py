@@ -1,0 +1,220 @@
+"""Jobs of a server: in threads of their own, found by a key, in turn with each other, and kept for a while."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.annotate.answers import Verdict
+from playground.annotate.findings import Kind, Order, Sieve, select, tally
+from playground.annotate.jobs import Jobs
+from playground.annotate.served import JobState, ServedJob
+from playground.errors import InputRejected, JobRejected, SourceRejected
+from playground.predictor import Predictor
+from playground.question import Question
+from playground.regions import Region
+from playground.results import Prediction
+from playground.settings import Settings
+from tests.annotate.doubles import QUESTION, GroupPredictor
+
+
+class GatedPredictor(GroupPredictor):
+    """Answers a group when it is let through, and knows how many are being answered."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self.engines = predictor.engines
+        self.gate = threading.Semaphore(0)
+        self.groups: list[tuple[str, int]] = []
+        self.at_once = 0
+
+    def predict_together(
+        self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
+    ) -> list[Prediction]:
+        self.at_once += 1
+        self.groups.append((question.task, len(images)))
+        assert self.at_once == 1
+        while not self.gate.acquire(timeout=0.02):
+            if stop is not None and stop.is_set():
+                break
+        self.at_once -= 1
+        return super().predict_together(images, question)
+
+
+@pytest.fixture
+def gated(predictor: Predictor) -> GatedPredictor:
+    return GatedPredictor(predictor)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def paths_of(pictures: Path) -> list[str]:
+    return [str(pictures / f"img{number}.png") for number in range(1, 22)]
+
+
+def ended(job: ServedJob) -> JobState:
+    until(lambda: not job.is_working)
+    return job.progress().state
+
+
+def jobs_in(folder: Path, predictor: Predictor, **settings: Any) -> Jobs:
+    return Jobs(predictor, Settings(**settings), folder)
+
+
+def test_a_job_is_previewed_goes_on_is_stopped_at_once_and_goes_on_where_it_was(pictures, gated, tmp_path):
+    jobs = jobs_in(tmp_path, gated)
+    job = jobs.find(jobs.create(paths_of(pictures), tmp_path / "visitor"))
+    gated.gate.release(100)
+    jobs.start(job, QUESTION, limit=3)
+    assert ended(job) is JobState.DONE
+    done = job.progress()
+    assert (done.num_pictures, done.num_wanted, done.num_answered, done.num_failed) == (21, 3, 2, 1)
+    gated.gate = threading.Semaphore(1)
+    jobs.start(job, QUESTION)
+    with pytest.raises(JobRejected, match="is at work"):
+        jobs.start(job, QUESTION)
+    until(lambda: len(gated.groups) == 3)  # the second group of this run waits at the gate
+    job.stop()
+    assert ended(job) is JobState.STOPPED
+    assert job.progress().num_done == 11  # of the group in work nothing was written
+    gated.gate.release(100)
+    jobs.start(job, QUESTION)
+    assert ended(job) is JobState.DONE
+    assert (job.progress().num_answered, job.progress().num_failed) == (19, 2)
+    assert job.thumbnail(job.findings.read()[0].source)[:2] == b"\xff\xd8"
+
+
+def test_another_question_begins_anew_and_one_that_cannot_be_asked_changes_nothing(pictures, gated, tmp_path):
+    jobs = jobs_in(tmp_path, gated)
+    job = jobs.find(jobs.create(paths_of(pictures)[:2], tmp_path / "visitor"))
+    gated.gate.release(100)
+    jobs.start(job, QUESTION)
+    ended(job)
+    with pytest.raises(InputRejected, match="asks about regions"):
+        jobs.start(job, replace(QUESTION, task="<REGION_TO_OCR>"))
+    jobs.start(job, replace(QUESTION, task="<CAPTION>"))
+    assert ended(job) is JobState.DONE
+    assert [row.prediction.task for row in map(job.findings.row, range(2))] == ["<CAPTION>"] * 2
+
+
+def test_jobs_take_turns_a_group_at_a_time_and_a_visitor_has_so_many(pictures, gated, tmp_path):
+    jobs = jobs_in(tmp_path, gated)
+    first, second, third, other = (
+        jobs.find(jobs.create(paths_of(pictures), tmp_path / visitor)) for visitor in ("a", "a", "a", "b")
+    )
+    jobs.start(first, QUESTION)
+    until(lambda: len(gated.groups) == 1)
+    jobs.start(second, replace(QUESTION, task="<CAPTION>"))
+    with pytest.raises(JobRejected, match="2 jobs of yours"):
+        jobs.start(third, QUESTION)
+    until(lambda: len(jobs._turn._line) == 2)
+    for count in range(2, 5):
+        gated.gate.release()
+        until(lambda: len(gated.groups) == count)  # noqa: B023  # called in this turn
+        until(lambda: len(jobs._turn._line) == 2)
+    assert [task for task, _ in gated.groups] == ["<OD>", "<CAPTION>"] * 2
+    jobs.close()
+    jobs.start(other, QUESTION)
+    gated.gate.release(100)
+    assert [ended(job) for job in (first, second, other)] == [JobState.STOPPED, JobState.STOPPED, JobState.DONE]
+
+
+def test_a_job_is_found_by_its_key_alone_by_the_next_server_too_until_nobody_has_looked_for_a_while(
+    pictures, gated, tmp_path
+):
+    files = paths_of(pictures)
+    gated.gate.release(100)
+    jobs = jobs_in(tmp_path, gated)
+    key = jobs.create(files, tmp_path / "visitor")
+    job = jobs.find(key)
+    jobs.start(job, QUESTION, limit=9)
+    ended(job)
+    assert {*files, str(job.folder / "predictions.jsonl")} <= set(jobs.held_files())
+    assert key not in str(job.folder)
+    with pytest.raises(JobRejected, match="not here any more"):
+        jobs.find(job.folder.name)
+    again = jobs_in(tmp_path, gated)
+    found = again.find(key)
+    assert (found.progress().state, found.progress().num_done, found.question) == (JobState.PAUSED, 9, job.question)
+    again.start(found, QUESTION)
+    assert ended(found) is JobState.DONE
+    assert found.progress().num_done == 21
+    old = jobs_in(tmp_path, gated, keep_jobs_seconds=0)
+    with pytest.raises(JobRejected, match="not here any more"):
+        old.find(key) and old.find(key)
+    assert not job.folder.exists()
+
+
+def test_what_is_too_much_or_no_picture_is_refused_with_a_sentence(pictures, gated, tmp_path):
+    listed = tmp_path / "list.TXT"
+    listed.write_text(str(pictures / "img1.png"))
+    small = jobs_in(tmp_path, gated, job_pictures=5, job_megabytes=0)
+    for given, said in (([], "no file"), ([str(listed)], "no file of pictures"), (paths_of(pictures), "0 MB are")):
+        with pytest.raises(SourceRejected, match=said):
+            small.create(given, tmp_path / "visitor")
+    jobs = jobs_in(tmp_path, gated, job_pictures=5)
+    job = jobs.find(jobs.create(paths_of(pictures), tmp_path / "visitor"))
+    jobs.start(job, QUESTION)
+    assert ended(job) is JobState.FAILED
+    assert "more than 5 pictures" in job.progress().message
+
+
+def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in_the_journal(pictures, gated, tmp_path):
+    gated.gate.release(100)
+    jobs = jobs_in(tmp_path, gated)
+    job = jobs.find(jobs.create(paths_of(pictures)[:5], tmp_path / "visitor"))
+    jobs.start(job, QUESTION)
+    ended(job)
+    journal = (job.folder / "predictions.jsonl").read_bytes()
+    first = job.findings.row(0).prediction
+    corrected = replace(first, regions=(Region("bus", (0.0, 0.0, 4.0, 4.0), source="added"),))
+    job.findings.review(0, corrected=corrected)
+    job.findings.review(0, Verdict.APPROVED)
+    job.findings.review(1, Verdict.SKIPPED)
+    job.findings.review(3, Verdict.APPROVED)
+    with pytest.raises(JobRejected, match="no answer"):
+        job.findings.review(2, Verdict.APPROVED)  # it is broken
+    with (job.folder / "reviews.jsonl").open("ab") as file:
+        file.write(b'{"source": "cut sho')
+    assert (job.folder / "predictions.jsonl").read_bytes() == journal
+    job.want(replace(QUESTION, names=(("car", "auto"),)))
+    assert dict(tally(job.findings.read()).kinds)[Kind.APPROVED] == 2
+    assert tally(job.findings.read()).labels[0] == ("auto", 3, 3)
+    job.want(QUESTION)
+    with pytest.raises(JobRejected, match="another question"):
+        job.want(replace(QUESTION, task="<CAPTION>"))
+    for findings in (job.findings, jobs_in(tmp_path, gated)._job(job.folder, job._given).findings):
+        rows = findings.read()
+        assert [(row.verdict, row.is_corrected) for row in rows[:2]] == [
+            (Verdict.APPROVED, True),
+            (Verdict.SKIPPED, False),
+        ]
+        assert findings.row(0).prediction == corrected
+        counted = tally(rows)
+        assert counted.labels == (("car", 3, 3), ("bus", 1, 1))
+        assert dict(counted.kinds)[Kind.APPROVED] == 2
+        assert counted.histogram[10] == 3  # each car has 0.5
+        for sieve, numbers in (
+            (Sieve(Kind.ERRORS), [2]),
+            (Sieve(label="car", max_score=0.5), [1, 3, 4]),
+            (Sieve(order=Order.LEAST_SURE), [1, 3, 4, 0, 2]),
+        ):
+            assert [row.number for row in select(rows, sieve)] == numbers
+        findings.choose(replace(QUESTION, min_scores=(("", 0.6),)), 0.0)
+        assert [row.number for row in select(findings.read(), Sieve(Kind.NOTHING))] == [1, 3, 4]
+        findings.choose(None, 0.0)
+    taken: list[int] = []
+    written = job.write("csv", only_approved=True, take_room=taken.append)
+    assert written is not None
+    assert written.num_pictures == 2
+    table = written.path.read_text(encoding="utf-8-sig")
+    assert ("bus" in table, table.count("car")) == (True, 1)
