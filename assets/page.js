@@ -48,7 +48,7 @@
 
   // ---- what a reload brings back: the browser's part is the form, and the key to what the server keeps of this tab
 
-  const KEPT = "playground";
+  const KEPT = ["playground", window.gradio_config.current_page].filter(Boolean).join(" "); // each page for itself
   const LOOKS = "playground looks"; // how answers are to be seen: the same in every tab, and after all are closed
   // A browser may refuse storage to a page in somebody's frame: then nothing is kept.
   const readKept = (storage, name) => {
@@ -106,12 +106,17 @@
 
   window.playground = {
     remembered: () => {
-      const { before = "", task = "", phrase = "" } = kept();
-      return [JSON.stringify({ before, key, task, phrase }), "", readKept("localStorage", LOOKS)];
+      const { before = "", task = "", phrase = "", form = "" } = kept();
+      return [JSON.stringify({ before, key, task, phrase, form }), "", readKept("localStorage", LOOKS)];
     },
     opened: () => keep({ before: key }),
     remember: (task, phrase) => {
       keep({ task, phrase });
+      return [];
+    },
+
+    rememberForm: (names, values) => {
+      keep({ form: JSON.stringify(Object.fromEntries(names.map((name, index) => [name, values[index]]))) });
       return [];
     },
 

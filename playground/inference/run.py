@@ -93,6 +93,7 @@ class Run:
         except BaseException as error:  # whatever it is, the reader must not wait for ever
             self._told.put(_explain(error))
 
+
 _running: weakref.WeakKeyDictionary[threading.Thread, Run] = weakref.WeakKeyDictionary()
 
 

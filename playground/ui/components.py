@@ -141,7 +141,7 @@ def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-class _AssetComponent(gr.HTML):
+class AssetComponent(gr.HTML):
     """A component whose template, style and script are files; model text never enters the template.
 
     Its value is a model; `gr.HTML` declares text, hence the ignored overrides below.
@@ -166,7 +166,7 @@ class _AssetComponent(gr.HTML):
         return Component.api_info(self)
 
 
-class Stage(_AssetComponent):
+class Stage(AssetComponent):
     """The picture with its boxes; as an input, the regions drawn on it, and the part in view.
 
     Events: `region`, once a gesture, and `closer`, once a part is in view that the page cannot show sharply.
@@ -187,7 +187,7 @@ class Stage(_AssetComponent):
         return value or StageData()
 
 
-class RegionTable(_AssetComponent):
+class RegionTable(AssetComponent):
     """The boxes as rows; as an input, the ids hidden by clicking. Event: `hide`, once a click."""
 
     template, style = _asset("table.html"), _asset("table.css")
@@ -208,7 +208,7 @@ class LinesData(GradioModel):
     lines: list[dict[str, str]] = Field(default_factory=list)
 
 
-class Lines(_AssetComponent):
+class Lines(AssetComponent):
     """Sentences with a tone. Not Markdown and not markup: they may quote what a user or a model wrote."""
 
     template, style, script = _asset("lines.html"), _asset("lines.css"), _asset("lines.js")

@@ -19,6 +19,7 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui import text
 from playground.ui.api import add_api
+from playground.ui.compare.layout import build_compare
 from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import url_of
 from playground.ui.server.arguments import fill_in_arguments
@@ -39,6 +40,7 @@ from playground.ui.task_list import search_words, task_headings
 
 # A fifth of Python's own: whoever asks for a trifle is not to wait for those who draw or save.
 _SECONDS_OF_A_THREAD = 0.001
+_EARLY_STYLE = ".nav-holder { display: none; }"  # Gradio's own way to the other pages; ours is beside the title
 _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 
 
@@ -48,6 +50,8 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as app:
         build_one_picture(app, predictor, settings)
         add_api(predictor, settings)
+    with app.route("Compare", "/compare", show_in_navbar=False):  # our own links lead to it, not Gradio's
+        build_compare(app, predictor, settings)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
     keep_uploads_apart()
@@ -73,10 +77,10 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     use_disk(disk)
     return {
         "theme": _theme(),
-        "css_paths": [ASSETS / "page.css"],
+        "css_paths": [ASSETS / "page.css", ASSETS / "compare.css"],
         "css": task_headings(),
         "js": _script("page.js"),
-        "head": f"<script>\n{_scripts()}</script>",
+        "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",
         "footer_links": ["api"],
         "app_kwargs": {
             "middleware": [

@@ -8,10 +8,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from playground.drawing.styles import Look
 from playground.regions import Region
@@ -113,6 +113,10 @@ class Tab:
         workspace = self.workspace.with_answer(path, prediction, truth)
         return replace(self, workspace=workspace, shown=Shown.ANSWER, line=line, answer_line=line)
 
+    def saying(self, line: dict[str, str] | None) -> "Tab":
+        """Return the tab with the sentence in which its last run tells of itself."""
+        return replace(self, line=line)
+
     def without_partial(self) -> "Tab":
         """Return the tab without what a run has shown that was given up; a whole answer stays, and tells of itself."""
         is_answer = self.shown is Shown.ANSWER
@@ -126,48 +130,83 @@ class Tab:
         return Tab(Workspace(self.workspace.items[-1:]), shown, self.answer_line, self.answer_line)
 
     @property
+    def files(self) -> frozenset[str]:
+        """What must stay on the disk as long as the tab is open."""
+        return self.workspace.files
+
+    @property
     def num_bytes(self) -> int:
         """About how much memory the answers take."""
-        answers = [item.prediction for item in self.workspace.items if item.prediction]
-        return sum(1000 + 2 * len(answer.raw_text) + 500 * len(answer.regions) for answer in answers)
+        return sum(num_bytes_of(item.prediction) for item in self.workspace.items if item.prediction)
+
+
+def num_bytes_of(answer: Prediction) -> int:
+    """About how much memory an answer takes."""
+    return 1000 + 2 * len(answer.raw_text) + 500 * len(answer.regions)
+
+
+class AnyTab(Protocol):
+    """What `Tabs` keeps of a tab, whatever its page is."""
+
+    @property
+    def item(self) -> Item:
+        """The picture that is worked on."""
+
+    @property
+    def files(self) -> frozenset[str]:
+        """What must stay on the disk as long as the tab is open."""
+
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory the answers take."""
+
+    def saying(self, line: dict[str, str] | None) -> Self:
+        """Return the tab with the sentence in which its last run tells of itself."""
+
+    def to_keep(self) -> Self:
+        """Return what a reload brings back."""
+
+
+_Tab = TypeVar("_Tab", bound=AnyTab)
 
 
 @dataclass
-class _Entry:
-    tab: Tab = field(default_factory=Tab)
+class _Entry(Generic[_Tab]):
+    tab: _Tab
     closed_at: float | None = None  # of a tab that is not open
 
 
-class Tabs:
-    """All tabs: each is known by the session of its page, and after a reload by a key that only its browser has.
+class Tabs(Generic[_Tab]):
+    """All tabs of a page: each is known by its session, and after a reload by a key that only its browser has.
 
-    So many are kept and no more; of those that were closed, none longer than `keep_seconds`.
+    So many are kept and no more; of those that were closed, none longer than `keep_seconds`. `new` makes an empty one.
     """
 
-    def __init__(self, keep_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, new: Callable[[], _Tab], keep_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._new = new
         self._keep_seconds = keep_seconds
         self._now = now
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by session, the one used last at the end
+        self._entries: OrderedDict[str, _Entry[_Tab]] = OrderedDict()  # by session, the one used last at the end
         self._sessions: dict[str, str] = {}  # by key
         self._lock = threading.RLock()
 
-    def of(self, session: str) -> Tab:
+    def of(self, session: str) -> _Tab:
         """Return the tab of a session; a new one where there is none."""
         with self._lock:
             entry = self._entries.get(session)
-            return entry.tab if entry else Tab()
+            return entry.tab if entry else self._new()
 
-    def change(self, session: str, change: Callable[[Tab], Tab]) -> Tab:
+    def change(self, session: str, change: Callable[[_Tab], _Tab]) -> _Tab:
         """Put in place of a tab what a function makes of it, in one step; returns it."""
         with self._lock:
-            entry = self._entries.setdefault(session, _Entry())
+            entry = self._entries.setdefault(session, _Entry(self._new()))
             entry.tab = change(entry.tab)
             entry.closed_at = None  # a page that lost its connection for a moment goes on
             self._entries.move_to_end(session)
             self._forget()
             return entry.tab
 
-    def open(self, session: str, before: str, key: str) -> Tab:
+    def open(self, session: str, before: str, key: str) -> _Tab:
         """A page was loaded: bring back the tab that the key of before stands for, and know it by another from now on.
 
         A copy is brought back, for a tab that a browser duplicates has the key of the first one too. A page that has a
@@ -176,7 +215,7 @@ class Tabs:
         with self._lock:
             self._forget()
             old = self._entries.get(self._sessions.get(before, "")) if before else None
-            kept = old.tab.to_keep() if old else Tab()
+            kept = old.tab.to_keep() if old else self._new()
             tab = self.change(session, lambda tab: tab if tab.item.path or not _is_there(kept.item) else kept)
             if key:
                 self._sessions[key] = session
@@ -207,13 +246,14 @@ class Tabs:
 class Held:
     """What the page of a session holds on to, as the keeper of files asks for it."""
 
-    tabs: Tabs
+    tabs: Tabs[Any]
     session: str
 
     @property
     def files(self) -> frozenset[str]:
         """The files of its pictures."""
-        return self.tabs.of(self.session).workspace.files
+        files: frozenset[str] = self.tabs.of(self.session).files
+        return files
 
 
 def _is_there(item: Item) -> bool:

@@ -200,7 +200,7 @@ def answered(tab: Tab, item: Item) -> Tab:
 @pytest.fixture
 def tabs(item: Item) -> Tabs:
     """Ann's tab has an answer."""
-    tabs = Tabs(3600, Clock())
+    tabs = Tabs(Tab, 3600, Clock())
     tabs.open("ann", "", "a" * 32)
     tabs.change("ann", lambda tab: answered(tab, item))
     return tabs
@@ -239,7 +239,7 @@ def test_a_picture_whose_file_is_gone_is_not_brought_back(tabs: Tabs, item: Item
 
 def test_a_closed_tab_is_kept_as_long_as_files_are_and_an_open_one_longer(item: Item) -> None:
     clock = Clock()
-    tabs = Tabs(60, clock)
+    tabs = Tabs(Tab, 60, clock)
     for session in ("open", "closed"):
         tabs.open(session, "", session[0] * 32)
         tabs.change(session, lambda tab: answered(tab, item))
@@ -258,7 +258,7 @@ def test_so_many_tabs_and_answers_are_kept_and_closed_ones_go_first(
     item: Item, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("playground.ui.session._MAX_BYTES", 3 * answered(Tab(), item).num_bytes)
-    tabs = Tabs(3600, Clock())
+    tabs = Tabs(Tab, 3600, Clock())
     for session in map(str, range(3)):
         tabs.change(session, lambda tab: answered(tab, item))
     tabs.close("1")

@@ -13,7 +13,7 @@ from playground.engines import Engines
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.settings import Settings
 from playground.ui import text
-from playground.ui.one_picture.showing import checkpoint_choices
+from playground.ui.parts import checkpoint_choices
 from playground.ui.server.visitors import is_forwarded
 from playground.ui.wiring import Updates
 

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from playground.drawing.styles import Look
 from playground.engines import State, too_late_sentence
 from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, UnknownTask
 from playground.export import Annotated
-from playground.paths import EXAMPLES
-from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
 from playground.question import Question, check_question
 from playground.results import Prediction
@@ -27,33 +24,30 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import CloseupData, RegionTableData, StageData
+from playground.ui.memory import Memory
 from playground.ui.one_picture.chosen import Chosen, Follower
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.looks import KeptLooks
-from playground.ui.one_picture.memory import Memory
 from playground.ui.one_picture.showing import (
     Showing,
-    buttons,
-    checkpoint_choices,
     drawing,
     labels_of,
     pages_of,
     plain,
     scenes_for,
-    strip,
 )
+from playground.ui.parts import EXAMPLE_PICTURES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
-from playground.ui.server.files import check_kept, save_bytes, save_export, save_jpeg
+from playground.ui.server.files import check_kept, save_bytes, save_export
 from playground.ui.server.run_messages import leave_queue, silence
 from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, View
 from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
+from playground.ui.taking import remember
 from playground.ui.task_list import listing
 from playground.ui.wiring import Problems, Updates
 
-EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
-DISPLAY_SIDE = 1600  # pixels; the page shows and draws on a copy, files are written at full size
 RUN_NAME = "run_on_page"  # to Gradio; `run` is the public endpoint's
 _SECONDS_BETWEEN_LOOKS = 0.3
 
@@ -85,7 +79,7 @@ class Handlers:
         self._engines = predictor.engines
         self._settings = settings
         self._runs = Runs()
-        self.tabs = Tabs(settings.keep_files_seconds)
+        self.tabs = Tabs(Tab, settings.keep_files_seconds)
         self._runner = runner_of(predictor, settings)
         self._showing = Showing(self._engines, predictor.read_image)
         self._follower = Follower(predictor, settings, self._showing)
@@ -101,7 +95,7 @@ class Handlers:
         if picture is None:
             return {}
         try:
-            item = _remember(picture, self._predictor.read_image(picture.source))
+            item = remember(picture, self._predictor.read_image(picture.source))
         except Exception as error:
             return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
         return self._take(item, gesture, task, request)
@@ -116,7 +110,7 @@ class Handlers:
             image.pixels.save(content, "PNG", compress_level=1)
             upload = Upload(save_bytes(content.getvalue(), f"{before.name}.png"), f"{before.name}.png")
             size = image.pixels.size  # that of what was written, which may be scaled down
-            item = replace(_remember(upload, image), file=before.file, page=page, resolution_wh=size)
+            item = replace(remember(upload, image), file=before.file, page=page, resolution_wh=size)
         except Exception as error:
             return {"problem": [text.line(sentence_of(error), "error")]}
         return self._take(item, gesture, task, request)
@@ -139,7 +133,7 @@ class Handlers:
 
     def _take_scene(self, drawn: Scene, gesture: int, task: str, request: gr.Request) -> Updates:
         path = scene.save_scene(drawn)
-        item = _remember(Upload(path), self._predictor.read_image(path), seed=drawn.seed)
+        item = remember(Upload(path), self._predictor.read_image(path), seed=drawn.seed)
         return {"seed": drawn.seed, **self._take(item, gesture, task, request)}
 
     def _take(self, item: Item, gesture: int, task: str, request: gr.Request) -> Updates:
@@ -476,15 +470,3 @@ def _wants_regions(task: str) -> bool:
 def _drawn(stage: StageData) -> Any:
     """The regions that were drawn, as the question takes them."""
     return stage.regions or ()
-
-
-def _remember(picture: Upload, image: InputImage, *, seed: int | None = None) -> Item:
-    source = picture.source
-    path = source if isinstance(source, str) else save_bytes(source, "picture")
-    display = image.pixels.copy()
-    display.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
-    return Item(
-        path, save_jpeg(display, "picture"), image.resolution_wh, picture.name, seed=seed,
-        file=path if image.num_pages > 1 else "",
-        num_pages=image.num_pages,
-    )  # fmt: skip

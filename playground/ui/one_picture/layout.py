@@ -12,9 +12,9 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
-from playground.ui.one_picture.handlers import EXAMPLE_PICTURES, RUN_NAME, Handlers
-from playground.ui.one_picture.showing import checkpoint_choices
-from playground.ui.picture import Picture
+from playground.ui.frame import add_title
+from playground.ui.one_picture.handlers import RUN_NAME, Handlers
+from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
 from playground.ui.task_list import listed
@@ -38,8 +38,6 @@ _NEW_ANSWER = (
 _FORM = ("task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
 _WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_NEW_PICTURE, *_NEW_ANSWER)))
 
-Components = dict[str, Any]  # by the names that handlers know them by
-
 
 def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
     """Put the page into an app that is being built."""
@@ -52,7 +50,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "listed": gr.Textbox(listed(TASKS), visible=False),  # of which checkpoint's own tasks are in the list
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
-    gr.Markdown(f"# {text.TITLE}\n{text.LEAD}", elem_id="title")
+    add_title("", text.LEAD)
     with gr.Row(elem_id="columns", elem_classes=WORKSPACE):
         with gr.Column(elem_id="form"):
             components |= _form(predictor.engines, settings)
@@ -70,14 +68,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
 
 def _form(engines: Engines, settings: Settings) -> Components:
     return dict(
-        picture=Picture(
-            label="Picture",
-            elem_id="picture",
-            height=210,
-            buttons=[],
-            webcam_options=gr.WebcamOptions(mirror=False),  # what was held before the lens can be read
-            placeholder="Drop a picture here\nor click to choose one",
-        ),
+        picture=picture_field(),
         problem=Lines(elem_id="problem"),
         page=gr.Dropdown(label="The file has several pages", visible=False, interactive=True, elem_id="page"),
         **_scenes(),
@@ -90,7 +81,7 @@ def _form(engines: Engines, settings: Settings) -> Components:
         ),
         phrase=gr.Textbox(label="Phrase", visible=False, max_lines=4, interactive=True, elem_id="phrase"),
         draw=gr.Checkbox(label=text.DRAW_HINT, value=True, visible=False, interactive=True, elem_id="draw"),
-        **_buttons(),
+        **run_and_stop(),
         status=Lines(elem_id="status"),
         banner=Lines(elem_id="banner"),
         get=gr.Button(visible=False, size="md", elem_id="get"),
@@ -102,26 +93,11 @@ def _form(engines: Engines, settings: Settings) -> Components:
 
 def _scenes() -> Components:
     with gr.Accordion("Try a drawn scene", open=True, elem_id="scenes") as scenes:
-        examples = gr.Dataset(
-            show_label=False,
-            components=[gr.Image(visible=False)],
-            samples=[[str(path)] for path in EXAMPLE_PICTURES],
-            type="index",
-            samples_per_page=20,
-            elem_id="examples",
-        )
+        examples = example_pictures()
         with gr.Row(elem_id="scene"):
             new_scene = gr.Button(text.NEW_SCENE, min_width=150, scale=3, elem_id="new-scene")
             seed = gr.Number(label="Seed", placeholder="any", interactive=True, min_width=80, scale=2, elem_id="seed")
     return {"scenes": scenes, "examples": examples, "new_scene": new_scene, "seed": seed}
-
-
-def _buttons() -> Components:
-    with gr.Row(elem_id="actions"):
-        return {
-            "run": gr.Button("Run", variant="primary", min_width=90, scale=3, elem_id="run"),
-            "stop": gr.Button("Stop", min_width=90, interactive=False, elem_id="stop"),
-        }
 
 
 def _advanced(engines: Engines, settings: Settings) -> Components:

@@ -14,7 +14,7 @@ from playground.drawing.detections import shapes_of
 from playground.drawing.styles import LABEL_SIZES, STYLES, Look, default_styles
 from playground.results import Prediction
 from playground.tasks import get_task
-from playground.ui.one_picture.memory import kept_object
+from playground.ui.memory import kept_object
 from playground.ui.session import View
 from playground.ui.shown import lowest_score
 

@@ -27,9 +27,8 @@ from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.server.files import save_jpeg
 from playground.ui.session import Item, View
 from playground.ui.shown import above, answer_text
+from playground.ui.taking import stage_of
 from playground.ui.wiring import Updates
-
-STRIP_HEIGHT = 92  # pixels of the field for the next picture
 
 
 class Showing:
@@ -51,7 +50,7 @@ class Showing:
         is_new = prediction.stage is RunStage.WAITING
         hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
         return {
-            "stage": _stage(item, boxes=boxes, busy=True, hidden=hidden),
+            "stage": stage_of(item, boxes=boxes, busy=True, hidden=hidden),
             "answer": answer_text(prediction, seen),
             "table": RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
             "notes": [],
@@ -92,7 +91,7 @@ class Showing:
     def as_seen(self, item: Item, prediction: Prediction, view: View) -> Updates:
         """A whole answer in a view, without the controls."""
         listed, seen = _listed(prediction, view), above(prediction, view.min_score)
-        stage = _stage(
+        stage = stage_of(
             item,
             boxes=listed,
             annotated=self._annotated(item, prediction, view),
@@ -129,19 +128,6 @@ class Showing:
             return None  # the copy is gone, or there is no room for another: the answer is not lost for it
 
 
-def checkpoint_choices(engines: Engines) -> list[tuple[str, str]]:
-    """Return the checkpoints that may be asked for, as choices."""
-    return [("Automatic", ""), *engines.names()]
-
-
-def buttons(*, is_running: bool) -> Updates:
-    """Run and Stop, of which one can be pressed."""
-    return {
-        "run": gr.update(interactive=not is_running),
-        "stop": gr.update(interactive=is_running, variant="stop" if is_running else "secondary"),
-    }
-
-
 def labels_of(prediction: Prediction) -> tuple[str, ...]:
     """The labels of a whole answer, by which its colors are chosen whatever is hidden."""
     return tuple(region.label for region in prediction.regions)
@@ -161,11 +147,6 @@ def _listed(prediction: Prediction, view: View) -> list[BoxData]:
     return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
 
 
-def strip() -> Any:
-    """The field for pictures, where it takes the next one."""
-    return gr.update(value=None, height=STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
-
-
 def scenes_for(item: Item) -> Any:
     """The drawn scenes to choose from, folded away once there is another picture to look at."""
     return gr.update(open=item.seed is not None)
@@ -174,7 +155,7 @@ def scenes_for(item: Item) -> Any:
 def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updates:
     """The picture of an item alone, without any answer."""
     return {
-        "stage": _stage(item, draw=is_drawing, regions=None if keeps_regions else []),
+        "stage": stage_of(item, draw=is_drawing, regions=None if keeps_regions else []),
         "answer": "",
         "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
         "notes": [],
@@ -185,14 +166,6 @@ def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updat
 def drawing(*, is_drawing: bool) -> StageData:
     """Whether regions can be drawn on the stage, and nothing else of it."""
     return StageData(draw=is_drawing, keep=True)
-
-
-def _stage(item: Item, **extra: Any) -> StageData:
-    """The plain picture of an item, with whatever else is to be on it."""
-    if not item.display_path:
-        return StageData()
-    width, height = item.resolution_wh
-    return StageData(image=FileData(path=item.display_path), w=width, h=height, **extra)
 
 
 def pages_of(item: Item) -> Any:

@@ -65,7 +65,7 @@ class Doors:
             return
         try:
             route = self._route(scope)
-            scope = self._as_believed(scope)
+            scope = self._as_believed(scope, is_page=route.is_page or is_of_the_page(scope))
             visitor = scope["client"][0]
             with self._bodies.of(visitor) as take:
                 body = await self._bodies.read(route.takes, scope, receive, take)
@@ -95,7 +95,7 @@ class Doors:
             raise Refused(405, f"This answers to {', '.join(sorted(route.methods))} only.")
         return route
 
-    def _as_believed(self, scope: Any) -> Any:
+    def _as_believed(self, scope: Any, *, is_page: bool) -> Any:
         """Return a scope with the visitor's own address, and without a header that nobody vouches for."""
         headers = [(name, value) for name, value in scope["headers"] if name != CARRIED.encode()]
         peer = (scope.get("client") or ("", 0))[0]
@@ -110,7 +110,6 @@ class Doors:
                 raise Refused(421, _host_sentence([host]))
         names = frozenset((*hosts, *public))
         self._check_origin(scope, names)
-        is_page = scope["path"] == "/" or is_of_the_page(scope)
         dropped = {name.encode() for name in (*_NEVER_BELIEVED, *(() if is_proxy and not is_page else _BELIEVED))}
         forwarded = header_lines(headers, self._forwarded_header)
         carried = read_carried(header_lines(scope["headers"], CARRIED))

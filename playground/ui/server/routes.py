@@ -13,7 +13,8 @@ _NAME = r"(?!v2/)[\w-]{1,64}"
 class Route:
     """A door: `takes` says what a body of it may be; `is_stream`, that its answer goes on until somebody leaves.
 
-    `is_made_at_once` says that the answer is made while the request waits, and for nobody else.
+    `is_made_at_once` says that the answer is made while the request waits, and for nobody else; `is_page`, that a page
+    of ours is there.
     """
 
     pattern: re.Pattern[str]
@@ -21,6 +22,7 @@ class Route:
     takes: str = ""  # a "call" or a "note" in JSON, "files", or nothing
     is_stream: bool = False
     is_made_at_once: bool = False
+    is_page: bool = False
 
 
 def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", **kind: bool) -> Route:
@@ -28,7 +30,8 @@ def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", **kin
 
 
 _ROUTES = (
-    _route(r"/(config/?|theme\.css|robots\.txt|favicon\.ico|manifest\.json)?"),
+    _route(r"/(compare)?", is_page=True),
+    _route(r"/(config/?|theme\.css|robots\.txt|favicon\.ico|manifest\.json)"),
     _route(rf"/pwa_icon(/{_NAME})?"),
     _route(r"/(static|assets|svelte)/[\w./@~+-]{1,300}"),
     _route(rf"{API}/(info/?|app_id/?|startup-events|theme\.css)"),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from playground.ui.one_picture.memory import Memory
+from playground.ui.memory import Memory
 from playground.ui.session import Shown
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, WRITING

@@ -15,7 +15,7 @@ from playground.results import Prediction
 from playground.scenes.scene import TRAINING_SEEDS
 from playground.ui import picture, scene
 from playground.ui.components import StageData
-from playground.ui.one_picture.handlers import EXAMPLE_PICTURES
+from playground.ui.parts import EXAMPLE_PICTURES
 from playground.ui.session import Item
 from tests.ui.doubles import ANSWER, WRITING, ScriptedPredictor
 from tests.ui.one_picture.tab import Tab, pixels, tab_of

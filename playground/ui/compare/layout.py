@@ -1,0 +1,163 @@
+"""The comparing page: components first, wiring last. What they do is `handlers`' business."""
+
+from typing import Any
+
+import gradio as gr
+
+from playground.engines import Engines
+from playground.predictor import Predictor
+from playground.settings import Settings
+from playground.tasks import TASKS
+from playground.ui import text
+from playground.ui.compare.components import Figures, Words, WordsData
+from playground.ui.compare.form import SAME, Form
+from playground.ui.compare.handlers import RUN_NAME, Handlers
+from playground.ui.compare.showing import EMPTY, LEFT, RIGHT, SIDES
+from playground.ui.components import WORKSPACE, Lines, Stage
+from playground.ui.frame import add_title
+from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
+from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.server.turns import COSTLY
+from playground.ui.wiring import Wiring
+
+_LEAD = "Ask about one picture in two ways, and see where the answers differ."
+_SECONDS_BETWEEN_POLLS = 1.0
+_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
+_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
+
+_CHOICES = ("task", "checkpoint", "decoding", "right_task", "right_checkpoint", "right_decoding")
+_PHRASES = ("phrase", "right_phrase")
+_SHOWN = ("left", "right", "left_words", "right_words", "figures")
+_SETTLED = (*_SHOWN, "run", "stop", "status")
+_NEW_PICTURE = ("held", "picture", "scenes", "problem", *_SETTLED)
+
+
+def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
+    """Put the page into an app that is being built."""
+    handlers = Handlers(predictor, settings)
+    components: Components = {
+        "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
+        "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
+        "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
+        "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
+    }
+    add_title("compare", _LEAD)
+    with gr.Row(elem_id="compare", elem_classes=WORKSPACE):
+        with gr.Column(elem_id="form"):
+            components |= _picture()
+        for side, prefix, decoding in ((LEFT, "", Form().decoding), (RIGHT, "right_", Form().right_decoding)):
+            name = SIDES[side]
+            with gr.Column(elem_id=f"{name}-side"):
+                title = f"{name.capitalize()}: what do you want to know?"
+                with gr.Column(elem_classes="side-form"):
+                    components |= _side(predictor.engines, prefix, title, decoding)
+                components[name] = Stage(elem_id=name)
+                components[f"{name}_words"] = Words(WordsData(empty=EMPTY[side]), elem_id=f"{name}-words")
+    _wire(Wiring(components), components, handlers, app)
+    app.unload(handlers.leave)
+
+
+def _picture() -> Components:
+    components: Components = {"picture": picture_field(), "problem": Lines(elem_id="problem")}
+    with gr.Accordion("Try a drawn scene", open=True, elem_id="scenes") as components["scenes"]:
+        components["examples"] = example_pictures()
+    return {
+        **components,
+        **run_and_stop(),
+        "status": Lines(elem_id="status"),
+        "figures": Figures(elem_id="figures"),
+    }
+
+
+def _side(engines: Engines, prefix: str, title: str, decoding: str) -> Components:
+    tasks = [(task.title, task.id) for task in TASKS]
+    dash = prefix.replace("_", "-")
+    options: dict[str, Any] = {"interactive": True, "min_width": 120}
+    components: Components = {
+        f"{prefix}task": gr.Dropdown(
+            label=title,
+            choices=[("The same", SAME), *tasks] if prefix else tasks,
+            value=SAME if prefix else Form().task,
+            filterable=not prefix,
+            elem_id=f"{dash}task",
+            **options,
+        ),
+        f"{prefix}phrase": gr.Textbox(label="Phrase", visible=False, max_lines=4, elem_id=f"{dash}phrase", **options),
+    }
+    with gr.Row(elem_classes="side-settings"):
+        components[f"{prefix}checkpoint"] = gr.Dropdown(
+            label="Checkpoint", choices=checkpoint_choices(engines), value="", elem_id=f"{dash}checkpoint", **options
+        )
+        components[f"{prefix}decoding"] = gr.Dropdown(
+            label="Decoding", choices=text.decoding_choices(), value=decoding, elem_id=f"{dash}decoding", **options
+        )
+    return components
+
+
+def _wire(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
+    for trigger, handler in (
+        (on["picture"].input, handlers.take_picture),
+        (on["examples"].click, handlers.take_example),
+    ):
+        taken = wiring.on(
+            trigger, handler, writes=_NEW_PICTURE, js="playground.taking", trigger_mode="multiple", **_IN_TURN
+        )
+        taken.then(None, js="playground.taken", **_PLUMBING)
+    opened = wiring.on(
+        app.load,
+        handlers.open,
+        writes=(*_CHOICES, *_PHRASES, *_NEW_PICTURE),
+        js="() => [playground.remembered()[0]]",
+        **_IN_TURN,
+    )
+    opened.success(None, js="playground.opened", **_PLUMBING)
+    chosen = (*_PHRASES, *_SETTLED)
+    questions = [on[name].input for name in ("task", "decoding", "right_task", "right_decoding")]
+    wiring.on(questions, handlers.choose, writes=chosen, **_AT_ONCE)
+    checkpoints = [on["checkpoint"].input, on["right_checkpoint"].input]
+    wiring.on(checkpoints, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE)
+    wiring.on(on["timer"].tick, handlers.poll, writes=("status",), **_AT_ONCE)
+    form = [on[name] for name in (*_CHOICES, *_PHRASES)]
+    gr.on([part.change for part in form], None, form, js=_keep_form(), **_PLUMBING)
+    _wire_run(wiring, on, handlers)
+
+
+def _keep_form() -> str:
+    """Return the script that keeps the form in the browser under the names of the components."""
+    names = [*_CHOICES, *_PHRASES]
+    return f"(...values) => playground.rememberForm({names!r}, values)"
+
+
+def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+    triggers = [on["run"].click, on["phrase"].submit, on["right_phrase"].submit]
+    # A picture that is on its way is waited for: the question is about that one.
+    pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
+    ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
+    wiring.on(ready.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
+    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop"), **_AT_ONCE)
+    waited = wiring.on(
+        begun.success,  # not on the click itself: Stop must find the run that `begin` expects
+        handlers.wait,
+        writes=("status",),
+        check=handlers.check,
+        refuses_at=("picture",),
+        trigger_mode="multiple",  # the run before may not have ended yet
+        concurrency_limit=None,
+        **_PLUMBING,
+    )
+    wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
+    run = wiring.on(
+        waited.success,
+        handlers.run,
+        writes=(*_SHOWN, "status"),
+        api_name=RUN_NAME,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=on["status"],
+        trigger_mode="multiple",
+        **MODEL_QUEUE,
+    )
+    wiring.on(run.then, handlers.rest, writes=_SETTLED, **_AT_ONCE)
+    wiring.on(run.failure, handlers.turned_away, writes=("run", "stop", "status"), **_AT_ONCE)
+    wiring.on(on["stop"].click, handlers.stop, writes=("run", "stop", "status"), **_AT_ONCE)

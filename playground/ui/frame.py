@@ -1,0 +1,36 @@
+"""What every page has on top: its name, and the way to the other pages.
+
+Addresses are relative to the page's own, so that they hold under any name and sub-path.
+"""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.ui import text
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that others lead to: its path below the first page, and what its link says."""
+
+    path: str
+    name: str
+
+
+PAGES = (Page("", "One picture"), Page("compare", "Compare"))
+
+
+def add_title(path: str, lead: str) -> None:
+    """Put the title, what the page at this path is for, and the links to all pages on a page that is being built."""
+    links = "".join(_link(page, is_here=page.path == path) for page in PAGES)
+    gr.HTML(
+        f'<header class="title"><h1>{text.TITLE}</h1><nav aria-label="Pages">{links}</nav><p>{lead}</p></header>',
+        elem_id="title",
+        apply_default_css=False,
+    )
+
+
+def _link(page: Page, *, is_here: bool) -> str:
+    mark = ' aria-current="page"' if is_here else ""
+    return f'<a href="./{page.path}"{mark}>{page.name}</a>'

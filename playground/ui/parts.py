@@ -1,0 +1,67 @@
+"""The parts that several pages have, and what they look like at a moment. Knows no handler."""
+
+from typing import Any
+
+import gradio as gr
+
+from playground.engines import Engines
+from playground.paths import EXAMPLES
+from playground.ui import text
+from playground.ui.picture import Picture
+from playground.ui.wiring import Updates
+
+EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
+_STRIP_HEIGHT = 92  # pixels of the field for the next picture
+
+Components = dict[str, Any]  # by the names that handlers know them by
+
+
+def picture_field() -> Picture:
+    """Return the field that takes a picture, as it is before there is one."""
+    return Picture(
+        label="Picture",
+        elem_id="picture",
+        height=210,
+        buttons=[],
+        webcam_options=gr.WebcamOptions(mirror=False),  # what was held before the lens can be read
+        placeholder="Drop a picture here\nor click to choose one",
+    )
+
+
+def strip() -> Any:
+    """The field for pictures, where it takes the next one."""
+    return gr.update(value=None, height=_STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
+
+
+def example_pictures() -> gr.Dataset:
+    """Return the pictures that come with the playground, to be clicked."""
+    return gr.Dataset(
+        show_label=False,
+        components=[gr.Image(visible=False)],
+        samples=[[str(path)] for path in EXAMPLE_PICTURES],
+        type="index",
+        samples_per_page=20,
+        elem_id="examples",
+    )
+
+
+def run_and_stop() -> Components:
+    """Return the two buttons of a run."""
+    with gr.Row(elem_id="actions"):
+        return {
+            "run": gr.Button("Run", variant="primary", min_width=90, scale=3, elem_id="run"),
+            "stop": gr.Button("Stop", min_width=90, interactive=False, elem_id="stop"),
+        }
+
+
+def buttons(*, is_running: bool) -> Updates:
+    """Run and Stop, of which one can be pressed."""
+    return {
+        "run": gr.update(interactive=not is_running),
+        "stop": gr.update(interactive=is_running, variant="stop" if is_running else "secondary"),
+    }
+
+
+def checkpoint_choices(engines: Engines) -> list[tuple[str, str]]:
+    """Return the checkpoints that may be asked for, as choices."""
+    return [("Automatic", ""), *engines.names()]
