@@ -37,22 +37,22 @@ class Words(AssetComponent):
         return value or WordsData()
 
 
-class FiguresData(GradioModel):
-    """Figures by what they count, each {"what": ..., "value": ..., "color": "#rrggbb" or ""}, and a sentence."""
+class AgreementData(GradioModel):
+    """AgreementFigures by what they count, each {"what": ..., "value": ..., "color": "#rrggbb" or ""}, and a sentence."""
 
     figures: list[dict[str, str]] = Field(default_factory=list)
     sentence: str = ""
 
 
-class Figures(AssetComponent):
+class AgreementFigures(AssetComponent):
     """How far two answers agree, in numbers; the colors are those of the regions."""
 
     template = '<dl class="figures"></dl><p class="figures-note" role="status"></p>'
     style, script = "", _asset("compare_figures.js")
-    data_model = FiguresData
+    data_model = AgreementData
 
-    def preprocess(self, payload: FiguresData | None) -> None:  # type: ignore[override]
+    def preprocess(self, payload: AgreementData | None) -> None:  # type: ignore[override]
         """Nothing here is the user's to change."""
 
-    def postprocess(self, value: FiguresData | None) -> FiguresData:  # type: ignore[override]
-        return value or FiguresData()
+    def postprocess(self, value: AgreementData | None) -> AgreementData:  # type: ignore[override]
+        return value or AgreementData()

@@ -16,9 +16,9 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import InputKind, get_task
 from playground.ui import text
-from playground.ui.compare.comparison import Comparison, Shown
+from playground.ui.compare.comparison import Comparison
 from playground.ui.compare.form import Form
-from playground.ui.compare.showing import LEFT, RIGHT, SIDES, Showing
+from playground.ui.compare.showing import LEFT, RIGHT, SIDES, ShowingTwo
 from playground.ui.components import StageData
 from playground.ui.memory import Memory, kept_object
 from playground.ui.parts import EXAMPLE_PICTURES, buttons, strip
@@ -26,23 +26,23 @@ from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept
-from playground.ui.session import Ending, Held, Tabs
+from playground.ui.session import Ending, Held, Shown, Tabs
 from playground.ui.streams import paced, runner_of
 from playground.ui.taking import remember
 from playground.ui.wiring import Problems, Updates
 
-RUN_NAME = "compare_on_page"  # to Gradio
+COMPARE_NAME = "compare_on_page"  # to Gradio
 
 
-class Handlers:
+class CompareHandlers:
     """The handlers of the page, over one predictor."""
 
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
-        self._showing = Showing(predictor.engines)
+        self._showing = ShowingTwo(predictor.engines)
         self.tabs = Tabs(Comparison, settings.keep_files_seconds)
-        self._runs = PageRuns(self.tabs, predictor.engines, settings, function=RUN_NAME)
+        self._runs = PageRuns(self.tabs, predictor.engines, settings, function=COMPARE_NAME)
 
     # The picture
 

@@ -9,9 +9,9 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui import text
-from playground.ui.compare.components import Figures, Words, WordsData
+from playground.ui.compare.components import AgreementFigures, Words, WordsData
 from playground.ui.compare.form import SAME, Form
-from playground.ui.compare.handlers import RUN_NAME, Handlers
+from playground.ui.compare.handlers import COMPARE_NAME, CompareHandlers
 from playground.ui.compare.showing import EMPTY, LEFT, RIGHT, SIDES
 from playground.ui.components import WORKSPACE, Lines, Stage
 from playground.ui.frame import add_title
@@ -35,7 +35,7 @@ _NEW_PICTURE = ("held", "picture", "scenes", "problem", *_SETTLED)
 
 def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
     """Put the page into an app that is being built."""
-    handlers = Handlers(predictor, settings)
+    handlers = CompareHandlers(predictor, settings)
     components: Components = {
         "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
         "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
@@ -66,7 +66,7 @@ def _picture() -> Components:
         **components,
         **run_and_stop(),
         "status": Lines(elem_id="status"),
-        "figures": Figures(elem_id="figures"),
+        "figures": AgreementFigures(elem_id="figures"),
     }
 
 
@@ -95,7 +95,7 @@ def _side(engines: Engines, prefix: str, title: str, decoding: str) -> Component
     return components
 
 
-def _wire(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
+def _wire(wiring: Wiring, on: Components, handlers: CompareHandlers, app: gr.Blocks) -> None:
     for trigger, handler in (
         (on["picture"].input, handlers.take_picture),
         (on["examples"].click, handlers.take_example),
@@ -129,7 +129,7 @@ def _keep_form() -> str:
     return f"(...values) => playground.rememberForm({names!r}, values)"
 
 
-def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+def _wire_run(wiring: Wiring, on: Components, handlers: CompareHandlers) -> None:
     triggers = [on["run"].click, on["phrase"].submit, on["right_phrase"].submit]
     # A picture that is on its way is waited for: the question is about that one.
     pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
@@ -151,7 +151,7 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
         waited.success,
         handlers.run,
         writes=(*_SHOWN, "status"),
-        api_name=RUN_NAME,
+        api_name=COMPARE_NAME,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=on["status"],

@@ -10,8 +10,8 @@ from playground.engines import Engines
 from playground.events import RunStage
 from playground.results import Prediction
 from playground.ui import text
-from playground.ui.compare.comparison import Answers, Comparison
-from playground.ui.compare.components import FiguresData, WordsData
+from playground.ui.compare.comparison import Comparison, TwoAnswers
+from playground.ui.compare.components import AgreementData, WordsData
 from playground.ui.components import BoxData, boxes_from
 from playground.ui.session import Item
 from playground.ui.shown import answer_text, shown_at_first
@@ -25,7 +25,7 @@ _RIGHT_IDS = 100_000  # from which on a region is the right side's alone: what l
 EMPTY = ("The first answer appears here.", "The other answer appears here.")
 
 
-class Showing:
+class ShowingTwo:
     """What is shown of two answers, each by the checkpoint that gave it."""
 
     def __init__(self, engines: Engines) -> None:
@@ -45,7 +45,7 @@ class Showing:
             "left": stage_of(tab.item, draw=is_drawing, **extra),
             "right": stage_of(tab.item, regions=[]),
             **{f"{side}_words": WordsData(empty=EMPTY[index]) for index, side in enumerate(SIDES)},
-            "figures": FiguresData(),
+            "figures": AgreementData(),
         }
 
     def growing(self, item: Item, side: int, prediction: Prediction) -> Updates:
@@ -59,10 +59,10 @@ class Showing:
         }
         if side == LEFT and prediction.stage is RunStage.WAITING:
             other = {"right": stage_of(item, regions=[], hidden=[]), "right_words": WordsData(empty=EMPTY[RIGHT])}
-            return {**updates, **other, "figures": FiguresData()}
+            return {**updates, **other, "figures": AgreementData()}
         return updates
 
-    def whole(self, item: Item, answers: Answers) -> Updates:
+    def whole(self, item: Item, answers: TwoAnswers) -> Updates:
         """Two answers, colored by what both have and what only one has, and how far they agree."""
         left, right = map(self._seen, answers)
         agreement = compare_regions(left.regions, right.regions)
@@ -103,7 +103,7 @@ def _words(pieces: Sequence[Piece], side: int) -> WordsData:
     return WordsData(pieces=shown, empty=EMPTY[side])
 
 
-def _figures(agreement: Agreement, texts: Sequence[str]) -> FiguresData:
+def _figures(agreement: Agreement, texts: Sequence[str]) -> AgreementData:
     figures = []
     pairs, only_left, only_right = (len(one) for one in (agreement.pairs, agreement.only_left, agreement.only_right))
     if pairs + only_left + only_right:
@@ -116,7 +116,7 @@ def _figures(agreement: Agreement, texts: Sequence[str]) -> FiguresData:
     share = share_of_words(texts[LEFT], texts[RIGHT])
     if share is not None:
         figures.append(_figure("words alike", f"{share:.0%}"))
-    return FiguresData(figures=figures, sentence=_sentence(agreement, texts))
+    return AgreementData(figures=figures, sentence=_sentence(agreement, texts))
 
 
 def _figure(what: str, value: str, color: str = "") -> dict[str, str]:
