@@ -31,13 +31,29 @@ const regionLayer = createRegions({
   },
 });
 
-const zoom = createZoom({ root, canPan: () => !isDrawing, changed: () => seeCloser() });
+const edits = createEdits({
+  report: (corrected, boxes) => {
+    props.value = { ...props.value, edits: corrected };
+    tell("stage:boxes", boxes);
+    trigger("corrected", {});
+  },
+});
+const correcting = createCorrecting({
+  root,
+  edits,
+  show: () => showBoxes(edits.boxes()),
+  changeMode: () => showMode(null),
+  isHidden: (id) => hidden.has(id),
+});
+
+const zoom = createZoom({ root, canPan: () => !isDrawing && !correcting.isOn(), changed: () => seeCloser() });
 
 // ---- from Python
 
 function receive() {
   const given = props.value || {};
   isDrawing = given.draw ?? isDrawing;
+  const isAnswer = !given.keep;
   if (given.keep) props.value = { ...value, regions: given.regions, hidden: null };
   if (given.closeup?.image) showCloseup(given.closeup);
   value = props.value || {};
@@ -48,10 +64,26 @@ function receive() {
   if (value.hidden || !isSame) hidden = new Set(value.hidden);
   showPicture(hasPicture);
   if (!isSame) zoom.reset(hasPicture ? value.w : 0);
-  showBoxes(hasPicture ? value.boxes : []);
+  if (isAnswer) edits.take(value.edits, hasPicture ? value.boxes : []);
+  if (value.edits) props.value = { ...props.value, edits: edits.wire(correcting.isOn()) };
+  correcting.take(hasPicture ? [value.w, value.h] : [0, 0], Boolean(value.edits));
+  showBoxes(edits.boxes());
   showTruth((hasPicture && value.truth) || { text: "", boxes: [] });
-  const regions = value.regions || (isSame ? null : []);
-  regionLayer.take([value.w, value.h], hasPicture && isDrawing, regions);
+  showMode(value.regions || (isSame ? null : []));
+}
+
+/** Whether regions are drawn on the picture, or an answer is corrected, or neither. */
+function showMode(regions) {
+  const hasPicture = !picture.hidden;
+  regionLayer.take([value.w, value.h], hasPicture && isDrawing && !correcting.isOn(), regions);
+  correcting.dressFrame();
+  if (hasPicture) showLook();
+}
+
+/** What was corrected is on no picture yet: the page draws it. */
+function showLook() {
+  const annotated = correcting.isOn() || edits.isStale() ? null : value.annotated;
+  showSource((annotated || value.image).url, Boolean(annotated));
 }
 
 function showPicture(hasPicture) {
@@ -65,7 +97,7 @@ function showPicture(hasPicture) {
   picture.hidden = !hasPicture;
   picture.alt = value.alt || "Your picture";
   overview.style.backgroundImage = hasPicture ? `url(${JSON.stringify(value.image.url)})` : "";
-  showSource(hasPicture ? (value.annotated || value.image).url : "", Boolean(hasPicture && value.annotated));
+  if (!hasPicture) showSource("", false);
 }
 
 async function showSource(url, isAnnotated) {
@@ -97,14 +129,14 @@ function seeCloser() {
 }
 
 /** What is shown now: a close-up of another picture, or of another look at it, is none. */
-const shownNow = () => (value.annotated || value.image)?.url ?? "";
+const shownNow = () => pictureUrl;
 
 function askForCloseup() {
   const xyxy = zoom.inView(value.w, value.h).map(Math.round);
   const covers = ([x0, y0, x1, y1]) => x0 <= xyxy[0] && y0 <= xyxy[1] && x1 >= xyxy[2] && y1 >= xyxy[3];
   const isFar = xyxy[2] - xyxy[0] > CLOSE * value.w;
   const isSharp = isFar || frame.clientWidth * devicePixelRatio <= picture.naturalWidth * SHARP;
-  const hasMore = value.w > picture.naturalWidth || Boolean(value.annotated);
+  const hasMore = value.w > picture.naturalWidth || pictureUrl !== value.image?.url;
   if (isSharp || !hasMore || value.busy || !picture.naturalWidth) return hideCloseup(isSharp);
   const isEnough = closeup.of === shownNow() && covers(closeup.xyxy) && closeup.xyxy[2] - closeup.xyxy[0] < 3 * (xyxy[2] - xyxy[0]);
   if (isEnough) return;
@@ -167,15 +199,7 @@ function shapeOf(box) {
   return shape;
 }
 
-const pathOf = (box) => outlinesOf(box).map((points) => `M${points.join("L")}Z`).join("");
-
-function outlinesOf({ xyxy: [x0, y0, x1, y1], quad, polygons }) {
-  if (polygons?.length) return polygons;
-  if (quad) return [[0, 2, 4, 6].map((i) => [quad[i], quad[i + 1]])];
-  return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]];
-}
-
-function tagOf({ label, color, ink, score_text: scoreText, xyxy }) {
+function tagOf({ label, color, ink, score_text: scoreText, source, xyxy }) {
   const tag = document.createElement("div");
   const text = tag.appendChild(document.createElement("span"));
   tag.className = "stage-tag";
@@ -186,6 +210,7 @@ function tagOf({ label, color, ink, score_text: scoreText, xyxy }) {
   text.textContent = label;
   text.style.backgroundColor = color;
   text.style.color = ink;
+  text.classList.toggle("is-corrected", Boolean(source) && source !== "model");
   if (scoreText) text.appendChild(document.createElement("small")).textContent = scoreText;
   return tag;
 }
@@ -235,13 +260,14 @@ function boxUnder(event) {
 }
 
 const isMouse = (event) => event.pointerType === "mouse";
-frame.addEventListener("pointerdown", (event) => isMouse(event) || light(boxUnder(event)));
-frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && !zoom.isMoving() && light(boxUnder(event)));
+frame.addEventListener("pointerdown", (event) => isMouse(event) || correcting.isOn() || light(boxUnder(event)));
+frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && !zoom.isMoving() && !correcting.isOn() && light(boxUnder(event)));
 frame.addEventListener("pointerleave", (event) => isMouse(event) && light(null));
 hear("stage:light", light);
 hear("stage:hide", (ids) => {
   hidden = new Set(ids);
   showHidden();
 });
+hear("keydown", (_, event) => correcting.pressUndo(event));
 watch("value", receive);
 receive();

@@ -19,12 +19,16 @@ function receive() {
   const boxes = value.boxes || [];
   if (value.hidden) hidden = new Set(value.hidden);
   else if (hidden.size) save(); // Python said nothing about it: what was hidden meanwhile stays
+  showAll(boxes);
+  empty.textContent = value.empty || "";
+}
+
+function showAll(boxes) {
   showRows(boxes.slice(0, MAX_ROWS));
   scroll.hidden = !boxes.length;
   more.hidden = boxes.length <= MAX_ROWS;
   more.textContent = `and ${grouped(boxes.length - MAX_ROWS)} more`;
-  empty.hidden = Boolean(boxes.length) || !value.empty;
-  empty.textContent = value.empty || "";
+  empty.hidden = Boolean(boxes.length) || !props.value?.empty;
 }
 
 function showRows(boxes) {
@@ -49,6 +53,7 @@ function makeRow(box) {
   const cell = (name) => row.querySelector(`.region-table-${name}`);
   cell("swatch").style.backgroundColor = box.color;
   cell("label").textContent = box.label || "(no label)";
+  cell("edited").hidden = !box.source || box.source === "model";
   cell("score").textContent = box.score_text || "–";
   cell("bar").hidden = box.score == null;
   cell("bar").style.setProperty("--score", `${100 * box.score}%`);
@@ -117,5 +122,6 @@ function step(event) {
 }
 
 hear("stage:light", follow);
+hear("stage:boxes", showAll);
 watch("value", receive);
 receive();

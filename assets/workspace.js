@@ -10,7 +10,7 @@ function joinWorkspace(element) {
     /** Gradio takes a component off the page and makes a new one without saying so: the old one stops listening. */
     hear(name, act) {
       workspace.addEventListener(name, function listener(event) {
-        if (element.isConnected) act(event.detail);
+        if (element.isConnected) act(event.detail, event);
         else workspace.removeEventListener(name, listener);
       });
     },

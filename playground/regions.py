@@ -37,7 +37,8 @@ class Region:
 
     `score` is in 0..1, or None where it was not measured. `xyxyxyxy` holds the corners of a quad, clockwise from
     the top left of the text; `polygons` the parts of one outline, each of at least three points. `source` says who
-    drew it: the model, the model and then a person ("edited"), or a person alone ("added").
+    drew it: the model, the model and then a person ("edited"), or a person alone ("added"). `original` is what the
+    model had said, where a person has changed it; `text` what was asked about the region afterwards.
     """
 
     label: Text
@@ -46,6 +47,8 @@ class Region:
     xyxyxyxy: Quad | None = None
     polygons: Annotated[tuple[Polygon, ...], Field(max_length=MAX_REGIONS)] = ()
     source: Source = "model"
+    text: Text = ""
+    original: "Region | None" = None
 
     def __post_init__(self) -> None:
         if len(self.xyxy) != 4:
@@ -65,6 +68,8 @@ class Region:
             raise ValueError(f"score must be in 0..1 or None, but got {self.score}.")
         if self.source not in ("model", "edited", "added"):
             raise ValueError(f"source must be model, edited or added, but got {self.source!r}.")
+        if self.original is not None and self.original.original is not None:
+            raise ValueError("original must be what the model said, which has no original.")
 
     @property
     def outline(self) -> tuple[Polygon, ...]:
@@ -80,12 +85,19 @@ class Region:
         """Area of the outline in square pixels, its parts added up."""
         return sum(polygon_area(part) for part in self.outline)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the wire form; `xyxyxyxy` and `polygons` are there only where the region has them."""
-        wire: dict[str, Any] = _WIRE.dump_python(self, mode="json")
-        absent = {"xyxyxyxy"} if self.xyxyxyxy is None else set()
-        return {name: value for name, value in wire.items() if name not in absent and (name != "polygons" or value)}
+    def is_sure(self, min_score: float) -> bool:
+        """Whether it is shown from a score on; what has no score, or a person has corrected, is not judged by it."""
+        return self.source != "model" or self.score is None or self.score >= min_score
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire form; what only some regions have is there only where this one has it."""
+        wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", exclude={"original"})
+        if self.original is not None:
+            wire["original"] = self.original.to_dict()
+        return {name: value for name, value in wire.items() if value or name not in _OF_SOME}
+
+
+_OF_SOME = ("xyxyxyxy", "polygons", "text", "original")  # fields of the wire form
 
 _WIRE = TypeAdapter(Region)
 

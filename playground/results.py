@@ -87,10 +87,12 @@ class Prediction:
     def missing_names(self) -> tuple[str, ...]:
         """Return the names that were asked for and under which nothing is here; none where that cannot be told.
 
-        A name counts as found in its plural too. A region without a label is of the name, if there is but one.
+        A name counts as found in its plural too, and where a person has renamed what was found under it. A region
+        without a label is of the name, if there is but one.
         """
         names = called_names(self.question)
-        labels = {same_name(region.label) for region in self.regions}
+        found = [*self.regions, *(region.original for region in self.regions if region.original)]
+        labels = {same_name(region.label) for region in found}
         if self.stage is not RunStage.DONE or self.is_truncated or (len(names) == 1 and "" in labels):
             return ()
         return tuple(name for name in names if same_name(name) not in labels)

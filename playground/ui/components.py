@@ -6,7 +6,7 @@ together stand in one container of the class `WORKSPACE`, and two such container
 What the components look like and do there is in `assets/{workspace,stage,regions,table}.*`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -14,6 +14,7 @@ from gradio.components import Component
 from gradio.data_classes import FileData, GradioModel
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from playground.corrections import Corrections
 from playground.drawing import ink_on, score_text
 from playground.paths import ASSETS
 from playground.regions import Region, Source
@@ -27,9 +28,9 @@ _TRUTH_COLOR = "#ffffff"
 class BoxData(GradioModel):
     """One region as stage and table show it.
 
-    `id` is the region's place in the prediction, which survives filtering. `color` is "#rrggbb", `ink` the color of
-    text on it. `score`, to a thousandth, is for bars; `score_text` is how it reads. Coordinates are to a tenth, and
-    `area`, that of the region's outline, is in square pixels.
+    `id` is the region's place in the model's answer, which survives filtering and correcting. `color` is "#rrggbb",
+    `ink` the color of text on it. `score`, to a thousandth, is for bars; `score_text` is how it reads. Coordinates are
+    to a tenth, and `area`, that of the region's outline, is in square pixels.
     """
 
     id: int
@@ -43,6 +44,7 @@ class BoxData(GradioModel):
     area: float
     quad: list[float] | None = None
     polygons: list[list[list[float]]] | None = None
+    text: str = ""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -69,6 +71,20 @@ class CloseupData(GradioModel):
     image: FileData | None = None
 
 
+class EditsData(GradioModel):
+    """What a person has corrected of an answer: `changes` as `playground/corrections.py` reads them.
+
+    `answer` tells the answer from all others, in which the model has said `count` regions; of several `version`s the
+    highest holds. While `is_going_on`, the page draws the answer itself.
+    """
+
+    answer: str = ""
+    count: int = 0
+    version: int = 0
+    is_going_on: bool = False
+    changes: list[dict[str, Any]] = Field(default_factory=list)
+
+
 class StageData(GradioModel):
     """What the stage shows. All coordinates are pixels of the upright original, of size `w` x `h`.
 
@@ -77,7 +93,8 @@ class StageData(GradioModel):
     `regions` (xyxy) and `hidden` (ids of boxes) belong to the user: None leaves them as they are on the page while the
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
     with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
-    With `truth`, the page offers to show what is right. With `closeup`, a part of the picture is sharp.
+    With `truth`, the page offers to show what is right. With `closeup`, a part of the picture is sharp. With `edits`,
+    the answer is whole and can be corrected; the page keeps its own where they are of a higher version.
     """
 
     image: FileData | None = None
@@ -91,6 +108,7 @@ class StageData(GradioModel):
     regions: list[list[float]] | None = None
     truth: TruthData | None = None
     closeup: CloseupData | None = None
+    edits: EditsData | None = None
     draw: bool | None = None
     keep: bool = False
     busy: bool = False
@@ -104,12 +122,29 @@ class RegionTableData(GradioModel):
     empty: str = ""
 
 
-def boxes_from(prediction: Prediction, colors: Mapping[str, str]) -> list[BoxData]:
+def boxes_from(prediction: Prediction, colors: Mapping[str, str], ids: Sequence[int] = ()) -> list[BoxData]:
     """Return the regions as boxes for the stage and the table; `colors` maps labels to "#rrggbb".
 
-    Leave boxes out of the list as you like: each has its `id`.
+    Leave boxes out of the list as you like: each has its id, of `ids` or else its place in the prediction.
     """
-    return [_box(index, region, colors[region.label]) for index, region in enumerate(prediction.regions)]
+    numbers = ids or range(len(prediction.regions))
+    return [
+        _box(number, region, colors[region.label]) for number, region in zip(numbers, prediction.regions, strict=True)
+    ]
+
+
+def edits_from(answer: str, count: int, version: int, corrections: Corrections) -> EditsData:
+    """Return what a page is told of the corrections that it, or the one before a reload, has made."""
+    changes = [_change(*row) for row in corrections.by_id]
+    return EditsData(answer=answer, count=count, version=version, changes=changes)
+
+
+def _change(number: int, region: Region | None) -> dict[str, Any]:
+    if region is None:
+        return {"id": number, "gone": True}
+    box = _box(number, region, _TRUTH_COLOR)
+    kept = box.model_dump(include={"id", "label", "xyxy", "quad", "polygons", "text"})
+    return {**kept, "polygons": box.polygons or [], "source": region.source}
 
 
 def truth_from(words: str, regions: Iterable[Region]) -> TruthData:
@@ -130,6 +165,7 @@ def _box(index: int, region: Region, color: str) -> BoxData:
         area=round(region.area, 1),
         quad=_tenths(region.xyxyxyxy) if region.xyxyxyxy else None,
         polygons=[[_tenths(point) for point in polygon] for polygon in region.polygons] or None,
+        text=region.text,
     )
 
 
@@ -167,13 +203,16 @@ class AssetComponent(gr.HTML):
 
 
 class Stage(AssetComponent):
-    """The picture with its boxes; as an input, the regions drawn on it, and the part in view.
+    """The picture with its boxes; as an input, the regions drawn on it, the part in view, and what was corrected.
 
-    Events: `region`, once a gesture, and `closer`, once a part is in view that the page cannot show sharply.
+    Events: `region`, once a gesture, `closer`, once a part is in view that the page cannot show sharply, and
+    `corrected`, a moment after the answer was.
     """
 
-    template, style = _asset("stage.html"), _asset("stage.css")
-    script = "".join(map(_asset, ("workspace.js", "regions.js", "zoom.js", "stage.js")))
+    template, style = _asset("stage.html"), _asset("stage.css") + _asset("correct.css")
+    script = "".join(
+        map(_asset, ("workspace.js", "regions.js", "zoom.js", "shapes.js", "edits.js", "correct.js", "stage.js"))
+    )
     data_model = StageData
 
     def preprocess(self, payload: StageData | None) -> StageData:  # type: ignore[override]
@@ -181,7 +220,7 @@ class Stage(AssetComponent):
         payload = payload or StageData()
         seen = payload.closeup
         wanted = CloseupData(xyxy=seen.xyxy, of=seen.of) if seen else None
-        return StageData(regions=payload.regions or [], closeup=wanted)
+        return StageData(regions=payload.regions or [], closeup=wanted, edits=payload.edits)
 
     def postprocess(self, value: StageData | None) -> StageData:  # type: ignore[override]
         return value or StageData()

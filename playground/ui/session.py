@@ -3,6 +3,7 @@
 Knows no component and no handler. How all of it changes is a table in `docs/architecture.md`.
 """
 
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -13,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
+from playground.corrections import NO_CORRECTIONS, Corrections, corrected, ids_of
 from playground.drawing.styles import Look
 from playground.regions import Region
 from playground.results import Prediction
@@ -25,7 +27,7 @@ _MAX_BYTES = 64_000_000  # of the answers of all tabs
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture and the last answer about it: paths in Gradio's cache, never pixels.
+    """A picture and the last answer about it, as it was corrected: paths in Gradio's cache, never pixels.
 
     `name` is that of its file without an extension, for the files that are made of it; `seed` is that of a drawn scene,
     and `truth` what was right to answer about it, where that is known. A picture that is a page of a file with several
@@ -42,6 +44,44 @@ class Item:
     file: str = ""
     page: int = 0
     num_pages: int = 1
+    said: Prediction | None = None  # what the model had said
+    corrections: Corrections = NO_CORRECTIONS
+    answer_id: str = ""  # another one for each answer: corrections that come late are those of the one before
+    version: int = 0  # how often the answer was corrected, as the page counts it
+    offered: frozenset[str] = frozenset()  # the labels that the page offers to choose from
+
+    @property
+    def answers(self) -> tuple[Prediction, ...]:
+        """All that is kept of answers: what the model said, and what was made of it."""
+        kept = (self.said, self.prediction if self.prediction is not self.said else None)
+        return tuple(answer for answer in kept if answer)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of the regions of the answer; they stay what they are whatever is deleted."""
+        return ids_of(self.said, self.corrections) if self.said else ()
+
+    def with_answer(self, prediction: Prediction, truth: Example | None) -> "Item":
+        """Return the picture with another answer, as the model said it."""
+        return replace(
+            self,
+            prediction=prediction,
+            truth=truth,
+            said=prediction,
+            corrections=NO_CORRECTIONS,
+            answer_id=secrets.token_hex(8),
+            version=0,
+            offered=_labels(prediction),
+        )
+
+    def with_corrections(self, corrections: Corrections, version: int) -> "Item":
+        """Return the picture with its answer corrected."""
+        answer = corrected(self.said, corrections) if self.said else None
+        return replace(self, prediction=answer, corrections=corrections, version=version)
+
+
+def _labels(prediction: Prediction | None) -> frozenset[str]:
+    return frozenset(prediction.label_counts()) if prediction else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +105,42 @@ class Workspace:
         return Workspace((*self.items, item)[-_MAX_ITEMS:])
 
     def with_answer(self, path: str, prediction: Prediction, truth: Example | None) -> "Workspace":
-        """Return a workspace in which the newest picture at this path has an answer; no other one is touched."""
+        """Return a workspace in which the newest picture at this path has an answer; no other one is touched.
+
+        Where the answer before was corrected, it stays beside the new one.
+        """
         items = list(self.items)
         for index in reversed(range(len(items))):
             if items[index].path == path:
-                items[index] = replace(items[index], prediction=prediction, truth=truth)
+                stays = [items[index]] if items[index].corrections else []
+                items[index : index + 1] = [*stays, items[index].with_answer(prediction, truth)]
                 break
-        return Workspace(tuple(items))
+        return Workspace(tuple(items)[-_MAX_ITEMS:])
+
+    @property
+    def corrected(self) -> Item | None:
+        """The picture that is worked on with the last answer about it that was corrected."""
+        of_this = (item for item in reversed(self.items) if item.path == self.item.path and item.corrections)
+        return next(of_this, None)
+
+    def with_last(self, last: Item) -> "Workspace":
+        """Return a workspace that goes back to one of its items."""
+        return Workspace((*(item for item in self.items if item is not last), last))
+
+    def with_corrections(self, answer_id: str, corrections: Corrections, version: int) -> "Workspace":
+        """Return a workspace in which an answer is corrected, unless later corrections of it have come before."""
+        return Workspace(
+            tuple(
+                item.with_corrections(corrections, version)
+                if item.answer_id == answer_id and item.version < version
+                else item
+                for item in self.items
+            )
+        )
+
+    def find(self, answer_id: str) -> Item | None:
+        """Return the item that has an answer, if it is kept."""
+        return next((item for item in self.items if item.answer_id == answer_id and item.said), None)
 
 
 class Shown(Enum):
@@ -117,6 +186,30 @@ class Tab:
         """Return the tab with the sentence in which its last run tells of itself."""
         return replace(self, line=line)
 
+    @property
+    def put_aside(self) -> Item | None:
+        """The corrected answer about this picture that is not shown, since something else was asked."""
+        before = self.workspace.corrected
+        return None if before is self.item and self.shown is Shown.ANSWER else before
+
+    def with_corrections(self, answer_id: str, corrections: Corrections, version: int) -> "Tab":
+        """Return the tab with an answer corrected."""
+        return replace(self, workspace=self.workspace.with_corrections(answer_id, corrections, version))
+
+    def offering(self, line: dict[str, str]) -> "Tab":
+        """Return the tab when the page offers the labels of the answer as it stands, and tells of it in a line."""
+        item = replace(self.item, offered=_labels(self.item.prediction))
+        workspace = Workspace((*self.workspace.items[:-1], item))
+        return replace(self, workspace=workspace, line=line, answer_line=line)
+
+    def with_corrected(self, line: dict[str, str]) -> "Tab":
+        """Return the tab with the answer that was put aside."""
+        before = self.put_aside
+        if before is None:
+            return self
+        workspace = self.workspace.with_last(before)
+        return replace(self, workspace=workspace, shown=Shown.ANSWER, line=line, answer_line=line)
+
     def without_partial(self) -> "Tab":
         """Return the tab without what a run has shown that was given up; a whole answer stays, and tells of itself."""
         is_answer = self.shown is Shown.ANSWER
@@ -125,9 +218,10 @@ class Tab:
         )
 
     def to_keep(self) -> "Tab":
-        """Return what a reload brings back: the last picture with its last whole answer."""
+        """Return what a reload brings back: the last picture with its last whole answer, and what was corrected."""
         shown = Shown.ANSWER if self.item.prediction else Shown.PICTURE
-        return Tab(Workspace(self.workspace.items[-1:]), shown, self.answer_line, self.answer_line)
+        kept = tuple(item for item in self.workspace.items if item is self.item or item.corrections)
+        return Tab(Workspace(kept), shown, self.answer_line, self.answer_line)
 
     @property
     def files(self) -> frozenset[str]:
@@ -137,7 +231,7 @@ class Tab:
     @property
     def num_bytes(self) -> int:
         """About how much memory the answers take."""
-        return sum(num_bytes_of(item.prediction) for item in self.workspace.items if item.prediction)
+        return sum(num_bytes_of(answer) for item in self.workspace.items for answer in item.answers)
 
 
 def num_bytes_of(answer: Prediction) -> int:
@@ -274,8 +368,8 @@ class View:
         return index not in self.hidden and self.lists(region)
 
     def lists(self, region: Region) -> bool:
-        """Whether this region has a row in the table; a region without a score is not judged by one."""
-        return region.label in self.labels and (region.score is None or region.score >= self.min_score)
+        """Whether this region has a row in the table."""
+        return region.label in self.labels and region.is_sure(self.min_score)
 
 
 class RunKey(NamedTuple):

@@ -15,8 +15,8 @@ def lowest_score(prediction: Prediction, min_score: float) -> float:
 
 
 def above(prediction: Prediction, min_score: float) -> Prediction:
-    """Return a prediction with the regions that score enough; one without a score is not judged by it."""
-    return prediction.keep(lambda _, region: region.score is None or region.score >= min_score)
+    """Return a prediction with the regions that are shown from this score on."""
+    return prediction.keep(lambda _, region: region.is_sure(min_score))
 
 
 def shown_at_first(prediction: Prediction, min_score: float) -> Prediction:

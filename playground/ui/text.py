@@ -97,6 +97,11 @@ def offer_label(checkpoint: Checkpoint, *, is_here: bool) -> str:
     return f"Use {checkpoint.title}" if is_here else f"Get {checkpoint.title}{size}"
 
 
+def way_back_label(count: int) -> str:
+    """What the button says that brings back an answer with so many corrections."""
+    return f"Bring back your {'correction' if count == 1 else f'{count} corrections'}"
+
+
 def run_line(prediction: Prediction) -> Line:
     """What a run is doing, or how it ended."""
     count = len(prediction.regions)

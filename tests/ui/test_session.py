@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from playground.corrections import NO_CORRECTIONS, Corrections, corrected
 from playground.drawing.styles import Look
 from playground.ui.session import Item, RunKey, Runs, Shown, Tab, Tabs, View, Workspace
 from tests.ui.doubles import ANSWER, CAR, TREE, UNSCORED
@@ -64,7 +65,22 @@ def test_an_answer_belongs_to_its_picture_and_to_no_other() -> None:
 def test_the_next_answer_about_a_picture_takes_the_place_of_the_one_before() -> None:
     other = replace(ANSWER, text="another")
     workspace = workspace_of("a").with_answer("a", ANSWER, None).with_answer("a", other, None)
-    assert workspace.items == (Item("a", prediction=other),)
+    assert [item.prediction for item in workspace.items] == [other]
+
+
+def test_an_answer_that_was_corrected_stays_beside_the_next_one_and_comes_back_with_a_reload() -> None:
+    corrections = Corrections(((1, None),))
+    tab = Tab(workspace_of("a")).with_answer("a", ANSWER, None, {})
+    tab = tab.with_corrections(tab.item.answer_id, corrections, 1)
+    assert (tab.answer, tab.put_aside) == (corrected(ANSWER, corrections), None)
+    assert tab.with_corrections(tab.item.answer_id, NO_CORRECTIONS, 1) == tab, "what comes late changes nothing"
+    first = tab.item
+    tab = tab.with_answer("a", replace(ANSWER, text="another"), None, {})
+    late = tab.with_corrections(first.answer_id, Corrections(((0, None),)), 2)
+    for kept in (tab, tab.to_keep(), replace(tab, shown=Shown.PARTIAL)):
+        assert kept.put_aside == first
+    assert (late.answer, late.put_aside and late.put_aside.version) == (tab.answer, 2)
+    assert (tab.with_corrected({}).item, tab.with_corrected({}).put_aside) == (first, None)
 
 
 # The view
@@ -210,7 +226,7 @@ def test_a_reload_brings_back_the_picture_with_its_last_answer(tabs: Tabs, item:
     tabs.change("ann", lambda tab: replace(tab, shown=Shown.PARTIAL, line={"text": "Writing"}))
     tabs.close("ann")
     tab = tabs.open("anns next", "a" * 32, "b" * 32)
-    assert (tab.item, tab.answer, tab.line) == (replace(item, prediction=ANSWER), ANSWER, {"text": "Done"})
+    assert (tab.item.path, tab.answer, tab.line) == (item.path, ANSWER, {"text": "Done"})
     assert tabs.open("again", "b" * 32, "c" * 32) == tab
 
 

@@ -5,14 +5,13 @@ Parameters and results are named after components; see `wiring`. Where a compone
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from playground.drawing.styles import Look
 from playground.engines import State, too_late_sentence
 from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, UnknownTask
 from playground.export import Annotated
@@ -23,9 +22,11 @@ from playground.scenes.scene import Scene
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, InputKind, get_task
 from playground.ui import scene, text
-from playground.ui.components import CloseupData, RegionTableData, StageData
+from playground.ui.components import CloseupData, StageData
 from playground.ui.memory import Memory
 from playground.ui.one_picture.chosen import Chosen, Follower
+from playground.ui.one_picture.controls import Controls
+from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.showing import (
@@ -35,13 +36,14 @@ from playground.ui.one_picture.showing import (
     pages_of,
     plain,
     scenes_for,
+    way_back,
 )
 from playground.ui.parts import EXAMPLE_PICTURES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export
 from playground.ui.server.run_messages import leave_queue, silence
-from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, View
+from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs
 from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.taking import remember
@@ -50,25 +52,6 @@ from playground.ui.wiring import Problems, Updates
 
 RUN_NAME = "run_on_page"  # to Gradio; `run` is the public endpoint's
 _SECONDS_BETWEEN_LOOKS = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """The components under the picture by which an answer is seen, each field called after one."""
-
-    style: list[str]
-    has_labels: bool
-    opacity: float
-    label_size: float
-    min_score: float
-    labels: list[str]
-    table: RegionTableData
-
-    @property
-    def view(self) -> View:
-        """What the user wants to see. Raises PlaygroundError for a look that cannot be."""
-        look = Look(tuple(self.style), self.has_labels, opacity=self.opacity, label_size=self.label_size)
-        return View(look, self.min_score, frozenset(self.labels), frozenset(self.table.hidden or ()))
 
 
 class Handlers:
@@ -84,6 +67,7 @@ class Handlers:
         self._showing = Showing(self._engines, predictor.read_image)
         self._follower = Follower(predictor, settings, self._showing)
         self._finder = Finder(predictor.engines, settings)
+        self.correcting = Correcting(self.tabs, self._showing)
 
     # The picture
 
@@ -200,8 +184,12 @@ class Handlers:
     def _rest_of(self, request: gr.Request, checkpoint: str = "") -> Updates:
         """The buttons and the status, as they are to be at this moment."""
         is_running = self._runs.find(_run_of(request)) is not None
-        line = self.tabs.of(_session(request)).line
-        return {**buttons(is_running=is_running), "status": self._showing.status(checkpoint, line)}
+        tab = self.tabs.of(_session(request))
+        return {
+            **buttons(is_running=is_running),
+            "status": self._showing.status(checkpoint, tab.line),
+            "back": way_back(tab.put_aside),
+        }
 
     def _abandon(self, request: gr.Request) -> bool:
         """Let the run of a tab show nothing more, and free its place in the queue; says whether there was one."""
@@ -285,6 +273,7 @@ class Handlers:
 
     def begin(self, task: str, phrase: str, stage: StageData, checkpoint: str, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
+        self.correcting.take(stage.edits, _session(request))
         if self.check(task, phrase, stage, checkpoint, request):
             return buttons(is_running=self._runs.find(_run_of(request)) is not None)
         self._abandon(request)
@@ -403,28 +392,35 @@ class Handlers:
 
     # The answer, seen in another way: never runs the model
 
-    def redraw(self, controls: Controls, looks_kept: str, request: gr.Request) -> Updates:
+    def redraw(self, controls: Controls, looks_kept: str, stage: StageData, request: gr.Request) -> Updates:
         """Show the answer after a change of style, score, labels or hidden rows; not one that has gone meanwhile.
 
         What the user likes is kept for the answers that follow.
         """
-        tab = self.tabs.of(_session(request))
-        answer = tab.answer
-        if answer is None:
-            return {}
-        silence(lambda: self.tabs.of(_session(request)).answer is not answer)
         with errors_for_the_user():
-            view = controls.view
+            tab = self.correcting.take(stage.edits, _session(request))
+            answer = tab.answer
+            if answer is None:
+                return {}
+            silence(lambda: self.tabs.of(_session(request)).answer is not answer)
+            view = controls.view_of(tab.item)
             looks = KeptLooks.read(looks_kept).changed_to(view, answer, self._showing.min_score(answer))
             return {**self._showing.as_seen(tab.item, answer, view), "looks_kept": looks.write()}
 
     def look_closer(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
         """Show the part that is in view at the picture's own sharpness, in the look of the whole."""
-        tab = self.tabs.of(_session(request))
-        silence(lambda: self.tabs.of(_session(request)).item is not tab.item)
         with errors_for_the_user():
+            tab = self.correcting.take(stage.edits, _session(request))
+            silence(lambda: self.tabs.of(_session(request)).item is not tab.item)
             check_kept(tab.item.path)
-            return self._showing.closer(tab.item, stage.closeup or CloseupData(), tab.answer, controls.view)
+            answer = None if stage.edits and stage.edits.is_going_on else tab.answer
+            return self._showing.closer(tab.item, stage.closeup or CloseupData(), answer, controls.view_of(tab.item))
+
+    def bring_back(self, task: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
+        """Show the corrected answer again that was put aside when something else was asked."""
+        self._abandon(request)
+        tab = self.correcting.bring_back(_session(request))
+        return self._whole(tab, task, checkpoint, KeptLooks.read(looks_kept), request) if tab.item.path else {}
 
     def reset_looks(self, request: gr.Request) -> Updates:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""
@@ -435,18 +431,18 @@ class Handlers:
         """Say what the chosen kind of file cannot hold."""
         return {"format": gr.update(info=text.cannot_carry(format))}
 
-    def save(self, format: str, controls: Controls, request: gr.Request) -> Updates:
+    def save(self, format: str, controls: Controls, stage: StageData, request: gr.Request) -> Updates:
         """Write what is shown, at full size, as a file of Gradio's cache."""
-        tab = self.tabs.of(_session(request))
-        item, answer = tab.item, tab.answer
         with errors_for_the_user():
+            tab = self.correcting.take(stage.edits, _session(request))
+            item, answer = tab.item, tab.answer
             if answer is None:
                 is_partial = tab.shown is Shown.PARTIAL
                 raise ExportRejected(
                     text.NOT_WHOLE if is_partial else "There is no answer to save yet. Ask something first."
                 )
             check_kept(item.path)
-            view, image = controls.view, self._predictor.read_image(item.path)
+            view, image = controls.view_of(item), self._predictor.read_image(item.path)
             shown = answer.keep(view.shows)
             annotated = Annotated(
                 item.name, shown, image, Path(item.path), labels_of(answer), self._predictor.look_plainly

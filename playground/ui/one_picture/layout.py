@@ -29,7 +29,7 @@ _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "table", "notes")
 _FOUND = ("found", "found_lines")
-_SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop")
+_SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back")
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
@@ -56,6 +56,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
             components |= _form(predictor.engines, settings)
         with gr.Column(elem_id="show"):
             components["stage"] = Stage(elem_id="stage")
+            components["back"] = gr.Button(visible=False, size="sm", elem_id="back")
         with gr.Column(elem_id="result"):
             components |= _result()
     wiring = Wiring(components)
@@ -63,6 +64,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     _wire_form(wiring, components, handlers, app)
     _wire_run(wiring, components, handlers)
     _wire_answer(wiring, components, handlers)
+    _wire_corrections(wiring, components, handlers)
     app.unload(handlers.leave)
 
 
@@ -302,3 +304,9 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)
     saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING, **COSTLY)
     saved.success(None, js="playground.download", **_PLUMBING)
+
+
+def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+    stands = (*_SEEN_ANSWER, "labels", "status")
+    wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **_IN_TURN)
+    wiring.on(on["back"].click, handlers.bring_back, writes=_WHOLE_PAGE, **_IN_TURN)

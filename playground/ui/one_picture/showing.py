@@ -4,7 +4,7 @@ Knows what is shown; when it is, `handlers` know.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,18 @@ from playground.events import RunStage
 from playground.pictures.reader import InputImage
 from playground.regions import Box
 from playground.results import Prediction
+from playground.tasks import get_task
 from playground.ui import text
-from playground.ui.components import BoxData, CloseupData, RegionTableData, StageData, boxes_from, truth_from
+from playground.ui.components import (
+    BoxData,
+    CloseupData,
+    EditsData,
+    RegionTableData,
+    StageData,
+    boxes_from,
+    edits_from,
+    truth_from,
+)
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.server.files import save_jpeg
 from playground.ui.session import Item, View
@@ -88,13 +98,15 @@ class Showing:
         """How an answer is seen before anybody has chosen anything for it."""
         return looks.first_view(prediction, self.min_score(prediction))
 
-    def as_seen(self, item: Item, prediction: Prediction, view: View) -> Updates:
-        """A whole answer in a view, without the controls."""
-        listed, seen = _listed(prediction, view), above(prediction, view.min_score)
+    def as_seen(self, item: Item, prediction: Prediction, view: View, *, is_drawn: bool = True) -> Updates:
+        """A whole answer in a view, without the controls; `is_drawn` as a picture too."""
+        listed, seen = _listed(prediction, view, item.ids), above(prediction, view.min_score)
+        can_correct = prediction.regions or item.corrections or not get_task(prediction.task).output_kind.is_text
         stage = stage_of(
             item,
             boxes=listed,
-            annotated=self._annotated(item, prediction, view),
+            annotated=self._annotated(item, prediction, view) if is_drawn else None,
+            edits=_edits(item) if can_correct else None,
             label_size=view.look.label_size if view.look.labels else 0,
             alt=text.alt_text(prediction, seen),
             truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
@@ -142,8 +154,8 @@ def _part_of(resolution_wh: tuple[int, int], xyxy: list[float]) -> Box:
     raise InputRejected("The part in view must be x_min, y_min, x_max, y_max in pixels of the picture.", field="stage")
 
 
-def _listed(prediction: Prediction, view: View) -> list[BoxData]:
-    boxes = boxes_from(prediction, colors_of(labels_of(prediction)))
+def _listed(prediction: Prediction, view: View, ids: Sequence[int] = ()) -> list[BoxData]:
+    boxes = boxes_from(prediction, colors_of(labels_of(prediction)), ids)
     return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
 
 
@@ -163,9 +175,20 @@ def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updat
     }
 
 
+def way_back(put_aside: Item | None) -> Any:
+    """The button that brings back a corrected answer, where one is not shown any more."""
+    count = len(put_aside.corrections) if put_aside else 0
+    return gr.update(value=text.way_back_label(count), visible=count > 0)
+
+
 def drawing(*, is_drawing: bool) -> StageData:
     """Whether regions can be drawn on the stage, and nothing else of it."""
     return StageData(draw=is_drawing, keep=True)
+
+
+def _edits(item: Item) -> EditsData:
+    count = len(item.said.regions) if item.said else 0
+    return edits_from(item.answer_id, count, item.version, item.corrections)
 
 
 def pages_of(item: Item) -> Any:

@@ -1,0 +1,123 @@
+// What a person has changed of an answer, with a way back and forth. The server is told after each step, and knows what
+// this page knew at some version; what has been changed since is laid over what the server says.
+
+/** `report(edits)` keeps them for the next event that Python reads, and tells Python of them. */
+function createEdits({ report }) {
+  const MOST_STEPS = 500;
+  const FRESH = { color: "#ffffff", ink: "black" };
+  const SKETCH = -1; // the id of a box that is being drawn
+
+  let answer = ""; // whose changes these are
+  let listed = []; // boxes, as Python says that they are
+  let first = new Map(); // boxes by id, as they were when they came
+  let told = new Map(); // changes by id that are in `listed`
+  let sent = new Map(); // changes by version
+  let changes = new Map(); // a box by its id, null where it is gone
+  let [version, nextId] = [0, 0];
+  let count = 0; // of the regions that the model found
+  let [past, future] = [[], []];
+  let isUnfinished = false; // changed since the server has drawn the picture
+  let lastLabel = "";
+
+  function take(given, boxes) {
+    listed = boxes;
+    if (given?.answer !== answer) begin(given, boxes);
+    for (const box of boxes) if (!first.has(box.id)) first.set(box.id, box);
+    if (!given) return;
+    told = sent.get(given.version) ?? told;
+    for (const box of boxes) refresh(box);
+    sent = new Map([...sent].filter(([number]) => number >= given.version));
+  }
+
+  /** The server gives its label a color; a gesture that goes on has a copy of the changes. */
+  function refresh(box) {
+    const before = told.get(box.id);
+    if (!before) return;
+    told.set(box.id, box);
+    if (changes.get(box.id) === before) changes.set(box.id, box);
+  }
+
+  function begin(given, boxes) {
+    [answer, version, count] = [given?.answer, given?.version ?? 0, given?.count ?? 0];
+    const byId = new Map(boxes.map((box) => [box.id, box]));
+    changes = new Map((given?.changes ?? []).map(({ gone, ...change }) =>
+      [change.id, gone ? null : { score_text: "", ...FRESH, ...byId.get(change.id), ...change }]));
+    [first, told, sent, past, future, isUnfinished] = [new Map(), changes, new Map([[version, changes]]), [], [], false];
+    nextId = Math.max(count, ...[...changes.keys()].map((id) => id + 1));
+  }
+
+  /** What is on the stage: what the server has not heard of lies over what it said. */
+  function boxes() {
+    const news = [...new Set([...changes.keys(), ...told.keys()])].filter((id) => changes.get(id) !== told.get(id));
+    if (!news.length) return listed;
+    const since = news.map((id) => (changes.has(id) ? changes.get(id) : first.get(id))).filter(Boolean);
+    return [...listed.filter(({ id }) => !news.includes(id)), ...since].sort((a, b) => a.id - b.id);
+  }
+
+  const wire = (isGoingOn) => ({
+    answer,
+    version,
+    is_going_on: isGoingOn,
+    changes: [...changes].filter(([id]) => id !== SKETCH).map(([id, box]) => box ? {
+      id, label: box.label, xyxy: box.xyxy, quad: box.quad ?? null, polygons: box.polygons ?? [], text: box.text ?? "",
+      source: box.source ?? "model",
+    } : { id, gone: true }),
+  });
+
+  const put = (box) => (changes = new Map([...changes, [box.id, { ...box, source: box.id < count ? "edited" : "added" }]]));
+
+  function drop(id) {
+    changes = new Map([...changes, [id, null]]);
+  }
+
+  function tell() {
+    version += 1;
+    sent.set(version, changes);
+    isUnfinished = true;
+    report(wire(true), boxes());
+  }
+
+  function commit(before) {
+    if (changes === before) return;
+    past = [...past, before].slice(-MOST_STEPS);
+    future = [];
+    tell();
+  }
+
+  function go(from, to) {
+    if (!from.length) return false;
+    to.push(changes);
+    changes = from.pop();
+    tell();
+    return true;
+  }
+
+  function add(xyxy) {
+    const box = { id: nextId, score_text: "", area: 0, ...lookOf(lastLabel), label: lastLabel, xyxy };
+    nextId += 1;
+    put(withOutlines(box, outlinesOf(box)));
+    return box;
+  }
+
+  /** How a label looks where it is in use. */
+  function lookOf(label) {
+    lastLabel = label;
+    const { color, ink } = [...boxes(), ...first.values()].find((box) => box.label === label) ?? FRESH;
+    return { color, ink };
+  }
+
+  return {
+    take, boxes, wire, put, drop, add, commit, lookOf,
+    now: () => changes,
+    back: (before) => (changes = before),
+    sketch: (xyxy) => put({ id: SKETCH, label: "", score_text: "", area: 0, ...FRESH, xyxy }),
+    undo: () => go(past, future),
+    redo: () => go(future, past),
+    canUndo: () => past.length > 0,
+    canRedo: () => future.length > 0,
+    labels: () => [...new Set([...boxes(), ...first.values()].map(({ label }) => label).filter(Boolean))],
+    isOf: () => answer,
+    isStale: () => changes !== told,
+    end: () => isUnfinished && (isUnfinished = false, report(wire(false), boxes())),
+  };
+}

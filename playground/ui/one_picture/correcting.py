@@ -1,0 +1,72 @@
+"""An answer that is corrected on the page: what came of it is kept at once, and shown where the page cannot know it."""
+
+from typing import Any
+
+import gradio as gr
+
+from playground.corrections import read_corrections
+from playground.ui import text
+from playground.ui.components import EditsData, StageData
+from playground.ui.one_picture.controls import Controls
+from playground.ui.one_picture.showing import Showing
+from playground.ui.server.run_messages import silence
+from playground.ui.session import Tab, Tabs
+from playground.ui.shown import above
+from playground.ui.streams import errors_for_the_user
+from playground.ui.wiring import Updates
+
+
+class Correcting:
+    """Keeps the corrections of tabs."""
+
+    def __init__(self, tabs: Tabs, showing: Showing) -> None:
+        self._tabs = tabs
+        self._showing = showing
+
+    def take(self, edits: EditsData | None, session: str) -> Tab:
+        """Keep what a page has corrected until now, and return its tab. Raises InputRejected.
+
+        Each request that is about the answer brings it along, so that none is answered without a correction that its
+        user has seen; they may come in another order than they were sent.
+        """
+        tab = self._tabs.of(session)
+        item = tab.workspace.find(edits.answer) if edits else None
+        if edits is None or item is None or item.said is None or item.version >= edits.version:
+            return tab
+        corrections = read_corrections(edits.changes, item.said)
+        return self._tabs.change(session, lambda tab: tab.with_corrections(edits.answer, corrections, edits.version))
+
+    def correct(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
+        """Show what follows from a correction: colors, counts, words, labels to choose from.
+
+        While it goes on, the picture is drawn by the page.
+        """
+        session = request.session_hash or ""
+        with errors_for_the_user():
+            tab = self.take(stage.edits, session)
+            answer = tab.answer
+            if answer is None or stage.edits is None or stage.edits.answer != tab.item.answer_id:
+                return {}
+            silence(lambda: self._tabs.of(session).answer is not answer)
+            view = controls.view_of(tab.item)
+            line = text.run_line(above(answer, view.min_score))
+            self._tabs.change(session, lambda now: now.offering(line) if now.answer is answer else now)
+            choices = text.label_choices(answer)
+            shown = [label for _, label in choices if label in view.labels]
+            labels: Any = gr.update(choices=choices, value=shown)
+            is_drawn = not stage.edits.is_going_on
+            return {
+                **self._showing.as_seen(tab.item, answer, view, is_drawn=is_drawn),
+                "labels": labels,
+                "status": self._showing.status(answer.checkpoint, line),
+            }
+
+    def bring_back(self, session: str) -> Tab:
+        """Let a tab show the corrected answer that was put aside."""
+
+        def change(tab: Tab) -> Tab:
+            before = tab.put_aside
+            answer = before.prediction if before else None
+            return tab.with_corrected(text.run_line(answer)) if answer else tab
+
+        return self._tabs.change(session, change)

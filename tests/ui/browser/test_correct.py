@@ -1,0 +1,121 @@
+"""An answer is put right on the page, which draws each step itself, and everything that is saved holds it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.ui.browser.actions import choose, rows, run, take_example
+
+pytestmark = pytest.mark.browser
+
+# Milliseconds from the end of a gesture, which a test makes, until the frame that shows it has been painted.
+WATCH = """
+window.paints = [];
+const painted = (start) => requestAnimationFrame(() => setTimeout(() => window.paints.push(performance.now() - start)));
+addEventListener("pointerup", () => painted(performance.now()), true);
+addEventListener("keydown", ({ key }) => key === "z" && painted(performance.now()), true);
+"""
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", accept_downloads=True)
+    page.goto(address)
+    expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
+    take_example(page)
+    expect(page.locator("#stage img")).to_be_visible()
+    yield page
+    page.close()
+
+
+def box_of(page: Page, index: int) -> tuple[float, float, float, float]:
+    """Where a box is on the screen, as left, top, right and bottom."""
+    return tuple(
+        page.evaluate(
+            """index => {
+              const {left, top, right, bottom} = document.querySelectorAll('.stage-shapes .stage-shape')[index]
+                .getBoundingClientRect();
+              return [left, top, right, bottom];
+            }""",
+            index,
+        )
+    )
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+
+
+def save(page: Page, title: str) -> Path:
+    page.click("#format input")
+    page.locator(f'#format [role=option][aria-label="{title}"]').click()
+    with page.expect_download() as download:
+        page.click("#save")
+    return Path(download.value.path())
+
+
+def test_a_slide_picture_is_annotated_corrected_and_renamed_in_nine_actions(page: Page) -> None:
+    run(page)  # the second action, after the example
+    before = rows(page)
+    page.click("[data-correct=toggle]")
+    left, top, right, bottom = box_of(page, 0)
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    drag(page, middle, (middle[0] + 20, middle[1] + 10))
+    assert box_of(page, 0) == pytest.approx((left + 20, top + 10, right + 20, bottom + 10), abs=1)
+    page.mouse.dblclick(middle[0] + 20, middle[1] + 10)
+    page.keyboard.type("my thing\n")
+    expect(page.locator("#answer textarea")).to_have_value(", ".join(["my thing", *before[1:]]))
+    with Image.open(save(page, "Annotated picture (JPEG)")) as picture:
+        assert picture.format == "JPEG"
+
+
+def test_each_step_is_drawn_at_once_and_taken_back_at_once_and_a_file_holds_what_was_drawn(page: Page) -> None:
+    run(page)
+    page.evaluate(WATCH)
+
+    def hold(_route: Route) -> None:
+        """Let no answer come."""
+
+    page.route("**/run/predict", hold)
+    page.click("[data-correct=toggle]")
+    first, labels = box_of(page, 0), rows(page)
+    left, top, right, bottom = first
+    drag(page, (left + 5, top + 5), (left + 25, top + 25))
+    drag(page, (right + 20, bottom + 20), (right + 30, bottom + 40))  # the corner of what is selected
+    assert box_of(page, 0) == pytest.approx((left + 20, top + 20, right + 30, bottom + 40), abs=1)
+    frame = page.locator(".stage-frame").bounding_box()
+    assert frame is not None
+    drag(page, (frame["x"] + 4, frame["y"] + 4), (frame["x"] + 64, frame["y"] + 44))
+    page.keyboard.type("cloud\n")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("Delete")
+    assert rows(page) == [*labels[:-1], "cloud"]
+    for _ in range(5):  # moved, resized, added, named, deleted
+        page.keyboard.press("Control+z")
+    assert (box_of(page, 0), rows(page)) == (first, labels)
+    for _ in range(5):
+        page.keyboard.press("Control+Shift+z")
+    assert rows(page) == [*labels[:-1], "cloud"]
+    page.wait_for_function("paints.length >= 13")
+    assert min(page.evaluate("paints")) < 50, "milliseconds, without a word from the server"
+    page.unroute("**/run/predict", hold)  # which lets them go
+    content = json.loads(save(page, "Prediction (JSON)").read_bytes())
+    assert [(region["label"], region["source"]) for region in content["regions"]] == [
+        (labels[0], "edited"),
+        *((label, "model") for label in labels[1:-1]),
+        ("cloud", "added"),
+    ]
+    assert content["regions"][0]["original"]["label"] == labels[0]
+    page.reload()
+    expect(page.locator("#regions tbody tr")).to_have_count(len(labels))
+    choose(page, "Short caption")
+    run(page)
+    page.click("#back")
+    expect(page.locator("#regions .region-table-label").last).to_have_text("cloud")
