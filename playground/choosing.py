@@ -4,6 +4,7 @@ A pure function of a prediction, whose question says what is wanted; it is appli
 came.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from playground.grammar import words_of
@@ -39,7 +40,7 @@ def chosen(prediction: Prediction, *, shown_from: float | None = None) -> Predic
         regions = without_duplicates(regions, question.merge)
     if tuple(regions) == prediction.regions:
         return prediction
-    return replace(prediction, regions=tuple(regions), text=_text(prediction, regions))
+    return replace(prediction, regions=tuple(regions), text=text_with(prediction, regions))
 
 
 class _LowestScores:
@@ -51,8 +52,8 @@ class _LowestScores:
         return self._single.get(same_name(label), self._of_others)
 
 
-def _text(prediction: Prediction, regions: list[Region]) -> str:
-    """The words of an answer that names what it found; those of a caption stay."""
+def text_with(prediction: Prediction, regions: Sequence[Region]) -> str:
+    """Return the words of an answer with other regions, where it names what it found; those of a caption stay."""
     kind = get_task(prediction.task).output_kind
     is_named = kind not in (OutputKind.TEXT, OutputKind.TEXT_WITH_BOX)
     return words_of(regions, kind) if is_named else prediction.text

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from playground.choosing import text_with
 from playground.errors import InputRejected
-from playground.grammar import words_of
 from playground.regions import MAX_REGIONS, Box, Polygon, Quad, Region, Source, Text
 from playground.results import Prediction
-from playground.tasks import get_task
 from playground.wire import what_is_wrong
 
 _SLACK = 0.1  # pixels: the page rounds to that
@@ -45,8 +44,7 @@ def corrected(said: Prediction, corrections: Corrections) -> Prediction:
     if not corrections:
         return said
     regions = tuple(region for _, region in _numbered(said, corrections))
-    kind = get_task(said.task).output_kind
-    return replace(said, regions=regions, text=said.text if kind.is_text else words_of(regions, kind))
+    return replace(said, regions=regions, text=text_with(said, regions))
 
 
 def ids_of(said: Prediction, corrections: Corrections) -> tuple[int, ...]:
