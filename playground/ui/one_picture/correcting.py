@@ -19,7 +19,7 @@ from playground.ui.wiring import Updates
 class Correcting:
     """Keeps the corrections of tabs."""
 
-    def __init__(self, tabs: Tabs, showing: Showing) -> None:
+    def __init__(self, tabs: Tabs[Tab], showing: Showing) -> None:
         self._tabs = tabs
         self._showing = showing
 
