@@ -11,17 +11,21 @@ from typing import BinaryIO
 from playground.drawing import Look
 from playground.errors import ExportRejected
 from playground.export.annotated import Annotated, check_pictures
+from playground.export.as_alto import ALTO
 from playground.export.as_coco import COCO
 from playground.export.as_coco_results import COCO_RESULTS
 from playground.export.as_createml import CREATEML
 from playground.export.as_crops import CROPS
 from playground.export.as_csv import CSV
 from playground.export.as_cvat import CVAT
+from playground.export.as_hocr import HOCR
 from playground.export.as_jpeg import JPEG
 from playground.export.as_json import JSON
 from playground.export.as_label_studio import LABEL_STUDIO
 from playground.export.as_labelme import LABELME
+from playground.export.as_markdown import MARKDOWN
 from playground.export.as_overlay import OVERLAY
+from playground.export.as_pdf import PDF
 from playground.export.as_png import PNG
 from playground.export.as_txt import TXT
 from playground.export.as_voc import VOC
@@ -32,7 +36,8 @@ from playground.export.names import safe_name, stem_of
 __all__ = ["DRAWN_FORMATS", "FORMATS", "Annotated", "export", "file_name", "stem_of"]
 
 FORMATS: tuple[Format, ...] = (
-    PNG, JPEG, OVERLAY, CROPS, TXT, JSON, CSV, COCO, COCO_RESULTS, YOLO, VOC, LABELME, CREATEML, LABEL_STUDIO, CVAT,
+    PNG, JPEG, OVERLAY, CROPS, TXT, MARKDOWN, PDF, HOCR, ALTO, JSON, CSV, COCO, COCO_RESULTS, YOLO, VOC, LABELME,
+    CREATEML, LABEL_STUDIO, CVAT,
 )  # fmt: skip
 DRAWN_FORMATS = (PNG.id, JPEG.id, OVERLAY.id)  # in which an answer becomes pixels
 _BY_ID = {row.id: row for row in FORMATS}
@@ -53,7 +58,9 @@ def export(
     prediction is not about, and for what a format cannot hold at all.
     """
     row = _row(format_id)
-    checked = check_pictures(pictures, look, has_pixels=row.has_pixels, as_several=as_several)
+    checked = check_pictures(
+        pictures, look, has_pixels=row.has_pixels, as_several=as_several, by_document=row.is_document
+    )
     if isinstance(target, Path):
         with _whole_file(target) as stream:
             row.write(checked, stream)

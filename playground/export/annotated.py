@@ -14,11 +14,21 @@ from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
 from playground.errors import ExportRejected
 from playground.export.names import UniqueNames, safe_name
 from playground.export.originals import LookPlainly, file_as_it_came
+from playground.export.texts import without_what_was_read
 from playground.pictures.plain import look_plainly
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
 
 MAX_PARTS, MAX_OUTLINE_POINTS = 5000, 200_000  # of all outlines of a picture: a few seconds in the slowest format
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """Which page of which document a picture is. `document` is unlike that of any other, `name` is for its file."""
+
+    document: str
+    name: str
+    number: int  # from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,8 @@ class Annotated:
     `image` may be a function that reads the picture, which is called once, when its turn comes: so the pictures of a
     long list never lie in memory together. `original` is the file that it came in: data sets take it as it is where
     other readers see the same picture in it, as `look_plainly` says. `labels` are those of the whole answer, of which
-    the prediction may be a part: what is drawn keeps its colors.
+    the prediction may be a part: what is drawn keeps its colors. `page` is known of pictures that are pages of a
+    document: formats of documents make one file of those that follow one another.
     """
 
     name: str
@@ -37,6 +48,7 @@ class Annotated:
     original: Path | bytes | None = None
     labels: tuple[str, ...] = ()
     look_plainly: LookPlainly = look_plainly
+    page: DocumentPage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,7 @@ class CheckedPicture:
     original: Path | bytes | None
     labels: tuple[str, ...] = ()
     look_plainly: LookPlainly = look_plainly
+    page: DocumentPage | None = None
 
     @property
     def file_as_it_came(self) -> tuple[bytes, str] | None:
@@ -73,19 +86,27 @@ class CheckedPictures:
     are_several: bool
 
 
-def check_pictures(pictures: Iterable[Annotated], look: Look, *, has_pixels: bool, as_several: bool) -> CheckedPictures:
+def check_pictures(
+    pictures: Iterable[Annotated], look: Look, *, has_pixels: bool, as_several: bool, by_document: bool = False
+) -> CheckedPictures:
     """Return the pictures to be iterated once; ExportRejected is raised there for one that its prediction is not about.
 
     What the look hides is hidden in the pictures themselves, whatever is made of them. Without `has_pixels`, what is to
-    be read stays unread. Raises ExportRejected where there is no picture at all.
+    be read stays unread. With `by_document`, the pages of one document are not several. Raises ExportRejected where
+    there is no picture at all.
     """
     rest = iter(pictures)
     begin = list(islice(rest, 2))
     if not begin:
         raise ExportRejected("There is no picture to save.")
-    are_several = as_several or len(begin) > 1
+    are_several = as_several or (len(begin) > 1 and not (by_document and _are_of_one_document(begin)))
     each = _check_each(_joined(begin, rest), look.hiding, are_several=are_several, has_pixels=has_pixels)
     return CheckedPictures(each, look, are_several)
+
+
+def _are_of_one_document(pictures: list[Annotated]) -> bool:
+    documents = {picture.page.document if picture.page else None for picture in pictures}
+    return len(documents) == 1 and None not in documents
 
 
 def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annotated]:
@@ -106,7 +127,7 @@ def _check_each(
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
         checked = CheckedPicture(
-            stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly
+            stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly, picture.page
         )
         yield _hidden(checked, image, hiding) if hiding and isinstance(image, InputImage) else checked
 
@@ -124,7 +145,7 @@ def _hidden(picture: CheckedPicture, image: InputImage, hiding: Look) -> Checked
     """Return a picture whose pixels are hidden, without its file, which may say more, and without what was read."""
     check_drawing(picture.prediction, hiding, image)
     pixels = draw(image.pixels, picture.prediction, hiding)
-    silent = replace(picture.prediction, text="", raw_text="")
+    silent = without_what_was_read(picture.prediction)
     return replace(picture, prediction=silent, given=replace(image, pixels=pixels), original=None)
 
 

@@ -1,8 +1,7 @@
 """Classes of data sets: the names that labels become, and the one order in which every format numbers them."""
 
-import re
-
 from playground.errors import UnknownTask
+from playground.export.texts import for_xml
 from playground.question import Question, called_names
 from playground.results import Prediction
 
@@ -18,12 +17,10 @@ NUMBERING = (
     "the other labels as they first appear."
 )
 
-_NOT_XML = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def class_name(label: str) -> str:
     """Return a label as the name of a class, in characters that XML (1.0, production 2) and YAML (1.2) can carry."""
-    return " ".join(_NOT_XML.sub("", label[: 2 * MAX_CLASS_LENGTH]).split())[:MAX_CLASS_LENGTH].strip() or UNNAMED
+    return " ".join(for_xml(label[: 2 * MAX_CLASS_LENGTH]).split())[:MAX_CLASS_LENGTH].strip() or UNNAMED
 
 
 class ClassNumbers:

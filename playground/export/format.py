@@ -14,6 +14,7 @@ class Format:
     `suffix` tells two files of one extension apart; several pictures together have `extension_of_several`.
     `cannot_carry` is said to the user. `has_pixels` says that pictures are needed, and not only what was answered.
     `holds_all` says that what the page does not show at first is in it too, marked as unsure, as in no set to train on.
+    `is_document` says that the pages of a document are one file.
     """
 
     id: str
@@ -25,3 +26,4 @@ class Format:
     suffix: str = ""
     has_pixels: bool = True
     holds_all: bool = False
+    is_document: bool = False

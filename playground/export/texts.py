@@ -1,10 +1,26 @@
 """What of an answer is text: a caption, what was read, or the names of what was found. Knows no format."""
 
+import re
+from dataclasses import replace
+
 from playground.errors import UnknownTask
+from playground.reading_order import lines_in_order, paragraphs
 from playground.results import Prediction
 from playground.tasks import InputKind, OutputKind, get_task
 
 UNSURE_MARK = "[unsure]"
+
+_NOT_XML = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def for_xml(text: str) -> str:
+    """Return a text without the characters that XML (1.0, production 2) and YAML (1.2) cannot carry."""
+    return _NOT_XML.sub("", text)
+
+
+def holds_read_text(prediction: Prediction) -> bool:
+    """Whether the regions of an answer are places of what was read, and not of things that were found."""
+    return _output_kind(prediction) is OutputKind.QUADS or any(region.xyxyxyxy for region in prediction.regions)
 
 
 def text_answered(prediction: Prediction) -> str:
@@ -17,12 +33,37 @@ def text_answered(prediction: Prediction) -> str:
     return prediction.text if task.output_kind is OutputKind.TEXT or is_prose else ""
 
 
+def _output_kind(prediction: Prediction) -> OutputKind | None:
+    try:
+        return get_task(prediction.task).output_kind
+    except UnknownTask:  # as above
+        return None
+
+
 def text_shown(prediction: Prediction) -> str:
     """Return the text of an answer as the page shows it: nothing of one of which the model is not sure."""
     return "" if prediction.is_unsure and not prediction.regions else text_answered(prediction)
 
 
+def without_what_was_read(prediction: Prediction) -> Prediction:
+    """Return an answer without its texts; of read text the places stay."""
+    regions = prediction.regions
+    if _output_kind(prediction) is OutputKind.QUADS:
+        regions = tuple(replace(region, label="") for region in regions)
+    return replace(prediction, text="", raw_text="", regions=regions)
+
+
 def lines_of(prediction: Prediction) -> str:
-    """Return the text of an answer, or else a line for each region: its label. An unsure one begins with a mark."""
-    text = text_answered(prediction) or "\n".join(" ".join(region.label.split()) for region in prediction.regions)
+    """Return the text of an answer, or else a line for each region: its label. An unsure one begins with a mark.
+
+    Of what was read, the lines come in reading order, with an empty one between columns.
+    """
+    text = text_answered(prediction) or _labels(prediction)
     return f"{UNSURE_MARK} {text}" if prediction.is_unsure and text else text
+
+
+def _labels(prediction: Prediction) -> str:
+    if holds_read_text(prediction):
+        blocks = paragraphs(lines_in_order(prediction.regions))
+        return "\n\n".join("\n".join(line.text for line in block) for block in blocks)
+    return "\n".join(" ".join(region.label.split()) for region in prediction.regions)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
 from PIL import Image, UnidentifiedImageError
 
@@ -31,6 +32,10 @@ def photograph(tmp_path: Path) -> Path:
 
 
 def files_in(content: bytes) -> list[bytes]:
+    if content[:4] == b"%PDF":
+        drawn = io.BytesIO()
+        pypdfium2.PdfDocument(content)[0].render(scale=200 / 72).to_pil().resize((160, 120)).save(drawn, "PNG")
+        return [content, drawn.getvalue()]
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return [content]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

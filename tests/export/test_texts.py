@@ -41,7 +41,7 @@ def opened(content: bytes) -> Image.Image:
         pytest.param(said("", task="<OCR>"), "", id="nothing read"),
         pytest.param(said("car, tree", CAR, TREE, task="<OD>"), "car\ntree\n", id="things found"),
         pytest.param(said("2 × STOP", SIGN, replace(SIGN, label="two\nlines"), task="<OCR_WITH_REGION>"),
-                     "STOP\ntwo lines\n", id="what was read, with its place"),
+                     "STOP two lines\n", id="what was read, with its place"),
         pytest.param(said("", task="<OD>"), "", id="nothing found"),
         pytest.param(said(CAPTION, CAR, task="<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>"), CAPTION + "\n",
                      id="caption with its things"),
@@ -114,6 +114,8 @@ def test_a_text_of_which_the_model_is_not_sure_is_in_no_picture_and_marked_in_da
         assert [(row["text"], row["is_unsure"]) for row in rows_of(content)] == [(CAPTION, "yes")]
     elif format_id == "json":
         assert (json.loads(content)["text"], json.loads(content)["is_unsure"]) == (CAPTION, True)
+    elif format_id in ("md", "pdf", "hocr", "alto"):
+        assert b"noon" not in content
     else:  # sets to train on, whose readers skip any mark
         assert not any(b"noon" in data for data in files_of(content).values())
 

@@ -14,7 +14,7 @@ from tests.judges.cases import CASES, annotated
 _HERE = Path(__file__).parent
 _ENVIRONMENT = _HERE.parents[1] / ".venv-judges"
 _MADE = _ENVIRONMENT / "requirements.txt"  # a copy, put there when all of it is installed
-DATA_SETS = ("coco", "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat")
+DATA_SETS = ("coco", "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat", "hocr", "alto")
 _ABSENT = "The judges of exports are not installed. `bash tests/judges/environment.sh` fetches them."
 
 

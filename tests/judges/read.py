@@ -14,9 +14,12 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import datumaro
+from alto_tools import alto_tools
+from hocr_spec import HocrValidator
 from label_studio_sdk.converter.imports.coco import convert_coco_to_ls
 from label_studio_sdk.converter.imports.yolo import convert_yolo_to_ls
 from label_studio_sdk.label_interface import LabelInterface
+from lxml import html
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -105,6 +108,28 @@ def with_label_interface(folder: Path) -> list[dict[str, Any]]:
     return read
 
 
+def with_hocr_spec(folder: Path) -> dict[str, Any]:
+    """Each file: what is wrong with it, and the texts of its lines."""
+    read = {}
+    for path in sorted(folder.glob("*.hocr")):
+        report = HocrValidator("standard").validate(str(path))
+        lines = html.parse(str(path)).xpath("//*[@class='ocr_line']")
+        texts = [" ".join(line.text_content().split()) for line in lines]
+        read[path.stem] = {"wrong": [str(item) for item in report.items], "lines": texts}
+    return read
+
+
+def with_alto_tools(folder: Path) -> dict[str, list[str]]:
+    """The lines of each file."""
+    read = {}
+    for path in sorted(folder.glob("*.xml")):
+        with path.open(encoding="utf-8") as file, contextlib.redirect_stdout(io.StringIO()) as said:
+            _, xml, namespace = alto_tools.alto_parse(file)
+            alto_tools.alto_text(xml, namespace)
+        read[path.stem] = [line.strip() for line in said.getvalue().splitlines() if line.strip()]
+    return read
+
+
 def with_datumaro(folder: Path, format_name: str, **options: Any) -> dict[str, Any]:
     """Each item: its picture's size as read from the file, its boxes with labels, and its captions."""
     dataset = datumaro.Dataset.import_from(str(folder), format_name, **options)
@@ -149,6 +174,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "datumaro cvat": lambda case: with_datumaro(case / "cvat", "cvat"),
     "pycocotools results": lambda case: results_with_pycocotools(case / "coco_results"),
     "labelme": lambda case: with_labelme(case / "labelme"),
+    "hocr-spec": lambda case: with_hocr_spec(case / "hocr"),
+    "alto-tools": lambda case: with_alto_tools(case / "alto"),
     "label studio": lambda case: with_label_interface(case / "label_studio"),
     "label studio coco": lambda case: with_label_studio(
         convert_coco_to_ls, case / "coco/annotations/instances_default.json"

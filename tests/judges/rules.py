@@ -1,4 +1,4 @@
-"""Rules that formats publish and no library here checks: of Ultralytics for labels, of Pascal VOC for its XML."""
+"""Rules that formats publish and no library here checks: of Ultralytics for labels, of Pascal VOC and ALTO for XML."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,55 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 # What readers want of each annotation, from the VOC2012 devkit; `.` stands for the object.
 _OF_ANNOTATION = ("folder", "filename", "source/database", "size/width", "size/height", "size/depth", "segmented")
 _OF_OBJECT = ("name", "pose", "truncated", "difficult", "bndbox/xmin", "bndbox/ymin", "bndbox/xmax", "bndbox/ymax")
+
+# Of the schema of ALTO 4.4 (https://www.loc.gov/standards/alto/) the elements that are used here: which ones they hold,
+# in this order, which attributes they must have, and which they may.
+_PLACE = ("HPOS", "VPOS", "WIDTH", "HEIGHT")
+_ALTO: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "alto": ("Description Layout", (), ("SCHEMAVERSION",)),
+    "Description": ("MeasurementUnit sourceImageInformation Processing", (), ()),
+    "MeasurementUnit": ("", (), ()),
+    "sourceImageInformation": ("fileName", (), ()),
+    "fileName": ("", (), ()),
+    "Processing": ("processingCategory processingStepDescription processingSoftware", ("ID",), ()),
+    "processingCategory": ("", (), ()),
+    "processingStepDescription": ("", (), ()),
+    "processingSoftware": ("softwareName", (), ()),
+    "softwareName": ("", (), ()),
+    "Layout": ("(Page )+", (), ()),
+    "Page": ("PrintSpace", ("ID", "PHYSICAL_IMG_NR"), ("WIDTH", "HEIGHT", "QUALITY_DETAIL")),
+    "PrintSpace": ("(TextBlock )*", (), _PLACE),
+    "TextBlock": ("(TextLine )+", ("ID",), (*_PLACE, "ROTATION", "CS")),
+    "TextLine": ("(Shape )?(String (SP )?)+", (), (*_PLACE, "CS")),
+    "Shape": ("Polygon", (), ()),
+    "Polygon": ("", ("POINTS",), ()),
+    "String": ("", ("CONTENT",), (*_PLACE, "WC")),
+    "SP": ("", (), ()),
+}  # fmt: skip
+_ALTO_SPACE = "{http://www.loc.gov/standards/alto/ns-v4#}"
+
+
+def read_alto(file: Path) -> list[list[tuple[str, tuple[float, ...]]]]:
+    """Return the words of each line, with their places as x, y, width and height."""
+    root = ElementTree.parse(file).getroot()
+    ids: list[str] = []
+    for element in root.iter():
+        name = element.tag.removeprefix(_ALTO_SPACE)
+        children, needed, allowed = _ALTO[name]
+        held = "".join(child.tag.removeprefix(_ALTO_SPACE) + " " for child in element)
+        assert re.fullmatch(children if children.endswith(("+", "*")) else f"{children} ?", held), (name, held)
+        assert set(needed) <= set(element.attrib) <= {*needed, *allowed}, (name, element.attrib)
+        for number in (value for key, value in element.attrib.items() if key in (*_PLACE, "ROTATION", "WC")):
+            float(number)
+        assert 0 <= float(element.get("WC", "0")) <= 1
+        ids += [value for key, value in element.attrib.items() if key == "ID"]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z_][\w.-]*", name) for name in ids)
+    return [
+        [(word.attrib["CONTENT"], tuple(float(word.attrib[key]) for key in _PLACE))
+         for word in line.iter(f"{_ALTO_SPACE}String")]
+        for line in root.iter(f"{_ALTO_SPACE}TextLine")
+    ]  # fmt: skip
 
 
 def read_yolo(folder: Path) -> dict[str, list[tuple[str, list[float]]]]:

@@ -10,6 +10,7 @@ import pytest
 import supervision as sv
 
 from playground.export.outlines import box_inside, outline_inside
+from playground.reading_order import lines_in_order
 from playground.regions import Region, polygon_area
 from tests.judges import rules
 from tests.judges.cases import CASES, LAST_BIN, NAMES, regions_of, texts_of
@@ -154,6 +155,26 @@ def test_datumaro_reads_cvat(verdicts: Verdicts, case: str) -> None:
         scores = [f"{region.score:.4f}" for region in boxes if region.score is not None]
         kept = [row["score"] for row in read[name]["attributes"] if "score" in row]
         assert set(scores) <= set(kept)
+
+
+@every_case
+def test_what_was_read_is_the_same_in_hocr_and_alto(verdicts: Verdicts, exports: Path, case: str) -> None:
+    expected = {
+        name: [line.text for line in lines_in_order(regions) if any(region.xyxyxyxy for region in regions)]
+        for name, regions in regions_of(case).items()
+    }
+    read = verdicts[case]["hocr-spec"]
+    # Which is known after the last page alone, when the head of the file is written.
+    missing = "[WARN] +0 : Recommended metadata field 'ocr-number-of-pages' missing"
+    assert {said for name in NAMES for said in read[name]["wrong"]} == {missing}
+    assert {name: read[name]["lines"] for name in NAMES} == expected
+    assert verdicts[case]["alto-tools"] == expected
+    for name in NAMES:
+        lines = rules.read_alto(exports / case / f"alto/{name}.xml")
+        assert [" ".join(word for word, _ in line) for line in lines] == expected[name]
+        for x, y, width, height in (place for line in lines for _, place in line):
+            assert 0 <= x <= x + width <= SIZE[0] + 0.01
+            assert 0 <= y <= y + height <= SIZE[1] + 0.01
 
 
 @every_case
