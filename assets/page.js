@@ -109,7 +109,11 @@
       const { before = "", task = "", phrase = "", form = "" } = kept();
       return [JSON.stringify({ before, key, task, phrase, form }), "", readKept("localStorage", LOOKS)];
     },
-    opened: () => keep({ before: key }),
+    opened: (asks) => {
+      keep({ before: key });
+      if (asks && !gestures && !isTaking()) find("#run").click();
+      return [];
+    },
     remember: (task, phrase) => {
       keep({ task, phrase });
       return [];

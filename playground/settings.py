@@ -26,6 +26,7 @@ class Settings:
     port: int = 0  # 0: 7860 or the next free one
     offline: bool = False  # contact nobody
     hub_search: bool = True  # let the page find checkpoints on the hub, where only this machine can open the page
+    welcome: bool = True  # a first visit begins with an example that is asked and answered
     mcp: bool = False
     on_zero_gpu: bool = False  # set by Hugging Face Spaces, as SPACES_ZERO_GPU
 

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from playground.settings import Settings
 
 
 @contextmanager
-def running(predictor: Predictor, settings: Settings, cache: Path) -> Iterator[str]:
-    """Serve the page over a predictor that is ready; gives the address, without a slash at its end."""
+def running(predictor: Predictor, settings: Settings, cache: Path, *, welcome: bool = False) -> Iterator[str]:
+    """Serve the page over a predictor that is ready; gives the address, without a slash at its end.
+
+    Most tests begin with an empty page.
+    """
+    settings = replace(settings, welcome=welcome)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("GRADIO_TEMP_DIR", str(cache))  # where Gradio keeps uploads

@@ -1,5 +1,7 @@
 """The parts that several pages have, and what they look like at a moment. Knows no handler."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,7 +12,10 @@ from playground.ui import text
 from playground.ui.picture import Picture
 from playground.ui.wiring import Updates
 
-EXAMPLE_PICTURES = sorted(EXAMPLES.glob("*.[jp][pn]g"))
+# Drawn scenes are for the model that knows nothing else; a photograph shows that it knows what it does not know.
+PHOTOGRAPHS = sorted((EXAMPLES / "photographs").glob("*.jpg"))
+ASTRONAUT = EXAMPLES / "photographs" / "astronaut.jpg"
+SCENES = [*(path for path in sorted(EXAMPLES.glob("*.png")) if path.stem != "desert-large"), ASTRONAUT]
 _STRIP_HEIGHT = 92  # pixels of the field for the next picture
 
 Components = dict[str, Any]  # by the names that handlers know them by
@@ -33,15 +38,16 @@ def strip() -> Any:
     return gr.update(value=None, height=_STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)
 
 
-def example_pictures() -> gr.Dataset:
-    """Return the pictures that come with the playground, to be clicked."""
+def example_pictures(paths: Sequence[Path] = SCENES, *, elem_id: str = "examples", visible: bool = True) -> gr.Dataset:
+    """Return pictures that come with the playground, to be clicked."""
     return gr.Dataset(
         show_label=False,
         components=[gr.Image(visible=False)],
-        samples=[[str(path)] for path in EXAMPLE_PICTURES],
+        samples=[[str(path)] for path in paths],
         type="index",
         samples_per_page=20,
-        elem_id="examples",
+        elem_id=elem_id,
+        visible=visible,
     )
 
 

@@ -31,7 +31,8 @@ class Item:
 
     `name` is that of its file without an extension, for the files that are made of it; `seed` is that of a drawn scene,
     and `truth` what was right to answer about it, where that is known. A picture that is a page of a file with several
-    knows which one, from 0, and the `file` that has the others.
+    knows which one, from 0, and the `file` that has the others. One that `is_welcome` was brought by nobody: it is the
+    example that a first visit begins with.
     """
 
     path: str = ""
@@ -44,6 +45,7 @@ class Item:
     file: str = ""
     page: int = 0
     num_pages: int = 1
+    is_welcome: bool = False
     said: Prediction | None = None  # what the model had said
     corrections: Corrections = NO_CORRECTIONS
     answer_id: str = ""  # another one for each answer: corrections that come late are those of the one before

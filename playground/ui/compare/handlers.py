@@ -21,7 +21,7 @@ from playground.ui.compare.form import Form
 from playground.ui.compare.showing import LEFT, RIGHT, SIDES, ShowingTwo
 from playground.ui.components import StageData
 from playground.ui.memory import Memory, kept_object
-from playground.ui.parts import EXAMPLE_PICTURES, buttons, strip
+from playground.ui.parts import SCENES, buttons, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
@@ -72,7 +72,7 @@ class CompareHandlers:
 
     def take_example(self, gesture: int, examples: int, form: Form, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""
-        return self.take_picture(gesture, Upload(str(EXAMPLE_PICTURES[examples])), form, request)
+        return self.take_picture(gesture, Upload(str(SCENES[examples])), form, request)
 
     # The page as a whole
 

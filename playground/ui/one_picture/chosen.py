@@ -8,6 +8,7 @@ from playground.engines import State
 from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui import text
+from playground.ui.one_picture.examples import examples_for
 from playground.ui.one_picture.offer import Offer
 from playground.ui.one_picture.showing import Showing
 from playground.ui.task_list import listing
@@ -55,6 +56,8 @@ class Follower:
             "status": self._showing.status(chosen.checkpoint, line),
             "timer": gr.Timer(active=not is_settled),
         }
+        if is_settled:  # each update draws them anew
+            updates |= examples_for(status)
         if status.max_answer_tokens:
             end = status.max_answer_tokens
             value = end if chosen.max_new_tokens >= chosen.longest else min(int(chosen.max_new_tokens), end)

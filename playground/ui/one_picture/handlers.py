@@ -27,6 +27,7 @@ from playground.ui.memory import Memory
 from playground.ui.one_picture.chosen import Chosen, Follower
 from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.correcting import Correcting
+from playground.ui.one_picture.examples import Welcome, examples_for, greeted
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.showing import (
@@ -38,7 +39,7 @@ from playground.ui.one_picture.showing import (
     scenes_for,
     way_back,
 )
-from playground.ui.parts import EXAMPLE_PICTURES, buttons, checkpoint_choices, strip
+from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes, save_export
@@ -68,6 +69,7 @@ class Handlers:
         self._follower = Follower(predictor, settings, self._showing)
         self._finder = Finder(predictor.engines, settings)
         self.correcting = Correcting(self.tabs, self._showing)
+        self._welcome = Welcome(predictor.engines)
 
     # The picture
 
@@ -100,8 +102,12 @@ class Handlers:
         return self._take(item, gesture, task, request)
 
     def take_example(self, gesture: int, examples: int, task: str, request: gr.Request) -> Updates:
-        """Show one of the pictures that come with the playground."""
-        return self.take_picture(gesture, Upload(str(EXAMPLE_PICTURES[examples])), task, request)
+        """Show one of the pictures that come with the demo model."""
+        return self.take_picture(gesture, Upload(str(SCENES[examples])), task, request)
+
+    def take_photograph(self, gesture: int, photographs: int, task: str, request: gr.Request) -> Updates:
+        """Show one of the photographs that come with the playground."""
+        return self.take_picture(gesture, Upload(str(PHOTOGRAPHS[photographs])), task, request)
 
     def take_new_scene(self, gesture: int, task: str, request: gr.Request) -> Updates:
         """Draw a scene that nobody chose, and show it like any picture."""
@@ -145,16 +151,30 @@ class Handlers:
         """A page was loaded: give it back what it showed before, if this is a reload."""
         kept = Memory.read(memory)
         tab = self.tabs.open(_session(request), kept.before, kept.key)
+        if not kept.before:
+            tab = self._greet(tab, checkpoint, request)
         tasks = self._predictor.tasks(checkpoint)
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
         updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
-        updates["looks_kept"] = looks_kept
+        updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
+        updates |= examples_for(self._engines.status(checkpoint))
         if self._settings.may_search_hub:  # what was found since the page was built
             updates["checkpoint"] = gr.update(choices=checkpoint_choices(self._engines))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], "value": task.id}}
         looks = KeptLooks.read(looks_kept)
         return updates | self._whole(tab, task.id, checkpoint, looks, request) if tab.item.path else updates
+
+    def _greet(self, tab: Tab, checkpoint: str, request: gr.Request) -> Tab:
+        """Begin with an example, where this is a first visit; what is known of it already is shown at once."""
+        picture = self._welcome.picture(checkpoint) if self._settings.welcome and not tab.item.path else None
+        if picture is None:
+            return tab
+        seen = self._predictor.read_image(str(picture))
+        item = replace(remember(Upload(str(picture)), seen), is_welcome=True)
+        answer = self._welcome.answer(checkpoint)
+        line = self._line_of(answer, KeptLooks()) if answer else {}
+        return self.tabs.change(_session(request), lambda tab: greeted(tab, item, answer, line))
 
     def rest(self, task: str, draw: bool, checkpoint: str, request: gr.Request) -> Updates:
         """A run is over, however it ended: say what holds now. Another one may be going on.
@@ -168,12 +188,8 @@ class Handlers:
 
     def _whole(self, tab: Tab, task: str, checkpoint: str, looks: KeptLooks, request: gr.Request) -> Updates:
         """All that a page shows of a tab."""
-        updates = {
-            "picture": strip(),
-            "scenes": scenes_for(tab.item),
-            "page": pages_of(tab.item),
-            **plain(tab.item, is_drawing=_wants_regions(task)),
-        }
+        given = {} if tab.item.is_welcome else {"picture": strip(), "scenes": scenes_for(tab.item)}
+        updates = {**given, "page": pages_of(tab.item), **plain(tab.item, is_drawing=_wants_regions(task))}
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:
@@ -357,17 +373,21 @@ class Handlers:
 
     def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction, looks: KeptLooks) -> Tab:
         """Keep what a run has said, unless it was abandoned; returns the tab."""
-        line = text.run_line(above(prediction, self._showing.first_view(prediction, looks).min_score))
+        line = self._line_of(prediction, looks)
         truth = scene.truth_about(item.seed, prediction) if prediction.is_final else None
 
         def note(tab: Tab) -> Tab:
             if ending.is_abandoned:
                 return tab
             if prediction.is_final:
+                self._welcome.keep(item, prediction)
                 return tab.with_answer(item.path, prediction, truth, line)
             return replace(tab, shown=Shown.PARTIAL, line=line)
 
         return self.tabs.change(_session(request), note)
+
+    def _line_of(self, prediction: Prediction, looks: KeptLooks) -> text.Line:
+        return text.run_line(above(prediction, self._showing.first_view(prediction, looks).min_score))
 
     def stop(self, checkpoint: str, request: gr.Request) -> Updates:
         """End this tab's run within one step; what was drawn is kept. One that waits in the queue ends at once."""

@@ -14,7 +14,15 @@ from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.frame import add_title
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
-from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
+from playground.ui.parts import (
+    PHOTOGRAPHS,
+    SCENES,
+    Components,
+    checkpoint_choices,
+    example_pictures,
+    picture_field,
+    run_and_stop,
+)
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
 from playground.ui.task_list import listed
@@ -35,8 +43,9 @@ _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
     "raw", "timings",
 )  # fmt: skip
-_FORM = ("task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
-_WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_NEW_PICTURE, *_NEW_ANSWER)))
+_TO_TRY = ("examples", "photographs", "scene")
+_FORM = ("asks", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
+_WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_TO_TRY, *_NEW_PICTURE, *_NEW_ANSWER)))
 
 
 def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
@@ -45,13 +54,15 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     components: Components = {
         "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
         "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
+        "asks": gr.Checkbox(visible=False),  # whether the page begins with a question about an example
         "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
         "looks_kept": gr.Textbox(visible=False),  # what it keeps of how answers are to be seen
         "listed": gr.Textbox(listed(TASKS), visible=False),  # of which checkpoint's own tasks are in the list
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
     add_title("", text.LEAD)
-    with gr.Row(elem_id="columns", elem_classes=WORKSPACE):
+    classes = [WORKSPACE, "begins-with-example"] if settings.welcome else [WORKSPACE]
+    with gr.Row(elem_id="columns", elem_classes=classes):
         with gr.Column(elem_id="form"):
             components |= _form(predictor.engines, settings)
         with gr.Column(elem_id="show"):
@@ -94,12 +105,16 @@ def _form(engines: Engines, settings: Settings) -> Components:
 
 
 def _scenes() -> Components:
-    with gr.Accordion("Try a drawn scene", open=True, elem_id="scenes") as scenes:
-        examples = example_pictures()
-        with gr.Row(elem_id="scene"):
+    with gr.Accordion("Try an example", open=True, elem_id="scenes") as scenes:
+        examples = example_pictures(SCENES, elem_id="examples")
+        photographs = example_pictures(PHOTOGRAPHS, elem_id="photographs", visible=False)
+        with gr.Row(elem_id="scene") as scene:
             new_scene = gr.Button(text.NEW_SCENE, min_width=150, scale=3, elem_id="new-scene")
             seed = gr.Number(label="Seed", placeholder="any", interactive=True, min_width=80, scale=2, elem_id="seed")
-    return {"scenes": scenes, "examples": examples, "new_scene": new_scene, "seed": seed}
+    return {
+        "scenes": scenes, "examples": examples, "photographs": photographs, "scene": scene, "new_scene": new_scene,
+        "seed": seed,
+    }  # fmt: skip
 
 
 def _advanced(engines: Engines, settings: Settings) -> Components:
@@ -214,6 +229,7 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
         (on["picture"].input, handlers.take_picture),
         (on["page"].input, handlers.take_page),
         (on["examples"].click, handlers.take_example),
+        (on["photographs"].click, handlers.take_photograph),
         (on["new_scene"].click, handlers.take_new_scene),
         (on["seed"].submit, handlers.take_scene),
     ):
@@ -226,10 +242,11 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
     polled = (
         "status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest", "task", "listed",
+        *_TO_TRY,
     )  # fmt: skip
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
     opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_IN_TURN)
-    opened.success(None, js="playground.opened", **_PLUMBING)
+    opened.success(None, inputs=on["asks"], js="playground.opened", **_PLUMBING)
     wiring.on(on["hub_name"].submit, handlers.find, writes=_FOUND, trigger_mode="always_last", **_PLUMBING)
     for event in (
         wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE),

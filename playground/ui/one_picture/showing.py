@@ -111,12 +111,13 @@ class Showing:
             alt=text.alt_text(prediction, seen),
             truth=truth_from(text.truth(item.truth), item.truth.regions) if item.truth else None,
         )
+        welcome = [text.line(text.WELCOME)] if item.is_welcome else []
         told = self._engines.status(prediction.checkpoint).checkpoint.note
         return {
             "stage": stage,
             "answer": answer_text(prediction, seen),
             "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
-            "notes": text.notes(prediction, seen, told=told),
+            "notes": [*welcome, *text.notes(prediction, seen, told=told)],
         }
 
     def closer(self, item: Item, wanted: CloseupData, answer: Prediction | None, view: View) -> Updates:

@@ -32,8 +32,8 @@ def unfold(page: Page, title: str) -> None:
 
 
 def take_example(page: Page, index: int = 0) -> None:
-    """Click one of the drawn scenes, which are folded away once there is a picture."""
-    unfold(page, "Try a drawn scene")
+    """Click one of the pictures to try, which are folded away once there is a picture."""
+    unfold(page, "Try an example")
     page.locator("#examples button").nth(index).click()
 
 

@@ -146,7 +146,7 @@ def test_the_camera_gives_what_its_lens_saw_for_the_second_picture_too(
         width = gray.shape[1]
         assert gray[:, : width // 3].mean() > 200, "the picture is mirrored"
         assert gray[:, 2 * width // 3 :].mean() < 50
-        unfold(page, "Try a drawn scene")
+        unfold(page, "Try an example")
         page.click("#examples button >> nth=0")  # another picture between the two
         expect(page.locator("#stage img")).not_to_have_attribute("src", address_of_picture)
     camera.close()

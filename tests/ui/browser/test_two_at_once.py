@@ -236,7 +236,7 @@ def take_example(visitor: Visitor) -> None:
 
 
 def draw_scene(visitor: Visitor) -> None:
-    unfold(visitor.page, "Try a drawn scene")
+    unfold(visitor.page, "Try an example")
     visitor.page.fill("#seed input", "7")
     visitor.page.press("#seed input", "Enter")
 

@@ -133,7 +133,7 @@ class Tab:
 
 def tab_of(predictor: Predictor, **settings: Any) -> Tab:
     """Return a tab of a server of its own."""
-    return Tab(predictor, Handlers(predictor, Settings(**settings)))
+    return Tab(predictor, Handlers(predictor, Settings(**{"welcome": False} | settings)))
 
 
 def answered(tab: Tab, prediction: Prediction) -> Tab:

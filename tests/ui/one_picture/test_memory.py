@@ -60,4 +60,6 @@ def test_a_reload_during_a_run_ends_it_and_brings_back_the_last_whole_answer(tab
 def test_a_first_visit_and_an_unknown_task_open_the_page_as_it_is(tab: Tab) -> None:
     _, updates = reloaded(tab, key=NEXT, task="<WHAT>")
     assert updates["task"] == "<OD>"
-    assert updates.keys() == {"task", "phrase", "held", "looks_kept", "checkpoint"}
+    to_try = {"examples", "photographs", "scene"}
+    assert updates.keys() == {"task", "phrase", "held", "looks_kept", "checkpoint", "asks", *to_try}
+    assert updates["asks"] is False

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from playground.events import RunStage
+from playground.paths import EXAMPLES
 from playground.pictures.reader import is_inside
 from playground.question import Question
 from playground.results import Prediction
 from playground.scenes.scene import TRAINING_SEEDS
 from playground.ui import picture, scene
 from playground.ui.components import StageData
-from playground.ui.parts import EXAMPLE_PICTURES
+from playground.ui.parts import PHOTOGRAPHS, SCENES
 from playground.ui.session import Item
 from tests.ui.doubles import ANSWER, WRITING, ScriptedPredictor
 from tests.ui.one_picture.tab import Tab, pixels, tab_of
@@ -74,7 +75,7 @@ def test_the_pages_of_a_file_are_counted_and_another_can_be_chosen(cache: Path) 
     tab.call(tab.handlers.take_page, page=2)
     assert tab.item.resolution_wh == (60, 40)
     assert "there is no page 8" in tab.call(tab.handlers.take_page, page=7)["problem"][0]["text"]
-    assert tab.take(str(EXAMPLE_PICTURES[0]))["page"]["visible"] is False
+    assert tab.take(str(SCENES[0]))["page"]["visible"] is False
 
 
 def test_the_bytes_of_a_data_url_are_kept_in_the_cache(upload: Upload, cache: Path) -> None:
@@ -109,11 +110,21 @@ def test_a_full_disk_is_a_sentence(ask: Ask, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_examples_are_there_and_taken_like_uploads() -> None:
-    assert {"beach", "meadow", "night"} <= {path.stem for path in EXAMPLE_PICTURES}
+    assert {"beach", "meadow", "night", "astronaut"} <= {path.stem for path in SCENES}
     tab = tab_of(ScriptedPredictor())
-    for index, path in enumerate(EXAMPLE_PICTURES):
+    for index, path in enumerate(SCENES):
         tab.call(tab.handlers.take_example, examples=index)
         assert tab.item.name == path.stem
+    for index, path in enumerate(PHOTOGRAPHS):
+        tab.call(tab.handlers.take_photograph, photographs=index)
+        assert tab.item.name == path.stem
+
+
+def test_each_photograph_is_listed_with_its_source_and_its_terms() -> None:
+    listed = (EXAMPLES / "SOURCES.md").read_text(encoding="utf-8")
+    rows = [row.split("|") for row in listed.splitlines() if row.startswith("| `photographs/")]
+    assert [cells[1].strip(" `") for cells in rows] == [f"photographs/{path.name}" for path in PHOTOGRAPHS]
+    assert all(cell.strip() for cells in rows for cell in cells[2:-1])
 
 
 @pytest.mark.parametrize(
