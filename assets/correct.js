@@ -7,8 +7,9 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
   const STILL = 3; // screen pixels that a click may move
   const MIN_SIDE = 6; // screen pixels of a new box
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const KEYS = "Page Up and Page Down choose a region, N adds one, arrow keys move it, Alt and arrow keys resize it, " +
-    "P picks one of its points for the arrow keys, F2 renames it, Delete removes it, Control Z undoes.";
+  const LABEL = "The answer. Page Up and Page Down choose a region, N adds one, arrow keys move it, " +
+    "Alt and arrow keys resize it, P picks one of its points for the arrow keys, F2 renames it, Delete removes it, " +
+    "Control Z undoes.";
   const [frame, handles, bar, tools, name, says] = ["frame", "handles", "bar", "bar-tools", "name", "says"].map((part) =>
     root.querySelector(`.stage-${part}`));
   const buttons = Object.fromEntries([...bar.querySelectorAll("[data-correct]")].map((button) => [button.dataset.correct, button]));
@@ -52,14 +53,6 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     frame.style.cursor = "";
     changeMode();
     if (!isOn) edits.end();
-  }
-
-  function dressFrame() {
-    frame.classList.toggle("is-correcting", isOn);
-    if (!isOn) return;
-    frame.setAttribute("role", "application");
-    frame.setAttribute("tabindex", 0);
-    frame.setAttribute("aria-label", `The answer. ${KEYS}`);
   }
 
   function draw() {
@@ -390,5 +383,5 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     delete: remove,
   };
   for (const [what, act] of Object.entries(acts)) buttons[what].addEventListener("click", act);
-  return { take, draw, dressFrame, select, pressUndo, isOn: () => isOn };
+  return { take, draw, select, pressUndo, isOn: () => isOn, label: () => (isOn ? LABEL : "") };
 }

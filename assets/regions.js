@@ -7,6 +7,7 @@
  */
 function createRegions({ root, save, report }) {
   const MIN_SIDE = 6; // screen pixels
+  const LABEL = "Picture. Enter adds a region, arrow keys move it, Alt and arrow keys resize it, Delete removes it.";
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const [frame, layer, tools, clear, says] = ["frame", "regions", "tools", "clear", "says"].map((name) =>
     root.querySelector(`.stage-${name}`));
@@ -44,15 +45,6 @@ function createRegions({ root, save, report }) {
   function showMode() {
     frame.classList.toggle("is-drawing", isDrawing);
     tools.hidden = !isDrawing;
-    const attributes = {
-      role: "application",
-      tabindex: 0,
-      "aria-label": "Picture. Enter adds a region, arrow keys move it, Alt and arrow keys resize it, Delete removes it.",
-    };
-    for (const [name, text] of Object.entries(attributes)) {
-      if (isDrawing) frame.setAttribute(name, text);
-      else frame.removeAttribute(name);
-    }
   }
 
   function show() {
@@ -234,5 +226,5 @@ function createRegions({ root, save, report }) {
   frame.addEventListener("keydown", pressKey);
   for (const name of ["keyup", "focusout"]) frame.addEventListener(name, () => nudged && finish(nudged));
   clear.addEventListener("click", removeAll);
-  return { take, isBusy: () => Boolean(gesture) };
+  return { take, isBusy: () => Boolean(gesture), label: () => (isDrawing ? LABEL : "") };
 }

@@ -76,8 +76,18 @@ function receive() {
 function showMode(regions) {
   const hasPicture = !picture.hidden;
   regionLayer.take([value.w, value.h], hasPicture && isDrawing && !correcting.isOn(), regions);
-  correcting.dressFrame();
+  frame.classList.toggle("is-correcting", correcting.isOn());
+  dressFrame(correcting.label() || regionLayer.label());
   if (hasPicture) showLook();
+}
+
+/** With keys of its own, the frame is an application to a screen reader. It keeps the focus that it has. */
+function dressFrame(label) {
+  if (label === (frame.getAttribute("aria-label") ?? "")) return;
+  for (const [name, text] of Object.entries({ role: "application", tabindex: 0, "aria-label": label })) {
+    if (label) frame.setAttribute(name, text);
+    else frame.removeAttribute(name);
+  }
 }
 
 /** What was corrected is on no picture yet: the page draws it. */

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
+from playground.regions import Region
 from tests.ui.browser.actions import choose, rows, run, take_example
+from tests.ui.doubles import ANSWER, DirectedPredictor
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +26,8 @@ addEventListener("keydown", ({ key }) => key === "z" && painted(performance.now(
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", accept_downloads=True)
+    wide = {"width": 1280, "height": 800}
+    page = browser.new_page(viewport=wide, reduced_motion="reduce", accept_downloads=True, has_touch=True)
     page.goto(address)
     expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
     take_example(page)
@@ -51,6 +55,20 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.down()
     page.mouse.move(*end, steps=3)
     page.mouse.up()
+
+
+def on_screen(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the picture, which has 900 x 900, is in the window."""
+    frame = page.locator(".stage-frame").bounding_box()
+    assert frame is not None
+    return frame["x"] + x / 900 * frame["width"], frame["y"] + y / 900 * frame["height"]
+
+
+def finger_drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    session = page.context.new_cdp_session(page)
+    for kind, points in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
+        touches = [{"x": x, "y": y} for x, y in points]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
 
 def save(page: Page, title: str) -> Path:
@@ -119,3 +137,51 @@ def test_each_step_is_drawn_at_once_and_taken_back_at_once_and_a_file_holds_what
     run(page)
     page.click("#back")
     expect(page.locator("#regions .region-table-label").last).to_have_text("cloud")
+
+
+@pytest.fixture
+def shapes(served: DirectedPredictor) -> Iterator[None]:
+    """The answer is a box, a quad and an outline."""
+    quad = (200, 420, 440, 460, 420, 640, 200, 600)
+    outline = ((500, 500), (800, 500), (800, 800), (500, 800))
+    regions = (
+        Region("box", (100, 100, 200, 200)),
+        Region("quad", (200, 420, 440, 640), xyxyxyxy=quad),
+        Region("outline", (500, 500, 800, 800), polygons=(outline,)),
+    )
+    served.script = (replace(ANSWER, resolution_wh=(900, 900), regions=regions),)
+    yield
+    served.script = ()
+
+
+@pytest.mark.usefixtures("shapes")
+def test_each_point_of_each_shape_is_moved_by_mouse_finger_and_key_at_any_zoom(page: Page) -> None:
+    run(page)
+    page.click("[data-correct=toggle]")
+    page.touchscreen.tap(*on_screen(page, 650, 650))
+    finger_drag(page, on_screen(page, 506, 506), on_screen(page, 486, 496))  # near its corner is near enough
+    page.mouse.dblclick(*on_screen(page, 800, 650))
+    page.mouse.move(*on_screen(page, 800, 650))
+    for _ in range(4):
+        page.mouse.wheel(0, -100)
+    expect(page.locator(".stage-overview")).to_be_visible()
+    drag(page, on_screen(page, 800, 650), on_screen(page, 833, 650))
+    page.keyboard.press("0")
+    page.keyboard.press("p")
+    page.keyboard.press("Delete")  # the point after that one
+    page.keyboard.press("PageUp")
+    page.keyboard.press("p")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("Alt+ArrowRight")
+    page.keyboard.press("Control+a")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("F2")
+    page.keyboard.type("all of them\n")
+    box, quad, outline = json.loads(save(page, "Prediction (JSON)").read_bytes())["regions"]
+    assert [region["label"] for region in (box, quad, outline)] == ["all of them"] * 3
+    assert box["xyxy"] == [100, 101, 201, 201]
+    assert quad["xyxyxyxy"] == [190, 421, 440, 461, 420, 641, 200, 601]
+    near = [pytest.approx(point, abs=1) for point in ([480, 491], [800, 501], [833, 651], [500, 801])]
+    assert outline["polygons"] == [near]
+    assert outline["original"]["polygons"] == [[[500, 500], [800, 500], [800, 800], [500, 800]]]
