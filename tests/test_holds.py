@@ -3,7 +3,7 @@
 import pytest
 
 from playground.tasks import OutputKind
-from tests.holds import api, faults, floods, grammar, intake, load, soak
+from tests.holds import api, faults, floods, grammar, intake, load, scan, soak
 from tests.holds.command import Order
 
 
@@ -29,6 +29,13 @@ def test_no_file_takes_more_than_is_stated() -> None:
         assert outcome in ("accepted", "refused"), make.__name__
         assert (seconds <= intake.MAX_SECONDS, growth <= intake.MAX_GROWTH) == (True, True), (make, seconds, growth)
     reader.close()
+
+
+def test_each_word_that_was_read_of_a_scan_is_found_at_its_place_and_other_pages_say_so() -> None:
+    figures = scan.carry_out(Order(count=4))
+    assert figures["failures"] == []
+    assert (figures["pages"], figures["pages_said_to_be_unread"]) == (4, 3)
+    assert figures["words_read"] > 0
 
 
 def test_no_call_harms_the_server() -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,13 @@ class Answers:
         self._path = folder / JOURNAL
         self._reviews = folder / REVIEWS
 
-    def rows(self, *, only_approved: bool = False) -> Iterator[Row]:
-        """Yield what is done, in the order in which it was, as people have corrected it."""
+    def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:
+        """Yield what is done, as people have corrected it.
+
+        The rows come in the order in which they were done, or `by_document`: its pages together, in their order.
+        """
         reviews = self.reviews()
-        for row, _ in self.placed():
+        for row in self._by_document() if by_document else (row for row, _ in self.placed()):
             said = row.with_review(reviews)
             if said.verdict is Verdict.APPROVED or not only_approved:
                 yield said
@@ -99,6 +103,16 @@ class Answers:
                     return
                 start += len(line)
                 yield self._row(line), start
+
+    def _by_document(self) -> Iterator[Row]:
+        documents: dict[tuple[str, str], int] = {}
+        places, start = [], 0
+        for row, end in self.placed():
+            number = documents.setdefault((row.source.path, row.source.member), len(documents))
+            places.append((number, row.source.page or 0, start))
+            start = end
+        for _, _, start in sorted(places):
+            yield from (row for row, _ in islice(self.placed(start), 1))
 
     def review(self, row: Row) -> None:
         """Write down what a person says of a row, and what became of its prediction. Raises JobRejected."""

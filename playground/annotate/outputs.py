@@ -9,7 +9,7 @@ from playground.annotate.reading import SourceReader
 from playground.choosing import chosen
 from playground.drawing import Look, default_styles
 from playground.errors import ExportRejected, ImageRejected
-from playground.export import FORMATS, Annotated, export, file_name
+from playground.export import FORMATS, Annotated, DocumentPage, export, file_name, stem_of
 from playground.question import Question
 
 _ALIASES = {"jsonl": "json"}
@@ -52,14 +52,18 @@ def write_output(
     """
     row_of_format = next(row for row in FORMATS if row.id == format_id)
     has_pixels, suffix = row_of_format.has_pixels, row_of_format.suffix
-    is_alone = suffix or row_of_format.extension_of_several != "zip"  # a name that no other format has
+    is_one_document = row_of_format.is_document and _is_one_document(journal, only_approved=only_approved)
+    # A name that no other format has.
+    is_alone = suffix or is_one_document or row_of_format.extension_of_several != "zip"
     name = (name or journal.folder.resolve().name) + ("" if is_alone else f"-{format_id}")
-    written = WrittenFile(journal.folder / file_name(name, format_id, count=2))
+    written = WrittenFile(journal.folder / file_name(name, format_id, count=1 if is_one_document else 2))
     least = None if row_of_format.holds_all else shown_from
 
     def pictures() -> Iterator[Annotated]:
-        for row in journal.rows(only_approved=only_approved):
+        for row in journal.rows(only_approved=only_approved, by_document=row_of_format.is_document):
             if row.prediction is None:
+                if row_of_format.is_document:
+                    written.left_out.append(f"{row.source}: {row.error}")
                 continue
             try:
                 picture = _annotated(row, reader, wanted, least, has_pixels=has_pixels)
@@ -70,7 +74,7 @@ def write_output(
             yield picture
 
     try:
-        export(pictures(), format_id, written.path, _look(journal), as_several=True)
+        export(pictures(), format_id, written.path, _look(journal), as_several=not is_one_document)
     except ExportRejected:
         if written.num_pictures:
             raise
@@ -86,13 +90,31 @@ def _annotated(row: Row, reader: SourceReader, wanted: Question, least: float | 
     assert row.prediction is not None
     name, prediction = row.source.stem, chosen(replace(row.prediction, question=wanted), shown_from=least)
     if not has_pixels:
-        return Annotated(name, prediction, lambda: reader.read(row.source))
+        return Annotated(name, prediction, lambda: reader.read(row.source), page=_page(row))
     file = reader.file_of(row.source)
     image = reader.read(row.source, file)
     if image.digest != row.prediction.digest:
         raise ImageRejected("It is another picture than the one that was asked about. Start the command again.")
     original = file if row.source.is_whole_file else None
-    return Annotated(name, prediction, image, original, tuple(region.label for region in row.prediction.regions))
+    labels = tuple(region.label for region in row.prediction.regions)
+    return Annotated(name, prediction, image, original, labels, page=_page(row))
+
+
+def _page(row: Row) -> DocumentPage | None:
+    source = row.source
+    if source.page is None:
+        return None
+    return DocumentPage(f"{source.path}\0{source.member}", stem_of(source.name), source.page + 1)
+
+
+def _is_one_document(journal: Answers, *, only_approved: bool) -> bool:
+    documents: set[str] = set()
+    for row in journal.rows(only_approved=only_approved):
+        page = _page(row)
+        if page is None or len(documents | {page.document}) > 1:
+            return False
+        documents.add(page.document)
+    return bool(documents)
 
 
 def _look(journal: Answers) -> Look:

@@ -326,10 +326,10 @@ class _WatchedAnswers(Answers):
         super().__init__(folder)
         self._take_room = take_room
 
-    def rows(self, *, only_approved: bool = False) -> Iterator[Row]:
+    def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:
         """Yield the rows. Raises what `take_room` raises."""
         taken = 0
-        for row in super().rows(only_approved=only_approved):
+        for row in super().rows(only_approved=only_approved, by_document=by_document):
             if (size := sum(_size(str(path)) for path in self.folder.glob("*.part"))) > taken:
                 self._take_room(size - taken)
                 taken = size

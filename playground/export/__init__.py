@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from playground.drawing import Look
 from playground.errors import ExportRejected
-from playground.export.annotated import Annotated, check_pictures
+from playground.export.annotated import Annotated, DocumentPage, check_pictures
 from playground.export.as_alto import ALTO
 from playground.export.as_coco import COCO
 from playground.export.as_coco_results import COCO_RESULTS
@@ -33,7 +33,7 @@ from playground.export.as_yolo import YOLO
 from playground.export.format import Format
 from playground.export.names import safe_name, stem_of
 
-__all__ = ["DRAWN_FORMATS", "FORMATS", "Annotated", "export", "file_name", "stem_of"]
+__all__ = ["DRAWN_FORMATS", "FORMATS", "Annotated", "DocumentPage", "export", "file_name", "stem_of"]
 
 FORMATS: tuple[Format, ...] = (
     PNG, JPEG, OVERLAY, CROPS, TXT, MARKDOWN, PDF, HOCR, ALTO, JSON, CSV, COCO, COCO_RESULTS, YOLO, VOC, LABELME,
@@ -48,10 +48,11 @@ def export(
 ) -> None:
     """Write pictures with their predictions, one in memory at a time.
 
-    Of one picture png, jpeg, overlay, txt, csv and json are a file of their own. Of several, png, jpeg, overlay and
-    txt are a ZIP with a file each, csv is one table that begins with a column for the picture, and json has a line
-    for each picture (JSON Lines). All others are a ZIP of all pictures together. Names are made unique.
-    With `as_several`, one picture is written as several would be.
+    Of one picture png, jpeg, overlay, csv, json and documents are a file of their own. Of several, png, jpeg, overlay
+    and documents are a ZIP with a file each, csv is one table that begins with a column for the picture, and json has
+    a line for each picture (JSON Lines). All others are a ZIP of all pictures together. Names are made unique. Pages of
+    one document that follow one another are one document; alone they are no several pictures. With `as_several`,
+    one picture or document is written as several would be.
 
     A stream is written from its first byte to its last without seeking. A path holds the whole file, or, when this
     raises, what it held before. Raises ExportRejected for an unknown format, for no picture, for a picture that its
