@@ -46,7 +46,13 @@ const correcting = createCorrecting({
   isHidden: (id) => hidden.has(id),
 });
 
-const zoom = createZoom({ root, canPan: () => !isDrawing && !correcting.isOn(), changed: () => seeCloser() });
+const zoom = createZoom({ root, canPan: () => !isDrawing && !correcting.isOn(), changed: zoomed });
+
+/** Stages that belong together show the same part of their pictures. */
+function zoomed(at) {
+  tell("stage:zoom", at);
+  seeCloser();
+}
 
 // ---- from Python
 
@@ -274,6 +280,7 @@ frame.addEventListener("pointerdown", (event) => isMouse(event) || correcting.is
 frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && !zoom.isMoving() && !correcting.isOn() && light(boxUnder(event)));
 frame.addEventListener("pointerleave", (event) => isMouse(event) && light(null));
 hear("stage:light", light);
+hear("stage:zoom", zoom.follow);
 hear("stage:hide", (ids) => {
   hidden = new Set(ids);
   showHidden();

@@ -2,7 +2,7 @@
 // moves under it. Whoever asks the frame where it is gets pixels that are exact at any zoom. `stage.js` follows in the
 // same script and calls `createZoom` once.
 
-/** `canPan()` says whether a drag moves the picture; else it draws. `changed()` is called when the view is another. */
+/** `canPan()` says whether a drag moves the picture; else it draws. `changed(at)` is called when the view is another. */
 function createZoom({ root, canPan, changed }) {
   const STEP = 1.5;
   const CLOSEST = 3; // screen pixels for one of the picture
@@ -30,7 +30,13 @@ function createZoom({ root, canPan, changed }) {
     tools.hidden = !width;
     for (const element of [farther, fit, overview]) element.hidden = !isZoomed;
     closer.disabled = next * SAME >= closest();
-    changed();
+    changed(at);
+  }
+
+  /** Show the part that another stage shows, as far as this one can come. */
+  function follow({ scale, x, y }) {
+    const isHere = Math.abs(scale - at.scale) + Math.abs(x - at.x) + Math.abs(y - at.y) < 1e-6;
+    if (width && !isHere) go(scale, x, y);
   }
 
   /** Zoom so that what is under a point of the view, given as shares of its sides, stays there. */
@@ -135,5 +141,5 @@ function createZoom({ root, canPan, changed }) {
   const inView = (w, h) =>
     [at.x * w, at.y * h, (at.x + 1) * w, (at.y + 1) * h].map((pixels) => pixels / at.scale);
 
-  return { reset, inView, isMoving: () => at.scale > SAME && pointers.size > 0 };
+  return { reset, follow, inView, isMoving: () => at.scale > SAME && pointers.size > 0 };
 }

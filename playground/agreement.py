@@ -11,6 +11,7 @@ import supervision as sv
 
 from playground.regions import Region
 
+_AROUND_A_WORD = " \n\t,.;:!?"
 SAME_PLACE = 0.5  # IoU from which on two regions count as the same thing, as in PASCAL VOC
 
 
@@ -73,9 +74,9 @@ class Piece:
 
 
 def compare_words(left: str, right: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
-    """Cut two texts into the words that both have and those that only one has; case does not count."""
+    """Cut two texts into the words that both have and those that only one has; case and commas do not count."""
     words = re.findall(r"\S+\s*", left), re.findall(r"\S+\s*", right)
-    left_keys, right_keys = ([str(word).strip().casefold() for word in side] for side in words)
+    left_keys, right_keys = ([str(word).strip(_AROUND_A_WORD).casefold() for word in side] for side in words)
     pieces: tuple[list[Piece], list[Piece]] = [], []
     for kind, *spans in SequenceMatcher(None, left_keys, right_keys, autojunk=False).get_opcodes():
         for side, (start, end) in enumerate((spans[:2], spans[2:])):

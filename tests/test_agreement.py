@@ -47,7 +47,7 @@ def test_agreement_is_told_in_numbers() -> None:
     ("left", "right", "only_left", "only_right", "share"),
     [
         pytest.param("", "", [], [], None, id="nothing"),
-        pytest.param("A red car", "a red car", [], [], 1.0, id="the same but for case"),
+        pytest.param("A red car.", "a red, car", [], [], 1.0, id="the same but for case and commas"),
         pytest.param("a red car", "a blue car", ["red "], ["blue "], 4 / 6, id="another word"),
         pytest.param("a car", "", ["a car"], [], 0.0, id="one side only"),
         pytest.param("house\ntree", "house tree sun", [], ["sun"], 4 / 5, id="lines"),

@@ -1,11 +1,12 @@
-"""What the comparing page has of its own: a text with the words that only one side has, and how far both agree.
+"""What the comparing page has of its own: a text with the words that only one side has, how far both agree, and both
+drawn pictures one over the other.
 
 What they look like is in `assets/compare.*`.
 """
 
 from typing import Any
 
-from gradio.data_classes import GradioModel
+from gradio.data_classes import FileData, GradioModel
 from pydantic import Field
 
 from playground.paths import ASSETS
@@ -38,7 +39,7 @@ class Words(AssetComponent):
 
 
 class AgreementData(GradioModel):
-    """AgreementFigures by what they count, each {"what": ..., "value": ..., "color": "#rrggbb" or ""}, and a sentence."""
+    """Figures by what they count, each {"what": ..., "value": ..., "color": "#rrggbb" or ""}, and a sentence."""
 
     figures: list[dict[str, str]] = Field(default_factory=list)
     sentence: str = ""
@@ -56,3 +57,29 @@ class AgreementFigures(AssetComponent):
 
     def postprocess(self, value: AgreementData | None) -> AgreementData:  # type: ignore[override]
         return value or AgreementData()
+
+
+class OverData(GradioModel):
+    """The drawn pictures of both sides, of one size; without them nothing is shown."""
+
+    left: FileData | None = None
+    right: FileData | None = None
+    w: int = 0
+    h: int = 0
+
+
+class Over(AssetComponent):
+    """Both drawn pictures one over the other, and a slider for the edge between them."""
+
+    template = (
+        '<div class="over" hidden><img alt="The left answer, drawn" /><img alt="The right answer, drawn" />'
+        '<input type="range" min="0" max="100" value="50" aria-label="How much of the left answer is seen" /></div>'
+    )
+    style, script = "", _asset("compare_over.js")
+    data_model = OverData
+
+    def preprocess(self, payload: OverData | None) -> None:  # type: ignore[override]
+        """Nothing here is the user's to change."""
+
+    def postprocess(self, value: OverData | None) -> OverData:  # type: ignore[override]
+        return value or OverData()

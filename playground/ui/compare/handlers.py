@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import gradio as gr
 
+from playground.engines import State
 from playground.errors import InputRejected, PlaygroundError, UnknownTask
 from playground.events import RunStage
 from playground.predictor import Predictor
@@ -17,8 +18,9 @@ from playground.settings import Settings
 from playground.tasks import InputKind, get_task
 from playground.ui import text
 from playground.ui.compare.comparison import Comparison
+from playground.ui.compare.components import OverData
 from playground.ui.compare.form import Form
-from playground.ui.compare.showing import LEFT, RIGHT, SIDES, ShowingTwo
+from playground.ui.compare.showing import LEFT, ON_TOP, RIGHT, SIDES, ShowingTwo
 from playground.ui.components import StageData
 from playground.ui.memory import Memory, kept_object
 from playground.ui.parts import SCENES, buttons, strip
@@ -26,8 +28,9 @@ from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept
+from playground.ui.server.run_messages import silence
 from playground.ui.session import Ending, Held, Shown, Tabs
-from playground.ui.streams import paced, runner_of
+from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.taking import remember
 from playground.ui.wiring import Problems, Updates
 
@@ -40,7 +43,7 @@ class CompareHandlers:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
-        self._showing = ShowingTwo(predictor.engines)
+        self._showing = ShowingTwo(predictor.engines, predictor.read_image)
         self.tabs = Tabs(Comparison, settings.keep_files_seconds)
         self._runs = PageRuns(self.tabs, predictor.engines, settings, function=COMPARE_NAME)
 
@@ -108,12 +111,17 @@ class CompareHandlers:
         return {**alone, **self._rest_of(form, request)}
 
     def poll(self, form: Form, request: gr.Request) -> Updates:
-        """Follow the checkpoints that are chosen."""
-        return {"status": self._rest_of(form, request)["status"]}
+        """Follow the checkpoints that are chosen, and say whether to look again."""
+        states = [self._predictor.engines.status(name).state for name in form.checkpoints]
+        is_settled = all(state in (State.READY, State.FAILED) for state in states)
+        return {"status": self._rest_of(form, request)["status"], "timer": gr.Timer(active=not is_settled)}
 
     def leave(self, request: gr.Request) -> None:
         """The tab was closed."""
         self._runs.leave(request)
+
+    def _told(self, form: Form, request: gr.Request) -> Updates:
+        return {"status": self._rest_of(form, request)["status"]}
 
     def _rest_of(self, form: Form, request: gr.Request) -> Updates:
         line = self.tabs.of(session_of(request)).line
@@ -137,7 +145,7 @@ class CompareHandlers:
         """Begin loading in the background."""
         for name in dict.fromkeys(form.checkpoints):
             self._predictor.engines.request(name)
-        return self.choose(form, request)
+        return {**self.choose(form, request), "timer": gr.Timer(active=True)}
 
     # The run
 
@@ -166,7 +174,7 @@ class CompareHandlers:
     def wait(self, form: Form, request: gr.Request) -> Iterator[Updates]:
         """Follow the checkpoints until they can answer."""
         for _ in self._runs.wait(form.checkpoints, request):
-            yield self.poll(form, request)
+            yield self._told(form, request)
 
     def run(self, form: Form, left: StageData, request: gr.Request) -> Iterator[Updates]:
         """Ask about the picture of the tab twice, and show both answers while they are written."""
@@ -178,7 +186,7 @@ class CompareHandlers:
             except Exception as error:
                 if not ending.is_abandoned:
                     self._runs.tell(request, text.line(sentence_of(error), "error"))
-                    yield self.poll(form, request)
+                    yield self._told(form, request)
 
     def _answers(
         self, form: Form, questions: tuple[Question, Question], ending: Ending, request: gr.Request
@@ -190,18 +198,14 @@ class CompareHandlers:
             for prediction in paced(self._runner.run(item.path, question, stop=ending)):
                 if not self._note(request, ending, _line(side, prediction)):
                     return
-                yield {**self._showing.growing(item, side, prediction), **self.poll(form, request)}
+                yield {**self._showing.growing(item, side, prediction), **self._told(form, request)}
             answers.append(prediction)
             if prediction.stage is RunStage.STOPPED:
-                break
-        if len(answers) < len(SIDES):
-            return
+                return  # what was drawn stays, but half an answer is compared with nothing
         both = answers[LEFT], answers[RIGHT]
-        line = _line(RIGHT, both[RIGHT])
-        if line["tone"] == "good":
-            line = text.line(f"Done: {', '.join(_seconds(side, both[side]) for side in (LEFT, RIGHT))}", "good")
+        line = text.line(f"Done: {', '.join(_seconds(side, both[side]) for side in (LEFT, RIGHT))}", "good")
         if self._note(request, ending, line, lambda tab: tab.with_answers(both, line)):
-            yield {**self._showing.whole(item, both), **self.poll(form, request)}
+            yield {**self._showing.whole(item, both), **self._told(form, request)}
 
     def _note(
         self,
@@ -223,6 +227,17 @@ class CompareHandlers:
         """End this tab's run within one step; what was drawn is kept."""
         self._runs.stop(request)
         return self._rest_of(form, request)
+
+    # The answers, seen in another way: never runs the model
+
+    def choose_view(self, view: str, request: gr.Request) -> Updates:
+        """Show both drawn pictures one over the other, or side by side again; not those of answers that have gone."""
+        tab = self.tabs.of(session_of(request))
+        if view != ON_TOP or not tab.whole:
+            return {"over": OverData()}
+        silence(lambda: self.tabs.of(session_of(request)).whole is not tab.whole)
+        with errors_for_the_user():
+            return self._showing.over(tab.item, tab.whole)
 
 
 def _line(side: int, prediction: Prediction) -> text.Line:

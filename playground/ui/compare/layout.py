@@ -1,5 +1,6 @@
 """The comparing page: components first, wiring last. What they do is `handlers`' business."""
 
+import json
 from typing import Any
 
 import gradio as gr
@@ -9,10 +10,10 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui import text
-from playground.ui.compare.components import AgreementFigures, Words, WordsData
+from playground.ui.compare.components import AgreementFigures, Over, Words, WordsData
 from playground.ui.compare.form import SAME, Form
 from playground.ui.compare.handlers import COMPARE_NAME, CompareHandlers
-from playground.ui.compare.showing import EMPTY, LEFT, RIGHT, SIDES
+from playground.ui.compare.showing import BESIDE, EMPTY, LEFT, ON_TOP, RIGHT, SIDES
 from playground.ui.components import WORKSPACE, Lines, Stage
 from playground.ui.frame import add_title
 from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
@@ -28,7 +29,7 @@ _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 _CHOICES = ("task", "checkpoint", "decoding", "right_task", "right_checkpoint", "right_decoding")
 _PHRASES = ("phrase", "right_phrase")
-_SHOWN = ("left", "right", "left_words", "right_words", "figures")
+_SHOWN = ("left", "right", "left_words", "right_words", "figures", "view", "over")
 _SETTLED = (*_SHOWN, "run", "stop", "status")
 _NEW_PICTURE = ("held", "picture", "scenes", "problem", *_SETTLED)
 
@@ -47,11 +48,12 @@ def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings) -> N
         with gr.Column(elem_id="form"):
             components |= _picture()
         for side, prefix, decoding in ((LEFT, "", Form().decoding), (RIGHT, "right_", Form().right_decoding)):
-            name = SIDES[side]
-            with gr.Column(elem_id=f"{name}-side"):
-                title = f"{name.capitalize()}: what do you want to know?"
-                with gr.Column(elem_classes="side-form"):
-                    components |= _side(predictor.engines, prefix, title, decoding)
+            with gr.Column(elem_id=f"{SIDES[side]}-form", elem_classes="side-form"):
+                title = f"{SIDES[side].capitalize()}: what do you want to know?"
+                components |= _side(predictor.engines, prefix, title, decoding)
+        components["over"] = Over(elem_id="over")
+        for side, name in enumerate(SIDES):
+            with gr.Column(elem_id=f"{name}-show"):
                 components[name] = Stage(elem_id=name)
                 components[f"{name}_words"] = Words(WordsData(empty=EMPTY[side]), elem_id=f"{name}-words")
     _wire(Wiring(components), components, handlers, app)
@@ -67,6 +69,14 @@ def _picture() -> Components:
         **run_and_stop(),
         "status": Lines(elem_id="status"),
         "figures": AgreementFigures(elem_id="figures"),
+        "view": gr.Radio(
+            label="View",
+            choices=[("Side by side", BESIDE), ("One over the other", ON_TOP)],
+            value=BESIDE,
+            visible=False,
+            interactive=True,
+            elem_id="view",
+        ),
     }
 
 
@@ -116,8 +126,11 @@ def _wire(wiring: Wiring, on: Components, handlers: CompareHandlers, app: gr.Blo
     questions = [on[name].input for name in ("task", "decoding", "right_task", "right_decoding")]
     wiring.on(questions, handlers.choose, writes=chosen, **_AT_ONCE)
     checkpoints = [on["checkpoint"].input, on["right_checkpoint"].input]
-    wiring.on(checkpoints, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE)
-    wiring.on(on["timer"].tick, handlers.poll, writes=("status",), **_AT_ONCE)
+    wiring.on(checkpoints, handlers.choose_checkpoint, writes=(*chosen, "timer"), **_AT_ONCE)
+    wiring.on(on["timer"].tick, handlers.poll, writes=("status", "timer"), **_AT_ONCE)
+    wiring.on(
+        on["view"].input, handlers.choose_view, writes=("over",), trigger_mode="always_last", **_PLUMBING, **COSTLY
+    )
     form = [on[name] for name in (*_CHOICES, *_PHRASES)]
     gr.on([part.change for part in form], None, form, js=_keep_form(), **_PLUMBING)
     _wire_run(wiring, on, handlers)
@@ -126,7 +139,7 @@ def _wire(wiring: Wiring, on: Components, handlers: CompareHandlers, app: gr.Blo
 def _keep_form() -> str:
     """Return the script that keeps the form in the browser under the names of the components."""
     names = [*_CHOICES, *_PHRASES]
-    return f"(...values) => playground.rememberForm({names!r}, values)"
+    return f"(...values) => playground.rememberForm({json.dumps(names)}, values)"
 
 
 def _wire_run(wiring: Wiring, on: Components, handlers: CompareHandlers) -> None:
