@@ -11,14 +11,14 @@ from playground.ui import text
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageLink:
     """A page that others lead to: its path below the first page, and what its link says."""
 
     path: str
     name: str
 
 
-PAGES = (Page("", "One picture"), Page("compare", "Compare"))
+PAGES = (PageLink("", "One picture"), PageLink("compare", "Compare"))
 
 
 def add_title(path: str, lead: str) -> None:
@@ -31,6 +31,6 @@ def add_title(path: str, lead: str) -> None:
     )
 
 
-def _link(page: Page, *, is_here: bool) -> str:
+def _link(page: PageLink, *, is_here: bool) -> str:
     mark = ' aria-current="page"' if is_here else ""
     return f'<a href="./{page.path}"{mark}>{page.name}</a>'

@@ -12,7 +12,7 @@ from tests.ui.examples import MEADOW
 
 pytestmark = pytest.mark.browser
 
-NIGHT = 3  # an umbrella, a robot, a house, a chair and a star
+NIGHT = "Drawn scene: night"  # an umbrella, a robot, a house, a chair and a star
 DONE = "Done: left"
 
 
@@ -22,8 +22,7 @@ def page(browser: Browser, address: str, served: DirectedPredictor) -> Iterator[
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{address}/")
-    page.click("#title >> text=Compare")
+    page.goto(f"{address}/compare")
     expect(page.locator("#title a[aria-current=page]")).to_have_text("Compare")
     expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
     yield page
@@ -55,7 +54,7 @@ def choose(page: Page, field: str, title: str) -> None:
 def test_two_questions_about_one_picture_are_compared(page: Page, served: DirectedPredictor) -> None:
     page.click("#run")
     expect(page.locator("#picture .validation-error")).to_be_visible()
-    page.locator("#examples button").nth(NIGHT).click()
+    page.get_by_label(NIGHT).click()
     expect(page.locator("#right .stage-picture")).to_be_visible()
     choose(page, "right-task", "Find the things I name")
     page.click("#run")
