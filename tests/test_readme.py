@@ -333,7 +333,7 @@ def test_the_python_runs_as_it_stands(
     assert re.search("tree|kite", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize(("page", "script"), CALLS, ids=[page for page, _ in CALLS])
+@pytest.mark.parametrize(("page", "script"), CALLS, ids=[f"{page} {n}" for n, (page, _) in enumerate(CALLS)])
 def test_the_calls_with_curl_work_as_they_stand(page: str, script: str, url: str) -> None:
     bash = shutil.which("bash")
     if bash is None or shutil.which("curl") is None:
@@ -343,6 +343,10 @@ def test_the_calls_with_curl_work_as_they_stand(page: str, script: str, url: str
     *_, last = output.strip().split("\n\n")
     event, content = (line.partition(": ")[2] for line in last.splitlines())
     assert event == "complete"
+    if "/annotate" in script:
+        progress, written = json.loads(content)
+        assert (progress["state"], progress["answered"], len(written)) == ("done", 2, 1)
+        return
     assert sorted(region["label"] for region in json.loads(content)[0]["regions"]) == ["car", "kite", "star", "tree"]
 
 

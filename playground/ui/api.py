@@ -21,6 +21,7 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, Task
 from playground.ui.picture import Picture, Upload, read_data_url
+from playground.ui.server.calls import no_tool
 from playground.ui.server.files import save_export, save_jpeg
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
@@ -31,12 +32,6 @@ from playground.ui.streams import errors_for_the_user, paced, runner_of
 _DRAWN_SIDE = 1600  # pixels of a drawing whose regions are too large to be drawn at full size
 
 
-def _no_tool(handler: Any) -> Any:
-    """Keep an endpoint out of the MCP server, where Gradio would make a tool of every public one."""
-    handler._mcp_type = "none"  # the mark that `gradio.mcp` reads: anything but "tool"
-    return handler
-
-
 class Api:
     """What programs can ask; a picture is an `Upload`, as `picture.Picture` gives it."""
 
@@ -45,7 +40,7 @@ class Api:
         self._runner = runner_of(predictor, settings)
         self._is_for_one_user = settings.is_for_one_user
 
-    @_no_tool
+    @no_tool
     def run(
         self,
         image: Upload | None,
@@ -92,7 +87,7 @@ class Api:
         is_known = name in (engines.current_name, *(row.name for row in CATALOG))
         return shown_at_first(prediction, engines.status(name).checkpoint.min_score if is_known else 0.0)
 
-    @_no_tool
+    @no_tool
     def tasks(self, checkpoint: str = "") -> list[dict[str, str]]:
         """List the tasks: id, title, group, what input they need and what shape the answer has.
 
@@ -113,7 +108,7 @@ class Api:
             for task in tasks
         ]
 
-    @_no_tool
+    @no_tool
     def export(self, image: Upload | None, prediction: dict[str, Any], format: str) -> str:
         """Write a prediction as a file. Drawn pictures leave out what the model is not sure of, as the page does.
 

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from playground.annotate.jobs import Jobs
 from playground.errors import SettingsInvalid
 from playground.paths import ASSETS
 from playground.predictor import Predictor
@@ -20,10 +21,11 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.api import add_api
 from playground.ui.compare.layout import build_compare
+from playground.ui.job_api import add_job_api
 from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import url_of
 from playground.ui.server.arguments import fill_in_arguments
-from playground.ui.server.cleanup import cleanup
+from playground.ui.server.cleanup import cleanup, hold_files
 from playground.ui.server.connections import limit_connections
 from playground.ui.server.disk import Disk, DiskLimits, use_disk
 from playground.ui.server.doors import Doors, believe_proxies_here_only
@@ -47,11 +49,14 @@ _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     """Return the pages and the API over a predictor; nothing is started."""
     app: gr.Blocks
+    jobs = Jobs(predictor, settings, Path(get_upload_folder()))
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as app:
         build_one_picture(app, predictor, settings)
         add_api(predictor, settings)
+        add_job_api(jobs)
     with app.route("Compare", "/compare", show_in_navbar=False):  # our own links lead to it, not Gradio's
         build_compare(app, predictor, settings)
+    hold_files(app, jobs.held_files)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
     keep_uploads_apart()

@@ -65,9 +65,9 @@ def api_of(*script: Prediction) -> Api:
 # What is public
 
 
-def test_only_run_tasks_and_export_are_public(client: Client) -> None:
+def test_only_what_the_api_page_lists_is_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert sorted(endpoints["named_endpoints"]) == ["/export", "/run", "/tasks"]
+    assert sorted(endpoints["named_endpoints"]) == ["/annotate", "/export", "/job", "/run", "/tasks"]
     assert endpoints["unnamed_endpoints"] == {}
 
 

@@ -1,4 +1,4 @@
-"""For which call of Gradio's queue a handler is called. Knows no handler."""
+"""For which call of Gradio's queue a handler is called, and which handlers are tools. Knows no handler."""
 
 from typing import Any
 
@@ -11,3 +11,9 @@ def queue_and_event() -> tuple[Any, Any]:
     queue: Any = blocks._queue if blocks is not None else None
     # An empty queue counts as false.
     return queue, queue.event_ids_to_events.get(event_id) if queue is not None and event_id else None
+
+
+def no_tool(handler: Any) -> Any:
+    """Keep an endpoint out of the MCP server, where Gradio would make a tool of every public one."""
+    handler._mcp_type = "none"  # the mark that `gradio.mcp` reads: anything but "tool"
+    return handler

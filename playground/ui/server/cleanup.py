@@ -86,9 +86,18 @@ def forget_at_once(app: Any, tabs: OpenTabs) -> None:
     tabs.when_closed = let_go
 
 
+def hold_files(blocks: Any, files: Callable[[], Collection[str]]) -> None:
+    """Let the files that `files` returns stay on the disk of an app, whatever tabs are open."""
+    blocks.files_held = files
+
+
 def files_in_use(app: Any, open_tabs: Collection[str]) -> set[str]:
-    """Return the page's own files, and those that open tabs hold: whatever a state of theirs has as its `files`."""
-    used = {file for block in list(app.get_blocks().blocks.values()) for file in getattr(block, "keep_in_cache", ())}
+    """Return the page's own files, and those that open tabs hold: whatever a state of theirs has as its `files`.
+
+    Beside them, what `hold_files` was told of.
+    """
+    used = {*getattr(app.get_blocks(), "files_held", tuple)()}
+    used |= {file for block in list(app.get_blocks().blocks.values()) for file in getattr(block, "keep_in_cache", ())}
     for name in open_tabs:
         session = app.state_holder.session_data.get(name)
         for value in list(session.state_data.values()) if session else ():
