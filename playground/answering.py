@@ -25,6 +25,7 @@ class Prompt:
     text: str = ""
     label: str = ""  # for regions that the model does not name
     xyxy: Box | None = None  # where the question was asked
+    tile: Box | None = None  # the part of the picture that is looked at alone
 
     @property
     def filled(self) -> str:
@@ -72,7 +73,7 @@ class GrowingAnswer:
     """The answer to one prompt while it is written."""
 
     def __init__(self, prompt: Prompt, resolution_wh: tuple[int, int], banned_phrases: frozenset[str]) -> None:
-        """Read an answer about a picture; grounding drops `banned_phrases`, in lower case."""
+        """Read an answer about a picture, or a tile of it; grounding drops `banned_phrases`, in lower case."""
         self._prompt = prompt
         self._resolution_wh = resolution_wh
         is_grounding = prompt.task.input_kind is InputKind.SENTENCE
@@ -95,6 +96,11 @@ class GrowingAnswer:
             if self.is_draft:
                 self._begin(is_draft=False)
             self._feed(event)
+
+    @property
+    def tile(self) -> Box | None:
+        """The part of the picture that it is about; None for the whole."""
+        return self._prompt.tile
 
     @property
     def text(self) -> str:
@@ -124,6 +130,8 @@ class GrowingAnswer:
             for region in self._parser.regions
             if region.label.lower() not in self._banned
         ]
+        if self._prompt.tile:
+            regions = [region.moved(*self._prompt.tile[:2]) for region in regions]
         is_text = self._prompt.task.output_kind.is_text
         if not regions and self._prompt.xyxy is not None and is_text and self.text:
             score = grammar.region_score([token for token in self._tokens if not token.is_special], [])
@@ -191,7 +199,7 @@ def join_texts(task: Task, texts: Sequence[str], regions: Sequence[Region], *, i
     if task.then is not None:
         return texts[0] if texts else ""
     if len(texts) > 1 and not task.output_kind.is_text:
-        return grammar.summarize(regions)
+        return grammar.words_of(regions, task.output_kind)
     if is_numbered:
         return "\n".join(f"{index}. {text}" for index, text in enumerate(texts, start=1))
     return "\n".join(texts)

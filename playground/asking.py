@@ -4,6 +4,7 @@ predictions.
 Knows engines and questions. Knows nothing of how either came to be.
 """
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -20,11 +21,13 @@ from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
 from playground.pictures.reader import InputImage
 from playground.question import CheckedQuestion
-from playground.regions import Region
+from playground.regions import Box, Region
 from playground.results import Prediction, Timings
 from playground.tasks import get_task
+from playground.tiling import TileAnswer, join_parts, side_for, tiles_of
 
 _PROBING = Decoding(max_new_tokens=256)  # greedy, and longer than any sentence about one picture
+_MAX_TOGETHER = 64  # prompts of several pictures that are put at once: a tile is a copy of pixels
 _MAX_PICTURES = 1000  # whose confidence is remembered: a number each
 
 
@@ -71,7 +74,10 @@ class PictureRun:
         self._notices = [*image.notices, *_notices_beforehand(question, engine)]
         self._texts: list[str] = []  # of the prompts that are answered
         self._raw_texts: list[str] = []
-        self._regions: list[Region] = []
+        self._parts: list[TileAnswer] = []  # what was found, by the tile that it was found in
+        self._regions: list[Region] = []  # the same as one answer
+        self._whole: Box = (0.0, 0.0, float(image.resolution_wh[0]), float(image.resolution_wh[1]))
+        self._tiles = self._choose_tiles()
         self._confidences: list[float | None] = []
         self._picture_key = (engine.checkpoint.name, image.digest)
         self._picture_confidence = known_pictures.get(self._picture_key)
@@ -83,8 +89,21 @@ class PictureRun:
         return self._stage is RunStage.STOPPED
 
     def prompts(self) -> Generator[Prompt, None, None]:
-        """Yield the prompts of the question."""
-        yield from prompts_of(self._question)
+        """Yield the prompts of the question: about the whole picture, then about each of its tiles."""
+        for tile in (None, *self._tiles):
+            yield from (replace(prompt, tile=tile) for prompt in prompts_of(self._question))
+
+    def _choose_tiles(self) -> list[Box]:
+        side, size = self._question.question.tiles, self._image.resolution_wh
+        if side is None:
+            return []
+        if not side:
+            pixels = self._image.pixels  # of which there may be fewer than the original had
+            side = side_for(pixels.size, self._engine.image_side) * size[0] / pixels.width
+        tiles = tiles_of(size, math.ceil(side))
+        if not tiles:
+            self._notice("The picture has no more to show than the model sees at once, so there was no closer look.")
+        return tiles
 
     def following(self) -> list[Prompt]:
         """Return the prompt that the first answer leads to, where there is one."""
@@ -94,8 +113,9 @@ class PictureRun:
     def begin(self, prompt: Prompt) -> tuple[Ask, GrowingAnswer]:
         """Return what the engine is asked for a prompt, and where its answer grows."""
         fitting = self._fit(prompt)
-        answer = GrowingAnswer(fitting, self._image.resolution_wh, self._engine.banned_phrases)
-        return Ask(self._picture_for(fitting), fitting.filled), answer
+        picture = self._picture_for(fitting)
+        size = picture.resolution_wh if fitting.tile else self._image.resolution_wh
+        return Ask(picture, fitting.filled), GrowingAnswer(fitting, size, self._engine.banned_phrases)
 
     def put(self, asks: Sequence[Ask]) -> Generator[Event, None, None]:
         """Put asks to the engine, those of other runs of the same question too."""
@@ -124,7 +144,8 @@ class PictureRun:
         return shortened
 
     def _picture_for(self, prompt: Prompt) -> InputImage:
-        return self._image.crop(prompt.xyxy) if prompt.task.on_crop and prompt.xyxy else self._image
+        part = prompt.tile or (prompt.xyxy if prompt.task.on_crop else None)
+        return self._image.crop(part) if part else self._image
 
     def take(self, answers: Sequence[GrowingAnswer], event: Event) -> None:
         """Take an event of the answers that were put together."""
@@ -151,14 +172,20 @@ class PictureRun:
                 encode_prompt=(self._timings.encode_prompt or 0.0) + (event.encode_prompt_ms or 0.0),
             )
 
-    def keep(self, answer: GrowingAnswer) -> None:
-        """Take an answer that is over."""
-        self._raw_texts.append(answer.raw_text)
-        self._texts.append(answer.text)
-        if answer.ignored:
-            self._notice(_ignored_sentence(answer.ignored))
-        self._regions += answer.regions
-        self._confidences.append(answer.confidence)
+    def keep(self, answers: Sequence[GrowingAnswer]) -> None:
+        """Take answers that are over."""
+        for answer in answers:
+            self._raw_texts.append(answer.raw_text)
+            self._texts.append(answer.text)
+            if answer.ignored:
+                self._notice(_ignored_sentence(answer.ignored))
+            self._regions += answer.regions
+            self._parts.append(TileAnswer(answer.tile or self._whole, answer.regions))
+            self._confidences.append(answer.confidence)
+        if self._tiles:
+            self._regions = join_parts(self._parts, self._image.resolution_wh)
+            scores = [region.score for region in self._regions if region.score is not None]
+            self._confidences = [*scores] if scores else self._confidences
 
     def _notice(self, sentence: str) -> None:
         if sentence not in self._notices:
@@ -235,13 +262,14 @@ def _answer_some(run: PictureRun, prompts: Sequence[Prompt]) -> Generator[Predic
         for event in events:
             run.take(answers, event)
             yield run.prediction(answers)
-    for answer in answers:
-        run.keep(answer)
+    run.keep(answers)
 
 
 def answer_together(runs: Sequence[PictureRun]) -> list[Prediction]:
     """Return the final prediction of each run; all are of one question and one engine."""
-    _answer_all([(run, prompt) for run in runs for prompt in run.prompts()])
+    prompts = ((run, prompt) for run in runs for prompt in run.prompts())
+    while some := list(islice(prompts, _MAX_TOGETHER)):
+        _answer_all(some)
     _answer_all([(run, prompt) for run in runs for prompt in run.following()])
     _probe(runs)
     # The time that they took is that of all.
@@ -257,8 +285,8 @@ def _answer_all(asked: Sequence[tuple[PictureRun, Prompt]]) -> None:
         for event in events:
             if not isinstance(event, Progress):
                 begun[event.answer][0].take(answers, event)
-    for run, _, answer in begun:
-        run.keep(answer)
+    for run in dict.fromkeys(run for run, _, _ in begun):
+        run.keep([answer for other, _, answer in begun if other is run])
 
 
 def _probe(runs: Sequence[PictureRun]) -> None:

@@ -5,6 +5,7 @@ came.
 """
 
 from collections.abc import Sequence
+import math
 from dataclasses import replace
 
 from playground.grammar import words_of
@@ -26,11 +27,9 @@ def chosen(prediction: Prediction, *, shown_from: float | None = None) -> Predic
     called, least = names_of(question), _LowestScores(question)
 
     def is_wanted(region: Region) -> bool:
-        if region.score is None:
-            return True
         if (own := least.of(region.label)) is not None:
-            return region.score >= own
-        return shown_from is None or (region.score >= shown_from and not prediction.is_unsure)
+            return region.is_sure(own)
+        return shown_from is None or region.is_sure(math.inf if prediction.is_unsure else shown_from)
 
     regions = [replace(region, label=called(region.label)) for region in prediction.regions]
     regions = [region for region in regions if is_wanted(region)]

@@ -47,6 +47,10 @@ class AskedEngine(Protocol):
         """How many tokens an answer may have."""
 
     @property
+    def image_side(self) -> int:
+        """How many pixels the model sees of a picture's side, whatever it has."""
+
+    @property
     def max_asks(self) -> int:
         """How many asks are answered at the same time, if there are so many in one call."""
 

@@ -13,14 +13,14 @@ _SAME_THING = {"iou": 0.7, "ios": 0.8}
 
 
 def without_duplicates(regions: Sequence[Region], merge: str) -> list[Region]:
-    """Return the regions without those that lie on a surer one, whatever it is called; what has no score stays.
+    """Return the regions without those that lie on a surer one, whatever it is called.
 
-    `merge` is "iou" or "ios".
+    `merge` is "iou" or "ios". What has no score, or a person has corrected, stays.
     """
-    judged = [region for region in regions if region.score is not None]
+    judged = [region for region in regions if region.score is not None and region.source == "model"]
     if not judged:
         return list(regions)
     boxes_and_scores = np.array([[*region.xyxy, region.score] for region in judged], dtype=np.float64)
     kept = sv.box_non_max_suppression(boxes_and_scores, _SAME_THING[merge], sv.OverlapMetric.from_value(merge))
-    stay = {id(region) for region, is_kept in zip(judged, kept, strict=True) if is_kept}
-    return [region for region in regions if region.score is None or id(region) in stay]
+    gone = {id(region) for region, is_kept in zip(judged, kept, strict=True) if not is_kept}
+    return [region for region in regions if id(region) not in gone]

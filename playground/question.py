@@ -24,6 +24,7 @@ from playground.tasks import (
     join_classes,
     split_classes,
 )
+from playground.tiling import MAX_TILES, MIN_SIDE, count_tiles
 from playground.wire import what_is_wrong
 
 DECODINGS = {"greedy": 1, "careful": 3}  # beams; three are what Microsoft's samples use
@@ -70,6 +71,9 @@ class Question:
     too, where the task asks for things by name. `min_scores` holds pairs (called, lowest score); that of the empty name
     is for all that have none of their own. With `merge`, one of MERGES, of regions that lie on one another the surest
     stays. With `one_by_one` each name is a prompt of its own.
+
+    `tiles` looks closer, at overlapping tiles of so many pixels a side beside the whole picture; 0 lets the size of
+    what the checkpoint sees decide.
     """
 
     task: Text
@@ -82,18 +86,22 @@ class Question:
     min_scores: Annotated[tuple[tuple[Text, Number], ...], *_PAIRS] = ()
     merge: Text = ""
     one_by_one: Annotated[bool, Field(strict=True)] = False
+    tiles: Annotated[Number | None, PlainSerializer(lambda side: side)] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", _as_tuples(self.regions))
         object.__setattr__(self, "names", _as_pairs(self.names))
         object.__setattr__(self, "min_scores", _as_pairs(self.min_scores))
-        if isinstance(self.max_new_tokens, float) and self.max_new_tokens.is_integer():  # as JSON and pages write it
-            object.__setattr__(self, "max_new_tokens", int(self.max_new_tokens))
+        for name in ("max_new_tokens", "tiles"):
+            number = getattr(self, name)
+            if isinstance(number, float) and number.is_integer():  # as JSON and pages write it
+                object.__setattr__(self, name, int(number))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: values that JSON can carry; what is made of the answer only where that is told."""
         wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", warnings=False)
-        return {name: value for name, value in wire.items() if name not in _TOLD_IF_USED or value}
+        is_used = {"tiles": self.tiles is not None} | {name: bool(wire[name]) for name in _TOLD_IF_USED}
+        return {name: value for name, value in wire.items() if is_used.get(name, True)}
 
     @classmethod
     def from_dict(cls, wire: Mapping[str, Any]) -> "Question":
@@ -162,6 +170,7 @@ def check_question(
             f"The checkpoint must be a name, but got {type(question.checkpoint).__name__}.", field="checkpoint"
         )
     _check_choices(question)
+    _check_tiles(question, task, resolution_wh)
     has_regions = task.input_kind is InputKind.REGIONS
     return CheckedQuestion(
         question=question,
@@ -230,6 +239,29 @@ def _check_choices(question: Question) -> None:
             f"{str(question.merge)[:40]!r} is no way to merge; choose iou (regions that lie on one another), ios (one "
             "that lies in another too), or nothing.",
             field="merge",
+        )
+
+
+def _check_tiles(question: Question, task: Task, resolution_wh: tuple[int, int]) -> None:
+    side = question.tiles
+    if side is None:
+        return
+    if not task.can_tile:
+        raise InputRejected(
+            f"“{task.title}” is about the picture as a whole and cannot look closer. Choose a task that finds things "
+            "or marks where text stands, or look at the whole.",
+            field="tiles",
+        )
+    if not _is_number(side) or not (side == 0 or side >= MIN_SIDE):
+        raise InputRejected(
+            f"The side of a tile must be a number of at least {MIN_SIDE} pixels, but got {str(side)[:40]}. "
+            "0 lets the playground choose.",
+            field="tiles",
+        )
+    if side and (count := count_tiles(resolution_wh, int(side))) > MAX_TILES:
+        raise InputRejected(
+            f"That is {count} tiles; at most {MAX_TILES} are looked at in a run. Make them larger.",
+            field="tiles",
         )
 
 

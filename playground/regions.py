@@ -4,7 +4,7 @@ The types say what pydantic accepts of a value from outside; a value that is mad
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -88,6 +88,14 @@ class Region:
     def is_sure(self, min_score: float) -> bool:
         """Whether it is shown from a score on; what has no score, or a person has corrected, is not judged by it."""
         return self.source != "model" or self.score is None or self.score >= min_score
+
+    def moved(self, x: float, y: float) -> "Region":
+        """Return the region so many pixels farther right and down."""
+        by = (x, y) * 4
+        quad: Any = self.xyxyxyxy and tuple(map(sum, zip(self.xyxyxyxy, by, strict=True)))
+        box: Any = tuple(map(sum, zip(self.xyxy, by, strict=False)))
+        polygons = tuple(tuple((point[0] + x, point[1] + y) for point in part) for part in self.polygons)
+        return replace(self, xyxy=box, xyxyxyxy=quad, polygons=polygons)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form; what only some regions have is there only where this one has it."""

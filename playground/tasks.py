@@ -78,6 +78,12 @@ class Task:
     on_crop: bool = False
     covers: bool = False
 
+    @property
+    def can_tile(self) -> bool:
+        """Whether a part of a picture answers for itself: what is found has a box, and nothing but names is given."""
+        has_boxes = not self.output_kind.is_text and self.output_kind is not OutputKind.POLYGONS
+        return has_boxes and self.input_kind not in (InputKind.REGIONS, InputKind.PROMPT)
+
     def fill(self, text: str = "") -> str:
         """Return the prompt with a text in its place: a phrase, joined names, or the location tokens of a region."""
         return self.prompt.replace("{input}", text)

@@ -252,6 +252,7 @@ def test_a_question_is_a_frozen_value_of_tuples() -> None:
                 min_scores=(("", 0.5), ("man", 0.25)),
                 merge="ios",
                 one_by_one=True,
+                tiles=0,
             ),
             id="what is made of the answer",
         ),
@@ -280,6 +281,7 @@ def test_on_the_wire_names_and_scores_are_objects_and_are_told_only_where_there_
         pytest.param({"names": {"a man, a dog": "x"}}, "names", "“a man, a dog” is several names", id="several"),
         pytest.param({"min_scores": {"man": 2}}, "min_scores", "is no lowest score: give each name", id="too high"),
         pytest.param({"min_scores": "0.5"}, "min_scores", "is no lowest score: give each name", id="a text"),
+        pytest.param({"tiles": 5}, "tiles", "must be a number of at least 32 pixels, but got 5", id="a tiny tile"),
         pytest.param({"merge": "all"}, "merge", "'all' is no way to merge; choose iou", id="no way to merge"),
     ],
 )
@@ -287,6 +289,16 @@ def test_what_cannot_be_made_of_an_answer_is_refused(picture, fields, field, sen
     error = refusal(picture, "<OD>", **fields)
     assert sentence in str(error)
     assert error.field == field
+
+
+def test_a_closer_look_is_for_what_has_a_place(picture):
+    for task, fields in (("<OD>", {}), (CLASSES, {"phrase": "a"}), ("<OCR_WITH_REGION>", {})):
+        assert check(picture, task, tiles=0, **fields)
+    for task, fields in (("<CAPTION>", {}), ("<OCR>", {}), (EXPRESSIONS, {"phrase": "a"}), (CUSTOM, {"phrase": "a"}),
+                         (REGION, {"regions": ((1, 1, 9, 9),)})):  # fmt: skip
+        assert "cannot look closer. Choose a task that finds" in str(refusal(picture, task, tiles=0, **fields))
+    with pytest.raises(InputRejected, match=r"That is 504 tiles; at most 200"):
+        check_question(Question("<OD>", tiles=50), (900, 800))
 
 
 def test_names_are_asked_for_together_or_one_by_one_and_a_name_alone_is_a_phrase(picture):

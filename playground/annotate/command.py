@@ -57,6 +57,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         min_scores=read_min_scores(chosen.min_score),
         merge="ios" if chosen.merge_contained else "iou" if chosen.merge_duplicates else "",
         one_by_one=chosen.one_by_one,
+        tiles=0 if chosen.tiles else None,
     )  # fmt: skip
     # The tasks of a fine-tune that is not on this machine are known once it is loaded.
     own_tasks = resolve(chosen.checkpoint).tasks if chosen.checkpoint else ()
@@ -106,6 +107,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
         help="the lowest score in the files: 0.3, or helmet=0.3,vest=0.5; without it, what the page would show",
     )
     add("--one-by-one", action="store_true", help="ask for each name of --phrase and --name by itself")
+    add("--tiles", action="store_true", help="look closer: at overlapping tiles of large pictures too")
     add("--merge-duplicates", action="store_true", help="keep the surest of regions that lie on one another")
     add("--merge-contained", action="store_true", help="the same, and of those that lie inside another")
     add("--checkpoint", default=settings.checkpoint, metavar="NAME", help="as for app.py")

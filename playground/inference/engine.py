@@ -83,6 +83,12 @@ class Engine:
         return int(self._text_config.max_position_embeddings)
 
     @property
+    def image_side(self) -> int:
+        """How many pixels the model sees of a picture's side: to so many each picture is resized."""
+        size = self._image_processor.size
+        return int(size.get("width") or size.get("shortest_edge") or 0)
+
+    @property
     def max_asks(self) -> int:
         """How many asks are answered at the same time by greedy decoding; more are answered one group after another."""
         return _MAX_ROWS

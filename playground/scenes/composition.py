@@ -101,6 +101,22 @@ def compose(rng: random.Random, extent: tuple[float, float], sign_share: float =
     return Composition(background, horizon, tuple(things), tuple(visible))
 
 
+def scatter(rng: random.Random, extent: tuple[float, float], side: float, count: int) -> Composition:
+    """Choose a scene of `count` things of one size, each in its habitat and none on another; no signs."""
+    background, horizon = rng.choice(list(BACKGROUNDS)), rng.uniform(0.4, 0.65)
+    things: list[PlacedThing] = []
+    while len(things) < count:
+        kind, color = rng.choice([kind for kind in KINDS if kind != SIGN]), rng.choice(list(COLORS))
+        fill = _shift(COLORS[color], [rng.randint(-14, 14) for _ in range(3)])
+        width, height = side * math.sqrt(DRAWINGS[kind].aspect), side / math.sqrt(DRAWINGS[kind].aspect)
+        x = rng.uniform(0, extent[0] - width)
+        y = _choose_top(rng, DRAWINGS[kind].habitat, height, extent[1], horizon * extent[1])
+        thing = PlacedThing(kind, color, fill, "small", (x, y, x + width, y + height), rng.random() < 0.5)
+        if all(_overlap(thing.outline_box(), other.outline_box()) == 0 for other in things):
+            things.append(thing)
+    return Composition(background, horizon, tuple(things), tuple(Visible((thing.outline(),)) for thing in things))
+
+
 def bounds(points: Sequence[Point]) -> Box:
     """Return the smallest box around points."""
     xs, ys = zip(*points, strict=True)

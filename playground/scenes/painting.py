@@ -16,19 +16,28 @@ _DARK_INK, _LIGHT_INK = (30, 30, 35), (252, 252, 252)
 
 
 def paint(
-    rng: random.Random, composition: Composition, resolution_wh: tuple[int, int], *, supersampling: int = 1
+    rng: random.Random,
+    composition: Composition,
+    resolution_wh: tuple[int, int],
+    *,
+    supersampling: int = 1,
+    edge: float | None = None,
 ) -> Image.Image:
-    """Return the picture, painted `supersampling` times as large and reduced; `rng` decorates the background."""
+    """Return the picture, painted `supersampling` times as large and reduced; `rng` decorates the background.
+
+    The dark edges of things are `edge` pixels wide, or as wide as suits things that are large in the picture.
+    """
+    edge = min(resolution_wh) / _EDGES_PER_SIDE if edge is None else edge
     size = (resolution_wh[0] * supersampling, resolution_wh[1] * supersampling)
     canvas = paint_background(rng, BACKGROUNDS[composition.background], composition.horizon, size)
     for thing in composition.things:
-        _paint_thing(canvas, thing, math.sqrt(resolution_wh[0] * resolution_wh[1]) * supersampling)
+        scale = math.sqrt(resolution_wh[0] * resolution_wh[1]) * supersampling
+        _paint_thing(canvas, thing, scale, max(1, round(edge * supersampling)))
     return canvas.reduce(supersampling) if supersampling > 1 else canvas
 
 
-def _paint_thing(canvas: Image.Image, thing: PlacedThing, scale: float) -> None:
+def _paint_thing(canvas: Image.Image, thing: PlacedThing, scale: float, edge_width: int) -> None:
     draw = ImageDraw.Draw(canvas)
-    edge_width = max(1, round(min(canvas.size) / _EDGES_PER_SIDE))
     for part in DRAWINGS[thing.kind].parts:
         polygon = thing.project(part.polygon, scale)
         if part.fill is None and part.tone == 0:

@@ -19,10 +19,21 @@ from playground.scenes.composition import (
     Visible,
     bounds,
     compose,
+    scatter,
 )
 from playground.scenes.painting import paint
 
-__all__ = ["MAX_THINGS", "SIGN", "TRAINING_SEEDS", "Scene", "ScenePlan", "Thing", "make_scene", "plan_scene"]
+__all__ = [
+    "MAX_THINGS",
+    "SIGN",
+    "TRAINING_SEEDS",
+    "Scene",
+    "ScenePlan",
+    "Thing",
+    "make_scattered_scene",
+    "make_scene",
+    "plan_scene",
+]
 
 TRAINING_SEEDS = 1_000_000  # the seeds below are for training; nothing is ever learned from the others
 
@@ -86,6 +97,16 @@ def make_scene(
     plan, composition, rng = _plan(seed, resolution_wh, sign_share)
     image = paint(rng, composition, resolution_wh, supersampling=supersampling)
     return Scene(plan.seed, plan.background, plan.things, plan.resolution_wh, image)
+
+
+def make_scattered_scene(seed: int, *, resolution_wh: tuple[int, int], side: float, count: int) -> Scene:
+    """Draw `count` things of `side` pixels, the square root of width times height, in a picture of any size."""
+    rng, scale = random.Random(f"scattered {seed}"), math.sqrt(resolution_wh[0] * resolution_wh[1])
+    composition = scatter(rng, (resolution_wh[0] / scale, resolution_wh[1] / scale), side / scale, count)
+    pairs = zip(composition.things, composition.visible, strict=True)
+    things = tuple(_to_thing(placed, visible, resolution_wh) for placed, visible in pairs)
+    image = paint(rng, composition, resolution_wh, edge=side / 40)
+    return Scene(seed, composition.background, things, resolution_wh, image)
 
 
 def plan_scene(seed: int, *, resolution_wh: tuple[int, int] = (512, 512), sign_share: float = SIGN_SHARE) -> ScenePlan:

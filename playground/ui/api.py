@@ -216,6 +216,11 @@ class _Options(_Regions):
                     "inside another.",
                 },
                 "one_by_one": {"type": "boolean", "description": "Ask for each name by itself."},
+                "tiles": {
+                    "type": "integer",
+                    "description": "Look closer at large pictures with small things: in overlapping tiles of so many "
+                    "pixels a side; 0 chooses. For tasks that find things or mark where text stands.",
+                },
             },
         }
 

@@ -1,0 +1,129 @@
+"""Measure what ways of asking find on held-out scenes: names together or one by one, and a closer look.
+
+    python -m playground.evaluation.looking --count 300
+
+Prints for each way how many of the true things are found and how much of what is found is true.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from PIL import Image
+
+from playground.checkpoints import catalog
+from playground.errors import CheckpointUnavailable
+from playground.evaluation import metrics
+from playground.predictor import Predictor
+from playground.question import Question
+from playground.regions import Region
+from playground.scenes.scene import TRAINING_SEEDS, ScenePlan, make_scattered_scene, make_scene
+
+_SMALL_WH, _SMALL_SIDE, _NUM_SMALL = (3000, 3000), 40, 12  # pictures of small things
+_LARGE_WH = (1000, 1000)  # pictures of the usual large ones
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many regions were found in one way, how many of them are true, and how many there are to find."""
+
+    hits: int = 0
+    found: int = 0
+    there: int = 0
+    seconds: float = 0.0
+    scenes: int = 0
+
+    def add(self, found: "Found") -> None:
+        """Add what was found in a scene; the surest is matched first, at an IoU of 0.5."""
+        surest = sorted(found.regions, key=lambda region: -(region.score or 0.0))
+        self.hits += int(metrics.matches(surest, found.truth, 0.5).sum())
+        self.found += len(found.regions)
+        self.there += len(found.truth)
+        self.seconds += found.seconds
+        self.scenes += 1
+
+    def __str__(self) -> str:
+        recall, precision = self.hits / max(1, self.there), self.hits / max(1, self.found)
+        return f"{recall:7.3f} {precision:10.3f} {self.there:7} {self.seconds / max(1, self.scenes):8.2f}"
+
+
+class Found(NamedTuple):
+    """What was found in a scene, in which way, and what is true."""
+
+    way: str
+    regions: Sequence[Region]
+    truth: Sequence[Region]
+    seconds: float
+
+
+def by_name(predictor: Predictor, seed: int) -> Iterator[Found]:
+    """Name all kinds of a scene and as many that are not there, together and one by one."""
+    scene = make_scene(seed)
+    kinds = list(dict.fromkeys(thing.kind for thing in scene.from_left()))
+    others = [thing.kind for other in range(1, 9) for thing in make_scene(seed + other).things]
+    absent = [kind for kind in dict.fromkeys(others) if kind not in kinds][: len(kinds)]
+    for way, one_by_one in (("together", False), ("one by one", True)):
+        if kinds:
+            names = ", ".join(sorted([*kinds, *absent]))
+            question = Question("<OPEN_VOCABULARY_DETECTION>", names, one_by_one=one_by_one)
+            yield _found(way, predictor, scene, scene.image, question)
+
+
+def with_tiles(predictor: Predictor, seed: int) -> Iterator[Found]:
+    """Find everything in large pictures, of small things and of large ones, at once and with a closer look."""
+    small = make_scattered_scene(seed, resolution_wh=_SMALL_WH, side=_SMALL_SIDE, count=_NUM_SMALL)
+    large = make_scene(seed, resolution_wh=_LARGE_WH)
+    for scene, things in ((small, "small things"), (large, "large things")):
+        for way, tiles in (("the whole", None), ("tiles too", 0)):
+            yield _found(f"{things}, {way}", predictor, scene, scene.image, Question("<OD>", tiles=tiles))
+
+
+def _found(way: str, predictor: Predictor, scene: ScenePlan, picture: Image.Image, question: Question) -> Found:
+    """Ask, and hold what the page would show against the truth."""
+    min_score = predictor.engines.status().checkpoint.min_score
+    started = time.perf_counter()
+    prediction = predictor.predict(picture, replace(question, min_scores=(("", min_score),)))
+    seconds = time.perf_counter() - started
+    truth = [Region(thing.kind, thing.region.xyxy) for thing in scene.things]
+    return Found(way, prediction.regions, truth, seconds)
+
+
+MEASUREMENTS: dict[str, Callable[[Predictor, int], Iterator[Found]]] = {"names": by_name, "tiles": with_tiles}
+
+
+def measure(predictor: Predictor, what: str, seeds: Sequence[int]) -> dict[str, Tally]:
+    """Return the tally of each way of asking."""
+    tallies: dict[str, Tally] = {}
+    for number, seed in enumerate(seeds, start=1):
+        for found in MEASUREMENTS[what](predictor, seed):
+            tallies.setdefault(found.way, Tally()).add(found)
+        if number % 50 == 0:
+            print(f"{what}: {number} of {len(seeds)} scenes", file=sys.stderr, flush=True)
+    return tallies
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, ask, and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m playground.evaluation.looking", description="Measure what is found."
+    )
+    parser.add_argument("--count", type=int, default=300, help="how many scenes")
+    parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
+    parser.add_argument("--only", choices=list(MEASUREMENTS), help="only one of the measurements")
+    chosen = parser.parse_args(arguments)
+    try:
+        predictor = Predictor.load(catalog.resolve(chosen.checkpoint).name, offline=True)
+    except CheckpointUnavailable as error:
+        parser.error(str(error))
+    for what in [chosen.only] if chosen.only else MEASUREMENTS:
+        print(f"{what:28} {'recall':>7} {'precision':>10} {'things':>7} {'seconds':>8}")
+        for way, tally in measure(predictor, what, range(TRAINING_SEEDS, TRAINING_SEEDS + chosen.count)).items():
+            print(f"{way:28} {tally}")
+        print(flush=True)
+
+
+if __name__ == "__main__":
+    main()
