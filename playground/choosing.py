@@ -4,8 +4,8 @@ A pure function of a prediction, whose question says what is wanted; it is appli
 came.
 """
 
-from collections.abc import Sequence
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from playground.grammar import words_of

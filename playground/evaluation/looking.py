@@ -20,14 +20,14 @@ from playground.evaluation import metrics
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.regions import Region
-from playground.scenes.scene import TRAINING_SEEDS, ScenePlan, make_scattered_scene, make_scene
+from playground.scenes.scene import TRAINING_SEEDS, Scene, ScenePlan, make_scattered_scene, make_scene
 
 _SMALL_WH, _SMALL_SIDE, _NUM_SMALL = (3000, 3000), 40, 12  # pictures of small things
 _LARGE_WH = (1000, 1000)  # pictures of the usual large ones
 
 
 @dataclass(slots=True)
-class Tally:
+class HitCount:
     """How many regions were found in one way, how many of them are true, and how many there are to find."""
 
     hits: int = 0
@@ -36,7 +36,7 @@ class Tally:
     seconds: float = 0.0
     scenes: int = 0
 
-    def add(self, found: "Found") -> None:
+    def add(self, found: "Sighting") -> None:
         """Add what was found in a scene; the surest is matched first, at an IoU of 0.5."""
         surest = sorted(found.regions, key=lambda region: -(region.score or 0.0))
         self.hits += int(metrics.matches(surest, found.truth, 0.5).sum())
@@ -50,7 +50,7 @@ class Tally:
         return f"{recall:7.3f} {precision:10.3f} {self.there:7} {self.seconds / max(1, self.scenes):8.2f}"
 
 
-class Found(NamedTuple):
+class Sighting(NamedTuple):
     """What was found in a scene, in which way, and what is true."""
 
     way: str
@@ -59,7 +59,7 @@ class Found(NamedTuple):
     seconds: float
 
 
-def by_name(predictor: Predictor, seed: int) -> Iterator[Found]:
+def by_name(predictor: Predictor, seed: int) -> Iterator[Sighting]:
     """Name all kinds of a scene and as many that are not there, together and one by one."""
     scene = make_scene(seed)
     kinds = list(dict.fromkeys(thing.kind for thing in scene.from_left()))
@@ -72,34 +72,45 @@ def by_name(predictor: Predictor, seed: int) -> Iterator[Found]:
             yield _found(way, predictor, scene, scene.image, question)
 
 
-def with_tiles(predictor: Predictor, seed: int) -> Iterator[Found]:
-    """Find everything in large pictures, of small things and of large ones, at once and with a closer look."""
-    small = make_scattered_scene(seed, resolution_wh=_SMALL_WH, side=_SMALL_SIDE, count=_NUM_SMALL)
-    large = make_scene(seed, resolution_wh=_LARGE_WH)
-    for scene, things in ((small, "small things"), (large, "large things")):
-        for way, tiles in (("the whole", None), ("tiles too", 0)):
-            yield _found(f"{things}, {way}", predictor, scene, scene.image, Question("<OD>", tiles=tiles))
+def small_things(predictor: Predictor, seed: int) -> Iterator[Sighting]:
+    """Find everything in large pictures of small things, at once and with a closer look."""
+    scene = make_scattered_scene(seed, resolution_wh=_SMALL_WH, side=_SMALL_SIDE, count=_NUM_SMALL)
+    return _with_tiles(predictor, scene)
 
 
-def _found(way: str, predictor: Predictor, scene: ScenePlan, picture: Image.Image, question: Question) -> Found:
+def large_things(predictor: Predictor, seed: int) -> Iterator[Sighting]:
+    """The same in pictures of the usual things, which a tile cuts."""
+    return _with_tiles(predictor, make_scene(seed, resolution_wh=_LARGE_WH))
+
+
+def _with_tiles(predictor: Predictor, scene: Scene) -> Iterator[Sighting]:
+    for way, tiles in (("the whole", None), ("tiles too", 0)):
+        yield _found(way, predictor, scene, scene.image, Question("<OD>", tiles=tiles))
+
+
+def _found(way: str, predictor: Predictor, scene: ScenePlan, picture: Image.Image, question: Question) -> Sighting:
     """Ask, and hold what the page would show against the truth."""
     min_score = predictor.engines.status().checkpoint.min_score
     started = time.perf_counter()
     prediction = predictor.predict(picture, replace(question, min_scores=(("", min_score),)))
     seconds = time.perf_counter() - started
     truth = [Region(thing.kind, thing.region.xyxy) for thing in scene.things]
-    return Found(way, prediction.regions, truth, seconds)
+    return Sighting(way, prediction.regions, truth, seconds)
 
 
-MEASUREMENTS: dict[str, Callable[[Predictor, int], Iterator[Found]]] = {"names": by_name, "tiles": with_tiles}
+MEASUREMENTS: dict[str, Callable[[Predictor, int], Iterator[Sighting]]] = {
+    "names": by_name,
+    "small-things": small_things,
+    "large-things": large_things,
+}
 
 
-def measure(predictor: Predictor, what: str, seeds: Sequence[int]) -> dict[str, Tally]:
+def measure(predictor: Predictor, what: str, seeds: Sequence[int]) -> dict[str, HitCount]:
     """Return the tally of each way of asking."""
-    tallies: dict[str, Tally] = {}
+    tallies: dict[str, HitCount] = {}
     for number, seed in enumerate(seeds, start=1):
         for found in MEASUREMENTS[what](predictor, seed):
-            tallies.setdefault(found.way, Tally()).add(found)
+            tallies.setdefault(found.way, HitCount()).add(found)
         if number % 50 == 0:
             print(f"{what}: {number} of {len(seeds)} scenes", file=sys.stderr, flush=True)
     return tallies
