@@ -104,13 +104,23 @@
   const ownTasks = new CSSStyleSheet();
   document.adoptedStyleSheets.push(ownTasks);
 
+  // What a link asked is on the page now: a reload brings back what became of it.
+  const forgetLink = () => {
+    const address = new URL(location.href);
+    const names = [...address.searchParams.keys()].filter((name) => !name.startsWith("__") && name !== "view");
+    names.forEach((name) => address.searchParams.delete(name));
+    if (names.length) history.replaceState(history.state, "", address);
+  };
+
   window.playground = {
     remembered: () => {
       const { before = "", task = "", phrase = "", form = "" } = kept();
-      return [JSON.stringify({ before, key, task, phrase, form }), "", readKept("localStorage", LOOKS)];
+      const link = new URLSearchParams(location.search).has("task") ? location.search : "";
+      return [JSON.stringify({ before, key, task, phrase, form, link }), "", readKept("localStorage", LOOKS)];
     },
     opened: (asks) => {
       keep({ before: key });
+      forgetLink();
       if (asks && !gestures && !isTaking()) find("#run").click();
       return [];
     },

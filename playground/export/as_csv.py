@@ -39,6 +39,13 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
         stream.write(_lines(rows))
 
 
+def table_text(prediction: Prediction) -> str:
+    """Return the table of one picture with tabs between its cells, as a spreadsheet takes it from a clipboard."""
+    content = io.StringIO(newline="")
+    csv.writer(content, dialect="excel-tab", lineterminator="\n").writerows([COLUMNS, *_rows(prediction)])
+    return content.getvalue()
+
+
 def _rows(prediction: Prediction) -> Iterator[_Row]:
     """Yield a caption or what was read, and then the regions."""
     if text := text_answered(prediction):

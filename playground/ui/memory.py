@@ -11,20 +11,20 @@ _LONGEST = 20_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The key to what the server keeps of a tab, the key of it from now on, and the form."""
+    """The key to what the server keeps of a tab, the key of it from now on, the form, and the query of a link."""
 
     before: str = ""
     key: str = ""
     task: str = ""
     phrase: str = ""
+    link: str = ""
 
     @classmethod
     def read(cls, content: str) -> "Memory":
         """Read what the page sends; what makes no sense is as if it were not there."""
         given = kept_object(content)
-        return cls(
-            _key(given.get("before")), _key(given.get("key")), _text(given.get("task")), _text(given.get("phrase"))
-        )
+        form = (_text(given.get(name)) for name in ("task", "phrase", "link"))
+        return cls(_key(given.get("before")), _key(given.get("key")), *form)
 
 
 def kept_object(content: str) -> dict[str, Any]:

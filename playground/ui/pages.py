@@ -133,7 +133,7 @@ def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
 def _scripts() -> str:
     """What listens from the start, whatever Gradio builds anew."""
     start = f"startTaskList({json.dumps(search_words())});"
-    return "\n".join([*map(_script, ("mends.js", "drop.js", "task_list.js")), start, ""])
+    return "\n".join([*map(_script, ("mends.js", "drop.js", "task_list.js", "copying.js")), start, ""])
 
 
 def _script(name: str) -> str:

@@ -30,6 +30,7 @@ DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"
 WAITING = "Waiting for the model…"
 STOPPED = "Stopped before it began."
 NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
+NOTHING_TO_SAVE = "There is no answer to save yet. Ask something first."
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error", "details": on demand}

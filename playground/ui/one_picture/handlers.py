@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from playground.engines import State, too_late_sentence
-from playground.errors import CheckpointUnavailable, ExportRejected, InputRejected, UnknownTask
-from playground.export import Annotated
+from playground.errors import CheckpointUnavailable, InputRejected, UnknownTask
 from playground.predictor import Predictor
 from playground.question import Question, check_question
 from playground.results import Prediction
@@ -23,17 +21,19 @@ from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, InputKind, get_task
 from playground.ui import scene, text
 from playground.ui.components import CloseupData, StageData
+from playground.ui.link import Link
 from playground.ui.memory import Memory
 from playground.ui.one_picture.chosen import Chosen, Follower
 from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.examples import Welcome, examples_for, greeted
 from playground.ui.one_picture.finding import Finder
+from playground.ui.one_picture.linked import form_of, item_of
 from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.one_picture.saving import Saving
 from playground.ui.one_picture.showing import (
     Showing,
     drawing,
-    labels_of,
     pages_of,
     plain,
     scenes_for,
@@ -42,7 +42,7 @@ from playground.ui.one_picture.showing import (
 from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
-from playground.ui.server.files import check_kept, save_bytes, save_export
+from playground.ui.server.files import check_kept, save_bytes
 from playground.ui.server.run_messages import leave_queue, silence
 from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs
 from playground.ui.shown import above
@@ -69,6 +69,7 @@ class Handlers:
         self._follower = Follower(predictor, settings, self._showing)
         self._finder = Finder(predictor.engines, settings)
         self.correcting = Correcting(self.tabs, self._showing)
+        self.saving = Saving(predictor, self.correcting)
         self._welcome = Welcome(predictor.engines)
 
     # The picture
@@ -150,16 +151,19 @@ class Handlers:
     def open(self, memory: str, checkpoint: str, looks_kept: str, listed: str, request: gr.Request) -> Updates:
         """A page was loaded: give it back what it showed before, if this is a reload."""
         kept = Memory.read(memory)
+        if link := Link.read(kept.link):
+            kept = replace(kept, before="", task=link.question.task, phrase=link.question.phrase)
         tab = self.tabs.open(_session(request), kept.before, kept.key)
-        if not kept.before:
+        if link and (item := item_of(link, self._predictor.read_image)).path:
+            tab = self.tabs.change(_session(request), lambda tab: tab if tab.item.path else tab.with_picture(item, 0))
+        elif not link and not kept.before:
             tab = self._greet(tab, checkpoint, request)
         tasks = self._predictor.tasks(checkpoint)
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
         updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
+        updates |= form_of(link, checkpoint_choices(self._engines))
         updates |= examples_for(self._engines.status(checkpoint))
-        if self._settings.may_search_hub:  # what was found since the page was built
-            updates["checkpoint"] = gr.update(choices=checkpoint_choices(self._engines))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], "value": task.id}}
         looks = KeptLooks.read(looks_kept)
@@ -446,28 +450,6 @@ class Handlers:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""
         tab = self.tabs.of(_session(request))
         return {"looks_kept": "", **(self._showing.answer(tab.item, tab.answer, KeptLooks()) if tab.answer else {})}
-
-    def describe_format(self, format: str) -> Updates:
-        """Say what the chosen kind of file cannot hold."""
-        return {"format": gr.update(info=text.cannot_carry(format))}
-
-    def save(self, format: str, controls: Controls, stage: StageData, request: gr.Request) -> Updates:
-        """Write what is shown, at full size, as a file of Gradio's cache."""
-        with errors_for_the_user():
-            tab = self.correcting.take(stage.edits, _session(request))
-            item, answer = tab.item, tab.answer
-            if answer is None:
-                is_partial = tab.shown is Shown.PARTIAL
-                raise ExportRejected(
-                    text.NOT_WHOLE if is_partial else "There is no answer to save yet. Ask something first."
-                )
-            check_kept(item.path)
-            view, image = controls.view_of(item), self._predictor.read_image(item.path)
-            shown = answer.keep(view.shows)
-            annotated = Annotated(
-                item.name, shown, image, Path(item.path), labels_of(answer), self._predictor.look_plainly
-            )
-            return {"file": save_export(annotated, view.look, format)}
 
 
 def _session(request: gr.Request) -> str:

@@ -14,6 +14,7 @@ from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.frame import add_title
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
+from playground.ui.one_picture.saving import COPIES
 from playground.ui.parts import (
     PHOTOGRAPHS,
     SCENES,
@@ -44,7 +45,7 @@ _NEW_ANSWER = (
     "raw", "timings",
 )  # fmt: skip
 _TO_TRY = ("examples", "photographs", "scene")
-_FORM = ("asks", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
+_FORM = ("asks", "decoding", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
 _WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_TO_TRY, *_NEW_PICTURE, *_NEW_ANSWER)))
 
 
@@ -175,6 +176,7 @@ def _result() -> Components:
     with gr.Column(visible=False, elem_id="details") as details:
         with gr.Row(elem_id="downloads"):
             components |= _downloads()
+        components |= _copies()
         with gr.Column(visible=False, elem_id="looks") as looks:
             components |= _looks()
         with gr.Accordion("What the model wrote", open=False):
@@ -221,6 +223,15 @@ def _downloads() -> Components:
         "save": gr.Button("Save", min_width=90, scale=1, elem_id="save"),
         "file": gr.DownloadButton("File", visible="hidden", elem_id="file"),
     }
+
+
+def _copies() -> Components:
+    with gr.Accordion("Copy", open=False), gr.Row(elem_id="copies"):
+        buttons = {f"copy_{kind}": gr.Button(title, size="sm", min_width=80) for kind, title in COPIES.items()}
+        line = Lines(elem_id="copy-line")
+    # What is copied: which it is on the way to the server, and the thing itself on the way back.
+    copied, file = gr.Textbox(visible=False), gr.File(visible=False)
+    return {**buttons, "copy_line": line, "copied": copied, "copied_file": file}
 
 
 def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
@@ -318,9 +329,21 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     wiring.on(on["stage"].closer, handlers.look_closer, **seen, **_PLUMBING, **COSTLY)
     reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_IN_TURN)
     reset.success(None, **kept)
-    wiring.on(on["format"].change, handlers.describe_format, writes=("format",), **_AT_ONCE)
-    saved = wiring.on(on["save"].click, handlers.save, writes=("file",), **_PLUMBING, **COSTLY)
+    wiring.on(on["format"].change, handlers.saving.describe_format, writes=("format",), **_AT_ONCE)
+    saved = wiring.on(on["save"].click, handlers.saving.save, writes=("file",), **_PLUMBING, **COSTLY)
     saved.success(None, js="playground.download", **_PLUMBING)
+    for kind in COPIES:
+        copied = wiring.on(
+            on[f"copy_{kind}"].click,
+            handlers.saving.copy,
+            writes=("copied", "copied_file"),
+            js=f"copying.begin({kind!r})",
+            **_PLUMBING,
+            **COSTLY,
+        )
+        told = {"inputs": [on["copied"], on["copied_file"]], "outputs": on["copy_line"], **_PLUMBING}
+        copied.success(None, js="copying.end", **told)
+        copied.failure(None, js="copying.fail", **told)
 
 
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:

@@ -34,7 +34,7 @@ def correct(tab: Tab, *changes: dict[str, Any], **options: Any) -> Updates:
 
 
 def saved(tab: Tab, **form: Any) -> list[str]:
-    path = Path(tab.call(tab.handlers.save, format="json", **form)["file"])
+    path = Path(tab.call(tab.handlers.saving.save, format="json", **form)["file"])
     return [f"{region['label']} {region['source']}" for region in json.loads(path.read_text())["regions"]]
 
 

@@ -1,0 +1,55 @@
+"""What goes to the clipboard, and what a link brings back."""
+
+import io
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+from tests.ui.browser.actions import choose, rows, run, take_example, unfold
+
+pytestmark = pytest.mark.browser
+
+_READ_PICTURE = """async () => {
+    const [item] = await navigator.clipboard.read();
+    return [...new Uint8Array(await (await item.getType("image/png")).arrayBuffer())];
+}"""
+
+
+def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(browser: Browser, address: str) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(address)
+    take_example(page, 1)
+    choose(page, "Find the things I name")
+    page.fill("#phrase textarea", "meadow, kite, star")
+    run(page)
+    unfold(page, "Copy")
+
+    def copy(title: str, said: str) -> None:
+        page.locator("#copies").get_by_role("button", name=title, exact=True).click()
+        expect(page.locator("#copy-line")).to_contain_text(said)
+
+    def clipboard() -> str:
+        return page.evaluate("navigator.clipboard.readText()")
+
+    copy("Table", "table is copied")
+    header, *table = (row.split("\t") for row in clipboard().splitlines())
+    assert header[:3] == ["label", "score", "x_min"]
+    assert [row[0] for row in table] == rows(page)
+    copy("Picture", "picture is copied")
+    assert Image.open(io.BytesIO(bytes(page.evaluate(_READ_PICTURE)))).size == (720, 720)
+    copy("curl", "commands are copied")
+    assert f"BASE={address}/gradio_api" in clipboard()
+    copy("Link", "link is copied")
+    link = clipboard()
+    other = context.new_page()
+    other.goto(link)
+    expect(other.locator("#task input")).to_have_value("Find the things I name")
+    expect(other.locator("#phrase textarea")).to_have_value("meadow, kite, star")
+    run(other)
+    assert rows(other) == rows(page)
+    assert other.evaluate("location.search") == ""
+    other.reload()
+    expect(other.locator("#regions")).to_contain_text("kite")
+    context.close()
