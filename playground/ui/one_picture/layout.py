@@ -226,8 +226,9 @@ def _downloads() -> Components:
 
 
 def _copies() -> Components:
-    with gr.Accordion("Copy", open=False), gr.Row(elem_id="copies"):
-        buttons = {f"copy_{kind}": gr.Button(title, size="sm", min_width=80) for kind, title in COPIES.items()}
+    with gr.Accordion("Copy", open=False):
+        with gr.Row(elem_id="copies"):
+            buttons = {f"copy_{kind}": gr.Button(title, size="sm") for kind, title in COPIES.items()}
         line = Lines(elem_id="copy-line")
     # What is copied: which it is on the way to the server, and the thing itself on the way back.
     copied, file = gr.Textbox(visible=False), gr.File(visible=False)
