@@ -17,7 +17,7 @@ let pictureKey = ""; // regions and hidden boxes belong to this picture
 let pictureUrl = "";
 let drawn = []; // what is on the stage for each box: {key, id, box, nodes}
 let hidden = new Set(); // ids of boxes
-let lit = null; // id of a box
+let lit = null; // id of a box, or ids of several
 
 const saveRegions = (regions) => {
   props.value = { ...props.value, regions };
@@ -248,14 +248,16 @@ function showHidden() {
   showLit();
 }
 
-/** A copy of the lit box stands above the others, which dim as one layer: it costs the same for 3 boxes and for 300. */
+/** A copy of a lit box stands above the others, which dim as one layer: it costs the same for 3 boxes and for 300. */
 function showLit() {
-  const entry = drawn.find(({ id }) => id === lit && !hidden.has(id));
-  const [shape, tag] = entry ? entry.nodes.map((node) => node.cloneNode(true)) : [];
-  litShape.replaceChildren(...(entry ? [shape] : []));
-  litTag.replaceChildren(...(entry ? [tag] : []));
-  [shape, tag].forEach((node) => node?.classList.remove("is-new"));
-  root.classList.toggle("is-lighting", Boolean(entry));
+  const ids = [lit].flat();
+  const copies = drawn
+    .filter(({ id }) => ids.includes(id) && !hidden.has(id))
+    .map(({ nodes }) => nodes.map((node) => node.cloneNode(true)));
+  litShape.replaceChildren(...copies.map(([shape]) => shape));
+  litTag.replaceChildren(...copies.map(([, tag]) => tag));
+  copies.flat().forEach((node) => node.classList.remove("is-new"));
+  root.classList.toggle("is-lighting", copies.length > 0);
 }
 
 function light(id) {

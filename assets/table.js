@@ -10,7 +10,7 @@ const template = element.querySelector("template");
 
 let rows = []; // one for each box shown: {key, id, row, button}
 let hidden = new Set(); // ids of boxes
-let lit = null; // id of a box
+let lit = null; // id of a box, or ids of several
 
 const grouped = (number) => Math.round(number).toLocaleString("en-US");
 
@@ -75,8 +75,8 @@ function showHidden() {
 }
 
 function showLit() {
-  body.querySelector(".is-lit")?.classList.remove("is-lit");
-  rows.find(({ id }) => id === lit)?.row.classList.add("is-lit");
+  const ids = [lit].flat();
+  rows.forEach(({ id, row }) => row.classList.toggle("is-lit", ids.includes(id)));
 }
 
 function light(id) {
@@ -90,7 +90,7 @@ function light(id) {
 function follow(id) {
   if (id === lit) return;
   light(id);
-  const row = rows.find((entry) => entry.id === id)?.row;
+  const row = rows.find((entry) => entry.id === [id].flat()[0])?.row;
   if (!row) return;
   const head = element.querySelector("thead").offsetHeight;
   const [top, bottom] = [row.offsetTop - head, row.offsetTop + row.offsetHeight - scroll.clientHeight];

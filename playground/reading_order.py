@@ -60,7 +60,7 @@ class Line:
             return f"sideways, read {'downwards' if degrees > 0 else 'upwards'}"
         if 180 - abs(degrees) <= _UPRIGHT:
             return "upside down"
-        return f"slanted by {degrees}°"
+        return f"slanted by {abs(degrees)}°, {'falling' if degrees > 0 else 'rising'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def test_what_is_turned_another_way_follows_and_says_so() -> None:
     lines = lines_in_order(regions)
     assert [line.text for line in lines[:-2]] == IN_ORDER
     assert {(line.text, line.turn) for line in lines[-2:]} == {
-        ("in the margin", "sideways, read upwards"), ("a stamp", "slanted by 30°"),
+        ("in the margin", "sideways, read upwards"), ("a stamp", "slanted by 30°, falling"),
     }  # fmt: skip
     assert lines[0].turn == ""
 

@@ -32,8 +32,13 @@ from playground.export.as_voc import VOC
 from playground.export.as_yolo import YOLO
 from playground.export.format import Format
 from playground.export.names import safe_name, stem_of
+from playground.export.texts import holds_read_text
+from playground.results import Prediction
 
-__all__ = ["DRAWN_FORMATS", "FORMATS", "Annotated", "DocumentPage", "export", "file_name", "stem_of"]
+__all__ = [
+    "DRAWN_FORMATS", "FORMATS", "Annotated", "DocumentPage", "export", "file_name", "formats_for", "holds_read_text",
+    "stem_of",
+]  # fmt: skip
 
 FORMATS: tuple[Format, ...] = (
     PNG, JPEG, OVERLAY, CROPS, TXT, MARKDOWN, PDF, HOCR, ALTO, JSON, CSV, COCO, COCO_RESULTS, YOLO, VOC, LABELME,
@@ -67,6 +72,11 @@ def export(
             row.write(checked, stream)
     else:
         row.write(checked, target)
+
+
+def formats_for(prediction: Prediction) -> tuple[Format, ...]:
+    """Return the formats that hold something of an answer, in the order in which they are offered."""
+    return tuple(row for row in FORMATS if row.holds.something_of(prediction))
 
 
 def file_name(name: str, format_id: str, *, count: int = 1) -> str:

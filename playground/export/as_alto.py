@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from playground.export.annotated import CheckedPictures
 from playground.export.documents import Document, Page, write_documents
 from playground.export.files import provenance
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.texts import for_xml
 from playground.reading_order import Line, paragraphs
 from playground.regions import Quad
@@ -90,4 +90,5 @@ ALTO = Format(
     suffix="-alto",
     has_pixels=False,
     is_document=True,
+    holds=Holds.PLACED_TEXT,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.classes import NAMING, NUMBERING, ClassNumbers
 from playground.export.files import Provenance, open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside
 from playground.export.spooled import SpooledList
 
@@ -50,4 +50,5 @@ COCO_RESULTS = Format(
     "image_info.json lists them, without extensions; boxes are in pixels of the picture as it was asked about.",
     suffix="-coco-results",
     has_pixels=False,
+    holds=Holds.REGIONS,
 )  # fmt: skip

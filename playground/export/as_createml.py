@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 from playground.export.annotated import CheckedPictures
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside
 from playground.export.spooled import SpooledList
 
@@ -39,4 +39,5 @@ CREATEML = Format(
     "Create ML holds boxes and their labels alone: no outlines and quads, of which it has the boxes, no scores, no "
     "texts, and not who drew a region.",
     suffix="-createml",
+    holds=Holds.REGIONS,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS, masks, painted
 from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import Provenance, add_packed, json_bytes, json_line, open_zip, png_bytes
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.names import safe_name
 from playground.results import Prediction
 
@@ -69,4 +69,5 @@ CROPS = Format(
     "The names of the files hold the beginning of a label, and a line in the place of each character that no name may "
     "have; the prediction in JSON beside them holds it whole.",
     suffix="-crops",
+    holds=Holds.REGIONS,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 from playground.export.annotated import CheckedPictures
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside, outline_inside
 from playground.export.spooled import Spooled
 from playground.regions import Region
@@ -94,4 +94,5 @@ CVAT = Format(
     "drew a region is its source: auto, semi-auto or manual. Coordinates have two decimals, a quad is a polygon of "
     "four points, and the parts of an outline are polygons of one group.",
     suffix="-cvat",
+    holds=Holds.REGIONS,
 )  # fmt: skip

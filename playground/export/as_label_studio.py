@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 from playground.export.annotated import CheckedPictures
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside, in_one_piece, outline_inside
 from playground.export.spooled import SpooledList
 from playground.export.texts import text_shown
@@ -106,4 +106,5 @@ LABEL_STUDIO = Format(
     f"polygon of four points with the label {_READ_TEXT} and its words as a transcription. Pictures are found once the "
     "archive lies where Label Studio serves local files from, as the README in it says.",
     suffix="-label-studio",
+    holds=Holds.REGIONS,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from playground.export.annotated import CheckedPictures
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside, outline_inside
 from playground.export.texts import text_shown
 
@@ -65,4 +65,5 @@ LABELME = Format(
     "and text, which it keeps and does not show. A quad is a polygon of four points; the parts of an outline are "
     "polygons of one group.",
     suffix="-labelme",
+    holds=Holds.REGIONS,
 )  # fmt: skip

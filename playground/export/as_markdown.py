@@ -7,7 +7,7 @@ from typing import IO, BinaryIO
 from playground.export.annotated import CheckedPictures
 from playground.export.documents import Document, Page, write_documents
 from playground.export.files import provenance
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.texts import for_xml
 from playground.reading_order import paragraphs
 
@@ -51,4 +51,5 @@ MARKDOWN = Format(
     "is turned says so, and so does a page of which the model read nothing or is not sure.",
     has_pixels=False,
     is_document=True,
+    holds=Holds.TEXT,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from playground.drawing.annotate import draw_overlay
 from playground.export.annotated import CheckedPicture, CheckedPictures, check_drawing
 from playground.export.drawn import write_drawn
 from playground.export.files import description, png_bytes
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
@@ -25,4 +25,5 @@ OVERLAY = Format(
     "Blurred, pixelated, covered and darkened parts need the picture and are left out; labels and coordinates become "
     "pixels, and who drew a region is lost. A caption or read text is in its description alone.",
     suffix="-overlay",
+    holds=Holds.REGIONS,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPictures
 from playground.export.documents import Document, Page, write_documents
 from playground.export.files import jpeg_bytes, provenance
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.texts import for_xml
 from playground.reading_order import Word
 
@@ -146,4 +146,5 @@ PDF = Format(
     "own place, which within a line is reckoned. A text without a place, such as a caption, is not in it; of what the "
     "model did not read or is not sure of, the document's properties say on which page.",
     is_document=True,
+    holds=Holds.PLACED_TEXT,
 )  # fmt: skip

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 from playground.export.annotated import CheckedPictures
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside, in_one_piece, outline_inside
 from playground.regions import Polygon, Region
 
@@ -87,4 +87,5 @@ VOC = Format(
     "Outlines and quads are written beside the boxes as supervision and Roboflow read them, their parts joined by "
     "bridges of no width; other readers see the boxes. Pose, truncated and difficult were not judged.",
     suffix="-voc",
+    holds=Holds.REGIONS,
 )  # fmt: skip

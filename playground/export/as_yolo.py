@@ -8,7 +8,7 @@ from playground.export.annotated import CheckedPictures
 from playground.export.classes import NUMBERING
 from playground.export.dataset import Dataset, DatasetEntry
 from playground.export.files import open_zip
-from playground.export.format import Format
+from playground.export.format import Format, Holds
 from playground.export.outlines import box_inside, in_one_piece, outline_inside
 from playground.export.spooled import Spooled
 
@@ -67,4 +67,5 @@ YOLO = Format(
     "Its readers want boxes alone or outlines alone: where one region of all has an outline or a quad, every row is an "
     "outline, of a box its four corners. The parts of an outline are joined by bridges of no width.",
     suffix="-yolo",
+    holds=Holds.REGIONS,
 )  # fmt: skip

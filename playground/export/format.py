@@ -2,9 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import BinaryIO
 
 from playground.export.annotated import CheckedPictures
+from playground.export.texts import holds_read_text, text_answered
+from playground.results import Prediction
+
+
+class Holds(Enum):
+    """What of an answer a format is there for."""
+
+    ANYTHING = "anything"
+    REGIONS = "regions"
+    TEXT = "text"
+    PLACED_TEXT = "text with its places"
+
+    def something_of(self, prediction: Prediction) -> bool:
+        """Whether there is something of that in an answer, or could have been."""
+        is_read = holds_read_text(prediction)
+        if self is Holds.PLACED_TEXT:
+            return is_read
+        if self is Holds.TEXT:
+            return is_read or bool(text_answered(prediction))
+        return self is Holds.ANYTHING or bool(prediction.regions) or not text_answered(prediction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +34,7 @@ class Format:
 
     `suffix` tells two files of one extension apart; several pictures together have `extension_of_several`.
     `cannot_carry` is said to the user. `has_pixels` says that pictures are needed, and not only what was answered.
+    `holds` says for which answers it is offered.
     `holds_all` says that what the page does not show at first is in it too, marked as unsure, as in no set to train on.
     `is_document` says that the pages of a document are one file.
     """
@@ -25,5 +47,6 @@ class Format:
     cannot_carry: str
     suffix: str = ""
     has_pixels: bool = True
+    holds: Holds = Holds.ANYTHING
     holds_all: bool = False
     is_document: bool = False

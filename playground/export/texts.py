@@ -47,10 +47,9 @@ def text_shown(prediction: Prediction) -> str:
 
 def without_what_was_read(prediction: Prediction) -> Prediction:
     """Return an answer without its texts; of read text the places stay."""
-    regions = prediction.regions
-    if _output_kind(prediction) is OutputKind.QUADS:
-        regions = tuple(replace(region, label="") for region in regions)
-    return replace(prediction, text="", raw_text="", regions=regions)
+    is_read = _output_kind(prediction) is OutputKind.QUADS
+    regions = [replace(one, text="", original=None, label="" if is_read else one.label) for one in prediction.regions]
+    return replace(prediction, text="", raw_text="", regions=tuple(regions))
 
 
 def lines_of(prediction: Prediction) -> str:

@@ -173,7 +173,8 @@ def _tenths(pixels: Iterable[float]) -> list[float]:
     return [round(number, 1) for number in pixels]
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file of the assets."""
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
@@ -209,9 +210,9 @@ class Stage(AssetComponent):
     `corrected`, a moment after the answer was.
     """
 
-    template, style = _asset("stage.html"), _asset("stage.css") + _asset("correct.css")
+    template, style = asset("stage.html"), asset("stage.css") + asset("correct.css")
     script = "".join(
-        map(_asset, ("workspace.js", "regions.js", "zoom.js", "shapes.js", "edits.js", "correct.js", "stage.js"))
+        map(asset, ("workspace.js", "regions.js", "zoom.js", "shapes.js", "edits.js", "correct.js", "stage.js"))
     )
     data_model = StageData
 
@@ -229,8 +230,8 @@ class Stage(AssetComponent):
 class RegionTable(AssetComponent):
     """The boxes as rows; as an input, the ids hidden by clicking. Event: `hide`, once a click."""
 
-    template, style = _asset("table.html"), _asset("table.css")
-    script = _asset("workspace.js") + _asset("table.js")
+    template, style = asset("table.html"), asset("table.css")
+    script = asset("workspace.js") + asset("table.js")
     data_model = RegionTableData
 
     def preprocess(self, payload: RegionTableData | None) -> RegionTableData:  # type: ignore[override]
@@ -250,7 +251,7 @@ class LinesData(GradioModel):
 class Lines(AssetComponent):
     """Sentences with a tone. Not Markdown and not markup: they may quote what a user or a model wrote."""
 
-    template, style, script = _asset("lines.html"), _asset("lines.css"), _asset("lines.js")
+    template, style, script = asset("lines.html"), asset("lines.css"), asset("lines.js")
     data_model = LinesData
 
     def preprocess(self, payload: LinesData | None) -> None:  # type: ignore[override]

@@ -105,7 +105,10 @@ def test_the_text_of_a_document_says_what_was_not_read_and_what_is_turned() -> N
     ]
     markdown = written(scan(), "md").decode()
     assert markdown.startswith("# scan\n\n## Page 1\n\nA heading over both of the two columns\n\nleft line number 0\n")
-    turned = "*(slanted by 20°)*\n\\*corrected\\* 𐍈 улица\n\n*(sideways, read upwards)*\nsideways 停车\n\n\\- dash\n"
+    turned = (
+        "*(slanted by 20°, falling)*\n\\*corrected\\* 𐍈 улица\n\n"
+        "*(sideways, read upwards)*\nsideways 停车\n\n\\- dash\n"
+    )
     assert f"## Page 2\n\n{turned}\n## Page 3\n\n*Nothing was read here.*\n\n## Page 4\n\n*The model is not" in markdown
 
 

@@ -24,6 +24,7 @@ from playground.ui.parts import (
     picture_field,
     run_and_stop,
 )
+from playground.ui.reading import ReadingView
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
 from playground.ui.task_list import listed
@@ -36,13 +37,13 @@ _AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
 _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
-_SEEN_ANSWER = ("stage", "answer", "table", "notes")
+_SEEN_ANSWER = ("stage", "answer", "reading", "table", "notes")
 _FOUND = ("found", "found_lines")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back")
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
-    "raw", "timings",
+    "format", "raw", "timings",
 )  # fmt: skip
 _TO_TRY = ("examples", "photographs", "scene")
 _FORM = ("asks", "decoding", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
@@ -171,6 +172,7 @@ def _result() -> Components:
             interactive=False,
             elem_id="answer",
         ),
+        "reading": ReadingView(elem_id="reading"),
         "table": RegionTable(RegionTableData(empty=text.TABLE_EMPTY), elem_id="regions"),
     }
     with gr.Column(visible=False, elem_id="details") as details:
@@ -330,7 +332,8 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     wiring.on(on["stage"].closer, handlers.look_closer, **seen, **_PLUMBING, **COSTLY)
     reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_IN_TURN)
     reset.success(None, **kept)
-    wiring.on(on["format"].change, handlers.saving.describe_format, writes=("format",), **_AT_ONCE)
+    liked = wiring.on(on["format"].input, handlers.saving.choose_format, writes=("format", "looks_kept"), **_AT_ONCE)
+    liked.success(None, **kept)
     saved = wiring.on(on["save"].click, handlers.saving.save, writes=("file",), **_PLUMBING, **COSTLY)
     saved.success(None, js="playground.download", **_PLUMBING)
     for kind in COPIES:

@@ -12,6 +12,7 @@ from typing import Any
 
 from playground.drawing.detections import shapes_of
 from playground.drawing.styles import LABEL_SIZES, STYLES, Look, default_styles
+from playground.export import FORMATS
 from playground.results import Prediction
 from playground.tasks import get_task
 from playground.ui.memory import kept_object
@@ -31,6 +32,7 @@ class KeptLooks:
     has_labels: bool = _DEFAULT.labels
     opacity: float = _DEFAULT.opacity
     label_size: float = _DEFAULT.label_size
+    format: str = ""  # that answers are saved as
 
     @classmethod
     def read(cls, content: str) -> "KeptLooks":
@@ -43,6 +45,7 @@ class KeptLooks:
             has_labels=given.get("has_labels") is not False,
             opacity=_within(given.get("opacity"), 0, 1, _DEFAULT.opacity),
             label_size=_within(given.get("label_size"), *LABEL_SIZES, _DEFAULT.label_size),
+            format=next((row.id for row in FORMATS if row.id == given.get("format")), ""),
         )
 
     def write(self) -> str:

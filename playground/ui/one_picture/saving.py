@@ -1,6 +1,7 @@
 """What is taken away from the page: a file, or what goes to the clipboard. Both are what is seen, corrections too."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -15,6 +16,7 @@ from playground.ui.components import StageData
 from playground.ui.link import link_to
 from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.correcting import Correcting
+from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.showing import labels_of
 from playground.ui.server.files import check_kept, save_export
 from playground.ui.session import Item, Shown, View
@@ -37,9 +39,10 @@ class Saving:
         self._predictor = predictor
         self._correcting = correcting
 
-    def describe_format(self, format: str) -> Updates:
-        """Say what the chosen kind of file cannot hold."""
-        return {"format": gr.update(info=text.cannot_carry(format))}
+    def choose_format(self, format: str, looks_kept: str) -> Updates:
+        """Say what the chosen kind of file cannot hold, and keep the choice for the answers that follow."""
+        looks = replace(KeptLooks.read(looks_kept), format=format)
+        return {"format": gr.update(info=text.cannot_carry(format)), "looks_kept": looks.write()}
 
     def save(self, format: str, controls: Controls, stage: StageData, request: gr.Request) -> Updates:
         """Write what is shown, at full size, as a file of Gradio's cache."""

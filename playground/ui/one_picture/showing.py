@@ -33,7 +33,9 @@ from playground.ui.components import (
     edits_from,
     truth_from,
 )
+from playground.ui.one_picture.formats import formats_offered
 from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.reading import ReadingData, reading_from
 from playground.ui.server.files import save_jpeg
 from playground.ui.session import Item, View
 from playground.ui.shown import above, answer_text
@@ -62,6 +64,7 @@ class Showing:
         return {
             "stage": stage_of(item, boxes=boxes, busy=True, hidden=hidden),
             "answer": answer_text(prediction, seen),
+            "reading": ReadingData(),
             "table": RegionTableData(boxes=boxes, hidden=hidden, empty=text.TABLE_EMPTY),
             "notes": [],
             "status": self.status(prediction.checkpoint, text.run_line(seen)),
@@ -86,6 +89,7 @@ class Showing:
             "label_size": view.look.label_size,
             "min_score": view.min_score,
             "labels": gr.update(choices=labels, value=[label for _, label in labels]),
+            "format": formats_offered(prediction, looks.format),
             "raw": text.raw_segments(prediction.raw_text),
             "timings": [text.line(text.timings_line(prediction.timings))],
         }
@@ -101,6 +105,7 @@ class Showing:
     def as_seen(self, item: Item, prediction: Prediction, view: View, *, is_drawn: bool = True) -> Updates:
         """A whole answer in a view, without the controls; `is_drawn` as a picture too."""
         listed, seen = _listed(prediction, view, item.ids), above(prediction, view.min_score)
+        places = [place for place, region in enumerate(prediction.regions) if view.lists(region)]
         can_correct = prediction.regions or item.corrections or not get_task(prediction.task).output_kind.is_text
         stage = stage_of(
             item,
@@ -116,6 +121,7 @@ class Showing:
         return {
             "stage": stage,
             "answer": answer_text(prediction, seen),
+            "reading": reading_from(prediction, listed, places),
             "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
             "notes": [*welcome, *text.notes(prediction, seen, told=told)],
         }
@@ -170,6 +176,7 @@ def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updat
     return {
         "stage": stage_of(item, draw=is_drawing, regions=None if keeps_regions else []),
         "answer": "",
+        "reading": ReadingData(),
         "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
         "notes": [],
         "details": gr.update(visible=False),

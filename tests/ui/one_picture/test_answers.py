@@ -160,7 +160,7 @@ def test_every_format_can_be_saved_and_says_what_it_cannot_carry(tab: Tab, cache
     assert is_inside(str(path), cache)
     assert path.name.startswith("street")
     assert path.stat().st_size > 0
-    assert tab.call(tab.handlers.saving.describe_format)["format"]["info"] == row.cannot_carry
+    assert tab.call(tab.handlers.saving.choose_format)["format"]["info"] == row.cannot_carry
 
 
 def test_what_is_saved_has_the_size_of_the_picture_and_not_of_what_is_shown(upload: Callable[..., str]) -> None:

@@ -113,7 +113,7 @@ def test_only_so_many_of_one_wait() -> None:
 
 # What neither reads a picture nor draws one: whoever adds a function says here that it does not, or lets it take turns.
 CHEAP = {
-    "accept_offer", "begin", "choose_checkpoint", "choose_drawing", "choose_task", "describe_format", "find", "leave",
+    "accept_offer", "begin", "choose_checkpoint", "choose_drawing", "choose_task", "choose_format", "find", "leave",
     "poll", "rest", "stop", "take_found", "tasks", "turned_away", "wait",
 }  # fmt: skip
 
