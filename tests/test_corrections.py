@@ -52,9 +52,7 @@ def test_a_name_under_which_something_was_found_is_found_whatever_it_is_called_t
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param(
-            {**VAN, "xyxy": [4, 4, 61, 16]}, r"\(61.0, 4.0\) is outside of the picture", id="outside"
-        ),
+        pytest.param({**VAN, "xyxy": [4, 4, 61, 16]}, r"\(61.0, 4.0\) is outside of the picture", id="outside"),
         pytest.param({**VAN, "xyxy": [20, 4, 4, 16]}, "xyxy must be ordered", id="turned over"),
         pytest.param({**VAN, "xyxy": [4, 4, float("nan"), 16]}, "finite number", id="no number"),
         pytest.param({"id": 0, "label": "van"}, "xyxy is missing", id="no box"),

@@ -263,9 +263,7 @@ STREAMED = [
     pytest.param(OutputKind.LABELED_BOXES, f"<s>car{BOX_1}{BOX_2}dog<loc_1>cat <and>cow{BOX_1}", id="labeled boxes"),
     pytest.param(OutputKind.BOXES, BOX_1 + BOX_2 + "<loc_1>", id="boxes"),
     pytest.param(OutputKind.QUADS, f"STOP{QUAD_1}{QUAD_2}ALL\nWAY{QUAD_1}", id="quads"),
-    pytest.param(
-        OutputKind.POLYGONS, f"<poly>{TRIANGLE_1}<sep>{TRIANGLE_2}</poly><poly>{TRIANGLE_1}", id="polygons"
-    ),
+    pytest.param(OutputKind.POLYGONS, f"<poly>{TRIANGLE_1}<sep>{TRIANGLE_2}</poly><poly>{TRIANGLE_1}", id="polygons"),
     pytest.param(
         OutputKind.BOXES_OR_POLYGONS, f"a{BOX_1}b<poly>{TRIANGLE_1}<sep>{TRIANGLE_2}</poly>c{BOX_2}", id="either"
     ),
@@ -368,8 +366,23 @@ def test_a_letter_that_was_never_completed_does_not_take_the_label_away() -> Non
 
 ANY_TEXT = st.sampled_from(["", " ", "\n", "car", "é", "中", "\ud83d", "\x00", "<", "<loc_5>", "</s>", "a, b", "×"])
 ANY_SPECIAL = st.sampled_from(
-    [*[location_token(bin_) for bin_ in (0, 1, 2, 500, 998, 999)] * 3, "<sep>", "<poly>", "</poly>", "<and>", "<s>",
-     "</s>", "<pad>", "<unk>", "<mask>", "<od>", "<loc_1000>", "", " ", "x"]
+    [
+        *[location_token(bin_) for bin_ in (0, 1, 2, 500, 998, 999)] * 3,
+        "<sep>",
+        "<poly>",
+        "</poly>",
+        "<and>",
+        "<s>",
+        "</s>",
+        "<pad>",
+        "<unk>",
+        "<mask>",
+        "<od>",
+        "<loc_1000>",
+        "",
+        " ",
+        "x",
+    ]
 )
 ANY_LOGPROB = st.sampled_from([None, 0.0, -0.5, -50.0, 1e-9, 1e4, math.inf, -math.inf, math.nan])
 ANY_TOKEN = st.builds(Token, st.integers(-1, 60000), ANY_TEXT, ANY_LOGPROB) | st.builds(

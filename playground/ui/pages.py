@@ -39,6 +39,7 @@ from playground.ui.server.turns import take_turns
 from playground.ui.server.uploads import keep_uploads_apart
 from playground.ui.server.visitors import Proxies, visitor_of
 from playground.ui.task_list import search_words, task_headings
+from playground.ui.widget.layout import build_widget
 
 # A fifth of Python's own: whoever asks for a trifle is not to wait for those who draw or save.
 _SECONDS_OF_A_THREAD = 0.001
@@ -56,6 +57,8 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         add_job_api(jobs)
     with app.route("Compare", "/compare", show_in_navbar=False):  # our own links lead to it, not Gradio's
         build_compare(app, predictor, settings)
+    with app.route("Widget", "/widget", show_in_navbar=False):
+        build_widget(app, predictor, settings)
     hold_files(app, jobs.held_files)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
@@ -82,7 +85,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     use_disk(disk)
     return {
         "theme": _theme(),
-        "css_paths": [ASSETS / "page.css", ASSETS / "compare.css"],
+        "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "widget.css")],
         "css": task_headings(),
         "js": _script("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",
@@ -133,7 +136,7 @@ def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
 def _scripts() -> str:
     """What listens from the start, whatever Gradio builds anew."""
     start = f"startTaskList({json.dumps(search_words())});"
-    return "\n".join([*map(_script, ("mends.js", "drop.js", "task_list.js", "copying.js")), start, ""])
+    return "\n".join([*map(_script, ("mends.js", "drop.js", "task_list.js", "copying.js", "widget.js")), start, ""])
 
 
 def _script(name: str) -> str:

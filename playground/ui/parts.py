@@ -21,9 +21,10 @@ _STRIP_HEIGHT = 92  # pixels of the field for the next picture
 Components = dict[str, Any]  # by the names that handlers know them by
 
 
-def picture_field() -> Picture:
+def picture_field(*, has_camera: bool = True) -> Picture:
     """Return the field that takes a picture, as it is before there is one."""
     return Picture(
+        sources=["upload", "webcam", "clipboard"] if has_camera else ["upload", "clipboard"],
         label="Picture",
         elem_id="picture",
         height=210,

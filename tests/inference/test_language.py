@@ -67,9 +67,7 @@ def test_a_token_after_another_gives_the_logits_of_all_at_once(model: Any, state
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(
-    model: Any, states: torch.Tensor, mask: torch.Tensor
-) -> None:
+def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(model: Any, states: torch.Tensor, mask: torch.Tensor) -> None:
     decoder = Decoder(model, full, torch.float32)
     both = logits_of(decoder, states, IDS, mask)
     torch.testing.assert_close(both[:1], logits_of(decoder, states[:1], IDS), rtol=1e-4, atol=1e-4)

@@ -13,6 +13,7 @@ from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.frame import add_title
+from playground.ui.one_picture.embed import embed_code, wire_embed
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
 from playground.ui.one_picture.saving import COPIES
 from playground.ui.parts import (
@@ -78,6 +79,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     _wire_run(wiring, components, handlers)
     _wire_answer(wiring, components, handlers)
     _wire_corrections(wiring, components, handlers)
+    wire_embed(components)
     app.unload(handlers.leave)
 
 
@@ -188,6 +190,7 @@ def _result() -> Components:
                 color_map={"location": "#4f46e5", "token": "#9ca3af"},
                 elem_id="raw",
             )
+        components |= embed_code()
         timings = Lines(elem_id="timings")
     return components | {"details": details, "looks": looks, "raw": raw, "timings": timings}
 
