@@ -13,15 +13,18 @@ from pathlib import Path
 
 from playground import console
 from playground.annotate.answers import question_of
+from playground.annotate.beside import Beside, write_beside
 from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import question_for_many, run_job
 from playground.annotate.journal import Journal
-from playground.annotate.outputs import FORMAT_IDS, read_formats, write_output
+from playground.annotate.outputs import FORMAT_IDS, WrittenFile, read_formats, write_output
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages, read_step
+from playground.annotate.splits import Split, read_split
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
+from playground.export import Affixes
 from playground.pictures.limits import Limits
 from playground.pictures.workers import PictureWorkers
 from playground.pool import Pool
@@ -45,6 +48,9 @@ class JobCommand:
     overwrite: bool
     retry_errors: bool
     settings: Settings
+    split: Split | None
+    affixes: Affixes
+    beside: Beside | None
 
 
 def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCommand:
@@ -68,13 +74,18 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     check_sources(chosen.sources)
     folder = Path(chosen.out)
     _check_folder(folder, chosen.sources)
+    formats, split = read_formats(chosen.format), read_split(chosen.split)
+    if split and "yolo" not in formats:
+        raise SettingsInvalid("--split divides a YOLO data set. Add --format yolo, or leave it out.")
     return JobCommand(
         tuple(chosen.sources),
         Wanted(read_pages(chosen.pages), chosen.password, read_step(chosen.every, chosen.start, chosen.end)),
         question, folder,
-        read_formats(chosen.format), chosen.limit, chosen.overwrite,
+        formats, chosen.limit, chosen.overwrite,
         chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
                                      offline=chosen.offline),
+        split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
+        Beside(chosen.captions_beside) if chosen.captions_beside else None,
     )  # fmt: skip
 
 
@@ -93,6 +104,12 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--phrase", default="", metavar="TEXT", help="the names, the sentence or the prompt that the task needs")
     add("--out", required=True, metavar="FOLDER", help="where answers and data sets go")
     add("--format", default="", metavar="LIST", help=f"what to write at the end, with commas: {', '.join(FORMAT_IDS)}")
+    add("--split", default="", metavar="SHARES", help="divide the YOLO data set by files, such as 80/10/10")
+    add("--captions-beside", default="", choices=["", *(mode.value for mode in Beside)],
+        help="write captions as text files beside the pictures themselves; of those that are there already leave them, "
+             "overwrite them, or append")  # fmt: skip
+    add("--caption-prefix", default="", metavar="TEXT", help="before every caption, such as 'photo of xyz, '")
+    add("--caption-suffix", default="", metavar="TEXT", help="behind every caption")
     add(
         "--name",
         action="append",
@@ -170,8 +187,12 @@ def carry_out(command: JobCommand) -> bool:
                 console.say("Start the same command again to go on.")
                 return False
             status = predictor.engines.status(name)
+            least = status.checkpoint.min_score
             for format_id in command.formats:
-                _write(journal, reader, format_id, question, status.checkpoint.min_score)
+                _write(command, journal, reader, format_id, question, least)
+            if command.beside:
+                written = write_beside(journal, question, command.beside, command.affixes, shown_from=least)
+                _say_written(written, f"{written.num_pictures} captions are beside their pictures")
     return True
 
 
@@ -206,14 +227,23 @@ def _ask(
     return not stop.is_set()
 
 
-def _write(journal: Journal, reader: SourceReader, format_id: str, wanted: Question, shown_from: float) -> None:
-    written = write_output(journal, reader, format_id, wanted, shown_from=shown_from)
+def _write(
+    command: JobCommand, journal: Journal, reader: SourceReader, format_id: str, wanted: Question, shown_from: float
+) -> None:
+    split = command.split if format_id == "yolo" else None
+    written = write_output(
+        journal, reader, format_id, wanted, shown_from=shown_from, split=split, affixes=command.affixes
+    )
     if written is None:
         console.say(f"No picture is answered, so there is no {format_id} to write.")
         return
-    console.say(f"{written.path}: {written.num_pictures} pictures")
-    for sentence in written.left_out[:_SHOWN_PROBLEMS]:
-        console.say(f"  left out: {sentence}")
+    _say_written(written, f"{written.path}: {written.num_pictures} pictures")
+
+
+def _say_written(written: WrittenFile, sentence: str) -> None:
+    console.say(sentence)
+    for problem in written.left_out[:_SHOWN_PROBLEMS]:
+        console.say(f"  left out: {problem}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

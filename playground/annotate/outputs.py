@@ -1,18 +1,22 @@
 """The journal to files: one data set, table or set of texts over all pictures that are answered."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from playground.annotate.answers import Answers, Row
 from playground.annotate.reading import SourceReader
+from playground.annotate.splits import Split
 from playground.choosing import chosen
 from playground.drawing import Look, default_styles
 from playground.errors import ExportRejected, ImageRejected
-from playground.export import FORMATS, Annotated, DocumentPage, export, file_name, stem_of
+from playground.export import FORMATS, Affixes, Annotated, DocumentPage, export, file_name, stem_of
 from playground.question import Question
+from playground.results import Prediction
 
 _ALIASES = {"jsonl": "json"}
+_NO_AFFIXES = Affixes()
 FORMAT_IDS = (*(row.id for row in FORMATS), *_ALIASES)
 
 
@@ -43,12 +47,14 @@ def write_output(
     shown_from: float,
     only_approved: bool = False,
     name: str = "",
+    split: Split | None = None,
+    affixes: Affixes = _NO_AFFIXES,
 ) -> WrittenFile | None:
     """Write the answered pictures of a journal into its folder; returns None where there is none.
 
     `wanted` is the question of the journal with what is to be made of its answers. A picture that is not there any
     more, or is another by now, is left out. `shown_from` is the lowest score that the page would show; the file has a
-    `name`, or that of the folder. Raises ExportRejected.
+    `name`, or that of the folder. A data set that knows parts is divided by `split`. Raises ExportRejected.
     """
     row_of_format = next(row for row in FORMATS if row.id == format_id)
     has_pixels, suffix = row_of_format.has_pixels, row_of_format.suffix
@@ -58,6 +64,7 @@ def write_output(
     name = (name or journal.folder.resolve().name) + ("" if is_alone else f"-{format_id}")
     written = WrittenFile(journal.folder / file_name(name, format_id, count=1 if is_one_document else 2))
     least = None if row_of_format.holds_all else shown_from
+    parts = _parts(journal, split, only_approved=only_approved) if split else {}
 
     def pictures() -> Iterator[Annotated]:
         for row in journal.rows(only_approved=only_approved, by_document=row_of_format.is_document):
@@ -66,7 +73,10 @@ def write_output(
                     written.left_out.append(f"{row.source}: {row.error}")
                 continue
             try:
-                picture = _annotated(row, reader, wanted, least, has_pixels=has_pixels)
+                picture = replace(
+                    _annotated(row, reader, wanted, least, has_pixels=has_pixels),
+                    subset=parts.get(row.sha256, ""), affixes=affixes,
+                )  # fmt: skip
             except ImageRejected as error:
                 written.left_out.append(f"{row.source}: {error}")
                 continue
@@ -86,9 +96,21 @@ def write_output(
     return written
 
 
+def prediction_of(row: Row, wanted: Question, least: float | None) -> Prediction:
+    """Return what of an answer goes into files; `least` is the lowest score that the page would show."""
+    assert row.prediction is not None
+    return chosen(replace(row.prediction, question=wanted), shown_from=least)
+
+
+def _parts(journal: Answers, split: Split, *, only_approved: bool) -> dict[str, str]:
+    """Return the part of each file, by the digest of its content: two copies of one are in one part."""
+    rows = journal.rows(only_approved=only_approved)
+    return split.assign(Counter(row.sha256 for row in rows if row.prediction is not None))
+
+
 def _annotated(row: Row, reader: SourceReader, wanted: Question, least: float | None, *, has_pixels: bool) -> Annotated:
     assert row.prediction is not None
-    name, prediction = row.source.stem, chosen(replace(row.prediction, question=wanted), shown_from=least)
+    name, prediction = row.source.stem, prediction_of(row, wanted, least)
     if not has_pixels:
         return Annotated(name, prediction, lambda: reader.read(row.source), page=_page(row))
     file = reader.file_of(row.source)

@@ -12,8 +12,10 @@ from playground.drawing import Look
 from playground.errors import ExportRejected
 from playground.export.annotated import Annotated, DocumentPage, check_pictures
 from playground.export.as_alto import ALTO
+from playground.export.as_captions import CAPTIONS
 from playground.export.as_coco import COCO
 from playground.export.as_coco_results import COCO_RESULTS
+from playground.export.as_counts import COUNTS
 from playground.export.as_createml import CREATEML
 from playground.export.as_crops import CROPS
 from playground.export.as_csv import CSV
@@ -32,17 +34,17 @@ from playground.export.as_voc import VOC
 from playground.export.as_yolo import YOLO
 from playground.export.format import Format
 from playground.export.names import safe_name, stem_of
-from playground.export.texts import holds_read_text
+from playground.export.texts import Affixes, caption_of, holds_read_text
 from playground.results import Prediction
 
 __all__ = [
-    "DRAWN_FORMATS", "FORMATS", "Annotated", "DocumentPage", "export", "file_name", "formats_for", "holds_read_text",
-    "stem_of",
+    "DRAWN_FORMATS", "FORMATS", "Affixes", "Annotated", "DocumentPage", "caption_of", "export", "file_name",
+    "formats_for", "holds_read_text", "stem_of",
 ]  # fmt: skip
 
 FORMATS: tuple[Format, ...] = (
-    PNG, JPEG, OVERLAY, CROPS, TXT, MARKDOWN, PDF, HOCR, ALTO, JSON, CSV, COCO, COCO_RESULTS, YOLO, VOC, LABELME,
-    CREATEML, LABEL_STUDIO, CVAT,
+    PNG, JPEG, OVERLAY, CROPS, TXT, MARKDOWN, PDF, HOCR, ALTO, JSON, CSV, COUNTS, COCO, COCO_RESULTS, YOLO, VOC,
+    LABELME, CREATEML, LABEL_STUDIO, CVAT, CAPTIONS,
 )  # fmt: skip
 DRAWN_FORMATS = (PNG.id, JPEG.id, OVERLAY.id)  # in which an answer becomes pixels
 _BY_ID = {row.id: row for row in FORMATS}

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
 from playground.errors import ExportRejected
 from playground.export.names import UniqueNames, safe_name
 from playground.export.originals import LookPlainly, file_as_it_came
-from playground.export.texts import without_what_was_read
+from playground.export.texts import Affixes, without_what_was_read
 from playground.pictures.plain import look_plainly
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
@@ -39,7 +39,8 @@ class Annotated:
     long list never lie in memory together. `original` is the file that it came in: data sets take it as it is where
     other readers see the same picture in it, as `look_plainly` says. `labels` are those of the whole answer, of which
     the prediction may be a part: what is drawn keeps its colors. `page` is known of pictures that are pages of a
-    document: formats of documents make one file of those that follow one another.
+    document: formats of documents make one file of those that follow one another. `subset` names the part of a data set
+    that a picture belongs to, `affixes` stand around its caption.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Annotated:
     labels: tuple[str, ...] = ()
     look_plainly: LookPlainly = look_plainly
     page: DocumentPage | None = None
+    subset: str = ""
+    affixes: Affixes = field(default_factory=Affixes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class CheckedPicture:
     labels: tuple[str, ...] = ()
     look_plainly: LookPlainly = look_plainly
     page: DocumentPage | None = None
+    subset: str = ""
+    affixes: Affixes = field(default_factory=Affixes)
 
     @property
     def file_as_it_came(self) -> tuple[bytes, str] | None:
@@ -127,8 +132,9 @@ def _check_each(
         if problem:
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
         checked = CheckedPicture(
-            stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly, picture.page
-        )
+            stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly, picture.page,
+            picture.subset, picture.affixes,
+        )  # fmt: skip
         yield _hidden(checked, image, hiding) if hiding and isinstance(image, InputImage) else checked
 
 

@@ -4,11 +4,11 @@ import codecs
 import csv
 import io
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from playground.export.annotated import CheckedPictures
+from playground.export.cells import as_text, csv_lines
 from playground.export.format import Format
 from playground.export.texts import text_answered
 from playground.regions import Region
@@ -18,12 +18,6 @@ COLUMNS = (
     "label", "score", "x_min", "y_min", "x_max", "y_max", "area", "xyxyxyxy", "polygons", "source", "text", "is_unsure",
 )  # fmt: skip
 
-# Where a cell may begin: with the text, behind another separator than ours, in a new line. There a formula begins with
-# a sign, which may be a full-width one (Excel in East Asia), behind blanks and quotes that are passed over.
-_BEGINNING = r"(?:^|(?<=[;|\t\r\n\x0b\x0c\x85\u2028\u2029]))"
-_PASSED_OVER = r"[ \"\x00-\x08\x0e-\x1f\x7f\xa0\u2000-\u200f\u3000\ufeff]*"
-_FORMULA = re.compile(f"{_BEGINNING}{_PASSED_OVER}[=+\\-@＝＋－＠﹢﹣−﹦﹫]")
-
 _Row = tuple[str | float, ...]
 _NO_REGION: _Row = ("",) * len(COLUMNS)
 
@@ -31,12 +25,12 @@ _NO_REGION: _Row = ("",) * len(COLUMNS)
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     """Write UTF-8 with a byte order mark, without which Excel reads Chinese as Latin. Pixels have three decimals."""
     stream.write(codecs.BOM_UTF8)
-    stream.write(_lines([("picture", *COLUMNS) if pictures.are_several else COLUMNS]))
+    stream.write(csv_lines([("picture", *COLUMNS) if pictures.are_several else COLUMNS]))
     for picture in pictures.each:
         rows = list(_rows(picture.prediction))
         if pictures.are_several:  # a picture in which nothing was found has a row too: it was asked about
-            rows = [(_as_text(picture.stem), *row) for row in rows or [_NO_REGION]]
-        stream.write(_lines(rows))
+            rows = [(as_text(picture.stem), *row) for row in rows or [_NO_REGION]]
+        stream.write(csv_lines(rows))
 
 
 def table_text(prediction: Prediction) -> str:
@@ -49,15 +43,9 @@ def table_text(prediction: Prediction) -> str:
 def _rows(prediction: Prediction) -> Iterator[_Row]:
     """Yield a caption or what was read, and then the regions."""
     if text := text_answered(prediction):
-        yield (*_NO_REGION[:-2], _as_text(text), _flag(prediction))
+        yield (*_NO_REGION[:-2], as_text(text), _flag(prediction))
     for region in prediction.regions:
         yield (*_cells(region), "", _flag(prediction))
-
-
-def _lines(rows: Iterable[_Row]) -> bytes:
-    content = io.StringIO(newline="")
-    csv.writer(content).writerows(rows)
-    return content.getvalue().encode("utf-8", "replace")
 
 
 def _flag(prediction: Prediction) -> str:
@@ -69,12 +57,7 @@ def _cells(region: Region) -> _Row:
     quad = "" if region.xyxyxyxy is None else json.dumps([round(value, 3) for value in region.xyxyxyxy])
     parts = [[[round(x, 3), round(y, 3)] for x, y in part] for part in region.polygons]
     numbers = [round(value, 3) for value in (*region.xyxy, region.area)]
-    return (_as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source)
-
-
-def _as_text(label: str) -> str:
-    """Return a text that no spreadsheet calculates, also one that divides cells at `;` or tabs (OWASP)."""
-    return _FORMULA.sub(r"'\g<0>", label)
+    return (as_text(region.label), score, *numbers, quad, json.dumps(parts) if parts else "", region.source)
 
 
 CSV = Format(

@@ -19,19 +19,19 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     Whether labels are boxes or outlines is known after the last picture only: in a data set that mixes them,
     Ultralytics reads boxes alone.
     """
-    has_outlines = False
+    has_outlines, subsets = False, dict[str, None]()
     with open_zip(stream) as archive, Spooled() as spool:
-        dataset = Dataset(archive, folder="images")
+        dataset = Dataset(archive, folder="images", has_subsets=True)
         for entry in dataset.add(pictures):
             has_outlines |= any(region.xyxyxyxy or region.polygons for region in entry.prediction.regions)
-            spool.add(json.dumps([entry.stem, [*_boxes(entry)], [*_outlines(entry)]]) + "\n")
-        for stem, boxes, outlines in map(json.loads, spool.lines()):
-            archive.writestr(
-                f"labels/{stem}.txt", "".join(f"{line}\n" for line in (outlines if has_outlines else boxes))
-            )
+            subsets[entry.subset] = None
+            path = "/".join(filter(None, ("labels", entry.subset, f"{entry.stem}.txt")))
+            spool.add(json.dumps([path, [*_boxes(entry)], [*_outlines(entry)]]) + "\n")
+        for path, boxes, outlines in map(json.loads, spool.lines()):
+            archive.writestr(path, "".join(f"{line}\n" for line in (outlines if has_outlines else boxes)))
         names = dataset.classes.names
         archive.writestr("classes.txt", "".join(f"{name}\n" for name in names))
-        archive.writestr("data.yaml", _settings(names))
+        archive.writestr("data.yaml", _settings(names, [*subsets]))
         dataset.add_readme(YOLO.cannot_carry, NUMBERING.format(first=0))
 
 
@@ -56,9 +56,12 @@ def _row(class_id: int, shares: Iterable[float]) -> str:
     return " ".join((str(class_id), *(f"{share:.6f}" for share in shares)))
 
 
-def _settings(names: list[str]) -> str:
+def _settings(names: list[str], subsets: list[str]) -> str:
     """Return the settings in YAML, of which JSON is a part. Without `train` and `val`, Ultralytics refuses them."""
-    return f"nc: {len(names)}\nnames: {json.dumps(names, ensure_ascii=False)}\ntrain: images\nval: images\n"
+    folders = {subset: f"images/{subset}" for subset in subsets if subset}
+    parts = {"train": "images", "val": "images"} if not folders else dict.fromkeys(("train", "val"), "images") | folders
+    places = "".join(f"{part}: {folder}\n" for part, folder in parts.items())
+    return f"nc: {len(names)}\nnames: {json.dumps(names, ensure_ascii=False)}\n{places}"
 
 
 YOLO = Format(

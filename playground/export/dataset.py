@@ -8,6 +8,7 @@ from typing import cast
 from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.classes import NAMING, ClassNumbers
 from playground.export.files import Provenance, add_packed, png_bytes
+from playground.export.texts import Affixes
 from playground.pictures.reader import InputImage
 from playground.regions import Box, Polygon, Quad, Region
 from playground.results import Prediction
@@ -20,22 +21,26 @@ class DatasetEntry:
     """A picture that lies in the archive under `file_name`, what was answered about it, and its classes' numbers.
 
     The prediction is about the picture in the archive, which is smaller than the original where that was scaled down.
+    `subset` is the folder of a part of the data set, with `has_subsets`.
     """
 
     stem: str
     file_name: str
     prediction: Prediction
     class_ids: list[int]
+    subset: str
+    affixes: Affixes
 
 
 class Dataset:
     """A data set that grows picture by picture. What all pictures have a part in is complete after the last one."""
 
-    def __init__(self, archive: zipfile.ZipFile, *, folder: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, *, folder: str, has_subsets: bool = False) -> None:
         self.classes = ClassNumbers()
         self.provenance = Provenance()
         self._archive = archive
         self._folder = folder
+        self._has_subsets = has_subsets
         self._num_kept = 0
         self._changed: list[str] = []
         self._num_changed = 0
@@ -45,9 +50,11 @@ class Dataset:
         for picture in pictures.each:
             content, extension, prediction = self._file_of(picture)
             file_name = f"{picture.stem}.{extension}"
-            add_packed(self._archive, f"{self._folder}/{file_name}".lstrip("/"), content)
+            subset = picture.subset if self._has_subsets else ""
+            add_packed(self._archive, "/".join(filter(None, (self._folder, subset, file_name))), content)
             self.provenance.add(picture.prediction)
-            yield DatasetEntry(picture.stem, file_name, prediction, self.classes.number(prediction))
+            class_ids = self.classes.number(prediction)
+            yield DatasetEntry(picture.stem, file_name, prediction, class_ids, subset, picture.affixes)
 
     def _file_of(self, picture: CheckedPicture) -> tuple[bytes, str, Prediction]:
         if as_it_came := picture.file_as_it_came:

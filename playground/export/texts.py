@@ -1,12 +1,21 @@
 """What of an answer is text: a caption, what was read, or the names of what was found. Knows no format."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from playground.errors import UnknownTask
 from playground.reading_order import lines_in_order, paragraphs
 from playground.results import Prediction
 from playground.tasks import InputKind, OutputKind, get_task
+
+
+@dataclass(frozen=True, slots=True)
+class Affixes:
+    """What stands before and behind every caption of a set to train on."""
+
+    prefix: str = ""
+    suffix: str = ""
+
 
 UNSURE_MARK = "[unsure]"
 
@@ -50,6 +59,16 @@ def without_what_was_read(prediction: Prediction) -> Prediction:
     is_read = _output_kind(prediction) is OutputKind.QUADS
     regions = [replace(one, text="", original=None, label="" if is_read else one.label) for one in prediction.regions]
     return replace(prediction, text="", raw_text="", regions=tuple(regions))
+
+
+def caption_of(prediction: Prediction, affixes: Affixes) -> str:
+    """Return the one text that is trained on: a caption, what was read, or the names of what was found.
+
+    Nothing where there is none, or where the model is not sure.
+    """
+    names = ", ".join(dict.fromkeys(" ".join(region.label.split()) for region in prediction.regions if region.label))
+    text = text_shown(prediction) or (_labels(prediction) if holds_read_text(prediction) else names)
+    return f"{affixes.prefix}{text}{affixes.suffix}" if text else ""
 
 
 def lines_of(prediction: Prediction) -> str:

@@ -115,8 +115,8 @@ class Api:
         Args:
             image: The picture that the prediction is about.
             prediction: A prediction as `/run` returned it.
-            format: One of png, jpeg, overlay, crops, txt, md, pdf, hocr, alto, json, csv, coco, coco_results, yolo,
-                voc, labelme, createml, label_studio, cvat.
+            format: One of png, jpeg, overlay, crops, txt, md, pdf, hocr, alto, json, csv, counts, coco, coco_results,
+                yolo, voc, labelme, createml, label_studio, cvat, captions.
         """
         with errors_for_the_user():
             read = Prediction.from_dict(prediction)

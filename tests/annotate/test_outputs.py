@@ -1,18 +1,24 @@
 """A journal to files, where its order or its sources decide what comes out."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
+from playground.annotate.answers import Answers
+from playground.annotate.beside import Beside, write_beside
 from playground.annotate.journal import Journal
-from playground.annotate.outputs import write_output
+from playground.annotate.outputs import WrittenFile, write_output
 from playground.annotate.reading import SourceReader
-from playground.errors import EngineFailed
+from playground.annotate.splits import Split, read_split
+from playground.errors import EngineFailed, ExportRejected, SettingsInvalid
+from playground.export import Affixes
 from playground.pictures.reader import read_image
 from playground.question import Question
 from playground.regions import Region
@@ -80,3 +86,78 @@ def test_one_document_is_a_file_of_its_own(tmp_path: Path, format_id: str, name:
     run(ColorReader(), [document(tmp_path / "a.pdf", [10])], tmp_path / "job", READ)
     path, _ = written(tmp_path / "job", format_id)
     assert path.name == name
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        pytest.param({str(n): 1 for n in range(10)}, [8, 1, 1], id="ten pictures"),
+        pytest.param({"film": 80, "a": 10, "b": 10}, [80, 10, 10], id="a film and two others"),
+        pytest.param({"film": 98, "a": 1, "b": 1}, [98, 1, 1], id="each part has something"),
+        pytest.param({f"{n}.pdf": 7 for n in range(100)}, [560, 70, 70], id="documents"),
+    ],
+)
+def test_a_split_keeps_the_pictures_of_a_file_together_and_comes_near_its_shares(sizes, expected) -> None:
+    split = read_split("80/10/10")
+    assert split is not None
+    parts = split.assign(sizes)
+    assert parts == split.assign(dict(reversed(sizes.items()))), "whatever order they come in"
+    counts = Counter(dict.fromkeys(("train", "val", "test"), 0))
+    for file, part in parts.items():
+        counts[part] += sizes[file]
+    assert [*counts.values()] == expected
+
+
+def test_a_split_that_makes_no_sense_is_a_sentence() -> None:
+    assert read_split("") is None
+    assert read_split("3/1") == Split({"train": 0.75, "val": 0.25})
+    for text in ("80", "80/0/20", "a/b", "-1/2", "1/2/3/4", "80/20/"):
+        with pytest.raises(SettingsInvalid, match="is no split"):
+            read_split(text)
+    with pytest.raises(ExportRejected, match="needs as many files, but there is 1"):
+        Split({"train": 0.5, "val": 0.5}).assign({"film": 9})
+
+
+def test_a_yolo_data_set_is_divided_by_files(tmp_path: Path) -> None:
+    documents = [document(tmp_path / f"{name}.pdf", [shade + n for n in range(0, 40, 10)])
+                 for name, shade in (("a", 10), ("b", 100), ("c", 180))]  # fmt: skip
+    run(ColorReader(), documents, tmp_path / "job", READ)
+    journal = Journal(tmp_path / "job", READ)
+    file = write_output(journal, SourceReader(read_image), "yolo", READ, shown_from=0.0, split=read_split("34/33/33"))
+    journal.close()
+    assert file is not None
+    with zipfile.ZipFile(file.path) as archive:
+        archive.extractall(tmp_path / "yolo")
+    settings = yaml.safe_load((tmp_path / "yolo/data.yaml").read_text())
+    seen = {}
+    for part in ("train", "val", "test"):
+        assert settings[part] == f"images/{part}"
+        pictures = {path.stem for path in (tmp_path / "yolo" / settings[part]).iterdir()}
+        assert pictures == {path.stem for path in (tmp_path / "yolo/labels" / part).iterdir()}
+        seen[part] = {stem[0] for stem in pictures}
+        assert len(pictures) == 4
+    assert sorted(name for names in seen.values() for name in names) == ["a", "b", "c"], "each document in one part"
+
+
+def test_captions_are_written_beside_the_pictures_and_again_without_harm(tmp_path: Path) -> None:
+    for red in (10, 20):
+        Image.new("RGB", (40, 30), (red, 0, 0)).save(tmp_path / f"{red}.png")
+    (tmp_path / "20.txt").write_text("by hand\n")
+    pdf = document(tmp_path / "a.pdf", [30])
+    run(ColorReader(), [tmp_path / "10.png", tmp_path / "20.png", pdf], tmp_path / "job", READ)
+    answers = Answers(tmp_path / "job")
+
+    def beside(mode: str) -> WrittenFile:
+        return write_beside(answers, READ, Beside(mode), Affixes("xyz, "), shown_from=0.0)
+
+    left_out = beside("new").left_out
+    assert left_out == [
+        f"{tmp_path / '20.txt'}: It is there already. Say --captions-beside overwrite, or append.",
+        f"{pdf}, page 1: There is no place beside it. Write --format captions.",
+    ]
+    for _ in range(2):
+        assert beside("append").num_pictures == 2
+        assert (tmp_path / "20.txt").read_text() == "by hand\nxyz, red 20\n"
+    assert beside("overwrite").num_pictures == 2
+    assert [(tmp_path / f"{red}.txt").read_text() for red in (10, 20)] == ["xyz, red 10\n", "xyz, red 20\n"]
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["10.png", "10.txt", "20.png", "20.txt", "a.pdf"]

@@ -45,7 +45,7 @@ from tests.export.samples import (
 )
 
 ODD_LABELS = ("<b>&\"'", "a/b", "../../etc/passwd", "红色的车", "", "=1+1", "line\nbreak", "\x00\x0b", "\ud800")
-ZIPS = ("crops", "coco", "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat")
+ZIPS = ("crops", "coco", "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat", "captions")
 
 
 def save(format_id: str, *regions: Region) -> bytes:
@@ -75,14 +75,14 @@ def test_each_format_names_its_file(format_id, of_one, of_two):
 
 def test_there_is_a_row_for_every_format_that_was_promised():
     assert ALL == (
-        "png", "jpeg", "overlay", "crops", "txt", "md", "pdf", "hocr", "alto", "json", "csv", "coco", "coco_results",
-        "yolo", "voc", "labelme", "createml", "label_studio", "cvat",
+        "png", "jpeg", "overlay", "crops", "txt", "md", "pdf", "hocr", "alto", "json", "csv", "counts", "coco",
+        "coco_results", "yolo", "voc", "labelme", "createml", "label_studio", "cvat", "captions",
     )  # fmt: skip
     assert all(row.title and row.cannot_carry.endswith(".") for row in FORMATS)
 
 
 def test_an_unknown_format_is_refused_with_the_names_of_the_others():
-    problem = r"'docx' is not a format\. Formats: png, jpeg, overlay, crops, txt, md, pdf, hocr, alto, json, csv, coco"
+    problem = r"'docx' is not a format\. Formats: png, jpeg, overlay, crops, txt, md, pdf, hocr, alto, json, csv"
     with pytest.raises(ExportRejected, match=problem):
         save("docx")
     with pytest.raises(ExportRejected, match=problem):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from playground.errors import ExportRejected
-from playground.export import DRAWN_FORMATS, Annotated, files
+from playground.export import DRAWN_FORMATS, Affixes, Annotated, as_counts, files
 from playground.pictures.reader import InputImage
 from playground.question import Question
 from playground.regions import Region
@@ -58,6 +58,53 @@ def test_the_text_of_an_answer(prediction: Prediction, text: str) -> None:
 def test_several_texts_lie_beside_their_pictures_names() -> None:
     pictures = [Annotated("名前", said(), noise()), Annotated("été", said("", task="<OCR>"), noise())]
     assert files_of(written(pictures, "txt")) == {"名前.txt": (CAPTION + "\n").encode(), "été.txt": b""}
+
+
+def test_captions_to_train_on_lie_beside_their_pictures() -> None:
+    pictures = [
+        Annotated("a", said(), noise(), affixes=Affixes("photo of xyz, ", ", 35 mm")),
+        Annotated("b", said("2 × car", CAR, CAR, TREE, task="<OD>"), noise(1), affixes=Affixes("xyz, ")),
+        Annotated("c", replace(said(), is_unsure=True), noise(2), affixes=Affixes("xyz, ")),
+    ]
+    files = files_of(written(pictures, "captions"))
+    assert list(files) == ["a.png", "a.txt", "b.png", "b.txt", "c.png", "README.txt"]
+    assert files["a.txt"].decode() == f"photo of xyz, {CAPTION}, 35 mm\n"
+    assert files["b.txt"].decode() == "xyz, car, tree\n"
+
+
+def test_a_table_of_counts_has_a_row_for_each_picture_and_a_column_for_each_class(monkeypatch) -> None:
+    asked = Question("<OPEN_VOCABULARY_DETECTION>", "dog, tree")
+    pictures = [
+        Annotated("=a", said("", CAR, CAR, TREE, task="<OD>"), noise()),
+        Annotated("b", predict(CAR, question=asked), noise()),
+        Annotated("c", replace(predict(), is_unsure=True), noise()),
+    ]
+    rows = rows_of(written(pictures, "counts"))
+    assert rows == [
+        {
+            "picture": "'=a",
+            "regions": "3",
+            "lowest_score": "0.875",
+            "is_unsure": "no",
+            "car": "2",
+            "tree": "1",
+            "dog": "0",
+        },
+        {
+            "picture": "b",
+            "regions": "1",
+            "lowest_score": "0.875",
+            "is_unsure": "no",
+            "car": "1",
+            "tree": "0",
+            "dog": "0",
+        },
+        {"picture": "c", "regions": "0", "lowest_score": "", "is_unsure": "yes", "car": "0", "tree": "0", "dog": "0"},
+    ]
+    monkeypatch.setattr(as_counts, "_MAX_CLASSES", 1)
+    assert [(row["car"], row["others"]) for row in rows_of(written(pictures, "counts"))] == [
+        ("2", "1"), ("1", "0"), ("0", "0"),
+    ]  # fmt: skip
 
 
 def test_a_table_has_a_row_for_a_text() -> None:
@@ -114,7 +161,7 @@ def test_a_text_of_which_the_model_is_not_sure_is_in_no_picture_and_marked_in_da
         assert [(row["text"], row["is_unsure"]) for row in rows_of(content)] == [(CAPTION, "yes")]
     elif format_id == "json":
         assert (json.loads(content)["text"], json.loads(content)["is_unsure"]) == (CAPTION, True)
-    elif format_id in ("md", "pdf", "hocr", "alto"):
+    elif format_id in ("md", "pdf", "hocr", "alto", "counts"):
         assert b"noon" not in content
     else:  # sets to train on, whose readers skip any mark
         assert not any(b"noon" in data for data in files_of(content).values())
