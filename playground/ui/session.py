@@ -48,6 +48,7 @@ class Item:
     is_welcome: bool = False
     said: Prediction | None = None  # what the model had said
     corrections: Corrections = NO_CORRECTIONS
+    asked_at: float = 0.0  # when the answer came, in seconds since 1970
     answer_id: str = ""  # another one for each answer: corrections that come late are those of the one before
     version: int = 0  # how often the answer was corrected, as the page counts it
     offered: frozenset[str] = frozenset()  # the labels that the page offers to choose from
@@ -71,6 +72,7 @@ class Item:
             truth=truth,
             said=prediction,
             corrections=NO_CORRECTIONS,
+            asked_at=time.time(),
             answer_id=secrets.token_hex(8),
             version=0,
             offered=_labels(prediction),
@@ -109,12 +111,14 @@ class Workspace:
     def with_answer(self, path: str, prediction: Prediction, truth: Example | None) -> "Workspace":
         """Return a workspace in which the newest picture at this path has an answer; no other one is touched.
 
-        Where the answer before was corrected, it stays beside the new one.
+        The answer before stays beside the new one, unless it was to the same question and nobody has corrected it.
         """
         items = list(self.items)
         for index in reversed(range(len(items))):
             if items[index].path == path:
-                stays = [items[index]] if items[index].corrections else []
+                before = items[index].said
+                is_said_again = before is None or before.question == prediction.question
+                stays = [] if is_said_again and not items[index].corrections else [items[index]]
                 items[index : index + 1] = [*stays, items[index].with_answer(prediction, truth)]
                 break
         return Workspace(tuple(items)[-_MAX_ITEMS:])
@@ -128,6 +132,11 @@ class Workspace:
     def with_last(self, last: Item) -> "Workspace":
         """Return a workspace that goes back to one of its items."""
         return Workspace((*(item for item in self.items if item is not last), last))
+
+    def without(self, answer_id: str) -> "Workspace":
+        """Return a workspace that has forgotten an answer other than the one that it goes on with."""
+        kept = (item for item in self.items if item.answer_id != answer_id or item is self.item)
+        return Workspace(tuple(kept))
 
     def with_corrections(self, answer_id: str, corrections: Corrections, version: int) -> "Workspace":
         """Return a workspace in which an answer is corrected, unless later corrections of it have come before."""
@@ -212,6 +221,18 @@ class Tab:
         workspace = self.workspace.with_last(before)
         return replace(self, workspace=workspace, shown=Shown.ANSWER, line=line, answer_line=line)
 
+    def with_past(self, answer_id: str, line: dict[str, str]) -> "Tab":
+        """Return the tab with an answer that was given before; as it is where that is not kept any more."""
+        past = self.workspace.find(answer_id)
+        if past is None:
+            return self
+        workspace = self.workspace.with_last(past)
+        return replace(self, workspace=workspace, shown=Shown.ANSWER, line=line, answer_line=line)
+
+    def without_past(self, answer_id: str) -> "Tab":
+        """Return the tab without an answer that was given before."""
+        return replace(self, workspace=self.workspace.without(answer_id))
+
     def without_partial(self) -> "Tab":
         """Return the tab without what a run has shown that was given up; a whole answer stays, and tells of itself."""
         is_answer = self.shown is Shown.ANSWER
@@ -220,9 +241,9 @@ class Tab:
         )
 
     def to_keep(self) -> "Tab":
-        """Return what a reload brings back: the last picture with its last whole answer, and what was corrected."""
+        """Return what a reload brings back: the last picture with its last whole answer, and the answers before."""
         shown = Shown.ANSWER if self.item.prediction else Shown.PICTURE
-        kept = tuple(item for item in self.workspace.items if item is self.item or item.corrections)
+        kept = tuple(item for item in self.workspace.items if item is self.item or item.prediction)
         return Tab(Workspace(kept), shown, self.answer_line, self.answer_line)
 
     @property
@@ -312,7 +333,7 @@ class Tabs(Generic[_Tab]):
             self._forget()
             old = self._entries.get(self._sessions.get(before, "")) if before else None
             kept = old.tab.to_keep() if old else self._new()
-            tab = self.change(session, lambda tab: tab if tab.item.path or not _is_there(kept.item) else kept)
+            tab = self.change(session, lambda tab: tab if tab.item.path or not is_there(kept.item) else kept)
             if key:
                 self._sessions[key] = session
             return tab
@@ -352,7 +373,8 @@ class Held:
         return files
 
 
-def _is_there(item: Item) -> bool:
+def is_there(item: Item) -> bool:
+    """Whether the files of an item are still kept."""
     return bool(item.path) and Path(item.path).is_file() and Path(item.display_path).is_file()
 
 

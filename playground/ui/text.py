@@ -65,6 +65,11 @@ def cannot_carry(format_id: str) -> str:
     return next(row.cannot_carry for row in FORMATS if row.id == format_id)
 
 
+def history_title(count: int) -> str:
+    """What the tray of answers says before it is opened."""
+    return f"Asked before ({count})"
+
+
 def page_title(page: int, count: int) -> str:
     """What a page of a file is called, counted from 1."""
     return f"Page {page + 1} of {count}"

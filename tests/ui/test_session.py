@@ -10,6 +10,7 @@ import pytest
 
 from playground.corrections import NO_CORRECTIONS, Corrections, corrected
 from playground.drawing.styles import Look
+from playground.question import Question
 from playground.ui.session import Item, RunKey, Runs, Shown, Tab, Tabs, View, Workspace
 from tests.ui.doubles import ANSWER, CAR, TREE, UNSCORED
 
@@ -62,10 +63,18 @@ def test_an_answer_belongs_to_its_picture_and_to_no_other() -> None:
     assert [item.prediction for item in twice.items] == [None, None, ANSWER]
 
 
-def test_the_next_answer_about_a_picture_takes_the_place_of_the_one_before() -> None:
-    other = replace(ANSWER, text="another")
-    workspace = workspace_of("a").with_answer("a", ANSWER, None).with_answer("a", other, None)
-    assert [item.prediction for item in workspace.items] == [other]
+def test_the_next_answer_about_a_picture_stands_beside_the_one_before_unless_the_question_is_the_same() -> None:
+    again, other = replace(ANSWER, text="again"), replace(ANSWER, question=Question("<CAPTION>"))
+    workspace = workspace_of("a").with_answer("a", ANSWER, None).with_answer("a", again, None)
+    assert [item.prediction for item in workspace.items] == [again]
+    tab = Tab(workspace.with_answer("a", other, None), Shown.ANSWER)
+    first, second = tab.workspace.items
+    assert (first.prediction, second.prediction, tab.to_keep().workspace) == (again, other, tab.workspace)
+    back = tab.with_past(first.answer_id, {"text": "Done"})
+    assert (back.answer, back.workspace.items) == (again, (second, first))
+    assert back.without_past(second.answer_id).workspace.items == (first,)
+    assert back.without_past(first.answer_id) == back, "what is worked on stays"
+    assert back.with_past("gone", {}) == back
 
 
 def test_an_answer_that_was_corrected_stays_beside_the_next_one_and_comes_back_with_a_reload() -> None:

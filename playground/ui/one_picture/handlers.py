@@ -28,6 +28,7 @@ from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.examples import Welcome, examples_for, greeted
 from playground.ui.one_picture.finding import Finder
+from playground.ui.one_picture.history import history_of
 from playground.ui.one_picture.linked import form_of, item_of
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.saving import Saving
@@ -44,7 +45,7 @@ from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes
 from playground.ui.server.run_messages import leave_queue, silence
-from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs
+from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, is_there
 from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.taking import remember
@@ -209,6 +210,7 @@ class Handlers:
             **buttons(is_running=is_running),
             "status": self._showing.status(checkpoint, tab.line),
             "back": way_back(tab.put_aside),
+            **history_of(tab),
         }
 
     def _abandon(self, request: gr.Request) -> bool:
@@ -352,7 +354,9 @@ class Handlers:
     ) -> Iterator[Updates]:
         """Ask about the picture of the tab, and show the answer while it is written."""
         limit = int(max_new_tokens) if max_new_tokens < longest else None
-        question = Question(task, phrase, _drawn(stage), checkpoint, decoding, limit)
+        needs = get_task(task).input_kind  # what is left in the form of other questions is no part of this one
+        given = (phrase if needs.is_text else "", _drawn(stage) if needs is InputKind.REGIONS else ())
+        question = Question(task, *given, checkpoint, decoding, limit)
         with self._runs.run(_run_of(request)) as ending:
             silence(lambda: ending.is_abandoned)
             if not ending.is_abandoned:
@@ -445,6 +449,24 @@ class Handlers:
         self._abandon(request)
         tab = self.correcting.bring_back(_session(request))
         return self._whole(tab, task, checkpoint, KeptLooks.read(looks_kept), request) if tab.item.path else {}
+
+    def pick(self, history: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
+        """Show an answer that was given before, with its picture and its question; what is going on is abandoned."""
+        past = self.tabs.of(_session(request)).workspace.find(history)
+        if past is None or past.prediction is None or not is_there(past):
+            return self._rest_of(request, checkpoint)
+        self._abandon(request)
+        line, asked = self._line_of(past.prediction, KeptLooks()), past.prediction.question
+        tab = self.tabs.change(_session(request), lambda tab: tab.with_past(history, line))
+        form = {"task": asked.task, "phrase": gr.update(value=asked.phrase), "decoding": asked.decoding}
+        shown = self._whole(tab, asked.task, checkpoint, KeptLooks.read(looks_kept), request)
+        shown["stage"] = shown["stage"].model_copy(update={"regions": [list(xyxy) for xyxy in asked.regions]})
+        return form | shown
+
+    def drop(self, history: str, checkpoint: str, request: gr.Request) -> Updates:
+        """Forget an answer that was given before."""
+        self.tabs.change(_session(request), lambda tab: tab.without_past(history))
+        return self._rest_of(request, checkpoint)
 
     def reset_looks(self, request: gr.Request) -> Updates:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""

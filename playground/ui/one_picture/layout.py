@@ -15,6 +15,7 @@ from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableD
 from playground.ui.frame import add_title
 from playground.ui.one_picture.embed import embed_code, wire_embed
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
+from playground.ui.one_picture.history import History
 from playground.ui.one_picture.saving import COPIES
 from playground.ui.parts import (
     PHOTOGRAPHS,
@@ -40,7 +41,7 @@ _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "reading", "table", "notes")
 _FOUND = ("found", "found_lines")
-_SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back")
+_SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back", "history", "past")
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
@@ -89,6 +90,7 @@ def _form(engines: Engines, settings: Settings) -> Components:
         problem=Lines(elem_id="problem"),
         page=gr.Dropdown(label="The file has several pages", visible=False, interactive=True, elem_id="page"),
         **_scenes(),
+        **_past(),
         task=gr.Dropdown(
             label="What do you want to know?",
             choices=[(task.title, task.id) for task in TASKS],
@@ -119,6 +121,11 @@ def _scenes() -> Components:
         "scenes": scenes, "examples": examples, "photographs": photographs, "scene": scene, "new_scene": new_scene,
         "seed": seed,
     }  # fmt: skip
+
+
+def _past() -> Components:
+    with gr.Accordion("Asked before", open=False, visible=False, elem_id="past") as past:
+        return {"past": past, "history": History(elem_id="history")}
 
 
 def _advanced(engines: Engines, settings: Settings) -> Components:
@@ -356,4 +363,6 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     stands = (*_SEEN_ANSWER, "labels", "status")
     wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **_IN_TURN)
+    wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, **_IN_TURN)
+    wiring.on(on["history"].drop, handlers.drop, writes=_SETTLED, **_AT_ONCE)
     wiring.on(on["back"].click, handlers.bring_back, writes=_WHOLE_PAGE, **_IN_TURN)

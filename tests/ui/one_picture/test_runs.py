@@ -117,12 +117,16 @@ def test_a_run_that_is_stopped_in_the_queue_ends_at_once_and_the_answer_before_s
 # With answers of the test's own
 
 
-def test_a_run_asks_what_the_form_says(ask: Ask) -> None:
+def test_a_run_asks_what_the_form_says_and_nothing_that_is_left_in_it_of_other_questions(ask: Ask) -> None:
     tab, drawn = ask(ANSWER), [[1.0, 2.0, 30.0, 20.0]]
     options = {"checkpoint": "tiny-florence2", "decoding": "careful", "max_new_tokens": 16}
     tab.answer(task="<REGION_TO_OCR>", phrase="words", stage=StageData(regions=drawn), **options)
-    asked = Question("<REGION_TO_OCR>", "words", ((1.0, 2.0, 30.0, 20.0),), **options)
-    assert tab.predictor.asked == [(tab.item.path, asked)]
+    tab.answer(task="<REFERRING_EXPRESSION_SEGMENTATION>")
+    questions = [
+        Question("<REGION_TO_OCR>", "", ((1.0, 2.0, 30.0, 20.0),), **options),
+        Question("<REFERRING_EXPRESSION_SEGMENTATION>", "words", **options),
+    ]
+    assert tab.predictor.asked == [(tab.item.path, question) for question in questions]
 
 
 @pytest.mark.usefixtures("every_step")
