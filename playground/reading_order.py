@@ -36,7 +36,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A line of text and its corners. `indices` are those of its regions; `angle` is in degrees, clockwise, 0 upright.
 
     Lines of one `block` stand under one another. `score` is the lowest of its regions, None where none was measured.
@@ -86,12 +86,12 @@ class _Piece:
 _Segment = list[_Piece]  # pieces of one row without a wide gap
 
 
-def lines_in_order(regions: Sequence[Region]) -> tuple[Line, ...]:
+def lines_in_order(regions: Sequence[Region]) -> tuple[TextLine, ...]:
     """Return the lines of text that regions hold, in reading order.
 
     Most of the text says which way the page is turned; what is turned another way follows, direction by direction.
     """
-    lines: list[Line] = []
+    lines: list[TextLine] = []
     for angle, members in _directions(regions):
         pieces = [_turned(index, regions[index], angle) for index in members]
         for block in _blocks(_segments(pieces), 0):
@@ -268,12 +268,12 @@ def _is_short(column: Sequence[_Segment]) -> bool:
     return lengths[len(lengths) // 2] <= _SHORT_CELL
 
 
-def _line(pieces: Sequence[_Piece], block: int) -> Line:
+def _line(pieces: Sequence[_Piece], block: int) -> TextLine:
     regions = [piece.region for piece in pieces]
     words = tuple(word for region in regions for word in _words(region))
     scores = [region.score for region in regions if region.score is not None]
     angle = _difference(_angle(max(regions, key=lambda region: len(region.label))), 0)
-    return Line(
+    return TextLine(
         " ".join(word.text for word in words),
         _hull(regions, angle),
         round(angle, 1) + 0.0,
@@ -330,7 +330,7 @@ def _width(character: str) -> float:
     return 0.7 if character.isupper() else 0.55
 
 
-def paragraphs(lines: Sequence[Line]) -> Iterator[list[Line]]:
+def paragraphs(lines: Sequence[TextLine]) -> Iterator[list[TextLine]]:
     """Yield the lines of each block."""
     for _, block in groupby(lines, key=lambda line: line.block):
         yield list(block)

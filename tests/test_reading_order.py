@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from playground.reading_order import Line, lines_in_order
+from playground.reading_order import TextLine, lines_in_order
 from playground.regions import Region
 
 
@@ -98,7 +98,7 @@ def test_what_is_turned_another_way_follows_and_says_so() -> None:
 
 
 def test_a_line_knows_its_regions_its_lowest_score_and_where_its_words_are() -> None:
-    line: Line
+    line: TextLine
     (line,) = lines_in_order([text("of the", 45, 0, score=0.5), text("Museum", 10, 1, score=0.9), text("x", 80, 0)])
     assert (line.text, line.indices, line.score) == ("Museum of the x", (1, 0, 2), 0.5)
     museum, of, the, x = line.words

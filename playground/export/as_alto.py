@@ -10,7 +10,7 @@ from playground.export.documents import Document, Page, write_documents
 from playground.export.files import provenance
 from playground.export.format import Format, Holds
 from playground.export.texts import for_xml
-from playground.reading_order import Line, paragraphs
+from playground.reading_order import TextLine, paragraphs
 from playground.regions import Quad
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
@@ -60,7 +60,7 @@ def _page(page: Page, number: int) -> str:
     return ElementTree.tostring(root, "unicode") + "\n"
 
 
-def _add_line(block: Element, line: Line, page: Page) -> None:
+def _add_line(block: Element, line: TextLine, page: Page) -> None:
     corrected = {"CS": "true"} if page.is_corrected(line) else {}
     element = SubElement(block, "TextLine", {**_place([line.xyxyxyxy], page), **corrected})
     if line.turn:

@@ -10,7 +10,7 @@ from playground.export.documents import Document, Page, write_documents
 from playground.export.files import provenance
 from playground.export.format import Format, Holds
 from playground.export.texts import for_xml
-from playground.reading_order import Line, paragraphs
+from playground.reading_order import TextLine, paragraphs
 from playground.regions import Quad
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
@@ -59,7 +59,7 @@ def _page(page: Page, index: int) -> str:
     return ElementTree.tostring(root, "unicode")
 
 
-def _add_line(paragraph: Element, line: Line, page: Page) -> None:
+def _add_line(paragraph: Element, line: TextLine, page: Page) -> None:
     turned = f"; textangle {-line.angle + 0.0:g}" if line.turn else ""  # hOCR turns counterclockwise
     corrected = {"data-corrected": "true"} if page.is_corrected(line) else {}
     title = _bbox([line.xyxyxyxy], page) + turned

@@ -10,7 +10,7 @@ from playground.export.annotated import CheckedPicture, CheckedPictures
 from playground.export.files import open_zip
 from playground.export.names import UniqueNames, safe_name
 from playground.export.texts import holds_read_text, text_shown
-from playground.reading_order import Line, lines_in_order
+from playground.reading_order import TextLine, lines_in_order
 
 _MAX_WORDS = 50_000  # of a page: a few seconds in the slowest format; a newspaper's page has a tenth
 
@@ -21,7 +21,7 @@ class Page:
 
     picture: CheckedPicture
     number: int  # from 1, in its document
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
     text: str
     note: str
 
@@ -29,7 +29,7 @@ class Page:
     def resolution_wh(self) -> tuple[int, int]:
         return self.picture.prediction.resolution_wh
 
-    def is_corrected(self, line: Line) -> bool:
+    def is_corrected(self, line: TextLine) -> bool:
         """Whether a person wrote or changed something of a line."""
         return any(self.picture.prediction.regions[index].source != "model" for index in line.indices)
 
