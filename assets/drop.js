@@ -27,7 +27,7 @@ function takeDrops() {
   async function take(files) {
     say("");
     if (files.length > 1) {
-      say(`This page takes one picture: the first of the ${files.length} is here. A command takes many: see docs/many.md.`);
+      say(`This page takes one picture: the first of the ${files.length} is here. The page “Many pictures” takes all of them.`);
     }
     const limit = window.gradio_config.max_file_size;
     if (limit && files[0].size > limit) {
@@ -72,6 +72,8 @@ function takeDrops() {
     mark();
     if (event.target.closest?.(TEXT_FIELDS) && !carriesFiles(event)) return;
     over(event);
+    const many = document.querySelector("[data-takes-files]"); // the page of many pictures takes folders too
+    if (many && carriesFiles(event)) return many.dispatchEvent(new CustomEvent("given", { detail: event.dataTransfer }));
     const files = filesOf(event.dataTransfer);
     if (files.length) take(files);
     else if (carriesFiles(event)) say("That was a folder. Open it, and drop a picture that lies in it.");
@@ -84,7 +86,9 @@ function takeDrops() {
     if (!files.length || isText) return;
     event.preventDefault();
     event.stopPropagation();
-    take(files);
+    const many = document.querySelector("[data-takes-files]");
+    if (many) many.dispatchEvent(new CustomEvent("given", { detail: event.clipboardData }));
+    else take(files);
   }
 
   /** What the user chose in the field comes here first; what this gives the field goes on to Gradio. */

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.annotate.sources import JOURNAL, PictureSource
+from playground.corrections import corrected, read_corrections
 from playground.errors import JobRejected, PlaygroundError
 from playground.question import Question
 from playground.results import Prediction
@@ -39,7 +40,8 @@ class Verdict(Enum):
 class Row:
     """A picture that is done: its prediction, or the sentence that says why there is none. `sha256` is its file's.
 
-    `is_corrected` says that the prediction is what a person has made of the model's.
+    `changes`, as `corrections` reads them, are what a person has made different of what the model `said`; of several
+    `version`s of them the highest holds.
     """
 
     source: PictureSource
@@ -47,7 +49,14 @@ class Row:
     prediction: Prediction | None = None
     error: str = ""
     verdict: Verdict = Verdict.OPEN
-    is_corrected: bool = False
+    changes: tuple[Mapping[str, Any], ...] = ()
+    version: int = 0
+    said: Prediction | None = None
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether a person has changed something of the answer."""
+        return bool(self.changes)
 
     @property
     def key(self) -> bytes:
@@ -59,12 +68,14 @@ class Row:
         said = reviews.get(self.key)
         if said is None:
             return self
-        corrected = Prediction.from_dict(said["prediction"]) if "prediction" in said else None
+        return self.reviewed(Verdict(said["verdict"]), tuple(said.get("changes", ())), said.get("version", 0))
+
+    def reviewed(self, verdict: Verdict, changes: tuple[Mapping[str, Any], ...], version: int) -> "Row":
+        """Return the row with a verdict, and with what a person has changed. Raises InputRejected."""
+        said = self.said or self.prediction
+        prediction = corrected(said, read_corrections(changes, said)) if said else None
         return replace(
-            self,
-            verdict=Verdict(said["verdict"]),
-            is_corrected=corrected is not None,
-            prediction=corrected or self.prediction,
+            self, verdict=verdict, changes=changes if said else (), version=version, said=said, prediction=prediction
         )
 
 
@@ -115,9 +126,9 @@ class Answers:
             yield from (row for row, _ in islice(self.placed(start), 1))
 
     def review(self, row: Row) -> None:
-        """Write down what a person says of a row, and what became of its prediction. Raises JobRejected."""
-        corrected = {"prediction": row.prediction.to_dict()} if row.prediction and row.is_corrected else {}
-        said = {**row.source.to_dict(), "sha256": row.sha256, "verdict": row.verdict.value, **corrected}
+        """Write down what a person says of a row, and has changed of it. Raises JobRejected."""
+        changes = {"changes": row.changes, "version": row.version} if row.version else {}
+        said = {**row.source.to_dict(), "sha256": row.sha256, "verdict": row.verdict.value, **changes}
         try:
             with self._reviews.open("ab+") as file:
                 is_cut = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"

@@ -6,9 +6,10 @@ Knows the answers of a folder. Reads on where the journal has grown, and all ane
 import math
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from playground.annotate.answers import Answers, Row, Verdict
 from playground.annotate.sources import PictureSource
@@ -113,7 +114,8 @@ class Findings:
         self._answers = answers
         self._wanted: Question | None = None
         self._shown_from = 0.0
-        self._lock = threading.Lock()
+        self._lock, self._reviewing = threading.Lock(), threading.Lock()
+        self.num_reviews = 0  # since this was made
         self._forget()
 
     def _forget(self) -> None:
@@ -146,21 +148,33 @@ class Findings:
         row, _ = next(iter(self._answers.placed(found[number].start)))
         return row.with_review(self._answers.reviews())
 
-    def review(self, number: int, verdict: Verdict | None = None, corrected: Prediction | None = None) -> Row:
-        """Write down what a person says of a picture, or has made of its answer. Raises JobRejected."""
-        row = self.row(number)
-        if row.prediction is None:
-            raise JobRejected("This picture has no answer, so there is nothing to approve or to skip.")
-        row = replace(
-            row,
-            verdict=row.verdict if verdict is None else verdict,
-            prediction=corrected or row.prediction,
-            is_corrected=row.is_corrected or corrected is not None,
-        )
-        self._answers.review(row)
-        with self._lock:
-            if number < len(self._rows):
-                self._rows[number] = self._finding(number, row, self._rows[number].start)
+    def review(
+        self,
+        number: int,
+        verdict: Verdict | None = None,
+        changes: Sequence[Mapping[str, Any]] | None = None,
+        version: int = 0,
+    ) -> Row:
+        """Write down what a person says of a picture, or changes of its answer.
+
+        Of several versions of changes, which may come in any order, the highest holds. Raises JobRejected, and
+        InputRejected for changes that cannot be.
+        """
+        with self._reviewing:
+            row = self.row(number)
+            if row.prediction is None:
+                raise JobRejected("This picture has no answer, so there is nothing to approve or to skip.")
+            is_late = changes is None or version <= row.version
+            row = row.reviewed(
+                row.verdict if verdict is None else verdict,
+                row.changes if is_late else tuple(changes or ()),
+                max(version, row.version),
+            )
+            self._answers.review(row)
+            with self._lock:
+                if number < len(self._rows):
+                    self._rows[number] = self._finding(number, row, self._rows[number].start)
+                self.num_reviews += 1
         return row
 
     def wanted(self, prediction: Prediction) -> Prediction:

@@ -313,6 +313,11 @@ class ServedJob:
         if given.wanted:
             self.findings.choose(given.wanted, self._shown_from(given.wanted))
 
+    @property
+    def shown_from(self) -> float:
+        """The lowest score that is shown where the question has none."""
+        return self._shown_from(self.wanted) if self.wanted else 0.0
+
     def _shown_from(self, wanted: Question) -> float:
         with suppress(CheckpointUnavailable):  # of an earlier server, which had another
             return self._predictor.engines.status(wanted.checkpoint).checkpoint.min_score

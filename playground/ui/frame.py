@@ -18,7 +18,7 @@ class PageLink:
     name: str
 
 
-PAGES = (PageLink("", "One picture"), PageLink("compare", "Compare"))
+PAGES = (PageLink("", "One picture"), PageLink("many", "Many pictures"), PageLink("compare", "Compare"))
 
 
 def add_title(path: str, lead: str) -> None:

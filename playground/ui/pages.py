@@ -22,6 +22,7 @@ from playground.ui import text
 from playground.ui.api import add_api
 from playground.ui.compare.layout import build_compare
 from playground.ui.job_api import add_job_api
+from playground.ui.many.layout import build_many
 from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import url_of
 from playground.ui.server.arguments import fill_in_arguments
@@ -57,6 +58,8 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         add_job_api(jobs)
     with app.route("Compare", "/compare", show_in_navbar=False):  # our own links lead to it, not Gradio's
         build_compare(app, predictor, settings)
+    with app.route("Many pictures", "/many", show_in_navbar=False):
+        build_many(app, predictor, settings, jobs)
     with app.route("Widget", "/widget", show_in_navbar=False):
         build_widget(app, predictor, settings)
     hold_files(app, jobs.held_files)
@@ -85,7 +88,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     use_disk(disk)
     return {
         "theme": _theme(),
-        "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "widget.css")],
+        "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "many.css", "widget.css")],
         "css": task_headings(),
         "js": _script("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",
@@ -136,7 +139,8 @@ def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
 def _scripts() -> str:
     """What listens from the start, whatever Gradio builds anew."""
     start = f"startTaskList({json.dumps(search_words())});"
-    return "\n".join([*map(_script, ("mends.js", "drop.js", "task_list.js", "copying.js", "widget.js")), start, ""])
+    names = ("mends.js", "drop.js", "task_list.js", "copying.js", "many.js", "widget.js")
+    return "\n".join([*map(_script, names), start, ""])
 
 
 def _script(name: str) -> str:

@@ -175,9 +175,11 @@ def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in
     jobs.start(job, QUESTION)
     ended(job)
     journal = (job.folder / "predictions.jsonl").read_bytes()
-    first = job.findings.row(0).prediction
-    corrected = replace(first, regions=(Region("bus", (0.0, 0.0, 4.0, 4.0), source="added"),))
-    job.findings.review(0, corrected=corrected)
+    said = job.findings.row(0).prediction
+    changes = [{"id": 0, "gone": True}, {"id": 1, "label": "bus", "xyxy": [0.0, 0.0, 4.0, 4.0]}]
+    job.findings.review(0, changes=changes, version=2)
+    job.findings.review(0, changes=[], version=1)  # an older version that comes later
+    corrected = replace(said, regions=(Region("bus", (0.0, 0.0, 4.0, 4.0), source="added"),))
     job.findings.review(0, Verdict.APPROVED)
     job.findings.review(1, Verdict.SKIPPED)
     job.findings.review(3, Verdict.APPROVED)
@@ -198,7 +200,8 @@ def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in
             (Verdict.APPROVED, True),
             (Verdict.SKIPPED, False),
         ]
-        assert findings.row(0).prediction == corrected
+        assert findings.row(0).prediction.regions == corrected.regions
+        assert findings.row(0).said == said
         counted = tally(rows)
         assert counted.labels == (("car", 3, 3), ("bus", 1, 1))
         assert dict(counted.kinds)[Kind.APPROVED] == 2

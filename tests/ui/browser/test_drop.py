@@ -52,7 +52,7 @@ def test_a_picture_can_be_pasted_or_dropped_anywhere_and_a_phone_then_shows_it(p
     phone.evaluate("scrollTo(0, 0)")
     assert send(phone, "drop", "#title", "a.png", "b.png", "c.png")
     expect(phone.locator("#dropped")).to_have_text(
-        "This page takes one picture: the first of the 3 is here. A command takes many: see docs/many.md."
+        "This page takes one picture: the first of the 3 is here. The page “Many pictures” takes all of them."
     )
     expect(phone.locator("#stage img")).to_be_in_viewport(ratio=0.9)
     assert send(phone, "drop", "#stage", "a.png")

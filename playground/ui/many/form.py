@@ -1,0 +1,59 @@
+"""The question of the page of many pictures."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from playground.annotate.choices import read_min_scores, read_names
+from playground.question import Question
+from playground.tasks import DEFAULT_TASK
+
+
+@dataclass(frozen=True, slots=True)
+class ManyForm:
+    """What is asked, each field called after a component."""
+
+    task: str = DEFAULT_TASK.id
+    phrase: str = ""
+    names: str = ""
+    min_scores: str = ""
+    merge: bool = False
+    checkpoint: str = ""
+    decoding: str = "greedy"
+
+    @classmethod
+    def of(cls, question: Question) -> "ManyForm":
+        """Return the form in which a question was asked."""
+        names = "\n".join(f"{asked} = {called}" for asked, called in question.names)
+        scores = ", ".join(f"{name}={score:g}" if name else f"{score:g}" for name, score in question.min_scores)
+        return cls(
+            question.task, question.phrase, names, scores, bool(question.merge), question.checkpoint, question.decoding
+        )
+
+    @property
+    def question(self) -> Question:
+        """What is asked. Raises InputRejected."""
+        return Question(
+            self.task,
+            self.phrase,
+            checkpoint=self.checkpoint,
+            decoding=self.decoding,
+            names=read_names([line for line in self.names.splitlines() if line.strip()]),
+            min_scores=read_min_scores(self.min_scores),
+            merge="iou" if self.merge else "",
+        )
+
+    def updates(self) -> dict[str, object]:
+        """Return the values of the components."""
+        return asdict(self)
+
+
+def kept_key(memory: str) -> str:
+    """Return the key of the job that the browser has kept; nothing where that makes no sense."""
+    try:
+        key = json.loads(memory or "{}").get("key", "")
+    except (ValueError, AttributeError):
+        return ""
+    return key if isinstance(key, str) else ""
+
+
+FIELDS = tuple(field.name for field in fields(ManyForm))

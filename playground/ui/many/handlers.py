@@ -1,0 +1,260 @@
+"""The page of many pictures, between form and domain: a job is made, asked, followed, looked through and saved.
+
+Parameters and results are named after components; see `wiring`. Where a component stands is `layout`'s business.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from playground.annotate.answers import Verdict
+from playground.annotate.findings import select
+from playground.annotate.jobs import Jobs
+from playground.annotate.served import ServedJob
+from playground.errors import ExportRejected, ImageRejected, JobRejected, PlaygroundError
+from playground.predictor import Predictor
+from playground.tasks import find_task
+from playground.ui import text
+from playground.ui.components import StageData
+from playground.ui.given_files import uploaded
+from playground.ui.many.components import FilesData, WantedData
+from playground.ui.many.form import ManyForm, kept_key
+from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row
+from playground.ui.server.disk import disk_of
+from playground.ui.server.failures import sentence_of
+from playground.ui.wiring import Updates
+
+_Handler = Callable[..., Updates]
+
+
+def _told_in_the_status(handler: _Handler) -> _Handler:
+    """Let an error be a sentence in the status, and leave everything else as it is."""
+
+    @functools.wraps(handler)
+    def told(*arguments: Any, **values: Any) -> Updates:
+        try:
+            return handler(*arguments, **values)
+        except Exception as error:
+            return {"status": [text.line(sentence_of(error), "error")]}
+
+    return told
+
+
+class ManyHandlers:
+    """The handlers of the page, over the jobs of a server."""
+
+    def __init__(self, predictor: Predictor, jobs: Jobs) -> None:
+        self._predictor = predictor
+        self._jobs = jobs
+
+    # The job
+
+    def open(self, memory: str) -> Updates:
+        """A page was loaded: show the job of which the browser has kept the key."""
+        key = kept_key(memory)
+        if not key:
+            return {"job": "", **controls(None)}
+        try:
+            job = self._jobs.find(key)
+        except JobRejected as error:
+            return {"job": "", **controls(None), "status": [text.line(str(error), "warning")]}
+        form = ManyForm.of(job.wanted).updates() if job.wanted else {}
+        return {"job": key, **form, **self._seen(job, WantedData())}
+
+    @_told_in_the_status
+    def bring(self, files: FilesData, request: gr.Request) -> Updates:
+        """Make a job of what was uploaded."""
+        folder = disk_of(get_upload_folder()).folder_of(request)
+        key = self._jobs.create(uploaded(files.paths), folder)
+        return {"job": key, **self._closed(), **self._seen(self._jobs.find(key), WantedData())}
+
+    @_told_in_the_status
+    def preview(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
+        """Ask about the first pictures."""
+        found = self._jobs.find(job)
+        self._jobs.start(found, form.question, limit=PREVIEW)
+        return self._seen(found, grid)
+
+    @_told_in_the_status
+    def run(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
+        """Ask about all pictures that are not answered; where all are, about those that failed."""
+        found = self._jobs.find(job)
+        self._jobs.start(found, form.question, retry_errors=not found.progress().has_more)
+        return self._seen(found, grid)
+
+    @_told_in_the_status
+    def pause(self, job: str, grid: WantedData) -> Updates:
+        """End after the pictures in work."""
+        found = self._jobs.find(job)
+        found.pause()
+        return {**self._seen(found, grid), "status": [text.line("Ending after the pictures in work…", "busy")]}
+
+    @_told_in_the_status
+    def stop(self, job: str, grid: WantedData) -> Updates:
+        """End at once."""
+        found = self._jobs.find(job)
+        found.stop()
+        return {**self._seen(found, grid), "status": [text.line("Stopping…", "busy")]}
+
+    @_told_in_the_status
+    def want(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
+        """Names or lowest scores were changed: make that of the answers that are there."""
+        if not job:
+            return {}
+        found = self._jobs.find(job)
+        question = form.question
+        try:
+            found.want(question)
+        except JobRejected:  # the question is another one as well, and is asked when a button is pressed
+            return {}
+        return self._seen(found, grid)
+
+    @_told_in_the_status
+    def hold(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
+        """A lowest score was chosen in the histogram."""
+        scores = dict(form.question.min_scores)
+        scores[grid.label] = round(min(max(grid.threshold, 0.0), 1.0), 2)
+        written = ", ".join(f"{name}={score:g}" if name else f"{score:g}" for name, score in scores.items())
+        changed = ManyForm(**{**form.updates(), "min_scores": written})  # type: ignore[arg-type]  # the fields of a form
+        return {"min_scores": written, **self.want(changed, job, grid)}
+
+    @_told_in_the_status
+    def look(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Show how far the job is, and the rows that are in view."""
+        return self._seen(self._jobs.find(job), grid, opened) if job else controls(None)
+
+    def window(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Show other rows."""
+        try:
+            return {"grid": grid_of(self._jobs.find(job), grid, opened)} if job else {}
+        except PlaygroundError:
+            return {}
+
+    def choose_task(self, task: str, checkpoint: str) -> Updates:
+        """Show only what the task needs."""
+        row = find_task(task, self._predictor.own_tasks(checkpoint) or ())
+        is_text = row.input_kind.is_text
+        return {"phrase": gr.update(visible=is_text, label=text.phrase_label(row), placeholder=row.input_hint)}
+
+    # One picture
+
+    @_told_in_the_status
+    def pick(self, job: str, grid: WantedData) -> Updates:
+        """Open a picture."""
+        return self._opened(self._jobs.find(job), grid.number, grid)
+
+    @_told_in_the_status
+    def approve(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Say that the answer is right, and go on to the next picture."""
+        return self._said(job, grid, opened, Verdict.APPROVED)
+
+    @_told_in_the_status
+    def skip(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Leave the picture out, and go on to the next one."""
+        return self._said(job, grid, opened, Verdict.SKIPPED)
+
+    @_told_in_the_status
+    def next(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Go on to the next picture."""
+        found = self._jobs.find(job)
+        return self._opened(found, _beside(found, grid, opened, 1), grid)
+
+    @_told_in_the_status
+    def previous(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Go back to the picture before."""
+        found = self._jobs.find(job)
+        return self._opened(found, _beside(found, grid, opened, -1), grid)
+
+    @_told_in_the_status
+    def close(self, job: str, grid: WantedData, opened: int) -> Updates:
+        """Go back to the grid."""
+        return {**self._closed(), "grid": grid_of(self._jobs.find(job), grid, opened)}
+
+    @_told_in_the_status
+    def correct(self, stage: StageData, job: str, grid: WantedData, opened: int) -> Updates:
+        """Keep what was corrected."""
+        edits, found = stage.edits, self._jobs.find(job)
+        if edits is None or edits.answer != _answer_id(found, opened):
+            return {}
+        row = found.findings.review(opened, changes=edits.changes, version=edits.version)
+        return {"grid": grid_of(found, grid, opened), "about": _about(found, opened, row.verdict, is_corrected=True)}
+
+    # Saving
+
+    @_told_in_the_status
+    def save(self, job: str, format: str, only_approved: bool, request: gr.Request) -> Updates:
+        """Write a data set over all pictures."""
+        disk, found = disk_of(get_upload_folder()), self._jobs.find(job)
+        folder = disk.folder_of(request)
+        written = found.write(format, only_approved=only_approved, take_room=lambda size: disk.make_room(folder, size))
+        if written is None:
+            what = "approved yet, and answered" if only_approved else "answered yet"
+            raise ExportRejected(f"No picture is {what}, so there is nothing to save.")
+        left = "".join(f" Left out: {sentence}" for sentence in written.left_out[:3])
+        line = text.line(f"Saved {written.num_pictures} pictures.{left}", "warning" if left else "good")
+        return {"file": str(written.path), "status": [line]}
+
+    # What is shown
+
+    def _seen(self, job: ServedJob, grid: WantedData, opened: int = -1) -> Updates:
+        progress = job.progress()
+        return {"grid": grid_of(job, grid, opened), "status": [job_line(progress)], **controls(progress)}
+
+    def _closed(self) -> Updates:
+        return {"opened": -1, "review": gr.update(visible=False), "stage": StageData()}
+
+    def _said(self, key: str, grid: WantedData, opened: int, verdict: Verdict) -> Updates:
+        job = self._jobs.find(key)
+        following = _beside(job, grid, opened, 1)
+        job.findings.review(opened, verdict)
+        if following == opened:
+            return {"grid": grid_of(job, grid, opened), "about": _about(job, opened, verdict)}
+        return self._opened(job, following, grid)
+
+    def _opened(self, job: ServedJob, number: int, grid: WantedData) -> Updates:
+        row = job.findings.row(number)
+        try:
+            stage = stage_of_row(row, job, job.reader.read(row.source), _answer_id(job, number))
+        except ImageRejected:
+            stage = StageData()
+        about = [text.line(row.error, "error")] if row.error else _about(job, number, row.verdict, row.is_corrected)
+        is_answered = row.prediction is not None
+        return {
+            "opened": number,
+            "review": gr.update(visible=True),
+            "stage": stage,
+            "about": about,
+            "approve": gr.update(interactive=is_answered),
+            "skip": gr.update(interactive=is_answered),
+            "grid": grid_of(job, grid, number),
+        }
+
+
+def _about(job: ServedJob, number: int, verdict: Verdict, is_corrected: bool = False) -> list[text.Line]:
+    rows = job.findings.read()
+    states = [verdict.value, "corrected" if is_corrected else ""]
+    said = ", ".join(filter(None, states))
+    where = f"{rows[number].source.stem}: {number + 1} of {len(rows)}" if number < len(rows) else ""
+    return [text.line(f"{where}, {said}" if said else where, "good" if verdict is Verdict.APPROVED else "plain")]
+
+
+def _beside(job: ServedJob, grid: WantedData, opened: int, step: int) -> int:
+    """Return the picture after this one, or before it, among those that are wanted; itself where there is none."""
+    numbers = [row.number for row in select(job.findings.read(), sieve_of(grid))]
+    if opened in numbers:
+        place = numbers.index(opened) + step
+        return numbers[place] if 0 <= place < len(numbers) else opened
+    later = [number for number in numbers if (number - opened) * step > 0]
+    return opened if not later else min(later) if step > 0 else max(later)
+
+
+def _answer_id(job: ServedJob, number: int) -> str:
+    """Return what tells the answer about a picture from all others."""
+    row = job.findings.row(number)
+    said = row.said or row.prediction
+    asked = said.question.to_dict() if said else {}
+    return hashlib.blake2b(f"{job.folder.name} {row.key.hex()} {asked}".encode(), digest_size=12).hexdigest()

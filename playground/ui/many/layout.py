@@ -1,0 +1,171 @@
+"""The page of many pictures: components first, wiring last. What they do is `handlers`' business."""
+
+from typing import Any
+
+import gradio as gr
+
+from playground.annotate.jobs import Jobs
+from playground.export import FORMATS
+from playground.predictor import Predictor
+from playground.settings import Settings
+from playground.tasks import DEFAULT_TASK, TASKS, InputKind
+from playground.ui import text
+from playground.ui.components import WORKSPACE, Lines, Stage
+from playground.ui.frame import add_title
+from playground.ui.many.components import FilesData, FilesDrop, ResultGrid
+from playground.ui.many.form import FIELDS
+from playground.ui.many.handlers import ManyHandlers
+from playground.ui.many.showing import PREVIEW
+from playground.ui.parts import Components, checkpoint_choices
+from playground.ui.server.multipart_limits import MAX_FILES
+from playground.ui.server.turns import COSTLY
+from playground.ui.wiring import Wiring
+
+_LEAD = "Ask the same about a folder, a PDF or a video, put right what is wrong, and take away a data set."
+_SECONDS_BETWEEN_LOOKS = 1.0
+_MEGABYTE = 1_000_000
+_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
+_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
+_BUTTONS = ("preview", "run", "pause", "stop", "timer", "results")
+_SEEN = ("grid", "status", *_BUTTONS)
+_CLOSED = ("opened", "review", "stage")
+_OPENED = (*_CLOSED, "about", "approve", "skip", "grid", "status")
+
+
+def build_many(app: gr.Blocks, predictor: Predictor, settings: Settings, jobs: Jobs) -> None:
+    """Put the page into an app that is being built."""
+    handlers = ManyHandlers(predictor, jobs)
+    components: Components = {
+        "job": gr.Textbox("", visible=False),
+        "memory": gr.Textbox(visible=False),  # what the browser has kept
+        "opened": gr.Number(-1, precision=0, visible=False),
+        "timer": gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False),
+    }
+    add_title("many", _LEAD)
+    with gr.Row(elem_id="many"):
+        with gr.Column(elem_id="form"):
+            components |= _form(predictor, settings)
+        with gr.Column(elem_id="found-in-all"):
+            components |= _review()
+            with gr.Column(visible=False, elem_id="results") as components["results"]:
+                components |= _results()
+    _wire(Wiring(components), components, handlers, app)
+
+
+def _form(predictor: Predictor, settings: Settings) -> Components:
+    given = FilesData(max_files=MAX_FILES, max_bytes=settings.max_megabytes * _MEGABYTE)
+    options: dict[str, Any] = {"interactive": True}
+    components: Components = {
+        "files": FilesDrop(given, elem_id="files"),
+        "task": gr.Dropdown(
+            label="What do you want to know of each?",
+            choices=[(task.title, task.id) for task in TASKS if task.input_kind is not InputKind.REGIONS],
+            value=DEFAULT_TASK.id,
+            elem_id="task",
+            **options,
+        ),
+        "phrase": gr.Textbox("", label="Phrase", visible=False, max_lines=4, elem_id="phrase", **options),
+    }
+    with gr.Accordion("Names and scores", open=False):
+        components |= {
+            "names": gr.Textbox(
+                "",
+                label="Call it by another name",
+                placeholder="person wearing helmet = helmet",
+                info="One a line: what is asked for, and what it is called.",
+                lines=2,
+                elem_id="names",
+                **options,
+            ),
+            "min_scores": gr.Textbox(
+                "",
+                label="Lowest score",
+                placeholder="0.3, or helmet=0.3, vest=0.5",
+                info="Or click in the histogram of scores.",
+                max_lines=1,
+                elem_id="min-scores",
+                **options,
+            ),
+            "merge": gr.Checkbox(False, label="One region for a thing", elem_id="merge", **options),
+        }
+    with gr.Accordion("Advanced", open=False):
+        components |= {
+            "checkpoint": gr.Dropdown(
+                label="Checkpoint",
+                choices=checkpoint_choices(predictor.engines),
+                value="",
+                elem_id="checkpoint",
+                **options,
+            ),
+            "decoding": gr.Radio(
+                label="Decoding", choices=text.decoding_choices(), value="greedy", elem_id="decoding", **options
+            ),
+        }
+    with gr.Column(elem_id="job-actions"):
+        components["preview"] = gr.Button(f"Try on the first {PREVIEW}", variant="primary", interactive=False,
+                                          elem_id="preview")  # fmt: skip
+        components["run"] = gr.Button("Run on all", interactive=False, elem_id="run")
+        with gr.Row():
+            components["pause"] = gr.Button("Pause", min_width=90, interactive=False, elem_id="pause")
+            components["stop"] = gr.Button("Stop", min_width=90, interactive=False, elem_id="stop")
+    return {**components, "status": Lines(elem_id="status")}
+
+
+def _review() -> Components:
+    small: dict[str, Any] = {"size": "sm", "min_width": 80}
+    with gr.Column(visible=False, elem_id="review", elem_classes=WORKSPACE) as review:
+        with gr.Row(elem_id="review-bar"):
+            components: Components = {
+                "previous": gr.Button("← Previous", elem_id="previous", **small),
+                "approve": gr.Button("Approve (A)", variant="primary", elem_id="approve", **small),
+                "skip": gr.Button("Skip (S)", elem_id="skip", **small),
+                "next": gr.Button("Next →", elem_id="next", **small),
+                "close": gr.Button("Close (Esc)", elem_id="close", **small),
+            }
+        components["about"] = Lines(elem_id="about")
+        components["stage"] = Stage(elem_id="stage", elem_classes="can-correct")
+    return {**components, "review": review}
+
+
+def _results() -> Components:
+    components: Components = {"grid": ResultGrid(elem_id="grid")}
+    with gr.Row(elem_id="downloads"):
+        components["format"] = gr.Dropdown(
+            label="Save all as", choices=[(row.title, row.id) for row in FORMATS], value="coco", scale=3, min_width=200,
+            interactive=True, elem_id="format",
+        )  # fmt: skip
+        components["only_approved"] = gr.Checkbox(
+            False, label="Only what is approved", scale=2, min_width=160, interactive=True, elem_id="only-approved"
+        )
+        components["save"] = gr.Button("Save", min_width=90, scale=1, elem_id="save")
+    components["file"] = gr.DownloadButton("File", visible="hidden", elem_id="file")
+    return components
+
+
+def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks) -> None:
+    begun = (*_SEEN, "job", *_CLOSED)
+    opened = wiring.on(
+        app.load, handlers.open, writes=(*_SEEN, "job", *FIELDS), js="() => [playgroundMany.kept()]", **_AT_ONCE
+    )
+    opened.success(None, inputs=on["job"], js="(key) => playgroundMany.opened(key)", **_PLUMBING)
+    brought = wiring.on(on["files"].brought, handlers.bring, writes=begun, **_IN_TURN)
+    brought.success(None, inputs=on["job"], js="(key) => playgroundMany.keep(key)", **_PLUMBING)
+    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase",), **_AT_ONCE)
+    for name in ("preview", "run", "pause", "stop"):
+        wiring.on(on[name].click, getattr(handlers, name), writes=_SEEN, **_AT_ONCE)
+    wanted = [on["names"].blur, on["min_scores"].blur, on["min_scores"].submit, on["merge"].input]
+    wiring.on(wanted, handlers.want, writes=_SEEN, trigger_mode="always_last", **_IN_TURN)
+    wiring.on(on["grid"].hold, handlers.hold, writes=(*_SEEN, "min_scores"), trigger_mode="always_last", **_IN_TURN)
+    wiring.on(on["timer"].tick, handlers.look, writes=_SEEN, **_AT_ONCE)
+    wiring.on(on["grid"].window, handlers.window, writes=("grid",), trigger_mode="always_last", **_IN_TURN)
+    picked = wiring.on(on["grid"].pick, handlers.pick, writes=_OPENED, trigger_mode="always_last", **_IN_TURN)
+    picked.success(None, js="playgroundMany.review", **_PLUMBING)
+    for name in ("approve", "skip", "next", "previous"):
+        wiring.on(on[name].click, getattr(handlers, name), writes=_OPENED, trigger_mode="multiple", **_IN_TURN)
+    closed = wiring.on(on["close"].click, handlers.close, writes=(*_CLOSED, "grid", "status"), **_IN_TURN)
+    closed.success(None, js="playgroundMany.closed", **_PLUMBING)
+    corrected = ("grid", "about", "status")
+    wiring.on(on["stage"].corrected, handlers.correct, writes=corrected, trigger_mode="always_last", **_IN_TURN)
+    saved = wiring.on(on["save"].click, handlers.save, writes=("file", "status"), **_PLUMBING, **COSTLY)
+    saved.success(None, js="playgroundMany.download", **_PLUMBING)

@@ -1,0 +1,99 @@
+"""The page of many pictures, walked through once: dropped, tried, asked, left, found again, corrected, saved."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from playground.scenes.scene import make_scene
+from tests.ui.browser.test_access import AXE, faults
+
+pytestmark = pytest.mark.browser
+
+BROKEN = (7, 30)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Fifty small scenes, two of them cut short."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = [folder / f"photo{number}.jpg" for number in range(1, 51)]
+    for number, path in enumerate(paths, start=1):
+        make_scene(2_000_000 + number, resolution_wh=(240, 180)).image.save(path, quality=85)
+        if number in BROKEN:
+            path.write_bytes(path.read_bytes()[:300])
+    return paths
+
+
+def delete_first_region(page: Page) -> None:
+    """Open the correcting of the picture, and delete what comes first in it."""
+    page.locator("#stage [data-correct=toggle]").click()
+    page.locator("#stage .stage-frame").focus()
+    page.keyboard.press("PageDown")
+    page.keyboard.press("Delete")
+    expect(page.locator("#about")).to_contain_text("corrected")
+    page.locator("#stage [data-correct=toggle]").click()
+
+
+def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
+    browser: Browser, address: str, photos: list[Path], tmp_path: Path
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{address}/many")
+    page.locator("#files input[multiple]").set_input_files(photos)
+    page.locator("#preview:enabled").click()
+    expect(page.locator("#run")).to_have_text("Run on all 50")
+    expect(page.locator(".many-tiles li")).to_have_count(3)
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Asking")
+    page.close()  # the job goes on
+
+    stranger = browser.new_page()
+    stranger.goto(f"{address}/many")
+    expect(stranger.locator("#preview")).to_be_disabled()
+    stranger.close()
+
+    page = context.new_page()
+    page.goto(f"{address}/many")
+    expect(page.locator("#status")).to_contain_text("All 50 pictures are done", timeout=90_000)
+    page.locator("[data-wanted=kind]").select_option("errors")
+    expect(page.locator(".many-tiles li b")).to_have_text([f"photo{number}" for number in BROKEN])
+    page.locator("[data-wanted=kind]").select_option("found")
+    expect(page.locator(".many-tiles li").first).to_contain_text("photo1")
+
+    page.locator(".many-tiles button").first.click()
+    expect(page.locator("#stage .stage-shape").first).to_be_visible()
+    drawn = page.locator("#stage .stage-shape").count()
+    page.evaluate(AXE)
+    page.add_style_tag(content="* { transition: none !important; }")
+    assert faults(page) == []  # and the page is as narrow as a phone now
+    delete_first_region(page)
+    expect(page.locator("#stage .stage-shape")).to_have_count(drawn - 1)
+    page.locator("#approve").focus()
+    page.keyboard.press("a")
+    expect(page.locator("#about")).to_contain_text("photo2")
+    drawn += page.locator("#stage .stage-shape").count()
+    delete_first_region(page)
+    page.locator("#approve").focus()
+    page.keyboard.press("a")
+    expect(page.locator("#about")).to_contain_text("photo3")
+    page.keyboard.press("s")
+    page.keyboard.press("Escape")
+    expect(page.locator("#review")).to_be_hidden()
+    expect(page.locator("[data-state=approved]")).to_have_count(2)
+    expect(page.locator("[data-state=skipped]")).to_have_count(1)
+
+    page.check("#only-approved input")
+    with page.expect_download() as saved:
+        page.click("#save")
+    path = tmp_path / "coco.zip"
+    saved.value.save_as(path)
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".json")]
+        data = json.loads(archive.read(name))
+    assert [Path(row["file_name"]).stem for row in data["images"]] == ["photo1", "photo2"]
+    assert len(data["annotations"]) == drawn - 2
+    context.close()
