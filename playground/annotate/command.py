@@ -15,9 +15,10 @@ from playground import console
 from playground.annotate.answers import question_of
 from playground.annotate.beside import Beside, write_beside
 from playground.annotate.choices import read_min_scores, read_names
-from playground.annotate.job import question_for_many, run_job
+from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.outputs import FORMAT_IDS, WrittenFile, read_formats, write_output
+from playground.annotate.own_text import OwnTextFirst, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages, read_step
@@ -51,6 +52,7 @@ class JobCommand:
     split: Split | None
     affixes: Affixes
     beside: Beside | None
+    own_text: bool
 
 
 def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCommand:
@@ -85,7 +87,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
                                      offline=chosen.offline),
         split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
-        Beside(chosen.captions_beside) if chosen.captions_beside else None,
+        Beside(chosen.captions_beside) if chosen.captions_beside else None, chosen.own_text,
     )  # fmt: skip
 
 
@@ -133,6 +135,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--max-new-tokens", type=int, metavar="N", help="the longest answer")
     add("--pages", default="", metavar="RANGES", help="of documents, such as 1-30,40; all without it")
     add("--password", default="", metavar="TEXT", help="that opens PDFs")
+    add("--own-text", action="store_true", help="take the text that a page of a PDF holds, instead of reading it")
     add("--every", default="1s", metavar="STEP", help="of videos a frame each 0.5s, or each 10 frames; 1s without it")
     add("--start", default="", metavar="TIME", help="of videos: seconds, or 1:30")
     add("--end", default="", metavar="TIME", help="of videos")
@@ -215,15 +218,22 @@ def _ask(
 ) -> bool:
     sources = islice(find_sources(command.sources, command.wanted), command.limit)
     total = sum(1 for _ in islice(find_sources(command.sources, command.wanted), command.limit))
-    events = run_job(predictor, reader, sources, journal.question, journal=journal, is_stopped=stop.is_set)
+    answers = OwnTextFirst(predictor, journal.question) if command.own_text else predictor
+    events = run_job(answers, reader, sources, journal.question, journal=journal, is_stopped=stop.is_set)
+    num_with_text = 0
     with ProgressBar(total) as progress, closing(events):
         for event in events:
             progress.take(event)
+            num_with_text += isinstance(event, PictureAnswered) and bool(event.image.own_text)
     console.say(progress.summary())
     for problem in progress.problems[:_SHOWN_PROBLEMS]:
         console.say(f"  {problem}")
     if (more := progress.num_failed - _SHOWN_PROBLEMS) > 0:
         console.say(f"  and {more} more, in {journal.folder}")
+    if num_with_text and is_for_reading(journal.question) and not command.own_text:
+        console.say(
+            f"{num_with_text} pages hold text of their own. --own-text --overwrite takes it instead of reading."
+        )
     return not stop.is_set()
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from playground.annotate.answers import Answers, Row
 from playground.annotate.reading import SourceReader
+from playground.annotate.sources import page_of
 from playground.annotate.splits import Split
 from playground.choosing import chosen
 from playground.drawing import Look, default_styles
 from playground.errors import ExportRejected, ImageRejected
-from playground.export import FORMATS, Affixes, Annotated, DocumentPage, export, file_name, stem_of
+from playground.export import FORMATS, Affixes, Annotated, export, file_name
 from playground.question import Question
 from playground.results import Prediction
 
@@ -112,27 +113,20 @@ def _annotated(row: Row, reader: SourceReader, wanted: Question, least: float | 
     assert row.prediction is not None
     name, prediction = row.source.stem, prediction_of(row, wanted, least)
     if not has_pixels:
-        return Annotated(name, prediction, lambda: reader.read(row.source), page=_page(row))
+        return Annotated(name, prediction, lambda: reader.read(row.source), page=page_of(row.source))
     file = reader.file_of(row.source)
     image = reader.read(row.source, file)
     if image.digest != row.prediction.digest:
         raise ImageRejected("It is another picture than the one that was asked about. Start the command again.")
     original = file if row.source.is_whole_file else None
     labels = tuple(region.label for region in row.prediction.regions)
-    return Annotated(name, prediction, image, original, labels, page=_page(row))
-
-
-def _page(row: Row) -> DocumentPage | None:
-    source = row.source
-    if source.page is None:
-        return None
-    return DocumentPage(f"{source.path}\0{source.member}", stem_of(source.name), source.page + 1)
+    return Annotated(name, prediction, image, original, labels, page=page_of(row.source))
 
 
 def _is_one_document(journal: Answers, *, only_approved: bool) -> bool:
     documents: set[str] = set()
     for row in journal.rows(only_approved=only_approved):
-        page = _page(row)
+        page = page_of(row.source)
         if page is None or len(documents | {page.document}) > 1:
             return False
         documents.add(page.document)

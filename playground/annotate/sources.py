@@ -16,7 +16,7 @@ from typing import Any
 
 from playground.annotate.archives import Archive, is_archive
 from playground.errors import ImageRejected, SourceRejected
-from playground.export import stem_of
+from playground.export import DocumentPage, stem_of
 from playground.pictures.frames import VIDEO_EXTENSIONS, FrameStep, frame_times
 from playground.pictures.kinds import accepted_extensions
 from playground.pictures.reader import num_pages
@@ -77,6 +77,13 @@ class PictureSource:
         if self.seconds is not None:
             return f"{file}, at {self.seconds:g} seconds"
         return file if self.page is None else f"{file}, page {self.page + 1}"
+
+
+def page_of(source: PictureSource) -> DocumentPage | None:
+    """Return which page of which document a picture is, where it is one."""
+    if source.page is None:
+        return None
+    return DocumentPage(f"{source.path}\0{source.member}", stem_of(source.name), source.page + 1)
 
 
 @dataclass(frozen=True, slots=True)

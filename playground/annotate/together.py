@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from playground.annotate.job import PictureAnswered, PictureFailed, run_job
+from playground.annotate.job import AnswersTogether, PictureAnswered, PictureFailed, run_job
+from playground.annotate.own_text import OwnTextFirst
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import PictureSource, check_sources, find_sources
+from playground.annotate.sources import PictureSource, check_sources, find_sources, page_of
 from playground.export import Annotated
 from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
@@ -21,28 +22,35 @@ def annotate(
     question: Question,
     *,
     predictor: Predictor | None = None,
+    own_text: bool = False,
     failed: Callable[[PictureSource, str], None] | None = None,
 ) -> Iterator[Annotated]:
     """Ask about the pictures of files, folders, patterns and archives, and yield each with its answer, in order.
 
     Pictures are answered some at a time, and those that follow are read meanwhile. One that cannot be read or answered
-    is told to `failed`, or to the log, and the next one comes. Raises SourceRejected for what is not there, and what
+    is told to `failed`, or to the log, and the next one comes. With `own_text`, a page of a PDF that holds text is not
+    read: that text is its answer. Raises SourceRejected for what is not there, and what
     `Predictor.run` raises for a question that cannot be asked.
     """
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     check_sources(given)
-    return _annotate(given, question, predictor or Predictor.load(question.checkpoint), failed or _log)
+    answers: AnswersTogether = predictor or Predictor.load(question.checkpoint)
+    return _annotate(given, question, OwnTextFirst(answers, question) if own_text else answers, failed or _log)
 
 
 def _annotate(
-    given: Sequence[str | Path], question: Question, predictor: Predictor, failed: Callable[[PictureSource, str], None]
+    given: Sequence[str | Path],
+    question: Question,
+    predictor: AnswersTogether,
+    failed: Callable[[PictureSource, str], None],
 ) -> Iterator[Annotated]:
     with closing(PictureWorkers()) as workers:
         reader = SourceReader(workers.read)
         for event in run_job(predictor, reader, find_sources(given), question):
             if isinstance(event, PictureAnswered):
                 original = reader.file_of(event.source) if event.source.is_whole_file else None
-                yield Annotated(event.source.stem, event.prediction, event.image, original)
+                page = page_of(event.source)
+                yield Annotated(event.source.stem, event.prediction, event.image, original, page=page)
             elif isinstance(event, PictureFailed):
                 failed(event.source, event.error)
 

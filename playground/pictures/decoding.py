@@ -25,6 +25,7 @@ from playground.pictures.limits import (
 )
 from playground.pictures.samples import bytes_a_pixel, decode_samples, samples_of, unread_sentence
 from playground.pictures.spaces import SRGB, TELEVISION, profile_of_numbers
+from playground.regions import Region
 
 FIRST_FRAME = "The file holds several frames or pictures; only the first was read."
 OTHER_PAGES = "The file has {count} pages; this is page {page}."
@@ -55,6 +56,7 @@ class Decoded:
     alpha: Image.Image | None = None  # beside that of the picture itself
     num_pages: int = 1  # of the file
     is_gray: bool = False  # gray that is held as color
+    own_text: tuple[Region, ...] = ()  # of a page of a document
 
 
 class _Header(io.BytesIO):
@@ -154,8 +156,8 @@ def _decode_document(data: bytes, limits: Limits, page: int, notices: list[str],
     if count > 1:
         notices.append(OTHER_PAGES.format(count=count, page=page + 1))
     if text:
-        notices.append(OWN_TEXT.format(count=len(text)))
-    return Decoded(picture, picture.size, None, 1, num_pages=count)
+        notices.append(OWN_TEXT.format(count=sum(len(piece.label) for piece in text)))
+    return Decoded(picture, picture.size, None, 1, num_pages=count, own_text=text)
 
 
 def _decode_png(data: bytes, limits: Limits, notices: list[str]) -> Decoded:

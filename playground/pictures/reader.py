@@ -31,7 +31,7 @@ from playground.pictures.limits import (
     reduction,
 )
 from playground.pictures.numbers import picture_of_array, picture_of_numbers
-from playground.regions import Box
+from playground.regions import Box, Region
 
 _BAND_PIXELS = 2_000_000  # converted at a time: each step makes a copy
 
@@ -45,6 +45,7 @@ class InputImage:
     original_wh: tuple[int, int] | None = None  # where it was scaled down while it was read
     notices: tuple[str, ...] = field(default=(), compare=False)  # what could not be managed, as sentences for people
     num_pages: int = field(default=1, compare=False)  # of the file, of which this is one
+    own_text: tuple[Region, ...] = field(default=(), repr=False, compare=False)  # that a page of a document holds
 
     @property
     def resolution_wh(self) -> tuple[int, int]:
@@ -71,12 +72,13 @@ class UnpackedImage:
     original_wh: tuple[int, int]
     notices: tuple[str, ...]
     num_pages: int = 1
+    own_text: tuple[Region, ...] = field(default=(), repr=False)
 
     def to_image(self) -> InputImage:
         """Return the picture. One that is made of nothing but pixels cannot carry metadata on."""
         pixels = Image.frombytes("RGB", self.size, self.data)
         original_wh = None if self.original_wh == self.size else self.original_wh
-        return InputImage(pixels, self.digest, original_wh, self.notices, self.num_pages)
+        return InputImage(pixels, self.digest, original_wh, self.notices, self.num_pages, self.own_text)
 
 
 def _span(low: float, high: float, extent: int) -> tuple[int, int]:
@@ -120,9 +122,10 @@ def unpack_image(
         original_wh = decoded.resolution_wh[::-1] if is_turned else decoded.resolution_wh
         if rgb.size != original_wh:
             notices.append(_scaled_sentence(original_wh, rgb.size))
-        pages = decoded.num_pages
+        pages, own_text = decoded.num_pages, decoded.own_text
         del decoded
-        return replace(_unpacked(rgb, original_wh, tuple(dict.fromkeys(notices))), num_pages=pages)
+        unpacked = _unpacked(rgb, original_wh, tuple(dict.fromkeys(notices)))
+        return replace(unpacked, num_pages=pages, own_text=own_text)
 
 
 def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS, *, password: str = "") -> int:

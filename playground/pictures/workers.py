@@ -1,7 +1,8 @@
 """Pictures read by processes of their own, each within a time and a memory.
 
 A worker that dies or takes too long is replaced, and what it was reading is refused with a sentence. The protocol is a
-line of JSON each way and, behind it, the bytes that it announces: whatever comes back, it can only be a picture.
+line of JSON each way and, behind it, the bytes that it announces: whatever comes back, it can only be a picture, with
+the text that its page holds.
 """
 
 import json
@@ -11,16 +12,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from playground.errors import ImageRejected
 from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE, Limits
 from playground.pictures.plain import PlainLook, look_plainly
 from playground.pictures.reader import InputImage, UnpackedImage, read_image, unpack_image
+from playground.regions import Box, Quad, Region
 
 # Started by what runs this, not by `multiprocessing`, which would import the program's main module once more.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from playground.pictures.workers import work; work()"
@@ -30,7 +32,7 @@ _ENVIRONMENT = {
 }  # fmt: skip
 _T = TypeVar("_T")
 _NICENESS = 5  # whoever asks the server for a trifle goes before whoever has it read pictures
-_MAX_ANSWER_LINE = 100_000  # bytes
+_MAX_ANSWER_LINE = 3_000_000  # bytes: the text of a page and where it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class _Worker:
             raise EOFError
         return UnpackedImage(
             data, tuple(answer["size"]), answer["digest"], tuple(answer["original_wh"]), tuple(answer["notices"]),
-            int(answer["num_pages"]),
+            int(answer["num_pages"]), tuple(_piece(*piece) for piece in answer["own_text"]),
         )  # fmt: skip
 
     def _kill_late(self) -> None:
@@ -199,6 +201,10 @@ class _Worker:
         for pipe in (self._to, self._from):
             with suppress(OSError):
                 pipe.close()
+
+
+def _piece(label: str, xyxy: Sequence[float], xyxyxyxy: Sequence[float]) -> Region:
+    return Region(str(label), cast(Box, tuple(map(float, xyxy))), xyxyxyxy=cast(Quad, tuple(map(float, xyxyxyxy))))
 
 
 def _widen(pipe: Any) -> None:
@@ -248,7 +254,8 @@ def _answer(source: Path | bytes, limits: Limits, page: int, password: str) -> I
         yield json.dumps({"refused": str(refusal)}).encode() + b"\n"
         return
     told = {"size": image.size, "digest": image.digest, "original_wh": image.original_wh,
-            "notices": image.notices, "num_pages": image.num_pages}  # fmt: skip
+            "notices": image.notices, "num_pages": image.num_pages,
+            "own_text": [(piece.label, piece.xyxy, piece.xyxyxyxy) for piece in image.own_text]}  # fmt: skip
     yield json.dumps(told).encode() + b"\n"
     yield image.data
 

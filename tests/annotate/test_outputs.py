@@ -3,24 +3,32 @@
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from fpdf import FPDF
 from PIL import Image
+from pypdfium2 import PdfDocument
 
 from playground.annotate.answers import Answers
 from playground.annotate.beside import Beside, write_beside
+from playground.annotate.job import run_job
 from playground.annotate.journal import Journal
 from playground.annotate.outputs import WrittenFile, write_output
+from playground.annotate.own_text import OwnTextFirst
 from playground.annotate.reading import SourceReader
+from playground.annotate.sources import find_sources
 from playground.annotate.splits import Split, read_split
 from playground.errors import EngineFailed, ExportRejected, SettingsInvalid
 from playground.export import Affixes
 from playground.pictures.reader import read_image
+from playground.pictures.workers import PictureWorkers
 from playground.question import Question
+from playground.reading_order import lines_in_order
 from playground.regions import Region
 from playground.results import Prediction
 from tests.annotate.doubles import QUESTION, GroupPredictor, run
@@ -86,6 +94,42 @@ def test_one_document_is_a_file_of_its_own(tmp_path: Path, format_id: str, name:
     run(ColorReader(), [document(tmp_path / "a.pdf", [10])], tmp_path / "job", READ)
     path, _ = written(tmp_path / "job", format_id)
     assert path.name == name
+
+
+def test_a_page_that_holds_text_is_not_read_where_its_own_is_wanted(tmp_path: Path) -> None:
+    pdf = FPDF(unit="pt")
+    pdf.set_font("Helvetica", size=14)
+    for _ in range(2):
+        pdf.add_page(format=(300, 200))
+        pdf.text(20, 40, "Minutes of the meeting,")
+        pdf.text(20, 60, "page one of two")
+        with pdf.rotation(90, 280, 150):
+            pdf.text(280, 150, "draft")
+    pdf.add_page(format=(300, 200))
+    made = PdfDocument(bytes(pdf.output()))
+    made[1].set_rotation(90)
+    made.save(tmp_path / "a.pdf")
+
+    reader = ColorReader()
+    with closing(PictureWorkers()) as workers:
+        journal = Journal(tmp_path / "job", READ)
+        sources = SourceReader(workers.read)
+        list(run_job(OwnTextFirst(reader, READ), sources, find_sources([tmp_path / "a.pdf"]), READ, journal=journal))
+        file = write_output(journal, sources, "pdf", READ, shown_from=0.0)
+        first, second, third = (row.prediction for row in journal.rows())
+        journal.close()
+    assert file is not None
+    assert (reader.num_asked, third.regions[0].label) == (1, "red 260")
+    for answer, angle in ((first, 0), (second, 90)):
+        lines = lines_in_order(answer.regions)
+        assert [line.text for line in lines] == ["Minutes of the meeting,", "page one of two", "draft"]
+        assert [round(line.angle) for line in lines] == [angle, angle, angle - 90]
+        assert answer.notices == ("This is the text that the page itself holds; the model was not asked.",)
+    before, after = (PdfDocument(path)[0].get_textpage() for path in (tmp_path / "a.pdf", file.path))
+    places = [text.get_charbox(text.search("meeting").get_next()[0]) for text in (before, after)]
+    assert places[0] == pytest.approx(places[1], abs=6), "within a letter"
+    with pytest.raises(SettingsInvalid, match="answers no <OD>"):
+        OwnTextFirst(reader, QUESTION)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""The text that a page of a document holds, taken in place of what a model would read."""
+
+from collections.abc import Sequence
+
+from playground.annotate.job import AnswersTogether
+from playground.errors import SettingsInvalid
+from playground.events import RunStage
+from playground.pictures.reader import InputImage
+from playground.question import Question
+from playground.reading_order import lines_in_order
+from playground.results import Prediction
+from playground.tasks import TASKS, Group, OutputKind, get_task
+
+_TAKEN = "This is the text that the page itself holds; the model was not asked."
+
+
+def is_for_reading(question: Question) -> bool:
+    """Whether a question asks for the text of a picture."""
+    return any(task.id == question.task and task.group is Group.READ for task in TASKS)
+
+
+class OwnTextFirst:
+    """Answers for pages that hold their own text, and lets a model answer for all others."""
+
+    def __init__(self, others: AnswersTogether, question: Question) -> None:
+        """Raises SettingsInvalid for a question that asks for something else than text."""
+        if not is_for_reading(question):
+            reading = " or ".join(task.id for task in TASKS if task.group is Group.READ)
+            raise SettingsInvalid(
+                f"The text of a page answers no {question.task}. Ask {reading}, or leave --own-text out."
+            )
+        self._others = others
+
+    def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
+        """Return the final prediction for each picture."""
+        asked = [image for image in images if not image.own_text]
+        answers = iter(self._others.predict_together(asked, question) if asked else [])
+        return [_answer(image, question) if image.own_text else next(answers) for image in images]
+
+
+def _answer(image: InputImage, question: Question) -> Prediction:
+    has_places = get_task(question.task).output_kind is OutputKind.QUADS
+    lines = [line.text for line in lines_in_order(image.own_text)]
+    return Prediction(
+        question, question.checkpoint, image.resolution_wh, image.digest,
+        text="\n".join(lines), regions=image.own_text if has_places else (),
+        stage=RunStage.DONE, is_final=True, notices=(_TAKEN,),
+    )  # fmt: skip
