@@ -12,7 +12,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from playground.checkpoints.catalog import BUNDLED, Checkpoint
-from playground.events import Decoding, Event
+from playground.events import Attention, Decoding, Event
 from playground.pictures.reader import InputImage
 
 
@@ -66,6 +66,15 @@ class AskedEngine(Protocol):
         deadline: float = math.inf,
     ) -> Generator[Event, None, None]:
         """Yield the events of one answer to each ask; the last of each answer is `Finished`."""
+
+
+class LookingEngine(AskedEngine, Protocol):
+    """An engine that can tell where it looked."""
+
+    def attention(
+        self, ask: Ask, answer: str, *, stop: threading.Event | None = None, deadline: float = math.inf
+    ) -> Attention:
+        """Return where the decoder looked while it wrote an answer, which is given with its tokens."""
 
 
 class State(Enum):

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
+import numpy.typing as npt
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -68,3 +71,14 @@ class Finished:
 
 
 Event = Progress | Token | Draft | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Where a decoder looked while it wrote each token of an answer: `cells` of tokens x layers x rows x columns.
+
+    Each is the mean of the layer's heads, a share of all that the token attended to; the prompt has the rest.
+    """
+
+    texts: tuple[str, ...]
+    cells: npt.NDArray[np.float32]

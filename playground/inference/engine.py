@@ -12,6 +12,8 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from cachetools import LRUCache
 from transformers import GenerationConfig
@@ -20,7 +22,7 @@ from playground.checkpoints.catalog import Checkpoint
 from playground.checkpoints.loader import LoadedCheckpoint, Placement
 from playground.engines import Ask
 from playground.errors import EngineFailed
-from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage
+from playground.events import Attention, Decoding, Draft, Event, Finished, Progress, RunStage
 from playground.fair_lock import FairLock
 from playground.inference.decoding import (
     Ended,
@@ -128,6 +130,40 @@ class Engine:
         suffice, or when a step hangs beyond the deadline.
         """
         return Run(asks, decoding, stop or threading.Event(), deadline).events(self._take_turn)
+
+    def attention(
+        self, ask: Ask, answer: str, *, stop: threading.Event | None = None, deadline: float = math.inf
+    ) -> Attention:
+        """Return where the decoder looked while it wrote an answer, which is given with its tokens, in one pass.
+
+        Stop and deadline as of `generate`; what is stopped raises EngineFailed.
+        """
+        looked: list[Attention] = []
+
+        def look(run: Run) -> None:
+            with self._lock.held(run.raise_if_stopped), torch.inference_mode():
+                looked.append(self._look(run, ask, answer))
+            run.tell(Finished(is_truncated=False, is_stopped=False))
+
+        for _ in Run([ask], Decoding(), stop or threading.Event(), deadline).events(look):
+            pass
+        if not looked:
+            raise EngineFailed("It was stopped before it was known where the model looked. Ask again.")
+        return looked[0]
+
+    def _look(self, run: Run, ask: Ask, answer: str) -> Attention:
+        model = self._model
+        if model is None:
+            raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
+        (hidden_states,) = self._encode(model, run, [ask])
+        read = self._tokenizer(answer, add_special_tokens=False, return_offsets_mapping=True)
+        ids, spans = read["input_ids"][: self.max_answer_tokens], read["offset_mapping"][: self.max_answer_tokens]
+        fed = torch.tensor([model.generation_config.decoder_start_token_id, *ids], device=model.device)
+        weights = model.decoder.cross_attention(hidden_states, fed[:-1])
+        return Attention(
+            tuple(answer[start:end] for start, end in spans),
+            cells_of(weights, int(self._image_processor.image_seq_length)),
+        )
 
     def _take_turn(self, run: Run) -> None:
         with self._lock.held(run.raise_if_stopped), torch.inference_mode():
@@ -265,6 +301,17 @@ class Engine:
         first = max(locations.start, token_id - BIN_TOLERANCE)
         last = min(locations.stop, token_id + BIN_TOLERANCE + 1)
         return float(logprobs[token_id]), min(1.0, float(logprobs[first:last].exp().sum()))
+
+
+def cells_of(weights: torch.Tensor, num_positions: int) -> npt.NDArray[np.float32]:
+    """Return the part of the attention that goes to the picture, tokens x layers x rows x columns.
+
+    Of the positions of a picture, which come first, the last ones are its square grid; before it is the mean of all.
+    """
+    side = math.isqrt(num_positions)
+    of_grid = weights[:, :, num_positions - side * side : num_positions].transpose(0, 1)
+    cells: npt.NDArray[np.float32] = of_grid.unflatten(2, (side, side)).cpu().numpy()
+    return cells
 
 
 def _groups(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

@@ -5,6 +5,7 @@ of pictures, prompts or events.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -163,6 +164,28 @@ class Decoder:
             keys, values = both.permute(2, 0, 3, 1, 4).to(self._dtype).contiguous()
             prompts.append((keys, values))
         return Cache(prompts, None if mask is None else mask[:, None, None], num_beams)
+
+    def cross_attention(self, hidden_states: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Return how each token of an answer attends to its prompt, layers x tokens x positions: the mean of the heads.
+
+        `ids` are the tokens that were fed, all at once; `hidden_states` are those of one prompt, positions x width.
+        """
+        length = len(ids)
+        position_embeddings = self._positions(ids[:, None], position_ids=torch.arange(length, device=ids.device))[0]
+        rows = self._norm(self._embed(ids).to(self._dtype) + position_embeddings)
+        attended = []
+        for layer, (keys, values) in zip(self._layers, self.start(hidden_states[None]).prompts, strict=True):
+            qkv = layer.self_attn_qkv(rows).view(length, 3, self._heads, -1)
+            queries, own_keys, own_values = qkv.permute(1, 2, 0, 3)
+            seen = functional.scaled_dot_product_attention(queries, own_keys, own_values, is_causal=True)
+            rows = layer.self_attn_norm(rows + layer.self_attn_out(seen.transpose(0, 1).reshape(length, -1)))
+            queries = layer.cross_attn_q(rows).view(length, self._heads, -1).transpose(0, 1)
+            weights = (queries @ keys[0].transpose(1, 2) / math.sqrt(queries.shape[-1])).softmax(-1)
+            attended.append(weights.float().mean(0))
+            read = (weights @ values[0]).transpose(0, 1).reshape(length, -1)
+            rows = layer.cross_attn_norm(rows + layer.cross_attn_out(read))
+            rows = layer.norm(rows + layer.fc2(layer.activation(layer.fc1(rows))))
+        return torch.stack(attended)
 
     def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
         """Take the last token of each row, of shape (batch,); return the logits of the next, batch x vocabulary."""
