@@ -67,10 +67,6 @@ class AskedEngine(Protocol):
     ) -> Generator[Event, None, None]:
         """Yield the events of one answer to each ask; the last of each answer is `Finished`."""
 
-
-class LookingEngine(AskedEngine, Protocol):
-    """An engine that can tell where it looked."""
-
     def attention(
         self, ask: Ask, answer: str, *, stop: threading.Event | None = None, deadline: float = math.inf
     ) -> Attention:

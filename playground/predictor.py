@@ -13,8 +13,9 @@ from typing import Any
 
 from playground.asking import KnownPictures, PictureRun, answer_one, answer_together
 from playground.engines import AskedEngine, Engines, WaitCancelled
-from playground.errors import CheckpointUnavailable, UnknownTask
+from playground.errors import CheckpointUnavailable, InputRejected, UnknownTask
 from playground.events import RunStage
+from playground.glances import Glance, look
 from playground.pictures.plain import PlainLook, look_plainly
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
@@ -116,6 +117,20 @@ class Predictor:
         """
         picture = self.read_image(image)
         return self._run(picture, self._checked(question, picture), stop or threading.Event())
+
+    def look(self, image: Any, prediction: Prediction, *, stop: threading.Event | None = None) -> tuple[Glance, ...]:
+        """Return where the model looked in a picture while it wrote each word of its answer, as it wrote it.
+
+        Raises InputRejected for an answer about another picture, or about parts that were cut out of one.
+        """
+        picture, stop = self.read_image(image), stop or threading.Event()
+        if picture.digest != prediction.digest:
+            sentence = "The answer is about another picture. Send the picture that was asked about."
+            raise InputRejected(sentence, field="image")
+        with self.engines.acquire(prediction.checkpoint, cancelled=stop.is_set) as engine:
+            checked = check_question(prediction.question, picture.resolution_wh, engine.checkpoint.tasks)
+            deadline = time.monotonic() + self._run_seconds
+            return look(engine, picture, checked, prediction.raw_text, stop=stop, deadline=deadline)
 
     def _checked(self, question: Question, picture: InputImage) -> Question:
         """Return a question with the id of its task, unless only its checkpoint, when it has come, can tell that."""

@@ -310,7 +310,7 @@ def cells_of(weights: torch.Tensor, num_positions: int) -> npt.NDArray[np.float3
     """
     side = math.isqrt(num_positions)
     of_grid = weights[:, :, num_positions - side * side : num_positions].transpose(0, 1)
-    cells: npt.NDArray[np.float32] = of_grid.unflatten(2, (side, side)).cpu().numpy()
+    cells: npt.NDArray[np.float32] = of_grid.reshape(*of_grid.shape[:2], side, side).cpu().numpy()
     return cells
 
 

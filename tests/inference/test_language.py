@@ -91,3 +91,13 @@ def test_beams_of_an_answer_are_answered_as_answers_of_their_own(
         for ids in (beams[0, parent], beams[1, parent]):
             decoder.step(alone, ids[None])
         torch.testing.assert_close(found[row : row + 1], decoder.step(alone, beams[2, row, None]), rtol=1e-4, atol=1e-4)
+
+
+def test_the_attention_to_the_prompt_is_that_of_transformers(
+    fresh: LoadedCheckpoint, prepared: PreparedModel, states: torch.Tensor
+) -> None:
+    fresh.model.set_attn_implementation("eager")  # the others return no attention
+    model, ids = fresh.model.model.language_model, torch.tensor([IDS])
+    said = model.decoder(input_ids=ids, encoder_hidden_states=states[:1], output_attentions=True)
+    expected = torch.stack([layer[0].mean(0) for layer in said.cross_attentions])
+    torch.testing.assert_close(prepared.decoder.cross_attention(states[0], ids[0]), expected)

@@ -17,6 +17,7 @@ from playground.ui.one_picture.embed import embed_code, wire_embed
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
 from playground.ui.one_picture.history import History
 from playground.ui.one_picture.saving import COPIES
+from playground.ui.one_picture.where import WhereItLooked, where_it_looked, wire_where_it_looked
 from playground.ui.parts import (
     PHOTOGRAPHS,
     SCENES,
@@ -45,7 +46,7 @@ _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back", "history"
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
-    "format", "raw", "timings",
+    "format", "raw", "glances", "timings",
 )  # fmt: skip
 _TO_TRY = ("examples", "photographs", "scene")
 _FORM = ("asks", "decoding", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
@@ -73,7 +74,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
             components["stage"] = Stage(elem_id="stage", elem_classes="can-correct")
             components["back"] = gr.Button(visible=False, size="sm", elem_id="back")
         with gr.Column(elem_id="result"):
-            components |= _result()
+            components |= _result(settings)
     wiring = Wiring(components)
     _wire_picture(wiring, components, handlers)
     _wire_form(wiring, components, handlers, app)
@@ -81,6 +82,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     _wire_answer(wiring, components, handlers)
     _wire_corrections(wiring, components, handlers)
     wire_embed(components)
+    wire_where_it_looked(wiring, components, WhereItLooked(predictor, handlers.tabs))
     app.unload(handlers.leave)
 
 
@@ -169,7 +171,7 @@ def _advanced(engines: Engines, settings: Settings) -> Components:
         }
 
 
-def _result() -> Components:
+def _result(settings: Settings) -> Components:
     components: Components = {
         "notes": Lines(elem_id="notes"),
         "answer": gr.Textbox(
@@ -197,6 +199,7 @@ def _result() -> Components:
                 color_map={"location": "#4f46e5", "token": "#9ca3af"},
                 elem_id="raw",
             )
+            components |= where_it_looked(settings)
         components |= embed_code()
         timings = Lines(elem_id="timings")
     return components | {"details": details, "looks": looks, "raw": raw, "timings": timings}

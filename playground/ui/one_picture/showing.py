@@ -35,6 +35,7 @@ from playground.ui.components import (
 )
 from playground.ui.one_picture.formats import formats_offered
 from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.one_picture.where import GlancesData
 from playground.ui.reading import ReadingData, reading_from
 from playground.ui.server.files import save_jpeg
 from playground.ui.session import Item, View
@@ -91,6 +92,7 @@ class Showing:
             "labels": gr.update(choices=labels, value=[label for _, label in labels]),
             "format": formats_offered(prediction, looks.format),
             "raw": text.raw_segments(prediction.raw_text),
+            "glances": GlancesData(),
             "timings": [text.line(text.timings_line(prediction.timings))],
         }
 
