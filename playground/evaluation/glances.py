@@ -73,7 +73,7 @@ def pointing(cells: npt.NDArray[np.float32], box: Box) -> Pointed:
     return bool(is_hit), float(cells[inside].sum() / cells.sum()), (x1 - x0) * (y1 - y0)
 
 
-def measure(predictor: Predictor, seeds: Sequence[int]) -> dict[tuple[str, str], list[Pointed]]:
+def measure_pointing(predictor: Predictor, seeds: Sequence[int]) -> dict[tuple[str, str], list[Pointed]]:
     """Return what each kind of token points at with each choice of layers."""
     figures: dict[tuple[str, str], list[Pointed]] = defaultdict(list)
     for seed in seeds:
@@ -98,7 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     print("| token | layers | regions | most looked at lies inside | attention inside | area of the box |")
     print("|---|---|--:|--:|--:|--:|")
-    for (kind, layers), rows in measure(predictor, range(TRAINING_SEEDS, TRAINING_SEEDS + chosen.count)).items():
+    for (kind, layers), rows in measure_pointing(
+        predictor, range(TRAINING_SEEDS, TRAINING_SEEDS + chosen.count)
+    ).items():
         hits, inside, area = np.mean(rows, axis=0)
         print(f"| {kind} | {layers} | {len(rows)} | {hits:.3f} | {inside:.3f} | {area:.3f} |")
 
