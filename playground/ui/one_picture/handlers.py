@@ -161,12 +161,14 @@ class Handlers:
             tab = self._greet(tab, checkpoint, request)
         tasks = self._predictor.tasks(checkpoint)
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
-        updates = {"task": task.id, "phrase": gr.update(value=kept.phrase), "held": Held(self.tabs, _session(request))}
+        updates: Updates = {"held": Held(self.tabs, _session(request))}
+        if kept.task:  # whoever comes for the first time may have chosen one already
+            updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase)}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
         updates |= form_of(link, checkpoint_choices(self._engines))
         updates |= examples_for(self._engines.status(checkpoint))
         if listing_now := listing(tasks, listed, task.id):
-            updates |= {**listing_now, "task": {**listing_now["task"], "value": task.id}}
+            updates |= {**listing_now, "task": {**listing_now["task"], **({"value": task.id} if kept.task else {})}}
         looks = KeptLooks.read(looks_kept)
         return updates | self._whole(tab, task.id, checkpoint, looks, request) if tab.item.path else updates
 
