@@ -71,13 +71,15 @@ def _annotations(entry: DatasetEntry) -> Iterator[dict[str, Any]]:
             "iscrowd": 0,
             **score,
             "source": region.source,
+            **({"text": region.text} if region.text else {}),
         }
 
 
 COCO = Format(
     "coco", "COCO (ZIP)", "zip", "zip", _write,
-    "COCO has no place for scores, for who drew a region and for quads: score and source are written as two more keys "
-    "that its readers skip, a quad as a polygon of four points, and so is a box beside its own key. Captions and read "
-    "text are in a file of captions beside that of the regions; one of which the model is not sure is left out.",
+    "COCO has no place for scores, for who drew a region, for what was asked about it and for quads: score, source and "
+    "text are written as more keys that its readers skip, a quad as a polygon of four points, and so is a box beside "
+    "its own key. Captions and read text are in a file of captions beside that of the regions; one of which the model "
+    "is not sure is left out.",
     suffix="-coco",
 )  # fmt: skip

@@ -36,7 +36,7 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 COUNTS = Format(
-    "counts", "Counts, a row for each picture (CSV)", "csv", "csv", _write,
+    "counts", "Counts (CSV)", "csv", "csv", _write,
     f"It holds numbers alone: how many regions a picture has, and how many of each class. {_MAX_CLASSES} classes have "
     "a column of their own, the rest are counted together as others.",
     suffix="-counts",

@@ -45,7 +45,7 @@ def _rows(prediction: Prediction) -> Iterator[_Row]:
     if text := text_answered(prediction):
         yield (*_NO_REGION[:-2], as_text(text), _flag(prediction))
     for region in prediction.regions:
-        yield (*_cells(region), "", _flag(prediction))
+        yield (*_cells(region), as_text(region.text), _flag(prediction))
 
 
 def _flag(prediction: Prediction) -> str:

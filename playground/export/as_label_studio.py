@@ -59,15 +59,13 @@ def _results(entry: DatasetEntry, names: list[str]) -> Iterator[dict[str, Any]]:
         score = {} if region.score is None else {"score": region.score}
         common = {"id": f"region{number}", **whole, "origin": _ORIGINS[region.source], **score}
         if not (region.xyxyxyxy or region.polygons):
-            value = _box(region, (width, height)) | {"rectanglelabels": [names[class_id]]}
-            yield common | {"type": "rectanglelabels", "from_name": "box", "value": value}
-            continue
-        points = _points(region, (width, height))
-        label = _READ_TEXT if region.xyxyxyxy else names[class_id]
-        value = points | {"polygonlabels": [label]}
-        yield common | {"type": "polygonlabels", "from_name": "outline", "value": value}
-        if region.xyxyxyxy:
-            value = points | {"text": [region.label]}
+            place, kind, name, label = _box(region, (width, height)), "rectanglelabels", "box", names[class_id]
+        else:
+            place, kind, name = _points(region, (width, height)), "polygonlabels", "outline"
+            label = _READ_TEXT if region.xyxyxyxy else names[class_id]
+        yield common | {"type": kind, "from_name": name, "value": place | {kind: [label]}}
+        if said := [text for text in (region.label if region.xyxyxyxy else "", region.text) if text]:
+            value = place | {"text": said}
             yield common | {"type": "textarea", "from_name": "transcription", "value": value}
     if text := text_shown(entry.prediction):
         yield {"id": "caption", **whole, "type": "textarea", "from_name": "caption", "value": {"text": [text]}}

@@ -51,7 +51,7 @@ def _shapes(entry: DatasetEntry, names: list[str]) -> Iterator[dict[str, Any]]:
                 "label": names[class_id],
                 "points": [list(point) for point in part],
                 "group_id": number if len(parts) > 1 else None,
-                "description": "",
+                "description": region.text,
                 "shape_type": "polygon" if has_outline else "rectangle",
                 "flags": {},
                 **({} if region.score is None else {"score": region.score}),

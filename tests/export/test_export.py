@@ -386,6 +386,15 @@ def test_tools_for_labeling_learn_who_drew_a_region(source, cvat, label_studio):
     assert task["predictions"][0]["result"][0]["origin"] == label_studio
 
 
+def test_what_was_asked_about_a_region_is_kept_where_there_is_a_place():
+    region = replace(CAR, text="A red car with a dent.")
+    assert rows_of(save("csv", region))[0]["text"] == region.text
+    assert instances_of(save("coco", region))["annotations"][0]["text"] == region.text
+    assert json.loads(files_of(save("labelme", region))["street.json"])["shapes"][0]["description"] == region.text
+    (task,) = json.loads(files_of(save("label_studio", region))["tasks.json"])
+    assert [row["value"].get("text") for row in task["predictions"][0]["result"]] == [None, [region.text]]
+
+
 @pytest.mark.parametrize("format_id", ["png", "overlay", "coco", "coco_results", "yolo", "voc", "createml"])
 def test_formats_without_a_place_for_who_drew_a_region_say_so(format_id):
     assert "who drew a region" in next(row.cannot_carry for row in FORMATS if row.id == format_id)
