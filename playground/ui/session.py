@@ -7,9 +7,9 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
@@ -386,14 +386,20 @@ class View:
     min_score: float
     labels: frozenset[str]
     hidden: frozenset[int]
+    limits: Mapping[str, float] = field(default_factory=dict)  # the lowest scores of labels that have one of their own
+    merged: frozenset[int] = frozenset()  # what lies on a surer region
 
     def shows(self, index: int, region: Region) -> bool:
         """Whether this region is drawn and saved."""
-        return index not in self.hidden and self.lists(region)
+        return index not in self.hidden and self.lists(index, region)
 
-    def lists(self, region: Region) -> bool:
+    def lists(self, index: int, region: Region) -> bool:
         """Whether this region has a row in the table."""
-        return region.label in self.labels and region.is_sure(self.min_score)
+        return region.label in self.labels and self.counts(index, region)
+
+    def counts(self, index: int, region: Region) -> bool:
+        """Whether this region is sure enough, and the only one of its thing."""
+        return index not in self.merged and region.is_sure(self.limits.get(region.label, self.min_score))
 
 
 class RunKey(NamedTuple):

@@ -110,7 +110,7 @@ def test_a_view_says_what_is_listed_and_what_is_drawn(
 ) -> None:
     view = replace(View(Look(styles=("box",)), 0.0, frozenset({"car", "tree"}), frozenset()), **changes)
     regions = (CAR, TREE, UNSCORED)
-    assert [view.lists(region) for region in regions] == listed
+    assert [view.lists(place, region) for place, region in enumerate(regions)] == listed
     assert [view.shows(index, region) for index, region in enumerate(regions)] == shown
 
 

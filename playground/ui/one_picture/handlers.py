@@ -40,6 +40,7 @@ from playground.ui.one_picture.showing import (
     scenes_for,
     way_back,
 )
+from playground.ui.one_picture.wording import Wording, fields_for
 from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.server.failures import sentence_of
@@ -243,6 +244,7 @@ class Handlers:
             "phrase": gr.update(
                 visible=row.input_kind.is_text, label=text.phrase_label(row), placeholder=row.input_hint
             ),
+            **fields_for(row),
             "draw": gr.update(visible=is_drawing, value=True),
             "stage": drawing(is_drawing=is_drawing),
             **self._give_up(task, checkpoint, request),
@@ -281,24 +283,24 @@ class Handlers:
 
     # The run
 
-    def check(self, task: str, phrase: str, stage: StageData, checkpoint: str, request: gr.Request) -> Problems:
+    def check(self, wording: Wording, stage: StageData, request: gr.Request) -> Problems:
         """Refuse what is missing before anything is queued, each sentence at its field."""
         item = self.tabs.of(_session(request)).item
         if not item.path:
             return {"picture": text.NO_PICTURE}
         try:
-            own_tasks = self._predictor.own_tasks(checkpoint)
-            check_question(Question(task, phrase, _drawn(stage)), item.resolution_wh, own_tasks)
+            own_tasks = self._predictor.own_tasks(wording.checkpoint)
+            check_question(wording.question(_drawn(stage)), item.resolution_wh, own_tasks)
         except InputRejected as error:
             return {"draw" if error.field == "regions" else error.field: str(error)}
         except UnknownTask as error:
             return {"task": str(error)}
         return {}
 
-    def begin(self, task: str, phrase: str, stage: StageData, checkpoint: str, request: gr.Request) -> Updates:
+    def begin(self, wording: Wording, stage: StageData, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
         self.correcting.take(stage.edits, _session(request))
-        if self.check(task, phrase, stage, checkpoint, request):
+        if self.check(wording, stage, request):
             return buttons(is_running=self._runs.find(_run_of(request)) is not None)
         self._abandon(request)
         self._runs.expect(_run_of(request))
@@ -344,10 +346,8 @@ class Handlers:
 
     def run(
         self,
-        task: str,
-        phrase: str,
+        wording: Wording,
         stage: StageData,
-        checkpoint: str,
         decoding: str,
         max_new_tokens: float,
         longest: int,
@@ -356,9 +356,7 @@ class Handlers:
     ) -> Iterator[Updates]:
         """Ask about the picture of the tab, and show the answer while it is written."""
         limit = int(max_new_tokens) if max_new_tokens < longest else None
-        needs = get_task(task).input_kind  # what is left in the form of other questions is no part of this one
-        given = (phrase if needs.is_text else "", _drawn(stage) if needs is InputKind.REGIONS else ())
-        question = Question(task, *given, checkpoint, decoding, limit)
+        question = wording.question(_drawn(stage), decoding, limit)
         with self._runs.run(_run_of(request)) as ending:
             silence(lambda: ending.is_abandoned)
             if not ending.is_abandoned:

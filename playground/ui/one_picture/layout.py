@@ -13,11 +13,13 @@ from playground.tasks import DEFAULT_TASK, TASKS
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.frame import add_title
+from playground.ui.limits import LimitSliders
 from playground.ui.one_picture.embed import embed_code, wire_embed
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
 from playground.ui.one_picture.history import History
 from playground.ui.one_picture.saving import COPIES
 from playground.ui.one_picture.where import WhereItLooked, where_it_looked, wire_where_it_looked
+from playground.ui.one_picture.wording import closer_field, wording_fields
 from playground.ui.parts import (
     PHOTOGRAPHS,
     SCENES,
@@ -40,13 +42,13 @@ _AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
 _IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
-_SEEN_ANSWER = ("stage", "answer", "reading", "table", "notes")
+_SEEN_ANSWER = ("stage", "answer", "reading", "table", "limits", "notes")
 _FOUND = ("found", "found_lines")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back", "history", "past")
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
 _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
-    "format", "raw", "glances", "timings",
+    "format", "raw", "glances", "timings", "merge",
 )  # fmt: skip
 _TO_TRY = ("examples", "photographs", "scene")
 _FORM = ("asks", "decoding", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
@@ -102,6 +104,7 @@ def _form(engines: Engines, settings: Settings) -> Components:
         ),
         phrase=gr.Textbox(label="Phrase", visible=False, max_lines=4, interactive=True, elem_id="phrase"),
         draw=gr.Checkbox(label=text.DRAW_HINT, value=True, visible=False, interactive=True, elem_id="draw"),
+        **wording_fields(),
         **run_and_stop(),
         status=Lines(elem_id="status"),
         banner=Lines(elem_id="banner"),
@@ -150,6 +153,7 @@ def _advanced(engines: Engines, settings: Settings) -> Components:
             ),
             "found": gr.Radio(label="Choose one to fetch it", visible=False, interactive=True, elem_id="found"),
             "found_lines": Lines(elem_id="found-lines"),
+            "look_closer": closer_field(),
             "decoding": gr.Radio(
                 label="Decoding",
                 choices=text.decoding_choices(),
@@ -213,13 +217,15 @@ def _looks() -> Components:
             min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
             opacity = gr.Slider(0.1, 1, 0.5, label="Opacity", step=0.05, elem_id="opacity", buttons=[], **options)
             size = gr.Slider(*LABEL_SIZES, 1, label="Label size", step=0.1, elem_id="label-size", buttons=[], **options)
+        limits = LimitSliders(elem_id="limits")
         labels = gr.CheckboxGroup(label="Labels shown", interactive=True, elem_id="labels")
         with gr.Row():
+            merge = gr.Checkbox(False, label="Merge duplicates", interactive=True, elem_id="merge-duplicates")
             has_labels = gr.Checkbox(True, label="Write labels on the picture", interactive=True, elem_id="has-labels")
             reset = gr.Button("Reset looks", size="sm", scale=0, min_width=120, elem_id="reset-looks")
     return {
         "style": style, "has_labels": has_labels, "opacity": opacity, "label_size": size, "min_score": min_score,
-        "labels": labels, "reset_looks": reset,
+        "labels": labels, "limits": limits, "merge": merge, "reset_looks": reset,
     }  # fmt: skip
 
 
@@ -265,7 +271,12 @@ def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 
 
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
-    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "draw", *_SETTLED), **_AT_ONCE)
+    wiring.on(
+        on["task"].change,
+        handlers.choose_task,
+        writes=("phrase", "names_fold", "look_closer", "draw", *_SETTLED),
+        **_AT_ONCE,
+    )
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
     polled = (
         "status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest", "task", "listed",
@@ -329,9 +340,10 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 
 
 def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    controls = ("style", "has_labels", "labels", "opacity", "label_size", "min_score")
+    controls = ("style", "has_labels", "labels", "opacity", "label_size", "min_score", "merge")
     kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **_PLUMBING}
-    for changes in ([on[name].input for name in controls], on["table"].hide):  # an event of our own cannot join others
+    # An event of our own cannot join others.
+    for changes in ([on[name].input for name in controls], on["table"].hide, on["limits"].limit):
         redrawn = wiring.on(
             changes,
             handlers.redraw,

@@ -33,6 +33,7 @@ from playground.ui.components import (
     edits_from,
     truth_from,
 )
+from playground.ui.limits import limits_of
 from playground.ui.one_picture.formats import formats_offered
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.where import GlancesData
@@ -89,6 +90,7 @@ class Showing:
             "opacity": view.look.opacity,
             "label_size": view.look.label_size,
             "min_score": view.min_score,
+            "merge": False,
             "labels": gr.update(choices=labels, value=[label for _, label in labels]),
             "format": formats_offered(prediction, looks.format),
             "raw": text.raw_segments(prediction.raw_text),
@@ -106,8 +108,8 @@ class Showing:
 
     def as_seen(self, item: Item, prediction: Prediction, view: View, *, is_drawn: bool = True) -> Updates:
         """A whole answer in a view, without the controls; `is_drawn` as a picture too."""
-        listed, seen = _listed(prediction, view, item.ids), above(prediction, view.min_score)
-        places = [place for place, region in enumerate(prediction.regions) if view.lists(region)]
+        listed, seen = _listed(prediction, view, item.ids), prediction.keep(view.counts)
+        places = [place for place, region in enumerate(prediction.regions) if view.lists(place, region)]
         can_correct = prediction.regions or item.corrections or not get_task(prediction.task).output_kind.is_text
         stage = stage_of(
             item,
@@ -125,6 +127,7 @@ class Showing:
             "answer": answer_text(prediction, seen),
             "reading": reading_from(prediction, listed, places),
             "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
+            "limits": limits_of(prediction, view.min_score, view.limits),
             "notes": [*welcome, *text.notes(prediction, seen, told=told)],
         }
 
@@ -165,7 +168,8 @@ def _part_of(resolution_wh: tuple[int, int], xyxy: list[float]) -> Box:
 
 def _listed(prediction: Prediction, view: View, ids: Sequence[int] = ()) -> list[BoxData]:
     boxes = boxes_from(prediction, colors_of(labels_of(prediction)), ids)
-    return [box for box, region in zip(boxes, prediction.regions, strict=True) if view.lists(region)]
+    places = enumerate(zip(boxes, prediction.regions, strict=True))
+    return [box for place, (box, region) in places if view.lists(place, region)]
 
 
 def scenes_for(item: Item) -> Any:

@@ -14,6 +14,7 @@ from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui import session as sessions
 from playground.ui.components import RegionTableData, StageData
+from playground.ui.limits import LimitsData
 from playground.ui.one_picture.handlers import Handlers
 from playground.ui.picture import Upload
 from playground.ui.session import Item
@@ -44,11 +45,16 @@ NO_FORM: Mapping[str, Any] = {
     "min_score": 0,
     "labels": ["car", "tree"],
     "table": RegionTableData(hidden=[]),
+    "limits": LimitsData(),
+    "merge": False,
+    "names": "",
+    "one_by_one": False,
+    "look_closer": False,
     "format": "png",
     "hub_name": "",
     "found": None,
 }
-_ONES_OWN = ("picture", "stage", "table")  # what the user does there comes back, not what a handler wrote
+_ONES_OWN = ("picture", "stage", "table", "limits")  # what the user does there comes back, not what a handler wrote
 
 
 class Tab:
