@@ -32,7 +32,7 @@ function count(row, { scores }) {
   const least = Number(row.querySelector("input").value);
   const kept = scores.filter((score) => score >= least).length;
   row.querySelector("input").ariaValueText = `${least.toFixed(2)}, ${kept} of ${scores.length} are shown`;
-  row.querySelector("output").textContent = `${least.toFixed(2)} · ${kept}/${scores.length}`;
+  row.querySelector(".limits-count").textContent = `${least.toFixed(2)} · ${kept}/${scores.length}`;
 }
 
 function change(row, value) {
