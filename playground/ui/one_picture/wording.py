@@ -24,7 +24,10 @@ class Wording:
     checkpoint: str
 
     def question(self, regions: Any, decoding: str = "greedy", limit: int | None = None) -> Question:
-        """Return what is asked; what is left in the form of other questions is no part of it. Raises InputRejected or UnknownTask."""
+        """Return what is asked; what is left in the form of other questions is no part of it.
+
+        Raises InputRejected or UnknownTask.
+        """
         task = get_task(self.task)
         takes_names = _takes_names(task)
         return Question(

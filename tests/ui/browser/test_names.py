@@ -41,7 +41,9 @@ def test_things_are_named_looked_at_closer_and_held_against_their_own_scores(pag
     cat = page.locator("#limits .limits-row").filter(has_text="cat")
     expect(cat.locator(".limits-count")).to_have_text(re.compile(r"0\.20 · (\d)/\1"))
     cat.locator("input").press("End")
-    expect(cat.locator(".limits-count")).to_have_text(re.compile(r"1\.00 · 0/\d"))  # at once, before the picture follows
+    expect(cat.locator(".limits-count")).to_have_text(
+        re.compile(r"1\.00 · 0/\d")
+    )  # at once, before the picture follows
     expect(page.locator("#regions")).not_to_contain_text("cat")
     expect(page.locator("#regions")).to_contain_text("swimmer")
     page.check("#merge-duplicates input")
