@@ -43,9 +43,9 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
   }
 
   function turn(isNowOn) {
+    finishName(false);
     if (isNowOn === isOn) return;
     giveUp();
-    finishName(false);
     [isOn, isAdding, selected, picked] = [isNowOn, false, new Set(), -1];
     buttons.toggle.setAttribute("aria-pressed", isOn);
     buttons.toggle.querySelector("span").textContent = isOn ? "Done" : "Correct";
@@ -90,21 +90,26 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     finishNudge();
     if (!(back ? edits.undo() : edits.redo())) return;
     redraw();
-    if (document.activeElement?.disabled) frame.focus({ preventScroll: true });
+    if (isOn && document.activeElement?.disabled) frame.focus({ preventScroll: true });
     say(back ? "Undone" : "Redone");
   }
 
   const several = (some, deed) => `${some.length === 1 ? nameOf(some[0]) : `${some.length} regions`} ${deed}`;
 
+  function removeAll(gone) {
+    const before = edits.now();
+    gone.forEach(({ id }) => edits.drop(id));
+    finish(before, several(gone, "removed"));
+  }
+
   function remove() {
-    const gone = chosen();
     const at = picked >= 0 && only() ? handlesOf(only())[picked] : null;
     const fewer = at && at.point !== undefined ? withoutPoint(only(), at) : null;
-    if (!gone.length || (at && !fewer)) return;
+    if (!at && selected.size) return removeAll(chosen());
+    if (!fewer) return;
     const before = edits.now();
-    if (fewer) edits.put(fewer);
-    else gone.forEach(({ id }) => edits.drop(id));
-    finish(before, fewer ? "Point removed" : several(gone, "removed"));
+    edits.put(fewer);
+    finish(before, "Point removed");
   }
 
   function add(xyxy) {
@@ -122,8 +127,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
 
   // ---- names
 
-  function rename() {
-    const some = chosen();
+  function rename(some = chosen()) {
     if (!some.length) return;
     renaming = some.map(({ id }) => id);
     const [x0, y0] = some[0].xyxy;
@@ -142,7 +146,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     const some = boxes().filter((box) => renaming.includes(box.id) && box.label !== label);
     const hadFocus = document.activeElement === name;
     name.hidden = true;
-    if (hadFocus) frame.focus({ preventScroll: true });
+    if (hadFocus && isOn) frame.focus({ preventScroll: true });
     if (!isWanted || !some.length) return;
     const before = edits.now();
     some.forEach((box) => edits.put({ ...box, ...edits.lookOf(label), label }));
@@ -298,7 +302,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     if ((ctrlKey || metaKey) && key === "a") return () => selectAll();
     if (!isPlain) return null;
     if (key === "PageDown" || key === "PageUp") return () => choose(key === "PageDown" ? 1 : -1);
-    return { Delete: remove, Backspace: remove, F2: rename, Enter: rename, n: addInTheMiddle, p: () => pick(1), P: () => pick(-1) }[key];
+    return { Delete: remove, Backspace: remove, F2: () => rename(), Enter: () => rename(), n: addInTheMiddle, p: () => pick(1), P: () => pick(-1) }[key];
   }
 
   function letGo() {
@@ -361,10 +365,12 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
   /** Undo and redo work wherever the focus is, but in a field that has its own. */
   function pressUndo(event) {
     const key = event.key.toLowerCase();
-    if (!isOn || !(event.ctrlKey || event.metaKey) || event.altKey || (key !== "z" && key !== "y")) return;
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || (key !== "z" && key !== "y")) return;
     if (event.target.closest("input, textarea")) return;
+    const back = key === "z" && !event.shiftKey;
+    if (!(back ? edits.canUndo() : edits.canRedo())) return;
     event.preventDefault();
-    step(key === "z" && !event.shiftKey);
+    step(back);
   }
 
   frame.addEventListener("pointerdown", press);
@@ -379,9 +385,16 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     undo: () => step(true),
     redo: () => step(false),
     add: () => { isAdding = !isAdding; draw(); },
-    rename,
+    rename: () => rename(),
     delete: remove,
   };
   for (const [what, act] of Object.entries(acts)) buttons[what].addEventListener("click", act);
-  return { take, draw, select, pressUndo, isOn: () => isOn, label: () => (isOn ? LABEL : "") };
+  const of = (ids) => boxes().filter(({ id }) => ids.includes(id));
+  return {
+    take, draw, pressUndo,
+    rename: (ids) => rename(of(ids)),
+    remove: (ids) => removeAll(of(ids)),
+    isOn: () => isOn,
+    label: () => (isOn ? LABEL : ""),
+  };
 }

@@ -1,8 +1,8 @@
 // What a person has changed of an answer, with a way back and forth. The server is told after each step, and knows what
 // this page knew at some version; what has been changed since is laid over what the server says.
 
-/** `report(edits)` keeps them for the next event that Python reads, and tells Python of them. */
-function createEdits({ report }) {
+/** `report(edits)` keeps them for the next event that Python reads, and tells Python of them; `isGoingOn()` as it is. */
+function createEdits({ report, isGoingOn }) {
   const MOST_STEPS = 500;
   const FRESH = { color: "#ffffff", ink: "black" };
   const SKETCH = -1; // the id of a box that is being drawn
@@ -18,9 +18,10 @@ function createEdits({ report }) {
   let [past, future] = [[], []];
   let isUnfinished = false; // changed since the server has drawn the picture
   let lastLabel = "";
+  let finds = new Map(); // what the model says of boxes, by id, while it says it
 
   function take(given, boxes) {
-    listed = boxes;
+    [listed, finds] = [boxes, new Map()];
     if (given?.answer !== answer) begin(given, boxes);
     for (const box of boxes) if (!first.has(box.id)) first.set(box.id, box);
     if (!given) return;
@@ -47,17 +48,19 @@ function createEdits({ report }) {
   }
 
   /** What is on the stage: what the server has not heard of lies over what it said. */
-  function boxes() {
+  const boxes = () => (finds.size ? edited().map((box) => ({ ...box, ...finds.get(box.id) })) : edited());
+
+  function edited() {
     const news = [...new Set([...changes.keys(), ...told.keys()])].filter((id) => changes.get(id) !== told.get(id));
     if (!news.length) return listed;
     const since = news.map((id) => (changes.has(id) ? changes.get(id) : first.get(id))).filter(Boolean);
     return [...listed.filter(({ id }) => !news.includes(id)), ...since].sort((a, b) => a.id - b.id);
   }
 
-  const wire = (isGoingOn) => ({
+  const wire = () => ({
     answer,
     version,
-    is_going_on: isGoingOn,
+    is_going_on: isGoingOn(),
     changes: [...changes].filter(([id]) => id !== SKETCH).map(([id, box]) => box ? {
       id, label: box.label, xyxy: box.xyxy, quad: box.quad ?? null, polygons: box.polygons ?? [], text: box.text ?? "",
       source: box.source ?? "model",
@@ -74,7 +77,7 @@ function createEdits({ report }) {
     version += 1;
     sent.set(version, changes);
     isUnfinished = true;
-    report(wire(true), boxes());
+    report(wire(), boxes());
   }
 
   function commit(before) {
@@ -82,6 +85,22 @@ function createEdits({ report }) {
     past = [...past, before].slice(-MOST_STEPS);
     future = [];
     tell();
+  }
+
+  /** Show what the model says of boxes, or take it in as one step. A person's own label and shape stay marked as such. */
+  function find(found) {
+    finds = new Map((found?.answer === answer ? found.changes : []).map(({ id, ...fields }) => [id, lookFound(fields)]));
+    if (!found?.is_final) return;
+    const before = changes;
+    const kept = edited().filter(({ id }) => finds.has(id)).map((box) => [box.id, { ...box, ...finds.get(box.id) }]);
+    finds = new Map();
+    if (kept.length) changes = new Map([...changes, ...kept]);
+    commit(before);
+  }
+
+  function lookFound(fields) {
+    if (fields.label) return { ...fields, ...lookOf(fields.label) };
+    return fields.polygons ? { ...fields, quad: null, area: fields.polygons.map(insideOf).reduce((a, b) => a + b) } : fields;
   }
 
   function go(from, to) {
@@ -107,7 +126,7 @@ function createEdits({ report }) {
   }
 
   return {
-    take, boxes, wire, put, drop, add, commit, lookOf,
+    take, boxes, wire, put, drop, add, commit, find, lookOf,
     now: () => changes,
     back: (before) => (changes = before),
     sketch: (xyxy) => put({ id: SKETCH, label: "", score_text: "", area: 0, ...FRESH, xyxy }),
@@ -118,6 +137,6 @@ function createEdits({ report }) {
     labels: () => [...new Set([...boxes(), ...first.values()].map(({ label }) => label).filter(Boolean))],
     isOf: () => answer,
     isStale: () => changes !== told,
-    end: () => isUnfinished && (isUnfinished = false, report(wire(false), boxes())),
+    end: () => isUnfinished && (isUnfinished = false, report(wire(), boxes())),
   };
 }

@@ -37,13 +37,34 @@ const edits = createEdits({
     tell("stage:boxes", boxes);
     trigger("corrected", {});
   },
+  isGoingOn: () => correcting.isOn(),
 });
 const correcting = createCorrecting({
   root,
   edits,
-  show: () => showBoxes(edits.boxes()),
+  show: showEdits,
   changeMode: () => showMode(null),
   isHidden: (id) => hidden.has(id),
+});
+
+const want = (what, ids) => {
+  props.value = { ...props.value, ask: { answer: edits.isOf(), what, ids } };
+};
+const menu = createMenu({
+  root,
+  nameOf: (id) => edits.boxes().find((box) => box.id === id)?.label || "Region",
+  ask: (what, ids) => {
+    want(what, ids);
+    trigger("ask", {});
+  },
+  acts: {
+    cut: (ids) => {
+      want("", ids);
+      trigger("cut", {});
+    },
+    rename: correcting.rename,
+    delete: correcting.remove,
+  },
 });
 
 const zoom = createZoom({ root, canPan: () => !isDrawing && !correcting.isOn(), changed: zoomed });
@@ -71,7 +92,8 @@ function receive() {
   showPicture(hasPicture);
   if (!isSame) zoom.reset(hasPicture ? value.w : 0);
   if (isAnswer) edits.take(value.edits, hasPicture ? value.boxes : []);
-  if (value.edits) props.value = { ...props.value, edits: edits.wire(correcting.isOn()) };
+  if (value.edits) props.value = { ...props.value, edits: edits.wire() };
+  if (given.found) edits.find(given.found);
   correcting.take(hasPicture ? [value.w, value.h] : [0, 0], Boolean(value.edits));
   showBoxes(edits.boxes());
   showTruth((hasPicture && value.truth) || { text: "", boxes: [] });
@@ -94,6 +116,11 @@ function dressFrame(label) {
     if (label) frame.setAttribute(name, text);
     else frame.removeAttribute(name);
   }
+}
+
+function showEdits() {
+  showBoxes(edits.boxes());
+  showLook();
 }
 
 /** What was corrected is on no picture yet: the page draws it. */
@@ -287,6 +314,27 @@ hear("stage:hide", (ids) => {
   hidden = new Set(ids);
   showHidden();
 });
+
+// ---- what can be done with a region
+
+let pressed = null; // where, in the window
+
+const canAsk = () => Boolean(value.edits) && !isDrawing && !correcting.isOn();
+
+function openMenu(event) {
+  const id = value.edits ? boxUnder(event) : null;
+  if (id === null || event.target.closest("button, input")) return;
+  event.preventDefault();
+  menu.open([id], { x: event.clientX, y: event.clientY });
+}
+
+frame.addEventListener("pointerdown", ({ clientX, clientY }) => (pressed = [clientX, clientY]));
+frame.addEventListener("contextmenu", openMenu);
+frame.addEventListener("click", (event) => {
+  const apart = pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]);
+  if (canAsk() && event.detail === 1 && apart < 4) openMenu(event);
+});
+hear("stage:menu", ({ ids, ...place }) => value.edits && menu.open(ids ?? edits.boxes().map(({ id }) => id).filter((id) => !hidden.has(id)), place));
 hear("keydown", (_, event) => correcting.pressUndo(event));
 watch("value", receive);
 receive();

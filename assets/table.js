@@ -5,7 +5,7 @@ const MAX_ROWS = 300;
 
 const { tell, hear } = joinWorkspace(element);
 const part = (name) => element.querySelector(`.region-table-${name}`);
-const [scroll, more, empty, body] = [part("scroll"), part("more"), part("empty"), element.querySelector("tbody")];
+const [scroll, more, all, empty, body] = [...["scroll", "more", "all", "empty"].map(part), element.querySelector("tbody")];
 const template = element.querySelector("template");
 
 let rows = []; // one for each box shown: {key, id, row, button}
@@ -28,13 +28,14 @@ function showAll(boxes) {
   scroll.hidden = !boxes.length;
   more.hidden = boxes.length <= MAX_ROWS;
   more.textContent = `and ${grouped(boxes.length - MAX_ROWS)} more`;
+  all.hidden = !boxes.length || !props.value?.asks;
   empty.hidden = Boolean(boxes.length) || !props.value?.empty;
 }
 
 function showRows(boxes) {
   rows.splice(boxes.length).forEach(({ row }) => row.remove());
   boxes.forEach((box, index) => {
-    const key = JSON.stringify(box);
+    const key = JSON.stringify([box, Boolean(props.value?.asks)]);
     if (rows[index]?.key === key) return;
     const entry = { key, ...makeRow(box) };
     if (rows[index]) rows[index].row.replaceWith(entry.row);
@@ -53,6 +54,11 @@ function makeRow(box) {
   const cell = (name) => row.querySelector(`.region-table-${name}`);
   cell("swatch").style.backgroundColor = box.color;
   cell("label").textContent = box.label || "(no label)";
+  cell("text").textContent = box.text || "";
+  cell("menu").hidden = !props.value?.asks;
+  cell("menu").setAttribute("aria-label", `What to do with ${box.label || "the region"}`);
+  cell("menu").addEventListener("click", (event) => openMenu(event, [id]));
+  row.addEventListener("contextmenu", (event) => openMenu(event, [id]));
   cell("edited").hidden = !box.source || box.source === "model";
   cell("score").textContent = box.score_text || "–";
   cell("bar").hidden = box.score == null;
@@ -64,6 +70,14 @@ function makeRow(box) {
   row.addEventListener("click", () => toggle(id));
   row.addEventListener("keydown", step);
   return { id, row, button: cell("toggle") };
+}
+
+function openMenu(event, ids) {
+  if (!props.value?.asks) return;
+  event.preventDefault();
+  event.stopPropagation(); // a click on a row hides its box
+  const { left, bottom } = event.target.getBoundingClientRect();
+  tell("stage:menu", { ids, x: event.clientX || left, y: event.clientY || bottom, isAll: !ids });
 }
 
 function showHidden() {
@@ -111,6 +125,8 @@ function save() {
 }
 
 function step(event) {
+  const sideways = { ArrowRight: "menu", ArrowLeft: "toggle" }[event.key];
+  event.currentTarget.querySelector(`.region-table-${sideways}`)?.focus();
   const direction = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const from = rows.findIndex(({ row }) => row.contains(event.target));
   const to = rows[from + direction];
@@ -121,6 +137,7 @@ function step(event) {
   event.preventDefault();
 }
 
+all.addEventListener("click", openMenu);
 hear("stage:light", follow);
 hear("stage:boxes", showAll);
 watch("value", receive);

@@ -85,6 +85,25 @@ class EditsData(GradioModel):
     changes: list[dict[str, Any]] = Field(default_factory=list)
 
 
+class AskData(GradioModel):
+    """What a person asks about regions of the answer that `answer` stands for: `ids` of boxes."""
+
+    answer: str = ""
+    what: str = ""
+    ids: list[int] = Field(default_factory=list)
+
+
+class FoundData(GradioModel):
+    """What the model says about regions of an answer: by box, its new `label`, `text` or `polygons`.
+
+    Until it `is_final` it is shown and nothing more; then it is a step of its own, which can be undone.
+    """
+
+    answer: str = ""
+    changes: list[dict[str, Any]] = Field(default_factory=list)
+    is_final: bool = False
+
+
 class StageData(GradioModel):
     """What the stage shows. All coordinates are pixels of the upright original, of size `w` x `h`.
 
@@ -94,7 +113,8 @@ class StageData(GradioModel):
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
     with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
     With `truth`, the page offers to show what is right. With `closeup`, a part of the picture is sharp. With `edits`,
-    the answer is whole and can be corrected; the page keeps its own where they are of a higher version.
+    the answer is whole and can be corrected; the page keeps its own where they are of a higher version. `ask` comes
+    from the page, `found` answers it.
     """
 
     image: FileData | None = None
@@ -109,15 +129,21 @@ class StageData(GradioModel):
     truth: TruthData | None = None
     closeup: CloseupData | None = None
     edits: EditsData | None = None
+    ask: AskData | None = None
+    found: FoundData | None = None
     draw: bool | None = None
     keep: bool = False
     busy: bool = False
 
 
 class RegionTableData(GradioModel):
-    """What the table shows: boxes as on the stage, or the sentence `empty`; `hidden` as in `StageData`."""
+    """What the table shows: boxes as on the stage, or the sentence `empty`; `hidden` as in `StageData`.
+
+    With `asks`, the model can be asked about them.
+    """
 
     boxes: list[BoxData] = Field(default_factory=list)
+    asks: bool = False
     hidden: list[int] | None = None
     empty: str = ""
 
@@ -206,13 +232,14 @@ class AssetComponent(gr.HTML):
 class Stage(AssetComponent):
     """The picture with its boxes; as an input, the regions drawn on it, the part in view, and what was corrected.
 
-    Events: `region`, once a gesture, `closer`, once a part is in view that the page cannot show sharply, and
-    `corrected`, a moment after the answer was.
+    Events: `region`, once a gesture, `closer`, once a part is in view that the page cannot show sharply, `corrected`,
+    once the answer was, `ask` and `cut`, when something is wanted of regions.
     """
 
     template, style = asset("stage.html"), asset("stage.css") + asset("correct.css")
     script = "".join(
-        map(asset, ("workspace.js", "regions.js", "zoom.js", "shapes.js", "edits.js", "correct.js", "stage.js"))
+        asset(f"{name}.js")
+        for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "menu", "stage")
     )
     data_model = StageData
 
@@ -221,7 +248,7 @@ class Stage(AssetComponent):
         payload = payload or StageData()
         seen = payload.closeup
         wanted = CloseupData(xyxy=seen.xyxy, of=seen.of) if seen else None
-        return StageData(regions=payload.regions or [], closeup=wanted, edits=payload.edits)
+        return StageData(regions=payload.regions or [], closeup=wanted, edits=payload.edits, ask=payload.ask)
 
     def postprocess(self, value: StageData | None) -> StageData:  # type: ignore[override]
         return value or StageData()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from playground.corrections import NO_CORRECTIONS, Corrections, corrected, ids_of
+from playground.drawing.detections import shapes_of
 from playground.drawing.styles import Look
 from playground.regions import Region
 from playground.results import Prediction
@@ -52,6 +53,7 @@ class Item:
     answer_id: str = ""  # another one for each answer: corrections that come late are those of the one before
     version: int = 0  # how often the answer was corrected, as the page counts it
     offered: frozenset[str] = frozenset()  # the labels that the page offers to choose from
+    shapes: frozenset[str] = frozenset()  # which its styles are for
 
     @property
     def answers(self) -> tuple[Prediction, ...]:
@@ -76,6 +78,7 @@ class Item:
             answer_id=secrets.token_hex(8),
             version=0,
             offered=_labels(prediction),
+            shapes=frozenset(shapes_of(prediction)),
         )
 
     def with_corrections(self, corrections: Corrections, version: int) -> "Item":
@@ -154,6 +157,15 @@ class Workspace:
         return next((item for item in self.items if item.answer_id == answer_id and item.said), None)
 
 
+@dataclass(frozen=True, slots=True)
+class AskedRegions:
+    """What is to be asked about regions of an answer: `what` is the id of a follow-up."""
+
+    what: str
+    answer_id: str
+    ids: tuple[int, ...]
+
+
 class Shown(Enum):
     """What a page has under its form."""
 
@@ -170,6 +182,7 @@ class Tab:
     shown: Shown = Shown.PICTURE
     line: dict[str, str] | None = None
     answer_line: dict[str, str] | None = None  # what the run told that brought the answer
+    wanted: AskedRegions | None = None  # what is asked about regions, or was
     gesture: int = -1  # what the user did to bring the picture, as the page counts it
 
     @property
@@ -208,10 +221,13 @@ class Tab:
         return replace(self, workspace=self.workspace.with_corrections(answer_id, corrections, version))
 
     def offering(self, line: dict[str, str]) -> "Tab":
-        """Return the tab when the page offers the labels of the answer as it stands, and tells of it in a line."""
-        item = replace(self.item, offered=_labels(self.item.prediction))
+        """Return the tab when the page offers labels and styles of the answer as it stands, and says so in a line."""
+        answer = self.item.prediction
+        shapes = frozenset(shapes_of(answer)) if answer else frozenset()
+        item = replace(self.item, offered=_labels(answer), shapes=shapes)
         workspace = Workspace((*self.workspace.items[:-1], item))
-        return replace(self, workspace=workspace, line=line, answer_line=line)
+        told = line if self.line == self.answer_line else self.line  # a question about a region has told of itself
+        return replace(self, workspace=workspace, line=told, answer_line=line)
 
     def with_corrected(self, line: dict[str, str]) -> "Tab":
         """Return the tab with the answer that was put aside."""

@@ -33,6 +33,8 @@ NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
 NOTHING_TO_SAVE = "There is no answer to save yet. Ask something first."
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
+STILL_ANSWERING = "The model is still answering. Wait until it is done, or press Stop."
+
 Line = dict[str, str]  # {"text": ..., "tone": "plain" | "busy" | "good" | "warning" | "error", "details": on demand}
 
 _DOING = {
@@ -102,6 +104,24 @@ def offer_label(checkpoint: Checkpoint, *, is_here: bool) -> str:
     """What the button says that gets a checkpoint, or takes it where it is loaded already."""
     size = f" ({checkpoint.download_size})" if checkpoint.download_size else ""
     return f"Use {checkpoint.title}" if is_here else f"Get {checkpoint.title}{size}"
+
+
+def asking_line(doing: str, count: int, prediction: Prediction) -> Line:
+    """What a question about so many regions is doing."""
+    step = "" if prediction.stage is RunStage.WRITING else f": {_DOING.get(prediction.stage, 'Writing').lower()}"
+    return line(f"{doing} {_regions(count)}{step}…", "busy")
+
+
+def asked_line(done: str, found: int, count: int, elapsed: float, told: Sequence[str]) -> Line:
+    """How it ended: for how many of the regions something was found, and what else is to be told."""
+    of_all = "" if found == count else f" of {count}"
+    result = f"{done} {found}{of_all} {'region' if count == 1 else 'regions'} in {seconds(1000 * elapsed)}"
+    whole = [result if found else "Nothing was found there", *told]
+    return line(". ".join(sentence.rstrip(".") for sentence in whole) + "." * bool(told), "warning" if told else "good")
+
+
+def _regions(count: int) -> str:
+    return "the region" if count == 1 else f"{count} regions"
 
 
 def way_back_label(count: int) -> str:

@@ -1,16 +1,20 @@
 """An answer that is corrected on the page: what came of it is kept at once, and shown where the page cannot know it."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from playground.corrections import read_corrections
+from playground.drawing.detections import shapes_of
+from playground.drawing.styles import default_styles
+from playground.results import Prediction
 from playground.ui import text
 from playground.ui.components import EditsData, StageData
 from playground.ui.one_picture.controls import Controls
-from playground.ui.one_picture.showing import Showing
+from playground.ui.one_picture.showing import Showing, style_choices
 from playground.ui.server.run_messages import silence
-from playground.ui.session import Tab, Tabs
+from playground.ui.session import Item, Tab, Tabs
 from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user
 from playground.ui.wiring import Updates
@@ -48,17 +52,15 @@ class Correcting:
             if answer is None or stage.edits is None or stage.edits.answer != tab.item.answer_id:
                 return {}
             silence(lambda: self._tabs.of(session).answer is not answer)
-            view = controls.view_of(tab.item)
+            updates = _offers(tab.item, answer, controls)
+            view = replace(controls, style=updates["style"]["value"]).view_of(tab.item)
             line = text.run_line(above(answer, view.min_score))
-            self._tabs.change(session, lambda now: now.offering(line) if now.answer is answer else now)
-            choices = text.label_choices(answer)
-            shown = [label for _, label in choices if label in view.labels]
-            labels: Any = gr.update(choices=choices, value=shown)
+            tab = self._tabs.change(session, lambda now: now.offering(line) if now.answer is answer else now)
             is_drawn = not stage.edits.is_going_on
             return {
                 **self._showing.as_seen(tab.item, answer, view, is_drawn=is_drawn),
-                "labels": labels,
-                "status": self._showing.status(answer.checkpoint, line),
+                **updates,
+                "status": self._showing.status(answer.checkpoint, tab.line),
             }
 
     def bring_back(self, session: str) -> Tab:
@@ -70,3 +72,15 @@ class Correcting:
             return tab.with_corrected(text.run_line(answer)) if answer else tab
 
         return self._tabs.change(session, change)
+
+
+def _offers(item: Item, answer: Prediction, controls: Controls) -> dict[str, Any]:
+    """The labels and the styles to choose from; a label is chosen that is new, and styles for a shape that is."""
+    choices = text.label_choices(answer)
+    seen = controls.view_of(item).labels
+    has_new_shape = bool(shapes_of(answer) - item.shapes)
+    styles = [*controls.style, *(style for style in default_styles(answer) if has_new_shape)]
+    return {
+        "labels": gr.update(choices=choices, value=[label for _, label in choices if label in seen]),
+        "style": gr.update(choices=style_choices(answer), value=list(dict.fromkeys(styles))),
+    }

@@ -31,6 +31,7 @@ from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.history import history_of
 from playground.ui.one_picture.linked import form_of, item_of
 from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.one_picture.region_asks import RegionAsks
 from playground.ui.one_picture.saving import Saving
 from playground.ui.one_picture.showing import (
     Showing,
@@ -72,6 +73,7 @@ class Handlers:
         self._finder = Finder(predictor.engines, settings)
         self.correcting = Correcting(self.tabs, self._showing)
         self.saving = Saving(predictor, self.correcting)
+        self.asks = RegionAsks(self.tabs, predictor, settings, self._runner, self.correcting, self._showing)
         self._welcome = Welcome(predictor.engines)
 
     # The picture
@@ -138,6 +140,7 @@ class Handlers:
         if tab.gesture != gesture:
             return {"picture": strip()}
         self._abandon(request)
+        self.asks.runs.abandon(request)
         return {
             "picture": strip(),
             "scenes": scenes_for(item),
@@ -207,7 +210,7 @@ class Handlers:
 
     def _rest_of(self, request: gr.Request, checkpoint: str = "") -> Updates:
         """The buttons and the status, as they are to be at this moment."""
-        is_running = self._runs.find(_run_of(request)) is not None
+        is_running = self._is_running(request)
         tab = self.tabs.of(_session(request))
         return {
             **buttons(is_running=is_running),
@@ -215,6 +218,9 @@ class Handlers:
             "back": way_back(tab.put_aside),
             **history_of(tab),
         }
+
+    def _is_running(self, request: gr.Request) -> bool:
+        return self._runs.find(_run_of(request)) is not None or self.asks.runs.is_running(request)
 
     def _abandon(self, request: gr.Request) -> bool:
         """Let the run of a tab show nothing more, and free its place in the queue; says whether there was one."""
@@ -301,10 +307,11 @@ class Handlers:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
         self.correcting.take(stage.edits, _session(request))
         if self.check(wording, stage, request):
-            return buttons(is_running=self._runs.find(_run_of(request)) is not None)
+            return buttons(is_running=self._is_running(request))
         self._abandon(request)
+        given_up = {"stage": StageData(keep=True)} if self.asks.runs.abandon(request) else {}  # without what it showed
         self._runs.expect(_run_of(request))
-        return buttons(is_running=True)
+        return buttons(is_running=True) | given_up
 
     def wait(self, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
@@ -399,6 +406,9 @@ class Handlers:
 
     def stop(self, checkpoint: str, request: gr.Request) -> Updates:
         """End this tab's run within one step; what was drawn is kept. One that waits in the queue ends at once."""
+        if self.asks.runs.is_running(request):
+            self.asks.runs.stop(request)
+            return self._rest_of(request, checkpoint) if not self._is_running(request) else {}
         if not self._runs.stop(_run_of(request)):
             return {}
         leave_queue(_session(request), RUN_NAME)
@@ -407,10 +417,14 @@ class Handlers:
             "status": self._tell(request, checkpoint, text.line(text.STOPPED, "warning")),
         }
 
+    def ask_on(self, stage: StageData, request: gr.Request) -> Updates:
+        """Begin to ask about regions of the answer."""
+        return self.asks.begin(stage, request, is_running=self._is_running(request))
+
     def leave(self, request: gr.Request) -> None:
         """The tab was closed: end all that runs for it."""
         self._runs.abandon_session(_session(request))
-        self.tabs.close(_session(request))
+        self.asks.runs.leave(request)
 
     def _failed(self, shown: StageData | None, status: list[text.Line]) -> Updates:
         """The run ended in a sentence; what was drawn is kept, and where nothing was, the answer before stays."""
@@ -447,6 +461,7 @@ class Handlers:
     def bring_back(self, task: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
         """Show the corrected answer again that was put aside when something else was asked."""
         self._abandon(request)
+        self.asks.runs.abandon(request)
         tab = self.correcting.bring_back(_session(request))
         return self._whole(tab, task, checkpoint, KeptLooks.read(looks_kept), request) if tab.item.path else {}
 

@@ -17,6 +17,7 @@ from playground.ui.limits import LimitSliders
 from playground.ui.one_picture.embed import embed_code, wire_embed
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
 from playground.ui.one_picture.history import History
+from playground.ui.one_picture.region_asks import ASK_NAME
 from playground.ui.one_picture.saving import COPIES
 from playground.ui.one_picture.where import WhereItLooked, where_it_looked, wire_where_it_looked
 from playground.ui.one_picture.wording import closer_field, wording_fields
@@ -85,6 +86,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     _wire_corrections(wiring, components, handlers)
     wire_embed(components)
     wire_where_it_looked(wiring, components, WhereItLooked(predictor, handlers.tabs))
+    _wire_asks(wiring, components, handlers)
     app.unload(handlers.leave)
 
 
@@ -311,7 +313,7 @@ def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
     ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
     wiring.on(ready.failure, handlers.rest, **settled)
-    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop"), **_AT_ONCE)
+    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop", "stage"), **_AT_ONCE)
     waited = wiring.on(
         begun.success,  # not on the click itself: Stop must find the run that `begin` expects
         handlers.wait,
@@ -376,8 +378,23 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 
 
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    stands = (*_SEEN_ANSWER, "labels", "status")
+    stands = (*_SEEN_ANSWER, "labels", "style", "status")
     wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **_IN_TURN)
     wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, **_IN_TURN)
     wiring.on(on["history"].drop, handlers.drop, writes=_SETTLED, **_AT_ONCE)
     wiring.on(on["back"].click, handlers.bring_back, writes=_WHOLE_PAGE, **_IN_TURN)
+
+
+def _wire_asks(wiring: Wiring, on: Components, handlers: Handlers) -> None:
+    asks, stage = handlers.asks, on["stage"]
+    begun = wiring.on(stage.ask, handlers.ask_on, writes=("run", "stop"), trigger_mode="multiple", **_AT_ONCE)
+    waited = wiring.on(
+        begun.success, asks.wait, writes=("status",), trigger_mode="multiple", concurrency_limit=None, **_PLUMBING
+    )
+    wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
+    options: dict[str, Any] = {"trigger_mode": "multiple", **_PLUMBING, **MODEL_QUEUE}
+    asked = wiring.on(waited.success, asks.ask, writes=("stage", "status"), api_name=ASK_NAME, **options)
+    wiring.on(asked.then, handlers.rest, writes=_SETTLED, **_AT_ONCE)
+    wiring.on(asked.failure, asks.turned_away, writes=("status",), **_AT_ONCE)
+    cut = wiring.on(stage.cut, asks.cut_out, writes=("file",), **_PLUMBING, **COSTLY)
+    cut.success(None, js="playground.download", **_PLUMBING)

@@ -85,7 +85,7 @@ class Showing:
             "status": self.status(prediction.checkpoint, text.run_line(above(prediction, view.min_score))),
             "details": gr.update(visible=True),
             "looks": gr.update(visible=bool(prediction.regions)),
-            "style": gr.update(choices=[(style.title, style.id) for style in styles_for(prediction)], value=chosen),
+            "style": gr.update(choices=style_choices(prediction), value=chosen),
             "has_labels": view.look.labels,
             "opacity": view.look.opacity,
             "label_size": view.look.label_size,
@@ -126,7 +126,7 @@ class Showing:
             "stage": stage,
             "answer": answer_text(prediction, seen),
             "reading": reading_from(prediction, listed, places),
-            "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction)),
+            "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction), asks=bool(can_correct)),
             "limits": limits_of(prediction, view.min_score, view.limits),
             "notes": [*welcome, *text.notes(prediction, seen, told=told)],
         }
@@ -187,6 +187,11 @@ def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updat
         "notes": [],
         "details": gr.update(visible=False),
     }
+
+
+def style_choices(prediction: Prediction) -> list[tuple[str, str]]:
+    """The styles that draw something of an answer, as choices."""
+    return [(style.title, style.id) for style in styles_for(prediction)]
 
 
 def way_back(put_aside: Item | None) -> Any:

@@ -22,6 +22,13 @@ def save_jpeg(picture: Image.Image, name: str) -> str:
     return save_bytes(data.getvalue(), f"{name}.jpg")
 
 
+def save_png(picture: Image.Image, name: str) -> str:
+    """Write a picture pixel by pixel; returns its path."""
+    data = BytesIO()
+    picture.save(data, "PNG", compress_level=4)
+    return save_bytes(data.getvalue(), f"{name}.png")
+
+
 def save_export(picture: Annotated, look: drawing.Look, format_id: str) -> str:
     """Write a picture with its prediction in one of the export formats; returns its path. Raises ExportRejected."""
     content = BytesIO()

@@ -38,16 +38,9 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 def box_of(page: Page, index: int) -> tuple[float, float, float, float]:
     """Where a box is on the screen, as left, top, right and bottom."""
-    return tuple(
-        page.evaluate(
-            """index => {
-              const {left, top, right, bottom} = document.querySelectorAll('.stage-shapes .stage-shape')[index]
-                .getBoundingClientRect();
-              return [left, top, right, bottom];
-            }""",
-            index,
-        )
-    )
+    path = page.locator(".stage-shapes .stage-shape").nth(index).get_attribute("d") or ""
+    (x0, y0), *_, (x1, y1), _ = [map(float, point.split(",")) for point in path.strip("MZ").split("L")]
+    return *on_screen(page, x0, y0), *on_screen(page, x1, y1)
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -137,6 +130,36 @@ def test_each_step_is_drawn_at_once_and_taken_back_at_once_and_a_file_holds_what
     run(page)
     page.click("#back")
     expect(page.locator("#regions .region-table-label").last).to_have_text("cloud")
+
+
+def test_the_model_is_asked_on_about_a_region_and_about_all_of_them(page: Page) -> None:
+    run(page)
+    labels = rows(page)
+    left, top, *_ = box_of(page, 1)
+    page.mouse.click(left + 5, top + 5)
+    menu = page.get_by_role("menu", name=labels[1])
+    expect(menu.get_by_role("menuitem").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("Described 1 region in")
+    described = page.locator("#regions .region-table-text").nth(1)
+    expect(described).to_contain_text(labels[1])
+    page.click("text=Ask about all…")
+    page.get_by_role("menu", name=f"All {len(labels)} regions").get_by_role("menuitem", name="Outline").click()
+    expect(page.locator("#status")).to_contain_text(f"Outlined {len(labels)} regions in")
+    regions = json.loads(save(page, "Prediction (JSON)").read_bytes())["regions"]
+    assert [region["source"] for region in regions] == ["model"] * len(labels)
+    assert all(region["polygons"] for region in regions)
+    assert regions[1]["text"] == described.inner_text()
+    page.locator("#regions .region-table-toggle").first.press("ArrowRight")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#answer textarea")).to_have_value(", ".join(labels))
+    page.keyboard.press("Enter")
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="Cut out").click()
+    assert download.value.suggested_filename.endswith(f"-{labels[0]}.png")
+    regions = json.loads(save(page, "Prediction (JSON)").read_bytes())["regions"]
+    assert [("text" in region, "polygons" in region) for region in regions[:2]] == [(False, False), (True, False)]
 
 
 @pytest.fixture
