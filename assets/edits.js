@@ -92,9 +92,10 @@ function createEdits({ report, isGoingOn }) {
     finds = new Map((found?.answer === answer ? found.changes : []).map(({ id, ...fields }) => [id, lookFound(fields)]));
     if (!found?.is_final) return;
     const before = changes;
-    const kept = edited().filter(({ id }) => finds.has(id)).map((box) => [box.id, { ...box, ...finds.get(box.id) }]);
+    const news = edited().map((box) => [box, { ...box, ...finds.get(box.id) }])
+      .filter((pair) => JSON.stringify(pair[0]) !== JSON.stringify(pair[1])); // Gradio brings the last word twice
     finds = new Map();
-    if (kept.length) changes = new Map([...changes, ...kept]);
+    if (news.length) changes = new Map([...changes, ...news.map(([, box]) => [box.id, box])]);
     commit(before);
   }
 

@@ -47,8 +47,10 @@ const correcting = createCorrecting({
   isHidden: (id) => hidden.has(id),
 });
 
+let wanted = null; // of regions; an event that is on its way finds it whatever Python writes meanwhile
 const want = (what, ids) => {
-  props.value = { ...props.value, ask: { answer: edits.isOf(), what, ids } };
+  wanted = { answer: edits.isOf(), what, ids };
+  props.value = { ...props.value, ask: wanted };
 };
 const menu = createMenu({
   root,
@@ -92,7 +94,7 @@ function receive() {
   showPicture(hasPicture);
   if (!isSame) zoom.reset(hasPicture ? value.w : 0);
   if (isAnswer) edits.take(value.edits, hasPicture ? value.boxes : []);
-  if (value.edits) props.value = { ...props.value, edits: edits.wire() };
+  if (value.edits) props.value = { ...props.value, edits: edits.wire(), ask: wanted };
   if (given.found) edits.find(given.found);
   correcting.take(hasPicture ? [value.w, value.h] : [0, 0], Boolean(value.edits));
   showBoxes(edits.boxes());

@@ -38,13 +38,20 @@ function showRows(boxes) {
     const key = JSON.stringify([box, Boolean(props.value?.asks)]);
     if (rows[index]?.key === key) return;
     const entry = { key, ...makeRow(box) };
-    if (rows[index]) rows[index].row.replaceWith(entry.row);
+    if (rows[index]) replace(rows[index].row, entry.row);
     else body.append(entry.row);
     rows[index] = entry;
   });
   if (rows.length && !rows.some(({ button }) => button.tabIndex === 0)) rows[0].button.tabIndex = 0;
   showHidden();
   showLit();
+}
+
+/** What has the focus in a row has it in the one that takes its place. */
+function replace(row, next) {
+  const focused = row.contains(document.activeElement) && document.activeElement.className;
+  row.replaceWith(next);
+  if (focused) next.querySelector(`.${focused}`)?.focus({ preventScroll: true });
 }
 
 function makeRow(box) {

@@ -79,8 +79,10 @@ def _offers(item: Item, answer: Prediction, controls: Controls) -> dict[str, Any
     choices = text.label_choices(answer)
     seen = controls.view_of(item).labels
     has_new_shape = bool(shapes_of(answer) - item.shapes)
-    styles = [*controls.style, *(style for style in default_styles(answer) if has_new_shape)]
+    offered = style_choices(answer)
+    wanted = {*controls.style, *(default_styles(answer) if has_new_shape else ())}
+    styles = [style for _, style in offered if style in wanted]
     return {
         "labels": gr.update(choices=choices, value=[label for _, label in choices if label in seen]),
-        "style": gr.update(choices=style_choices(answer), value=list(dict.fromkeys(styles))),
+        "style": gr.update(choices=offered, value=styles),
     }

@@ -28,7 +28,7 @@ from playground.ui.parts import buttons
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_png
-from playground.ui.session import Ending, Item, Tab, Tabs, AskedRegions
+from playground.ui.session import AskedRegions, Ending, Item, Tab, Tabs
 from playground.ui.streams import Runner, errors_for_the_user, paced
 from playground.ui.wiring import Updates
 

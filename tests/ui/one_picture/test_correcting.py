@@ -48,6 +48,13 @@ def test_what_follows_from_a_correction_is_shown_and_the_picture_is_drawn_at_its
     assert correct(tab, VAN, NO_TREE, version=2, is_going_on=False)["stage"].annotated is not None
 
 
+def test_styles_are_chosen_for_a_shape_that_is_new_and_only_such_as_draw_something(tab: Tab) -> None:
+    outline = {**VAN, "polygons": [[[4, 4], [22, 4], [22, 16]]]}
+    assert correct(tab, outline)["style"]["value"] == ["box", "polygon", "mask"]
+    assert correct(tab, outline, version=2, is_going_on=False)["style"]["value"] == ["box", "polygon", "mask"]
+    assert correct(tab, version=3)["style"]["value"] == ["box"]
+
+
 def test_whoever_asks_for_the_answer_gets_what_was_just_corrected(tab: Tab) -> None:
     stage = edited(tab, VAN, NO_TREE)
     assert saved(tab, stage=stage) == ["van edited", "car model"]
