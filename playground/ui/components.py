@@ -238,8 +238,7 @@ class Stage(AssetComponent):
 
     template, style = asset("stage.html"), asset("stage.css") + asset("correct.css")
     script = "".join(
-        asset(f"{name}.js")
-        for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "menu", "stage")
+        asset(f"{name}.js") for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "menu", "stage")
     )
     data_model = StageData
 

@@ -471,6 +471,7 @@ class Handlers:
         if past is None or past.prediction is None or not is_there(past):
             return self._rest_of(request, checkpoint)
         self._abandon(request)
+        self.asks.runs.abandon(request)
         line, asked = self._line_of(past.prediction, KeptLooks()), past.prediction.question
         tab = self.tabs.change(_session(request), lambda tab: tab.with_past(history, line))
         form = {"task": asked.task, "phrase": gr.update(value=asked.phrase), "decoding": asked.decoding}
