@@ -126,7 +126,7 @@ def test_no_room_is_more_than_a_fifth_of_the_house() -> None:
     lines: Counter[str] = Counter()
     for module, path in PATHS.items():
         parts = module.split(".")
-        room = parts[:3] if parts[1:2] == ["ui"] and len(parts) > 3 else parts[:2]  # the server and each page have floors
+        room = parts[:3] if parts[1:2] == ["ui"] and len(parts) > 3 else parts[:2]  # with floors of its own
         lines[".".join(room)] += len(path.read_text(encoding="utf-8").splitlines())
     shares = {room: count / lines.total() for room, count in lines.items()}
     assert {room: f"{share:.0%}" for room, share in shares.items() if share > LARGEST_SHARE} == {}

@@ -116,6 +116,7 @@ class Findings:
         self._shown_from = 0.0
         self._lock, self._reviewing = threading.Lock(), threading.Lock()
         self.num_reviews = 0  # since this was made
+        self._counted: tuple[object, Tally] = (None, tally(()))
         self._forget()
 
     def _forget(self) -> None:
@@ -139,6 +140,14 @@ class Findings:
                 self._rows.append(self._finding(len(self._rows), row.with_review(reviews), self._end))
                 self._end = end
             return tuple(self._rows)
+
+    def tally(self, label: str = "") -> Tally:
+        """Count what was found, once for as long as it stays so."""
+        rows = self.read()
+        key = label, len(rows), self.num_reviews, self._wanted, self._shown_from
+        if key != self._counted[0]:
+            self._counted = key, tally(rows, label)
+        return self._counted[1]
 
     def row(self, number: int) -> Row:
         """Return a row with what people have said of it. Raises JobRejected."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from playground.annotate.served import GivenFiles, ServedJob
 from playground.errors import JobRejected, SourceRejected
 from playground.fair_lock import FairLock
+from playground.pictures.limits import Limits
+from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.settings import Settings
@@ -24,6 +26,7 @@ _AT_WORK_IN_ALL = 16
 _KEPT_IN_ALL = 256
 _KEPT_OF_ONE = 8  # visitor
 _MEGABYTE = 1_000_000
+_WORKERS = 3  # processes that read pictures
 
 
 class Jobs:
@@ -34,6 +37,8 @@ class Jobs:
         self._settings = settings
         self._folder = folder
         self._turn = FairLock()
+        limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
+        self._workers = PictureWorkers(limits, count=_WORKERS)  # its own: whoever gives one picture is not to wait
         self._lock = threading.RLock()
         self._jobs: dict[str, ServedJob] = {}  # by the name of the folder
 
@@ -92,6 +97,7 @@ class Jobs:
         """End what is at work."""
         for job in list(self._jobs.values()):
             job.stop()
+        self._workers.close()
 
     def _check_files(self, paths: Sequence[str]) -> None:
         if not paths:
@@ -111,7 +117,7 @@ class Jobs:
             )
 
     def _job(self, folder: Path, given: GivenFiles) -> ServedJob:
-        return ServedJob(folder, given, self._predictor, self._turn, self._settings.job_pictures)
+        return ServedJob(folder, given, self._predictor, self._workers, self._turn, self._settings.job_pictures)
 
     def _left(self, name: str) -> ServedJob | None:
         """Return a job whose folder is there, though this server has not made it."""

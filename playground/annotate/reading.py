@@ -39,11 +39,18 @@ class ReadSource:
 class SourceReader:
     """Reads the pictures of sources with `read`, which takes what `read_image` does. Safe to use from several threads.
 
-    `password` opens documents.
+    `password` opens documents. `read_frame` takes a video and a time; without it frames are decoded here.
     """
 
-    def __init__(self, read: Callable[..., InputImage], *, password: str = "") -> None:
+    def __init__(
+        self,
+        read: Callable[..., InputImage],
+        *,
+        password: str = "",
+        read_frame: Callable[[str, float], InputImage] | None = None,
+    ) -> None:
         self._read = read
+        self._read_frame = read_frame
         self._password = password
         self._opened: tuple[str, Archive] | None = None
         self._last_digest: tuple[object, str] = (None, "")
@@ -59,6 +66,8 @@ class SourceReader:
     def read(self, source: PictureSource, file: Path | bytes | None = None) -> InputImage:
         """Return a picture, of its file where that is at hand. Raises ImageRejected."""
         if source.seconds is not None:
+            if self._read_frame is not None:
+                return self._read_frame(source.path, source.seconds)
             return self._read(self._frame(source.path, source.seconds))
         return self._read(file or self.file_of(source), page=source.page or 0, password=self._password)
 

@@ -19,12 +19,13 @@ from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.outputs import WrittenFile, write_output
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import PictureSource, find_sources
+from playground.annotate.sources import PictureSource, Wanted, find_sources
 from playground.annotate.thumbnails import Thumbnails, thumbnail_key
 from playground.engines import WaitCancelled
 from playground.errors import CheckpointUnavailable, ExportRejected, JobRejected, PlaygroundError
 from playground.fair_lock import FairLock
 from playground.pictures.reader import InputImage
+from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
@@ -118,14 +119,21 @@ class ServedJob:
     """One job. Safe to use from several threads."""
 
     def __init__(
-        self, folder: Path, given: GivenFiles, predictor: Predictor, turn: FairLock, max_pictures: int
+        self,
+        folder: Path,
+        given: GivenFiles,
+        predictor: Predictor,
+        workers: PictureWorkers,
+        turn: FairLock,
+        max_pictures: int,
     ) -> None:
         self.folder = folder
         self.visitor = given.visitor
         self.touched = time.monotonic()
         self.findings = Findings(Answers(folder))
-        self.reader = SourceReader(_reading_with(predictor))
+        self.reader = SourceReader(workers.read, read_frame=workers.read_frame)
         self._predictor = predictor
+        self._workers = workers
         self._turn = turn
         self._max_pictures = max_pictures
         self._thumbnails = Thumbnails(folder)
@@ -291,7 +299,9 @@ class ServedJob:
         return not pausing.is_set()
 
     def _sources(self) -> Iterator[PictureSource]:
-        return find_sources(self._given.paths)
+        return find_sources(
+            self._given.paths, Wanted(num_pages=self._workers.num_pages, frame_times=self._workers.frame_times)
+        )
 
     def _count(self) -> None:
         """Find out how many pictures there are. Raises JobRejected."""
@@ -358,13 +368,6 @@ class _InTurn:
     def _check(self) -> None:
         if self._ending.is_set():
             raise WaitCancelled
-
-
-def _reading_with(predictor: Predictor) -> Callable[..., InputImage]:
-    def read(source: Any, *, page: int = 0, password: str = "") -> InputImage:  # noqa: ARG001  # nobody is asked for one
-        return predictor.read_image(source, page=page)
-
-    return read
 
 
 def _size(path: str) -> int:

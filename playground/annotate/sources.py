@@ -90,12 +90,14 @@ def page_of(source: PictureSource) -> DocumentPage | None:
 class Wanted:
     """What is wanted of files with many pictures: pages of documents, from 0 and all without ranges, and frames.
 
-    `password` opens documents.
+    `password` opens documents. `num_pages` and `frame_times` look into files; a server has them do so elsewhere.
     """
 
     pages: tuple[range, ...] = ()
     password: str = field(default="", repr=False)
     frames: FrameStep = _EACH_SECOND
+    num_pages: Callable[..., int] = num_pages
+    frame_times: Callable[[str, FrameStep], Iterable[float]] = frame_times
 
     def has_page(self, page: int) -> bool:
         """Whether a page is wanted."""
@@ -269,7 +271,7 @@ def _is_video(path: str) -> bool:
 
 def _frames_of(path: str, wanted: Wanted) -> Iterator[PictureSource]:
     try:
-        for seconds in frame_times(path, wanted.frames):
+        for seconds in wanted.frame_times(path, wanted.frames):
             yield PictureSource(path, seconds=round(seconds, 4))
     except ImageRejected as error:
         yield PictureSource(path, problem=str(error))
@@ -281,7 +283,7 @@ def _pages_of(source: PictureSource, file: Path | Callable[[], bytes], wanted: W
         yield source
         return
     try:
-        count = num_pages(file if isinstance(file, Path) else file(), password=wanted.password)
+        count = wanted.num_pages(file if isinstance(file, Path) else file(), password=wanted.password)
     except ImageRejected:  # of which the reading says more
         yield source
         return

@@ -15,14 +15,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from playground.errors import ImageRejected
 from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE, Limits
 from playground.pictures.plain import PlainLook, look_plainly
-from playground.pictures.reader import InputImage, UnpackedImage, read_image, unpack_image
+from playground.pictures.reader import InputImage, UnpackedImage, num_pages, read_image, unpack_image
 from playground.regions import Box, Quad, Region
+
+if TYPE_CHECKING:
+    from playground.pictures.frames import FrameStep, VideoFile
 
 # Started by what runs this, not by `multiprocessing`, which would import the program's main module once more.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from playground.pictures.workers import work; work()"
@@ -33,6 +38,7 @@ _ENVIRONMENT = {
 _T = TypeVar("_T")
 _NICENESS = 5  # whoever asks the server for a trifle goes before whoever has it read pictures
 _MAX_ANSWER_LINE = 3_000_000  # bytes: the text of a page and where it stands
+_MAX_TIMES = 50_000  # of frames of one video
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,22 @@ class PictureWorkers:
             return read_image(source, self._limits, page=page, password=password)
         with self._worker() as worker:
             return worker.read(source, self._limits, page, password)
+
+    def read_frame(self, path: str, seconds: float) -> InputImage:
+        """Return the frame of a video that is shown at a time. Raises ImageRejected."""
+        with self._worker() as worker:
+            return worker.read(path, self._limits, seconds=seconds)
+
+    def num_pages(self, source: Path | bytes, *, password: str = "") -> int:
+        """Return what `reader.num_pages` does. Raises ImageRejected."""
+        with self._worker() as worker:
+            return int(worker.find_out(source, {"count": True, "password": password}))
+
+    def frame_times(self, path: str, step: "FrameStep") -> Iterator[float]:
+        """Yield what `frames.frame_times` does, up to so many as nobody asks about. Raises ImageRejected."""
+        with self._worker() as worker:
+            times = worker.find_out(path, {"step": asdict(step)})
+        yield from map(float, times)
 
     def look_plainly(self, source: Path | bytes, *, at_pixels: bool = True) -> PlainLook | None:
         """Return what `plain.look_plainly` does; None too where that takes too much."""
@@ -131,8 +153,16 @@ class _Worker:
     def is_usable(self) -> bool:
         return self._process.poll() is None
 
-    def read(self, source: str | Path | bytes, limits: Limits, page: int = 0, password: str = "") -> InputImage:
-        answer = self._in_time(lambda: self._ask(source, limits, page, password))
+    def read(
+        self,
+        source: str | Path | bytes,
+        limits: Limits,
+        page: int = 0,
+        password: str = "",
+        seconds: float | None = None,
+    ) -> InputImage:
+        wish = {"page": page, "password": password, "seconds": seconds}
+        answer = self._in_time(lambda: self._ask(source, limits, wish))
         if isinstance(answer, str):
             raise ImageRejected(answer)
         return answer.to_image()
@@ -140,6 +170,12 @@ class _Worker:
     def look(self, source: Path | bytes, at_pixels: bool) -> PlainLook | None:
         told = self._in_time(lambda: self._tell(source, {"at_pixels": at_pixels}))
         return PlainLook(**{**told, "size": tuple(told["size"])}) if told else None
+
+    def find_out(self, source: str | Path | bytes, wish: dict[str, Any]) -> Any:
+        told = self._in_time(lambda: self._tell(source, wish))
+        if "refused" in told:
+            raise ImageRejected(str(told["refused"]))
+        return told["found"]
 
     def _in_time(self, ask: Callable[[], _T]) -> _T:
         timer = threading.Timer(self._allowance.seconds, self._kill_late)
@@ -163,9 +199,9 @@ class _Worker:
         self._to.flush()
         return json.loads(self._from.readline(_MAX_ANSWER_LINE))
 
-    def _ask(self, source: str | Path | bytes, limits: Limits, page: int, password: str) -> UnpackedImage | str:
+    def _ask(self, source: str | Path | bytes, limits: Limits, wish: dict[str, Any]) -> UnpackedImage | str:
         """Return what the worker makes of a source, or why it refuses."""
-        answer = self._tell(source, {"page": page, "password": password, "limits": asdict(limits)})
+        answer = self._tell(source, {**wish, "limits": asdict(limits)})
         if "refused" in answer:
             return str(answer["refused"])
         if math.prod(answer["size"]) > limits.max_megapixels * 1e6:
@@ -242,14 +278,39 @@ def _serve(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> No
         answers.write(json.dumps(asdict(look) if look else None).encode() + b"\n")
         answers.flush()
         return
-    for part in _answer(source, Limits(**request["limits"]), request["page"], request["password"]):
+    for part in [_found(source, request)] if {"count", "step"} & set(request) else _answer(source, request):
         answers.write(part)
     answers.flush()
 
 
-def _answer(source: Path | bytes, limits: Limits, page: int, password: str) -> Iterator[bytes]:
+def _found(source: Path | bytes, request: dict[str, Any]) -> bytes:
+    """Return the line that says how many pages a file has, or when its frames are shown."""
+    found: Any
     try:
-        image = unpack_image(source, limits, page=page, password=password)
+        if "count" in request:
+            found = num_pages(source, password=request["password"])
+        else:
+            from playground.pictures.frames import FrameStep, frame_times
+
+            times = islice(frame_times(str(source), FrameStep(**request["step"])), _MAX_TIMES)
+            found = [round(seconds, 4) for seconds in times]
+    except ImageRejected as refusal:
+        return json.dumps({"refused": str(refusal)}).encode() + b"\n"
+    return json.dumps({"found": found}).encode() + b"\n"
+
+
+@lru_cache(maxsize=1)  # the frames of a video are asked for mostly in their order
+def _video(path: str) -> "VideoFile":
+    from playground.pictures.frames import VideoFile
+
+    return VideoFile(path)
+
+
+def _answer(source: Path | bytes, request: dict[str, Any]) -> Iterator[bytes]:
+    limits, page, password = Limits(**request["limits"]), request["page"], request["password"]
+    try:
+        frame = None if request["seconds"] is None else _video(str(source)).frame_at(request["seconds"])
+        image = unpack_image(source if frame is None else frame, limits, page=page, password=password)
     except ImageRejected as refusal:
         yield json.dumps({"refused": str(refusal)}).encode() + b"\n"
         return

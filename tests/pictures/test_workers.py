@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 
 from playground.errors import ImageRejected
+from playground.pictures.frames import FrameStep, VideoFile, frame_times
 from playground.pictures.limits import Limits
 from playground.pictures.plain import look_plainly
 from playground.pictures.reader import read_image
 from playground.pictures.workers import Allowance, PictureWorkers, _Worker
 from tests.pictures.files import bmp, encoded
+from tests.pictures.test_frames import film
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="only Linux holds a process to its memory")
 GRADIENT = Image.fromarray(np.arange(120 * 90 * 3, dtype=np.uint32).reshape(90, 120, 3).astype(np.uint8))
@@ -70,6 +72,26 @@ def test_a_worker_looks_as_others_do(workers: PictureWorkers, tmp_path: Path) ->
     assert (seen.extension, seen.size, seen.digest) == ("png", (120, 90), read_image(PNG).digest)
     late = PictureWorkers(count=1, allowance=Allowance(seconds=0.01))  # in which no process has even begun
     assert late.look_plainly(PNG) is None
+
+
+def test_what_is_in_a_film_and_in_a_file_of_pages_is_found_out_by_a_worker(
+    workers: PictureWorkers, tmp_path: Path
+) -> None:
+    path = str(film(tmp_path / "film.mp4", [0, 3, 6, 9, 12]))
+    step = FrameStep(frames=2)
+    times = list(workers.frame_times(path, step))
+    assert times == pytest.approx(list(frame_times(path, step)), abs=1e-4)
+    assert [workers.read_frame(path, time).digest for time in times] == [
+        read_image(VideoFile(path).frame_at(time)).digest for time in times
+    ]
+    pages = tmp_path / "pages.tiff"
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
+    frames[0].save(pages, save_all=True, append_images=frames[1:])
+    assert workers.num_pages(pages) == 3
+    (tmp_path / "no.mp4").write_bytes(b"no film")
+    for ask in (lambda: list(workers.frame_times(str(tmp_path / "no.mp4"), step)), lambda: workers.num_pages(b"%PDF-")):
+        with pytest.raises(ImageRejected):
+            ask()
 
 
 def test_a_worker_imports_no_more_than_it_needs(workers: PictureWorkers) -> None:

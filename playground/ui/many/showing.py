@@ -8,7 +8,7 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from playground.annotate.answers import Row
-from playground.annotate.findings import Kind, Order, PictureSummary, Sieve, select, tally
+from playground.annotate.findings import Kind, Order, PictureSummary, Sieve, select
 from playground.annotate.served import JobProgress, JobState, ServedJob
 from playground.corrections import Corrections, ids_of, read_corrections
 from playground.drawing.colors import colors_of
@@ -45,7 +45,7 @@ def grid_of(job: ServedJob, wanted: WantedData, opened: int = -1) -> GridData:
     rows = select(findings, sieve_of(wanted))
     first = max(0, min(wanted.first, len(rows)))
     some = rows[first : first + max(0, min(wanted.count, _MOST_ROWS))]
-    counted, have = tally(findings, wanted.label), set(wanted.have)
+    counted, have = job.findings.tally(wanted.label), set(wanted.have)
     names = [name for name, _, _ in counted.labels[:_MOST_LABELS]]
     colors = colors_of(names)
     question = job.wanted
