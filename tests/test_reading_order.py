@@ -110,7 +110,7 @@ def test_a_line_knows_its_regions_its_lowest_score_and_where_its_words_are() -> 
     assert line.xyxyxyxy == pytest.approx((10, 0, 85, 0, 85, 11, 10, 11))
 
 
-@pytest.mark.parametrize("spread", [1, 3000, 40_000])
+@pytest.mark.parametrize("spread", [1, 40_000])
 def test_as_many_pieces_as_a_prediction_can_have_are_ordered_in_seconds(spread: int) -> None:
     rng = random.Random(1)
     regions = [

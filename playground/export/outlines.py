@@ -1,6 +1,6 @@
 """Outlines as readers of data sets take them: inside the picture, and in one piece. Knows no format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -67,11 +67,12 @@ def _between(value: float, low: float, high: float) -> float:
 
 def in_one_piece(parts: tuple[Polygon, ...]) -> Polygon:
     """Return one polygon of all parts, with bridges of no width between them, as Ultralytics converts COCO."""
-    whole, *others = sorted(map(_turned_one_way, parts), key=polygon_area, reverse=True)
+    largest, *others = sorted(map(_turned_one_way, parts), key=polygon_area, reverse=True)
+    whole = list(largest)
     for part in others:
         at, start = _shortest_bridge(whole, part)
-        whole = (*whole[: at + 1], *part[start:], *part[: start + 1], *whole[at:])
-    return whole
+        whole[at + 1 : at + 1] = (*part[start:], *part[: start + 1], whole[at])
+    return tuple(whole)
 
 
 def _turned_one_way(polygon: Polygon) -> Polygon:
@@ -81,7 +82,7 @@ def _turned_one_way(polygon: Polygon) -> Polygon:
     return polygon[::-1] if signed < 0 else polygon
 
 
-def _shortest_bridge(whole: Polygon, part: Polygon) -> tuple[int, int]:
+def _shortest_bridge(whole: Sequence[Point], part: Sequence[Point]) -> tuple[int, int]:
     """Return the places of two points, one of each polygon, that lie near each other."""
     (of_whole, starts), (of_part, ends) = _some_points(whole), _some_points(part)
     distances = ((of_whole[:, None] - of_part[None]) ** 2).sum(axis=2)
@@ -89,6 +90,6 @@ def _shortest_bridge(whole: Polygon, part: Polygon) -> tuple[int, int]:
     return int(starts[row]), int(ends[column])
 
 
-def _some_points(polygon: Polygon) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def _some_points(polygon: Sequence[Point]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     places = np.arange(0, len(polygon), 1 + len(polygon) // _MAX_TRIED_POINTS)
     return np.array([polygon[place] for place in places.tolist()]), places
