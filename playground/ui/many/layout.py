@@ -129,8 +129,8 @@ def _review() -> Components:
 
 
 def _results() -> Components:
-    components: Components = {"grid": ResultGrid(elem_id="grid")}
-    with gr.Row(elem_id="downloads"):
+    components: Components = {}
+    with gr.Row(elem_id="downloads"):  # above the grid, which has no end with ten thousand pictures
         components["format"] = gr.Dropdown(
             label="Save all as", choices=[(row.title, row.id) for row in FORMATS], value="coco", scale=3, min_width=200,
             interactive=True, elem_id="format",
@@ -140,6 +140,7 @@ def _results() -> Components:
         )
         components["save"] = gr.Button("Save", min_width=90, scale=1, elem_id="save")
     components["file"] = gr.DownloadButton("File", visible="hidden", elem_id="file")
+    components["grid"] = ResultGrid(elem_id="grid")
     return components
 
 
