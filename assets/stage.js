@@ -321,10 +321,11 @@ hear("stage:hide", (ids) => {
 
 let pressed = null; // where, in the window
 
+const asksHere = Boolean(element.closest(".can-ask")); // whether the page answers
 const canAsk = () => Boolean(value.edits) && !isDrawing && !correcting.isOn();
 
 function openMenu(event) {
-  const id = value.edits ? boxUnder(event) : null;
+  const id = asksHere && value.edits ? boxUnder(event) : null;
   if (id === null || event.target.closest("button, input")) return;
   event.preventDefault();
   menu.open([id], { x: event.clientX, y: event.clientY });

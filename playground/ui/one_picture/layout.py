@@ -74,7 +74,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         with gr.Column(elem_id="form"):
             components |= _form(predictor.engines, settings)
         with gr.Column(elem_id="show"):
-            components["stage"] = Stage(elem_id="stage", elem_classes="can-correct")
+            components["stage"] = Stage(elem_id="stage", elem_classes=["can-correct", "can-ask"])
             components["back"] = gr.Button(visible=False, size="sm", elem_id="back")
         with gr.Column(elem_id="result"):
             components |= _result(settings)

@@ -62,6 +62,15 @@ def test_nothing_on_the_page_shuts_anybody_out(page: Page) -> None:
     expect(page.locator("#stage img")).to_be_visible()
     run(page)
     assert faults(page) == [], "with an answer"
+    page.click("[data-correct=toggle]")
+    page.locator("#stage .is-correcting").press("Control+a")
+    page.keyboard.press("F2")
+    assert faults(page) == [], "with a name that is put right"
+    page.keyboard.press("Escape")
+    page.click("[data-correct=toggle]")
+    page.locator("#regions .region-table-toggle").first.press("ContextMenu")
+    assert faults(page) == [], "with a menu"
+    page.keyboard.press("Escape")
     choose(page, "Name a region")
     page.locator("#stage .stage-frame.is-drawing").press("Enter")
     expect(page.locator("#stage .stage-region")).to_be_visible()
