@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from playground.checkpoints.catalog import BUNDLED, Checkpoint
 from playground.events import Attention, Decoding, Event
 from playground.pictures.reader import InputImage
@@ -71,6 +74,11 @@ class AskedEngine(Protocol):
         self, ask: Ask, answer: str, *, stop: threading.Event | None = None, deadline: float = math.inf
     ) -> Attention:
         """Return where the decoder looked while it wrote an answer, which is given with its tokens."""
+
+    def features(
+        self, image: InputImage, *, stop: threading.Event | None = None, deadline: float = math.inf
+    ) -> npt.NDArray[np.float32]:
+        """Return the features of a picture, rows x columns x width, as they lie over it."""
 
 
 class State(Enum):

@@ -16,13 +16,14 @@ from playground.engines import AskedEngine, Engines, WaitCancelled
 from playground.errors import CheckpointUnavailable, InputRejected, UnknownTask
 from playground.events import RunStage
 from playground.glances import Glance, look
+from playground.likeness import likeness
 from playground.pictures.plain import PlainLook, look_plainly
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
-from playground.question import Question, check_question
+from playground.question import MAX_INPUTS, Question, check_question
 from playground.results import Prediction
 from playground.settings import Settings
-from playground.tasks import TASKS, OwnTask, Task
+from playground.tasks import TO_FIND, TO_NAME, TASKS, OwnTask, Task
 
 
 class Predictor:
@@ -131,6 +132,42 @@ class Predictor:
             checked = check_question(prediction.question, picture.resolution_wh, engine.checkpoint.tasks)
             deadline = time.monotonic() + self._run_seconds
             return look(engine, picture, checked, prediction.raw_text, stop=stop, deadline=deadline)
+
+    def find_more(
+        self,
+        image: Any,
+        examples: Sequence[Sequence[float]],
+        *,
+        checkpoint: str = "",
+        stop: threading.Event | None = None,
+    ) -> Prediction:
+        """Return what in the picture is alike to what is in example boxes; the scores say how alike, from 0 to 1.
+
+        The model names and describes the examples, finds what these words name, and each is compared with the examples
+        by the features of the vision tower under both. Raises what `run` raises.
+        """
+        picture, stop = self.read_image(image), stop or threading.Event()
+        given: Any = examples
+        asked = [Question(task, regions=given, checkpoint=checkpoint) for task in TO_NAME]
+        named = [self._last(picture, question, stop) for question in asked]
+        words = list(dict.fromkeys(text for answer in named for text in (r.label for r in answer.regions) if text))
+        if not words:
+            return replace(named[0], regions=(), text="")
+        names = tuple((word, named[0].regions[0].label if named[0].regions else word) for word in words)
+        question = Question(TO_FIND, checkpoint=checkpoint, names=names[:MAX_INPUTS], one_by_one=True)
+        found = self._last(picture, replace(question, merge="iou"), stop)
+        if not found.regions:
+            return found
+        boxes = check_question(asked[0], picture.resolution_wh).regions
+        with self.engines.acquire(found.checkpoint, cancelled=stop.is_set) as engine:
+            grid = engine.features(picture, stop=stop, deadline=time.monotonic() + self._run_seconds)
+        scores = likeness(grid, picture.resolution_wh, boxes, [region.xyxy for region in found.regions])
+        pairs = zip(found.regions, scores, strict=True)
+        return replace(found, regions=tuple(replace(region, score=score) for region, score in pairs))
+
+    def _last(self, picture: InputImage, question: Question, stop: threading.Event) -> Prediction:
+        *_, final = self.run(picture, question, stop=stop)
+        return final
 
     def _checked(self, question: Question, picture: InputImage) -> Question:
         """Return a question with the id of its task, unless only its checkpoint, when it has come, can tell that."""

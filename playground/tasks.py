@@ -178,6 +178,8 @@ TASKS: tuple[Task, ...] = (
 )  # fmt: skip
 
 DEFAULT_TASK = TASKS[0]
+TO_NAME = ("<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>")  # what says in words what is in a region
+TO_FIND = "<OPEN_VOCABULARY_DETECTION>"  # what finds by words
 _BY_ID = {task.id: task for task in TASKS}
 
 # The tokens that Florence-2's processor replaces by a sentence: the ids that are one token.

@@ -1,4 +1,4 @@
-"""Measure what ways of asking find on held-out scenes: names together or one by one, and a closer look.
+"""Measure what ways of asking find on held-out scenes: names together or one by one, a closer look, more of a kind.
 
     python -m playground.evaluation.looking --count 300
 
@@ -88,6 +88,21 @@ def _with_tiles(predictor: Predictor, scene: Scene) -> Iterator[Sighting]:
         yield _found(way, predictor, scene, scene.image, Question("<OD>", tiles=tiles))
 
 
+def more_like_one(predictor: Predictor, seed: int) -> Iterator[Sighting]:
+    """Find more like one thing: true is what is of its kind and color, at several likenesses."""
+    scene = make_scattered_scene(seed, resolution_wh=(512, 512), side=80, count=7, num_kinds=2)
+    one = scene.things[0]
+    truth = [thing.region.xyxy for thing in scene.things[1:] if (thing.kind, thing.color) == (one.kind, one.color)]
+    started = time.perf_counter()
+    found = predictor.find_more(scene.image, [one.region.xyxy]).regions
+    seconds = time.perf_counter() - started
+    own = Region("", one.region.xyxy)
+    others = [region for region in found if not metrics.matches([replace(region, label="")], [own], 0.5).any()]
+    for least in (0.0, 0.5, 0.6, 0.7, 0.8, 0.9):
+        alike = [replace(region, label="") for region in others if (region.score or 0.0) >= least]
+        yield Sighting(f"likeness from {least:.1f}", alike, [Region("", box) for box in truth], seconds)
+
+
 def _found(way: str, predictor: Predictor, scene: ScenePlan, picture: Image.Image, question: Question) -> Sighting:
     """Ask, and hold what the page would show against the truth."""
     min_score = predictor.engines.status().checkpoint.min_score
@@ -102,6 +117,7 @@ MEASUREMENTS: dict[str, Callable[[Predictor, int], Iterator[Sighting]]] = {
     "names": by_name,
     "small-things": small_things,
     "large-things": large_things,
+    "more-like-one": more_like_one,
 }
 
 

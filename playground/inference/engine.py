@@ -39,6 +39,7 @@ from playground.inference.fallback import write_by_generate
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.inference.vision import pixel_values
+from playground.pictures.reader import InputImage
 
 # A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
 BIN_TOLERANCE = 5
@@ -150,6 +151,30 @@ class Engine:
         if not looked:
             raise EngineFailed("It was stopped before it was known where the model looked. Ask again.")
         return looked[0]
+
+    def features(
+        self, image: InputImage, *, stop: threading.Event | None = None, deadline: float = math.inf
+    ) -> npt.NDArray[np.float32]:
+        """Return the features of a picture, rows x columns x width, as they lie over it.
+
+        Stop and deadline as of `generate`; what is stopped raises EngineFailed.
+        """
+        taken: list[torch.Tensor] = []
+
+        def take(run: Run) -> None:
+            with self._lock.held(run.raise_if_stopped), torch.inference_mode():
+                if self._model is None:
+                    raise EngineFailed("This checkpoint was unloaded while it was waited for. Ask again to load it.")
+                taken.append(self._encode_images(self._model, run, run.asks)[0][image.digest])
+            run.tell(Finished(is_truncated=False, is_stopped=False))
+
+        for _ in Run([Ask(image, "")], Decoding(), stop or threading.Event(), deadline).events(take):
+            pass
+        if not taken:
+            raise EngineFailed("It was stopped before the picture was seen. Ask again.")
+        side = math.isqrt(len(taken[0]))  # the mean of all stands before the grid
+        grid: npt.NDArray[np.float32] = taken[0][-side * side :].reshape(side, side, -1).float().cpu().numpy()
+        return grid
 
     def _look(self, run: Run, ask: Ask, answer: str) -> Attention:
         model = self._model

@@ -101,12 +101,22 @@ def compose(rng: random.Random, extent: tuple[float, float], sign_share: float =
     return Composition(background, horizon, tuple(things), tuple(visible))
 
 
-def scatter(rng: random.Random, extent: tuple[float, float], side: float, count: int) -> Composition:
-    """Choose a scene of `count` things of one size, each in its habitat and none on another; no signs."""
+def scatter(
+    rng: random.Random, extent: tuple[float, float], side: float, count: int, *, num_kinds: int | None = None
+) -> Composition:
+    """Choose a scene of `count` things of one size, each in its habitat and none on another; no signs.
+
+    They are fewer where no more find room. With `num_kinds` they are of so many kinds, and of as many colors.
+    """
+    kinds, colors = [kind for kind in KINDS if kind != SIGN], list(COLORS)
+    if num_kinds:
+        kinds, colors = rng.sample(kinds, num_kinds), rng.sample(colors, num_kinds)
     background, horizon = rng.choice(list(BACKGROUNDS)), rng.uniform(0.4, 0.65)
     things: list[PlacedThing] = []
-    while len(things) < count:
-        kind, color = rng.choice([kind for kind in KINDS if kind != SIGN]), rng.choice(list(COLORS))
+    for _ in range(_MAX_TRIES * count):
+        if len(things) == count:
+            break
+        kind, color = rng.choice(kinds), rng.choice(colors)
         fill = _shift(COLORS[color], [rng.randint(-14, 14) for _ in range(3)])
         width, height = side * math.sqrt(DRAWINGS[kind].aspect), side / math.sqrt(DRAWINGS[kind].aspect)
         x = rng.uniform(0, extent[0] - width)

@@ -99,10 +99,17 @@ def make_scene(
     return Scene(plan.seed, plan.background, plan.things, plan.resolution_wh, image)
 
 
-def make_scattered_scene(seed: int, *, resolution_wh: tuple[int, int], side: float, count: int) -> Scene:
-    """Draw `count` things of `side` pixels, the square root of width times height, in a picture of any size."""
+def make_scattered_scene(
+    seed: int, *, resolution_wh: tuple[int, int], side: float, count: int, num_kinds: int | None = None
+) -> Scene:
+    """Draw `count` things of `side` pixels, the square root of width times height, in a picture of any size.
+
+    With `num_kinds` they are of so many kinds, and of as many colors.
+    """
     rng, scale = random.Random(f"scattered {seed}"), math.sqrt(resolution_wh[0] * resolution_wh[1])
-    composition = scatter(rng, (resolution_wh[0] / scale, resolution_wh[1] / scale), side / scale, count)
+    composition = scatter(
+        rng, (resolution_wh[0] / scale, resolution_wh[1] / scale), side / scale, count, num_kinds=num_kinds
+    )
     pairs = zip(composition.things, composition.visible, strict=True)
     things = tuple(_to_thing(placed, visible, resolution_wh) for placed, visible in pairs)
     image = paint(rng, composition, resolution_wh, edge=side / 40)
