@@ -23,7 +23,7 @@ from playground.pool import Pool
 from playground.question import MAX_INPUTS, Question, check_question
 from playground.results import Prediction
 from playground.settings import Settings
-from playground.tasks import TO_FIND, TO_NAME, TASKS, OwnTask, Task
+from playground.tasks import TASKS, TO_FIND, TO_NAME, OwnTask, Task
 
 
 class Predictor:
