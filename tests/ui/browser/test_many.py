@@ -58,7 +58,7 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
 
     page = context.new_page()
     page.goto(f"{address}/many")
-    expect(page.locator("#status")).to_contain_text("All 50 pictures are done", timeout=90_000)
+    expect(page.locator("#status")).to_contain_text("All 50 pictures are done", timeout=180_000)
     page.locator("[data-wanted=kind]").select_option("errors")
     expect(page.locator(".many-tiles li b")).to_have_text([f"photo{number}" for number in BROKEN])
     page.locator("[data-wanted=kind]").select_option("found")
