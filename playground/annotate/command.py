@@ -18,7 +18,7 @@ from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.outputs import FORMAT_IDS, WrittenFile, read_formats, write_output
-from playground.annotate.own_text import OwnTextFirst, is_for_reading
+from playground.annotate.own_text import OwnTextFirst, check_is_for_reading, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages, read_step
@@ -79,6 +79,8 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     formats, split = read_formats(chosen.format), read_split(chosen.split)
     if split and "yolo" not in formats:
         raise SettingsInvalid("--split divides a YOLO data set. Add --format yolo, or leave it out.")
+    if chosen.own_text:
+        check_is_for_reading(question)
     return JobCommand(
         tuple(chosen.sources),
         Wanted(read_pages(chosen.pages), chosen.password, read_step(chosen.every, chosen.start, chosen.end)),

@@ -19,16 +19,19 @@ def is_for_reading(question: Question) -> bool:
     return any(task.id == question.task and task.group is Group.READ for task in TASKS)
 
 
+def check_is_for_reading(question: Question) -> None:
+    """Refuse a question that asks for something else than text. Raises SettingsInvalid."""
+    if not is_for_reading(question):
+        reading = " or ".join(task.id for task in TASKS if task.group is Group.READ)
+        raise SettingsInvalid(f"The text of a page answers no {question.task}. Ask {reading}, or leave --own-text out.")
+
+
 class OwnTextFirst:
     """Answers for pages that hold their own text, and lets a model answer for all others."""
 
     def __init__(self, others: AnswersTogether, question: Question) -> None:
         """Raises SettingsInvalid for a question that asks for something else than text."""
-        if not is_for_reading(question):
-            reading = " or ".join(task.id for task in TASKS if task.group is Group.READ)
-            raise SettingsInvalid(
-                f"The text of a page answers no {question.task}. Ask {reading}, or leave --own-text out."
-            )
+        check_is_for_reading(question)
         self._others = others
 
     def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
