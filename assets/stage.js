@@ -35,7 +35,7 @@ const edits = createEdits({
   report: (corrected, boxes) => {
     props.value = { ...props.value, edits: corrected };
     tell("stage:boxes", boxes);
-    trigger("corrected", {});
+    requestAnimationFrame(() => setTimeout(() => trigger("corrected", {}))); // once the step is on the screen
   },
   isGoingOn: () => correcting.isOn(),
 });
