@@ -65,7 +65,7 @@
       // as above
     }
   };
-  const kept = () => JSON.parse(readKept("sessionStorage", KEPT) || "{}");
+  const kept = (name = KEPT) => JSON.parse(readKept("sessionStorage", name) || "{}");
   const keep = (changes) => writeKept("sessionStorage", KEPT, JSON.stringify({ ...kept(), ...changes }));
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -116,7 +116,8 @@
     remembered: () => {
       const { before = "", task = "", phrase = "", form = "" } = kept();
       const link = new URLSearchParams(location.search).has("task") ? location.search : "";
-      return [JSON.stringify({ before, key, task, phrase, form, link }), "", readKept("localStorage", LOOKS)];
+      const { before: first = "" } = kept("playground");
+      return [JSON.stringify({ before, key, task, phrase, form, link, first }), "", readKept("localStorage", LOOKS)];
     },
     opened: (asks) => {
       keep({ before: key });

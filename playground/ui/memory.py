@@ -11,20 +11,24 @@ _LONGEST = 20_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The key to what the server keeps of a tab, the key of it from now on, the form, and the query of a link."""
+    """The key to what the server keeps of a tab, the key of it from now on, the form, and the query of a link.
+
+    `first` is the key of what the page of one picture shows, or has shown, in the same tab of the browser.
+    """
 
     before: str = ""
     key: str = ""
     task: str = ""
     phrase: str = ""
     link: str = ""
+    first: str = ""
 
     @classmethod
     def read(cls, content: str) -> "Memory":
         """Read what the page sends; what makes no sense is as if it were not there."""
         given = kept_object(content)
-        form = (_text(given.get(name)) for name in ("task", "phrase", "link"))
-        return cls(_key(given.get("before")), _key(given.get("key")), *form)
+        keys = {name: _key(given.get(name)) for name in ("before", "key", "first")}
+        return cls(**keys, **{name: _text(given.get(name)) for name in ("task", "phrase", "link")})
 
 
 def kept_object(content: str) -> dict[str, Any]:

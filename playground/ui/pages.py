@@ -53,11 +53,11 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     app: gr.Blocks
     jobs = Jobs(predictor, settings, Path(get_upload_folder()))
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as app:
-        build_one_picture(app, predictor, settings)
+        first = build_one_picture(app, predictor, settings)
         add_api(predictor, settings)
         add_job_api(jobs)
     with app.route("Compare", "/compare", show_in_navbar=False):  # our own links lead to it, not Gradio's
-        build_compare(app, predictor, settings)
+        build_compare(app, predictor, settings, first)
     with app.route("Many pictures", "/many", show_in_navbar=False):
         build_many(app, predictor, settings, jobs)
     with app.route("Widget", "/widget", show_in_navbar=False):

@@ -56,6 +56,14 @@ class Item:
     shapes: frozenset[str] = frozenset()  # which its styles are for
 
     @property
+    def unasked(self) -> "Item":
+        """The picture without its answer."""
+        return replace(
+            self, prediction=None, truth=None, said=None, corrections=NO_CORRECTIONS, answer_id="", version=0,
+            offered=frozenset(), is_welcome=False,
+        )  # fmt: skip
+
+    @property
     def answers(self) -> tuple[Prediction, ...]:
         """All that is kept of answers: what the model said, and what was made of it."""
         kept = (self.said, self.prediction if self.prediction is not self.said else None)
@@ -353,6 +361,12 @@ class Tabs(Generic[_Tab]):
             if key:
                 self._sessions[key] = session
             return tab
+
+    def kept_by(self, key: str) -> _Tab:
+        """Return the tab that a key stands for, whose page may have been left; a new one where there is none."""
+        with self._lock:
+            entry = self._entries.get(self._sessions.get(key, "")) if key else None
+            return entry.tab if entry else self._new()
 
     def close(self, session: str) -> None:
         """The page was left: what it showed is kept for a while."""

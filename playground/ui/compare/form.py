@@ -1,7 +1,7 @@
 """The two questions of the comparing page. What the right side leaves open is as on the left."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from playground.question import Question
@@ -31,6 +31,10 @@ class Form:
         given = kept_object(content)
         names = [field.name for field in fields(cls)]
         return cls(**{name: given[name] for name in names if isinstance(given.get(name), str)})
+
+    def after(self, asked: Question) -> "Form":
+        """Return the form with a question on its left side that was asked elsewhere."""
+        return replace(self, task=asked.task, phrase=asked.phrase, checkpoint=asked.checkpoint, decoding=asked.decoding)
 
     def write(self) -> str:
         """Return what the browser keeps."""

@@ -29,7 +29,7 @@ from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept
 from playground.ui.server.run_messages import silence
-from playground.ui.session import Ending, Held, Shown, Tabs
+from playground.ui.session import Ending, Held, Shown, Tab, Tabs, is_there
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.taking import remember
 from playground.ui.wiring import Problems, Updates
@@ -40,8 +40,9 @@ COMPARE_NAME = "compare_on_page"  # to Gradio
 class CompareHandlers:
     """The handlers of the page, over one predictor."""
 
-    def __init__(self, predictor: Predictor, settings: Settings) -> None:
+    def __init__(self, predictor: Predictor, settings: Settings, first: Tabs[Tab]) -> None:
         self._predictor = predictor
+        self._first = first  # of the page of one picture
         self._runner = runner_of(predictor, settings)
         self._showing = ShowingTwo(predictor.engines, predictor.read_image)
         self.tabs = Tabs(Comparison, settings.keep_files_seconds)
@@ -80,9 +81,16 @@ class CompareHandlers:
     # The page as a whole
 
     def open(self, memory: str, request: gr.Request) -> Updates:
-        """A page was loaded: give it back what it showed before, if this is a reload."""
+        """A page was loaded: give it back what it showed before, if this is a reload.
+
+        A first visit goes on with what was asked on the page of one picture.
+        """
         kept, form = Memory.read(memory), Form.read(str(kept_object(memory).get("form", "")))
         tab = self.tabs.open(session_of(request), kept.before, kept.key)
+        asked = self._first.kept_by(kept.first).item
+        if not tab.item.path and is_there(asked):
+            tab = self.tabs.change(session_of(request), lambda tab: tab if tab.item.path else Comparison(asked.unasked))
+            form = form.after(asked.prediction.question) if asked.prediction else form
         updates: Updates = {"held": Held(self.tabs, session_of(request)), **self._filled(form)}
         if tab.item.path:
             updates |= {"picture": strip(), "scenes": gr.update(open=False)}

@@ -19,6 +19,7 @@ from playground.ui.frame import add_title
 from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
+from playground.ui.session import Tab, Tabs
 from playground.ui.wiring import Wiring
 
 _LEAD = "Ask about one picture in two ways, and see where the answers differ."
@@ -34,9 +35,9 @@ _SETTLED = (*_SHOWN, "run", "stop", "status")
 _NEW_PICTURE = ("held", "picture", "scenes", "problem", *_SETTLED)
 
 
-def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
-    """Put the page into an app that is being built."""
-    handlers = CompareHandlers(predictor, settings)
+def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings, first: Tabs[Tab]) -> None:
+    """Put the page into an app that is being built; it goes on with what is kept of the page of one picture."""
+    handlers = CompareHandlers(predictor, settings, first)
     components: Components = {
         "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
         "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
@@ -62,7 +63,7 @@ def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings) -> N
 
 def _picture() -> Components:
     components: Components = {"picture": picture_field(), "problem": Lines(elem_id="problem")}
-    with gr.Accordion("Try a drawn scene", open=True, elem_id="scenes") as components["scenes"]:
+    with gr.Accordion("Try an example", open=True, elem_id="scenes") as components["scenes"]:
         components["examples"] = example_pictures()
     return {
         **components,

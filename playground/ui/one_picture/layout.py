@@ -33,6 +33,7 @@ from playground.ui.parts import (
 from playground.ui.reading import ReadingView
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
+from playground.ui.session import Tab, Tabs
 from playground.ui.task_list import listed
 from playground.ui.wiring import Wiring
 
@@ -56,8 +57,8 @@ _FORM = ("asks", "decoding", "task", "listed", "checkpoint", "phrase", "seed", "
 _WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_TO_TRY, *_NEW_PICTURE, *_NEW_ANSWER)))
 
 
-def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
-    """Put the page into an app that is being built."""
+def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) -> Tabs[Tab]:
+    """Put the page into an app that is being built; returns what is kept of its tabs."""
     handlers = Handlers(predictor, settings)
     components: Components = {
         "held": gr.State(),  # without it, Gradio's books of this session and the files of its tab are thrown away
@@ -88,6 +89,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     wire_where_it_looked(wiring, components, WhereItLooked(predictor, handlers.tabs))
     _wire_asks(wiring, components, handlers)
     app.unload(handlers.leave)
+    return handlers.tabs
 
 
 def _form(engines: Engines, settings: Settings) -> Components:

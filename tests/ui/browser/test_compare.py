@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.browser.actions import give_file
+from tests.ui.browser.actions import give_file, run, take_example
 from tests.ui.browser.test_access import AXE, faults
 from tests.ui.doubles import DirectedPredictor
 from tests.ui.examples import MEADOW
@@ -113,3 +113,18 @@ def test_two_questions_about_one_picture_are_compared(page: Page, served: Direct
     expect(page.locator("#status")).to_contain_text(DONE)
     assert list(figures(page)) == ["words alike"]
     assert page.locator("#right-words mark").count() > 0
+
+
+def test_what_was_asked_about_one_picture_is_on_the_left_of_a_first_comparison(page: Page, address: str) -> None:
+    page.goto(address)
+    take_example(page, 1)
+    choose(page, "task", "Find the things I name")
+    page.fill("#phrase textarea", "kite")
+    run(page)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.locator("#left .stage-picture")).to_be_visible()
+    expect(page.locator("#right .stage-picture")).to_be_visible()
+    expect(page.locator("#phrase textarea")).to_have_value("kite")
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text(DONE)
+    assert figures(page)["on both sides"] == "1"
