@@ -45,6 +45,7 @@ def wording_fields() -> Components:
     """Put the fields for names under the phrase."""
     with gr.Accordion("Names", open=False, visible=False, elem_id="names-fold") as fold:
         names = gr.Textbox(
+            "",  # of a field that was never unfolded, the page would say nothing
             label="What is asked for, and what it is called",
             placeholder="person wearing helmet = helmet",
             info="A line each. What has a name is asked for too.",
