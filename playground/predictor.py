@@ -163,7 +163,10 @@ class Predictor:
             grid = engine.features(picture, stop=stop, deadline=time.monotonic() + self._run_seconds)
         scores = likeness(grid, picture.resolution_wh, boxes, [region.xyxy for region in found.regions])
         pairs = zip(found.regions, scores, strict=True)
-        return replace(found, regions=tuple(replace(region, score=score) for region, score in pairs))
+        alike = tuple(replace(region, score=score) for region, score in pairs)
+        return replace(
+            found, regions=alike, notices=(*found.notices, "The scores say how alike each is to the example.")
+        )
 
     def _last(self, picture: InputImage, question: Question, stop: threading.Event) -> Prediction:
         *_, final = self.run(picture, question, stop=stop)

@@ -88,6 +88,19 @@ class Api:
         return shown_at_first(prediction, engines.status(name).checkpoint.min_score if is_known else 0.0)
 
     @no_tool
+    def find_more(self, image: Upload | None, regions: list[list[float]], checkpoint: str = "") -> dict[str, Any]:
+        """Find what in a picture is like what is in some boxes; the scores of the prediction say how alike, 0 to 1.
+
+        Args:
+            image: The picture, as for `/run`.
+            regions: The boxes of the examples, [x_min, y_min, x_max, y_max] in pixels of the upright picture.
+            checkpoint: A name of the catalog; empty for the one the playground runs.
+        """
+        with errors_for_the_user():
+            picture = _given(image).source
+            return self._predictor.find_more(picture, regions or (), checkpoint=_named(checkpoint)).to_dict()
+
+    @no_tool
     def tasks(self, checkpoint: str = "") -> list[dict[str, str]]:
         """List the tasks: id, title, group, what input they need and what shape the answer has.
 
@@ -270,6 +283,8 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
             api_name="run",
             **MODEL_QUEUE,
         )
+        alike = [image, regions, checkpoint]
+        ask.click(api.find_more, alike, gr.JSON(label="prediction"), api_name="find_more", **MODEL_QUEUE)
         ask.click(api.export, [image, prediction, format_], file, api_name="export", **COSTLY)
         if settings.mcp:
             options = _Options(label="options", value=None)

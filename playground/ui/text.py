@@ -31,6 +31,7 @@ WAITING = "Waiting for the model…"
 STOPPED = "Stopped before it began."
 NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
 NOTHING_TO_SAVE = "There is no answer to save yet. Ask something first."
+LOOKING_FOR_MORE = "Looking for more like this…"
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
 STILL_ANSWERING = "The model is still answering. Wait until it is done, or press Stop."

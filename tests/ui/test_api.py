@@ -67,7 +67,7 @@ def api_of(*script: Prediction) -> Api:
 
 def test_only_what_the_api_page_lists_is_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert sorted(endpoints["named_endpoints"]) == ["/annotate", "/export", "/job", "/run", "/tasks"]
+    assert sorted(endpoints["named_endpoints"]) == ["/annotate", "/export", "/find_more", "/job", "/run", "/tasks"]
     assert endpoints["unnamed_endpoints"] == {}
 
 
@@ -435,3 +435,13 @@ def test_export_refuses_an_unknown_format(client: Client, answered: dict[str, An
 def test_the_queue_cannot_be_skipped(http: Http) -> None:
     asked = {"data": [{"path": http.uploaded(BEACH)}, "<OD>"]}
     assert http.post("/run/run", asked).status_code == 404
+
+
+def test_more_of_what_a_box_holds_is_found(http: Http) -> None:
+    picture = {"path": http.uploaded(MEADOW), "meta": {"_type": "gradio.FileData"}}
+    event, (prediction,) = http.call("find_more", picture, [list(BOXES["tree"])], "")
+    assert event == "complete"
+    assert [region["label"] for region in prediction["regions"]] == ["tree"]
+    assert prediction["regions"][0]["score"] > 0.8
+    event, told = http.call("find_more", picture, [], "")
+    assert (event, "Mark a region" in str(told)) == ("error", True)

@@ -395,7 +395,7 @@ def _wire_asks(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     )
     wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
     options: dict[str, Any] = {"trigger_mode": "multiple", **_PLUMBING, **MODEL_QUEUE}
-    asked = wiring.on(waited.success, asks.ask, writes=("stage", "status"), api_name=ASK_NAME, **options)
+    asked = wiring.on(waited.success, asks.ask, writes=_NEW_ANSWER, api_name=ASK_NAME, **options)
     wiring.on(asked.then, handlers.rest, writes=_SETTLED, **_AT_ONCE)
     wiring.on(asked.failure, asks.turned_away, writes=("status",), **_AT_ONCE)
     cut = wiring.on(stage.cut, asks.cut_out, writes=("file",), **_PLUMBING, **COSTLY)

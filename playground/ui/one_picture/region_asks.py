@@ -23,16 +23,20 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.components import AskData, FoundData, StageData
 from playground.ui.one_picture.correcting import Correcting
+from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.showing import Showing
 from playground.ui.parts import buttons
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_png
 from playground.ui.session import AskedRegions, Ending, Item, Tab, Tabs
+from playground.ui.shown import above
 from playground.ui.streams import Runner, errors_for_the_user, paced
 from playground.ui.wiring import Updates
 
 ASK_NAME = "ask_on_page"  # to Gradio
+MORE = "more"  # of what is like the regions: no follow-up, for it is found elsewhere
+ALIKE = 0.8  # the likeness from which on things are shown at first; docs/measurements.md has the table
 
 
 class RegionAsks:
@@ -59,11 +63,12 @@ class RegionAsks:
         with errors_for_the_user():
             tab = self._correcting.take(stage.edits, session_of(request))
             ask = stage.ask or AskData()
-            row, (item, regions) = find_follow_up(ask.what), _regions_of(tab, ask)
+            what = ask.what if ask.what == MORE else find_follow_up(ask.what).id
+            item, regions = _regions_of(tab, ask)
             if is_running or self.runs.is_running(request):
                 raise InputRejected(text.STILL_ANSWERING, field="stage")
             check_kept(item.path)
-            wanted = AskedRegions(row.id, ask.answer, tuple(regions))
+            wanted = AskedRegions(what, ask.answer, tuple(regions))
             self._tabs.change(session_of(request), lambda tab: replace(tab, wanted=wanted))
         self.runs.expect(request)
         return buttons(is_running=True)
@@ -73,18 +78,48 @@ class RegionAsks:
         for _ in self.runs.wait([checkpoint], request):
             yield {"status": self._status(checkpoint, request)}
 
-    def ask(self, checkpoint: str, decoding: str, request: gr.Request) -> Iterator[Updates]:
-        """Ask, and show what is found while it is written."""
+    def ask(self, checkpoint: str, decoding: str, looks_kept: str, request: gr.Request) -> Iterator[Updates]:
+        """Ask, and show what is found while it is written; what is alike is an answer of its own."""
         with self.runs.run(request) as ending:
             tab = self._tabs.of(session_of(request))
             item = tab.workspace.find(tab.wanted.answer_id) if tab.wanted else None
             if item is None or tab.wanted is None:
+                return
+            if tab.wanted.what == MORE:
+                yield from self._more(item, tab.wanted, checkpoint, KeptLooks.read(looks_kept), ending, request)
                 return
             for found, line in self._answers(item, tab.wanted, checkpoint, decoding, ending):
                 if ending.is_abandoned:
                     return
                 self.runs.tell(request, line)
                 yield {"stage": StageData(keep=True, found=found), "status": self._status(checkpoint, request)}
+
+    def _more(
+        self,
+        item: Item,
+        wanted: AskedRegions,
+        checkpoint: str,
+        looks: KeptLooks,
+        ending: Ending,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Find what is alike to regions. The slider of the lowest score is that of the likeness."""
+        self.runs.tell(request, text.line(text.LOOKING_FOR_MORE, "busy"))
+        yield {"status": self._status(checkpoint, request)}
+        regions = _numbered(item)
+        boxes = [regions[number].xyxy for number in wanted.ids if number in regions]
+        try:
+            found = self._predictor.find_more(item.path, boxes, checkpoint=checkpoint, stop=ending)
+        except Exception as error:
+            self.runs.tell(request, text.line(sentence_of(error), "error"))
+            yield {"status": self._status(checkpoint, request)}
+            return
+        if ending.is_set():
+            return  # whoever stopped it is told so
+        alike = replace(looks, min_scores={**looks.min_scores, found.checkpoint: ALIKE})
+        line = text.run_line(above(found, self._showing.first_view(found, alike).min_score))
+        tab = self._tabs.change(session_of(request), lambda tab: tab.with_answer(item.path, found, None, line))
+        yield self._showing.answer(tab.item, found, alike)
 
     def _answers(
         self, item: Item, wanted: AskedRegions, checkpoint: str, decoding: str, ending: Ending

@@ -162,6 +162,21 @@ def test_the_model_is_asked_on_about_a_region_and_about_all_of_them(page: Page) 
     assert [("text" in region, "polygons" in region) for region in regions[:2]] == [(False, False), (True, False)]
 
 
+def test_more_like_a_region_are_found_and_the_slider_is_the_likeness(page: Page) -> None:
+    take_example(page, 3)  # a brown cat, a white one, and other things
+    run(page)
+    first = rows(page).index("cat")
+    left, top, *_ = box_of(page, first)
+    page.mouse.click(left + 5, top + 5)
+    page.get_by_role("menuitem", name="Find more like this").click()
+    expect(page.locator("#notes")).to_contain_text("how alike")
+    assert set(rows(page)) == {"cat"}
+    expect(page.locator("#past")).to_contain_text("Asked before (2)")
+    alike = json.loads(save(page, "Prediction (JSON)").read_bytes())["regions"]
+    assert len(alike) == len(rows(page))
+    assert min(region["score"] for region in alike) >= 0.8
+
+
 @pytest.fixture
 def shapes(served: DirectedPredictor) -> Iterator[None]:
     """The answer is a box, a quad and an outline."""

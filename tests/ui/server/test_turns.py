@@ -112,9 +112,11 @@ def test_only_so_many_of_one_wait() -> None:
 
 
 # What neither reads a picture nor draws one: whoever adds a function says here that it does not, or lets it take turns.
+# A job reads in processes of its own, and takes turns for each of its batches.
 CHEAP = {
-    "accept_offer", "begin", "choose_checkpoint", "choose_drawing", "choose_task", "choose_format", "find", "leave",
-    "poll", "rest", "stop", "take_found", "tasks", "turned_away", "wait",
+    "accept_offer", "annotate", "ask_on", "begin", "choose", "choose_checkpoint", "choose_drawing", "choose_task",
+    "choose_format", "drop", "find", "job", "leave", "pause", "poll", "preview", "rest", "stop", "take_found", "tasks",
+    "turned_away", "wait",
 }  # fmt: skip
 
 
