@@ -208,7 +208,6 @@ def _result(settings: Settings) -> Components:
                 elem_id="raw",
             )
             components |= where_it_looked(settings)
-        components |= embed_code()
         timings = Lines(elem_id="timings")
     return components | {"details": details, "looks": looks, "raw": raw, "timings": timings}
 
@@ -255,9 +254,10 @@ def _copies() -> Components:
         with gr.Row(elem_id="copies"):
             buttons = {f"copy_{kind}": gr.Button(title, size="sm") for kind, title in COPIES.items()}
         line = Lines(elem_id="copy-line")
+        embed = embed_code()
     # What is copied: which it is on the way to the server, and the thing itself on the way back.
     copied, file = gr.Textbox(visible=False), gr.File(visible=False)
-    return {**buttons, "copy_line": line, "copied": copied, "copied_file": file}
+    return {**buttons, **embed, "copy_line": line, "copied": copied, "copied_file": file}
 
 
 def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
