@@ -62,10 +62,10 @@ def serve(settings: Settings) -> None:
     host, port = address_to_listen_on(settings.host, settings.port)
     with own_folder(settings.cache_folder) as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # where Gradio keeps what is uploaded and made
-        _serve_in_folder(replace(settings, host=host, port=port))
+        _serve_in_folder(replace(settings, host=host, port=port), is_port_named=settings.port != 0)
 
 
-def _serve_in_folder(settings: Settings) -> None:
+def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
     from playground.checkpoints.files import check_folder
     from playground.pictures.limits import Limits
     from playground.pictures.workers import PictureWorkers
@@ -85,7 +85,7 @@ def _serve_in_folder(settings: Settings) -> None:
     limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
     workers = PictureWorkers(limits)
     predictor = Predictor(pool, read=workers.read, look_plainly=workers.look_plainly, run_seconds=settings.run_seconds)
-    with serving(build_app(predictor, settings), settings) as url:
+    with serving(build_app(predictor, settings), settings, is_port_named=is_port_named) as url:
         console.say(f"The page is at {url}")
         if settings.mcp:
             console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")

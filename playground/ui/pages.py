@@ -24,7 +24,7 @@ from playground.ui.compare.layout import build_compare
 from playground.ui.job_api import add_job_api
 from playground.ui.many.layout import build_many
 from playground.ui.one_picture.layout import build_one_picture
-from playground.ui.server.address import url_of
+from playground.ui.server.address import address_to_listen_on, url_of
 from playground.ui.server.arguments import fill_in_arguments
 from playground.ui.server.cleanup import cleanup, hold_files
 from playground.ui.server.connections import limit_connections
@@ -113,8 +113,11 @@ def launch_options(settings: Settings) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
-    """Serve the page to the world in a process that does nothing else; gives its address. The log is kept quiet."""
+def serving(app: gr.Blocks, settings: Settings, *, is_port_named: bool = True) -> Iterator[str]:
+    """Serve the page to the world in a process that does nothing else; gives its address. The log is kept quiet.
+
+    Where the port was not named by anybody, another one will do, if a second program has taken it meanwhile.
+    """
     if app.root_path and not app.root_path.startswith(("/", "http://", "https://")):
         raise SettingsInvalid(
             f"GRADIO_ROOT_PATH must begin with /, such as /playground, but got {app.root_path!r}. It may be left out: "
@@ -124,16 +127,30 @@ def serving(app: gr.Blocks, settings: Settings) -> Iterator[str]:
     sys.setswitchinterval(_SECONDS_OF_A_THREAD)
     try:
         with redirect_stdout(StringIO()) as said:  # Gradio advertises, with signs that not every terminal has
-            app.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))
+            port = _launch(app, settings, is_port_named=is_port_named)
     except (OSError, ValueError) as error:
         where = f"{settings.host}:{settings.port}"
         raise SettingsInvalid(f"The page could not be served at {where} ({error}). Try another --port.") from error
     if settings.mcp and not app.mcp_server_obj:
         raise SettingsInvalid(f"The MCP server could not be started: {said.getvalue().strip()}")
     try:
-        yield url_of(settings.host, settings.port)
+        yield url_of(settings.host, port)
     finally:
         app.close(verbose=False)
+
+
+def _launch(app: gr.Blocks, settings: Settings, *, is_port_named: bool) -> int:
+    """Launch the app, and return its port."""
+    options, port = launch_options(settings), settings.port
+    for is_last in (is_port_named, False, False, True):
+        try:
+            app.launch(prevent_thread_lock=True, quiet=True, **options | {"server_port": port or None})
+            return port
+        except OSError:
+            if is_last:
+                raise
+            _, port = address_to_listen_on(settings.host, 0)
+    return port
 
 
 def _scripts() -> str:

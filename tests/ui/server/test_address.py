@@ -1,13 +1,18 @@
 """Where to listen: the next free port, and one sentence for what cannot be."""
 
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from playground.errors import SettingsInvalid
-from playground.settings import is_this_machine
+from playground.settings import Settings, is_this_machine
+from playground.ui import pages
 from playground.ui.server.address import address_to_listen_on, url_of
+from tests.ui.doubles import ScriptedPredictor
 
 
 @pytest.fixture
@@ -59,3 +64,17 @@ def test_a_host_is_listened_on_and_opened(host: str, listens: str, opens: str, i
         pytest.skip("This machine has no IPv6.")
     found, port = address_to_listen_on(host, 0)
     assert (found, url_of(found, port), is_this_machine(host)) == (listens, f"{opens}{port}", is_own)
+
+
+def test_a_port_that_is_taken_while_the_program_starts_gives_way_unless_it_was_named(
+    taken: int, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "keep_the_log_quiet", lambda: None)  # for the whole process, as the next one
+    monkeypatch.setattr(sys, "setswitchinterval", lambda _: None)
+    settings = Settings(host="127.0.0.1", port=taken, offline=True)
+    app = pages.build_app(ScriptedPredictor(), settings)
+    with pytest.raises(SettingsInvalid, match=r"could not be served at .* Try another --port"):
+        pages.serving(app, settings).__enter__()
+    with pages.serving(app, settings, is_port_named=False) as url:
+        assert not url.endswith(f":{taken}")
+        assert httpx.get(url).status_code == 200
