@@ -25,5 +25,5 @@ find playground -name '*.pyi' -delete
 # What needs pages waits more than it works, and not beside what only works. In the order of their names, since the files
 # with few tests are the slow ones and would come last. 5: nothing was selected by the arguments.
 together=(-n 2 --dist loadfile --no-loadscope-reorder)
-.venv/bin/pytest "${together[@]}" -m "not browser" "$@" || [ $? = 5 ]
-.venv/bin/pytest "${together[@]}" -m browser "$@" || [ $? = 5 ]
+.venv/bin/pytest "${together[@]}" -m "not browser and not long" "$@" || [ $? = 5 ]
+.venv/bin/pytest "${together[@]}" -m "browser and not long" "$@" || [ $? = 5 ]

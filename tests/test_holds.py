@@ -45,6 +45,7 @@ def test_no_call_harms_the_server() -> None:
     assert figures["refused"] > 50
 
 
+@pytest.mark.long
 def test_no_flood_keeps_the_others_out() -> None:
     figures = floods.carry_out(Order(count=12, seconds=len(floods.ATTACKS)))
     # How long others wait on a machine that has other work too says little: the command is for one that has none.
@@ -53,6 +54,7 @@ def test_no_flood_keeps_the_others_out() -> None:
     assert figures["memory_mb"]["peak"] < floods.MOST_MEMORY_MB
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_everybody_gets_their_own_answer() -> None:
     figures = load.carry_out(Order(seed=2, count=10))
@@ -60,6 +62,7 @@ def test_everybody_gets_their_own_answer() -> None:
     assert (figures["own right answer"], figures["stopped or gone"]) == (6, 4)
 
 
+@pytest.mark.long
 def test_runs_leave_nothing_behind() -> None:
     figures = soak.carry_out(Order(seed=2, count=16))
     assert figures["failures"] == []
@@ -67,6 +70,7 @@ def test_runs_leave_nothing_behind() -> None:
     assert figures["broken off"] > 1
 
 
+@pytest.mark.long
 def test_what_fails_ends_in_a_sentence_and_a_working_page() -> None:
     figures = faults.carry_out(Order(count=1))
     assert figures["failures"] == []

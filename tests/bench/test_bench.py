@@ -53,6 +53,7 @@ def test_ours_looks_at_a_picture_once_and_the_plain_pipeline_each_time() -> None
     assert looked == [[True, False], [True, True]]
 
 
+@pytest.mark.long
 def test_users_of_the_live_app_are_all_answered(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

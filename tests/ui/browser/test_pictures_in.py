@@ -270,6 +270,7 @@ def explanation(name: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about the odd files
+@pytest.mark.long
 def test_odd_files_of_others_are_read_as_chromium_shows_them_or_the_difference_is_explained(
     page: Page, request: pytest.FixtureRequest
 ) -> None:
