@@ -91,6 +91,7 @@ def ask_badly(url: str) -> None:
             connection.sendall(raw.encode())
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
 def test_nothing_of_a_visitor_is_logged_by_any_way_in(
     server: tuple[subprocess.Popen[str], str], tmp_path: Path
