@@ -1,10 +1,12 @@
-"""The runs of a page that asks about its picture: begun, waited for, stopped, abandoned. Knows no component.
+"""The picture of a page that asks about it, and its runs: begun, waited for, stopped, abandoned.
+
+Knows the field for pictures and what is said beside it, and no other component.
 
 A page has one run at a time. What holds at which moment is a table in `docs/architecture.md`.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -12,11 +14,17 @@ import gradio as gr
 
 from playground.engines import Engines, State, too_late_sentence
 from playground.errors import CheckpointUnavailable
+from playground.pictures.reader import InputImage
 from playground.settings import Settings
 from playground.ui import text
+from playground.ui.parts import strip
+from playground.ui.picture import Upload
+from playground.ui.server.failures import sentence_of
 from playground.ui.server.run_messages import leave_queue, silence
-from playground.ui.session import AnyTab, Ending, RunKey, Runs, Tabs
+from playground.ui.session import AnyTab, Ending, Held, Item, RunKey, Runs, Tabs
 from playground.ui.streams import errors_for_the_user
+from playground.ui.taking import remember
+from playground.ui.wiring import Updates
 
 _SECONDS_BETWEEN_LOOKS = 0.3
 
@@ -33,6 +41,34 @@ class PageRuns(Generic[_Tab]):
         self._settings = settings
         self._function = function
         self._runs = Runs()
+
+    def take(
+        self,
+        picture: Upload | None,
+        gesture: int,
+        read_image: Callable[[str | bytes], InputImage],
+        request: gr.Request,
+    ) -> tuple[_Tab | None, Updates]:
+        """Begin with a picture from the field, as `show` does. One that cannot be used is a sentence under it."""
+        if picture is None:
+            return None, {}
+        try:
+            item = remember(picture, read_image(picture.source))
+        except Exception as error:
+            return None, {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
+        return self.show(item, gesture, request)
+
+    def show(self, item: Item, gesture: int, request: gr.Request) -> tuple[_Tab | None, Updates]:
+        """Begin with a picture; the run about the one before is abandoned. Returns the tab and what the field shows.
+
+        The page counts what its user does, for requests that it sends at the same time come in any order: without a
+        tab, a picture that was given later is there already.
+        """
+        tab = self.tabs.change(session_of(request), lambda tab: tab.with_picture(item, gesture))
+        if tab.gesture != gesture:
+            return None, {"picture": strip()}
+        self.abandon(request)
+        return tab, {"picture": strip(), "problem": [], "held": Held(self.tabs, session_of(request))}
 
     def is_running(self, request: gr.Request) -> bool:
         """Whether a run of this tab is expected or going on."""
@@ -69,6 +105,7 @@ class PageRuns(Generic[_Tab]):
                     is_late = status.state is not State.FAILED
                     sentence = too_late_sentence(status, self._settings.load_wait_seconds)
                     self.tell(request, None)
+                    yield
                     with errors_for_the_user(), self._runs.run(self._key(request)):  # which ends with this sentence
                         raise CheckpointUnavailable(sentence if is_late else status.message)
                 yield

@@ -294,12 +294,19 @@ class AnyTab(Protocol):
         """The picture that is worked on."""
 
     @property
+    def gesture(self) -> int:
+        """What the user did to bring the picture, as the page counts it."""
+
+    @property
     def files(self) -> frozenset[str]:
         """What must stay on the disk as long as the tab is open."""
 
     @property
     def num_bytes(self) -> int:
         """About how much memory the answers take."""
+
+    def with_picture(self, item: Item, gesture: int) -> Self:
+        """Return the tab with another picture; one that was given after this one, and was read sooner, stays."""
 
     def saying(self, line: dict[str, str] | None) -> Self:
         """Return the tab with the sentence in which its last run tells of itself."""

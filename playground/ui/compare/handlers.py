@@ -31,7 +31,6 @@ from playground.ui.server.files import check_kept
 from playground.ui.server.run_messages import silence
 from playground.ui.session import Ending, Held, Shown, Tab, Tabs, is_there
 from playground.ui.streams import errors_for_the_user, paced, runner_of
-from playground.ui.taking import remember
 from playground.ui.wiring import Problems, Updates
 
 COMPARE_NAME = "compare_on_page"  # to Gradio
@@ -55,21 +54,12 @@ class CompareHandlers:
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
         """
-        if picture is None:
-            return {}
-        try:
-            item = remember(picture, self._predictor.read_image(picture.source))
-        except Exception as error:
-            return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
-        tab = self.tabs.change(session_of(request), lambda tab: tab.with_picture(item, gesture))
-        if tab.gesture != gesture:
-            return {"picture": strip()}
-        self._runs.abandon(request)
+        tab, updates = self._runs.take(picture, gesture, self._predictor.read_image, request)
+        if tab is None:
+            return updates
         return {
-            "picture": strip(),
+            **updates,
             "scenes": gr.update(open=False),
-            "problem": [],
-            "held": Held(self.tabs, session_of(request)),
             **self._showing.tab(tab, is_drawing=_wants_regions(form)),
             **self._rest_of(form, request),
         }

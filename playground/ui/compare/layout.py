@@ -17,16 +17,13 @@ from playground.ui.compare.showing import BESIDE, EMPTY, LEFT, ON_TOP, RIGHT, SI
 from playground.ui.components import WORKSPACE, Lines, Stage
 from playground.ui.frame import add_title
 from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
-from playground.ui.server.queue_limits import MODEL_QUEUE
+from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING, wire_pictures, wire_run
 from playground.ui.server.turns import COSTLY
 from playground.ui.session import Tab, Tabs
 from playground.ui.wiring import Wiring
 
 _LEAD = "Ask about one picture in two ways, and see where the answers differ."
 _SECONDS_BETWEEN_POLLS = 1.0
-_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
-_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 _CHOICES = ("task", "checkpoint", "decoding", "right_task", "right_checkpoint", "right_decoding")
 _PHRASES = ("phrase", "right_phrase")
@@ -107,71 +104,33 @@ def _side(engines: Engines, prefix: str, title: str, decoding: str) -> Component
 
 
 def _wire(wiring: Wiring, on: Components, handlers: CompareHandlers, app: gr.Blocks) -> None:
-    for trigger, handler in (
-        (on["picture"].input, handlers.take_picture),
-        (on["examples"].click, handlers.take_example),
-    ):
-        taken = wiring.on(
-            trigger, handler, writes=_NEW_PICTURE, js="playground.taking", trigger_mode="multiple", **_IN_TURN
-        )
-        taken.then(None, js="playground.taken", **_PLUMBING)
+    sources = (on["picture"].input, handlers.take_picture), (on["examples"].click, handlers.take_example)
+    wire_pictures(wiring, sources, writes=_NEW_PICTURE)
     opened = wiring.on(
         app.load,
         handlers.open,
         writes=(*_CHOICES, *_PHRASES, *_NEW_PICTURE),
         js="() => [playground.remembered()[0]]",
-        **_IN_TURN,
+        **IN_TURN,
     )
-    opened.success(None, js="playground.opened", **_PLUMBING)
+    opened.success(None, js="playground.opened", **PLUMBING)
     chosen = (*_PHRASES, *_SETTLED)
     questions = [on[name].input for name in ("task", "decoding", "right_task", "right_decoding")]
-    wiring.on(questions, handlers.choose, writes=chosen, **_AT_ONCE)
+    wiring.on(questions, handlers.choose, writes=chosen, **AT_ONCE)
     checkpoints = [on["checkpoint"].input, on["right_checkpoint"].input]
-    wiring.on(checkpoints, handlers.choose_checkpoint, writes=(*chosen, "timer"), **_AT_ONCE)
-    wiring.on(on["timer"].tick, handlers.poll, writes=("status", "timer"), **_AT_ONCE)
+    wiring.on(checkpoints, handlers.choose_checkpoint, writes=(*chosen, "timer"), **AT_ONCE)
+    wiring.on(on["timer"].tick, handlers.poll, writes=("status", "timer"), **AT_ONCE)
     wiring.on(
-        on["view"].input, handlers.choose_view, writes=("over",), trigger_mode="always_last", **_PLUMBING, **COSTLY
+        on["view"].input, handlers.choose_view, writes=("over",), trigger_mode="always_last", **PLUMBING, **COSTLY
     )
     form = [on[name] for name in (*_CHOICES, *_PHRASES)]
-    gr.on([part.change for part in form], None, form, js=_keep_form(), **_PLUMBING)
-    _wire_run(wiring, on, handlers)
+    gr.on([part.change for part in form], None, form, js=_keep_form(), **PLUMBING)
+    triggers = [on["run"].click, on["phrase"].submit, on["right_phrase"].submit]
+    shows = (*_SHOWN, "status")
+    wire_run(wiring, on, handlers, triggers, api_name=COMPARE_NAME, shows=shows, settles=_SETTLED)
 
 
 def _keep_form() -> str:
     """Return the script that keeps the form in the browser under the names of the components."""
     names = [*_CHOICES, *_PHRASES]
     return f"(...values) => playground.rememberForm({json.dumps(names)}, values)"
-
-
-def _wire_run(wiring: Wiring, on: Components, handlers: CompareHandlers) -> None:
-    triggers = [on["run"].click, on["phrase"].submit, on["right_phrase"].submit]
-    # A picture that is on its way is waited for: the question is about that one.
-    pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
-    ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
-    wiring.on(ready.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop"), **_AT_ONCE)
-    waited = wiring.on(
-        begun.success,  # not on the click itself: Stop must find the run that `begin` expects
-        handlers.wait,
-        writes=("status",),
-        check=handlers.check,
-        refuses_at=("picture",),
-        trigger_mode="multiple",  # the run before may not have ended yet
-        concurrency_limit=None,
-        **_PLUMBING,
-    )
-    wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    run = wiring.on(
-        waited.success,
-        handlers.run,
-        writes=(*_SHOWN, "status"),
-        api_name=COMPARE_NAME,
-        api_visibility="private",
-        show_progress="minimal",
-        show_progress_on=on["status"],
-        trigger_mode="multiple",
-        **MODEL_QUEUE,
-    )
-    wiring.on(run.then, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    wiring.on(run.failure, handlers.turned_away, writes=("run", "stop", "status"), **_AT_ONCE)
-    wiring.on(on["stop"].click, handlers.stop, writes=("run", "stop", "status"), **_AT_ONCE)

@@ -17,6 +17,7 @@ from playground.ui.many.form import FIELDS
 from playground.ui.many.handlers import ManyHandlers
 from playground.ui.many.showing import PREVIEW
 from playground.ui.parts import Components, checkpoint_choices
+from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING
 from playground.ui.server.multipart_limits import MAX_FILES
 from playground.ui.server.turns import COSTLY
 from playground.ui.wiring import Wiring
@@ -24,9 +25,6 @@ from playground.ui.wiring import Wiring
 _LEAD = "Ask the same about a folder, a PDF or a video, put right what is wrong, and take away a data set."
 _SECONDS_BETWEEN_LOOKS = 1.0
 _MEGABYTE = 1_000_000
-_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
-_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 _BUTTONS = ("preview", "run", "pause", "stop", "timer", "results")
 _SEEN = ("grid", "status", *_BUTTONS)
 _CLOSED = ("opened", "review", "stage")
@@ -147,26 +145,26 @@ def _results() -> Components:
 def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks) -> None:
     begun = (*_SEEN, "job", *_CLOSED)
     opened = wiring.on(
-        app.load, handlers.open, writes=(*_SEEN, "job", *FIELDS), js="() => [playgroundMany.kept()]", **_AT_ONCE
+        app.load, handlers.open, writes=(*_SEEN, "job", *FIELDS), js="() => [playgroundMany.kept()]", **AT_ONCE
     )
-    opened.success(None, inputs=on["job"], js="(key) => playgroundMany.opened(key)", **_PLUMBING)
-    brought = wiring.on(on["files"].brought, handlers.bring, writes=begun, **_IN_TURN)
-    brought.success(None, inputs=on["job"], js="(key) => playgroundMany.keep(key)", **_PLUMBING)
-    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase",), **_AT_ONCE)
+    opened.success(None, inputs=on["job"], js="(key) => playgroundMany.opened(key)", **PLUMBING)
+    brought = wiring.on(on["files"].brought, handlers.bring, writes=begun, **IN_TURN)
+    brought.success(None, inputs=on["job"], js="(key) => playgroundMany.keep(key)", **PLUMBING)
+    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase",), **AT_ONCE)
     for name in ("preview", "run", "pause", "stop"):
-        wiring.on(on[name].click, getattr(handlers, name), writes=_SEEN, **_AT_ONCE)
+        wiring.on(on[name].click, getattr(handlers, name), writes=_SEEN, **AT_ONCE)
     wanted = [on["names"].blur, on["min_scores"].blur, on["min_scores"].submit, on["merge"].input]
-    wiring.on(wanted, handlers.want, writes=_SEEN, trigger_mode="always_last", **_IN_TURN)
-    wiring.on(on["grid"].hold, handlers.hold, writes=(*_SEEN, "min_scores"), trigger_mode="always_last", **_IN_TURN)
-    wiring.on(on["timer"].tick, handlers.look, writes=_SEEN, **_AT_ONCE)
-    wiring.on(on["grid"].window, handlers.window, writes=("grid",), trigger_mode="always_last", **_IN_TURN)
-    picked = wiring.on(on["grid"].pick, handlers.pick, writes=_OPENED, trigger_mode="always_last", **_IN_TURN)
-    picked.success(None, js="playgroundMany.review", **_PLUMBING)
+    wiring.on(wanted, handlers.want, writes=_SEEN, trigger_mode="always_last", **IN_TURN)
+    wiring.on(on["grid"].hold, handlers.hold, writes=(*_SEEN, "min_scores"), trigger_mode="always_last", **IN_TURN)
+    wiring.on(on["timer"].tick, handlers.look, writes=_SEEN, **AT_ONCE)
+    wiring.on(on["grid"].window, handlers.window, writes=("grid",), trigger_mode="always_last", **IN_TURN)
+    picked = wiring.on(on["grid"].pick, handlers.pick, writes=_OPENED, trigger_mode="always_last", **IN_TURN)
+    picked.success(None, js="playgroundMany.review", **PLUMBING)
     for name in ("approve", "skip", "next", "previous"):
-        wiring.on(on[name].click, getattr(handlers, name), writes=_OPENED, trigger_mode="multiple", **_IN_TURN)
-    closed = wiring.on(on["close"].click, handlers.close, writes=(*_CLOSED, "grid", "status"), **_IN_TURN)
-    closed.success(None, js="playgroundMany.closed", **_PLUMBING)
+        wiring.on(on[name].click, getattr(handlers, name), writes=_OPENED, trigger_mode="multiple", **IN_TURN)
+    closed = wiring.on(on["close"].click, handlers.close, writes=(*_CLOSED, "grid", "status"), **IN_TURN)
+    closed.success(None, js="playgroundMany.closed", **PLUMBING)
     corrected = ("grid", "about", "status")
-    wiring.on(on["stage"].corrected, handlers.correct, writes=corrected, trigger_mode="always_last", **_IN_TURN)
-    saved = wiring.on(on["save"].click, handlers.save, writes=("file", "status"), **_PLUMBING, **COSTLY)
-    saved.success(None, js="playgroundMany.download", **_PLUMBING)
+    wiring.on(on["stage"].corrected, handlers.correct, writes=corrected, trigger_mode="always_last", **IN_TURN)
+    saved = wiring.on(on["save"].click, handlers.save, writes=("file", "status"), **PLUMBING, **COSTLY)
+    saved.success(None, js="playgroundMany.download", **PLUMBING)

@@ -3,7 +3,6 @@
 Parameters and results are named after components; see `wiring`. Where a component stands is `layout`'s business.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -11,8 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.engines import State, too_late_sentence
-from playground.errors import CheckpointUnavailable, InputRejected, UnknownTask
+from playground.errors import InputRejected, UnknownTask
 from playground.predictor import Predictor
 from playground.question import Question, check_question
 from playground.results import Prediction
@@ -44,10 +42,11 @@ from playground.ui.one_picture.showing import (
 from playground.ui.one_picture.wording import Wording, fields_for
 from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
+from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes
-from playground.ui.server.run_messages import leave_queue, silence
-from playground.ui.session import Ending, Held, Item, RunKey, Runs, Shown, Tab, Tabs, is_there
+from playground.ui.server.run_messages import silence
+from playground.ui.session import Ending, Held, Item, Shown, Tab, Tabs, is_there
 from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.taking import remember
@@ -65,8 +64,8 @@ class Handlers:
         self._predictor = predictor
         self._engines = predictor.engines
         self._settings = settings
-        self._runs = Runs()
         self.tabs = Tabs(Tab, settings.keep_files_seconds)
+        self.runs = PageRuns(self.tabs, predictor.engines, settings, function=RUN_NAME)
         self._runner = runner_of(predictor, settings)
         self._showing = Showing(self._engines, predictor.read_image)
         self._follower = Follower(predictor, settings, self._showing)
@@ -83,17 +82,12 @@ class Handlers:
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
         """
-        if picture is None:
-            return {}
-        try:
-            item = remember(picture, self._predictor.read_image(picture.source))
-        except Exception as error:
-            return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
-        return self._take(item, gesture, task, request)
+        tab, updates = self.runs.take(picture, gesture, self._predictor.read_image, request)
+        return updates | self._begun(tab.item, task, request) if tab else updates
 
     def take_page(self, gesture: int, page: int, task: str, request: gr.Request) -> Updates:
         """Show another page of the file that the picture is of."""
-        before = self.tabs.of(_session(request)).item
+        before = self.tabs.of(session_of(request)).item
         try:
             check_kept(before.file)
             image = self._predictor.read_image(before.file, page=page)
@@ -132,23 +126,17 @@ class Handlers:
         return {"seed": drawn.seed, **self._take(item, gesture, task, request)}
 
     def _take(self, item: Item, gesture: int, task: str, request: gr.Request) -> Updates:
-        """Begin with a new picture; the run about the one before is abandoned.
+        tab, updates = self.runs.show(item, gesture, request)
+        return updates | self._begun(item, task, request) if tab else updates
 
-        The page counts what its user does: requests that it sends at the same time come in any order.
-        """
-        tab = self.tabs.change(_session(request), lambda tab: tab.with_picture(item, gesture))
-        if tab.gesture != gesture:
-            return {"picture": strip()}
-        self._abandon(request)
+    def _begun(self, item: Item, task: str, request: gr.Request) -> Updates:
+        """What is shown of a new picture beside its field."""
         self.asks.runs.abandon(request)
         return {
-            "picture": strip(),
             "scenes": scenes_for(item),
             "page": pages_of(item),
-            "problem": [],
             **plain(item, is_drawing=_wants_regions(task)),
             **self._rest_of(request),
-            "held": Held(self.tabs, _session(request)),
         }
 
     # The page as a whole
@@ -158,14 +146,14 @@ class Handlers:
         kept = Memory.read(memory)
         if link := Link.read(kept.link):
             kept = replace(kept, before="", task=link.question.task, phrase=link.question.phrase)
-        tab = self.tabs.open(_session(request), kept.before, kept.key)
+        tab = self.tabs.open(session_of(request), kept.before, kept.key)
         if link and (item := item_of(link, self._predictor.read_image)).path:
-            tab = self.tabs.change(_session(request), lambda tab: tab if tab.item.path else tab.with_picture(item, 0))
+            tab = self.tabs.change(session_of(request), lambda tab: tab if tab.item.path else tab.with_picture(item, 0))
         elif not link and not kept.before:
             tab = self._greet(tab, checkpoint, request)
         tasks = self._predictor.tasks(checkpoint)
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
-        updates: Updates = {"held": Held(self.tabs, _session(request))}
+        updates: Updates = {"held": Held(self.tabs, session_of(request))}
         if kept.task:  # whoever comes for the first time may have chosen one already
             updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase)}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
@@ -185,14 +173,14 @@ class Handlers:
         item = replace(remember(Upload(str(picture)), seen), is_welcome=True)
         answer = self._welcome.answer(checkpoint)
         line = self._line_of(answer, KeptLooks()) if answer else {}
-        return self.tabs.change(_session(request), lambda tab: greeted(tab, item, answer, line))
+        return self.tabs.change(session_of(request), lambda tab: greeted(tab, item, answer, line))
 
     def rest(self, task: str, draw: bool, checkpoint: str, request: gr.Request) -> Updates:
         """A run is over, however it ended: say what holds now. Another one may be going on.
 
         What the run had sent when it was given up may have reached the page after what took its place.
         """
-        tab = self.tabs.of(_session(request))
+        tab = self.tabs.of(session_of(request))
         is_plain = tab.item.path and tab.shown is Shown.PICTURE
         alone = plain(tab.item, is_drawing=draw and _wants_regions(task), keeps_regions=True) if is_plain else {}
         return {**alone, **self._rest_of(request, checkpoint)}
@@ -211,7 +199,7 @@ class Handlers:
     def _rest_of(self, request: gr.Request, checkpoint: str = "") -> Updates:
         """The buttons and the status, as they are to be at this moment."""
         is_running = self._is_running(request)
-        tab = self.tabs.of(_session(request))
+        tab = self.tabs.of(session_of(request))
         return {
             **buttons(is_running=is_running),
             "status": self._showing.status(checkpoint, tab.line),
@@ -220,21 +208,14 @@ class Handlers:
         }
 
     def _is_running(self, request: gr.Request) -> bool:
-        return self._runs.find(_run_of(request)) is not None or self.asks.runs.is_running(request)
-
-    def _abandon(self, request: gr.Request) -> bool:
-        """Let the run of a tab show nothing more, and free its place in the queue; says whether there was one."""
-        if not self._runs.abandon(_run_of(request)):
-            return False
-        leave_queue(_session(request), RUN_NAME)
-        return True
+        return self.runs.is_running(request) or self.asks.runs.is_running(request)
 
     def _give_up(self, task: str, checkpoint: str, request: gr.Request) -> Updates:
         """The question was changed: the run about the old one ends, and what it has shown goes."""
-        if not self._abandon(request):
+        if not self.runs.abandon(request):
             return {}
-        before = self.tabs.of(_session(request))
-        tab = self.tabs.change(_session(request), Tab.without_partial)
+        before = self.tabs.of(session_of(request))
+        tab = self.tabs.change(session_of(request), Tab.without_partial)
         is_cleared = before.shown is not tab.shown
         alone = plain(tab.item, is_drawing=_wants_regions(task), keeps_regions=True) if is_cleared else {}
         return {**alone, **self._rest_of(request, checkpoint)}
@@ -285,13 +266,13 @@ class Handlers:
 
     def poll(self, chosen: Chosen, request: gr.Request) -> Updates:
         """Follow the checkpoint that is chosen."""
-        return self._follower.follow(chosen, self.tabs.of(_session(request)).line)
+        return self._follower.follow(chosen, self.tabs.of(session_of(request)).line)
 
     # The run
 
     def check(self, wording: Wording, stage: StageData, request: gr.Request) -> Problems:
         """Refuse what is missing before anything is queued, each sentence at its field."""
-        item = self.tabs.of(_session(request)).item
+        item = self.tabs.of(session_of(request)).item
         if not item.path:
             return {"picture": text.NO_PICTURE}
         try:
@@ -305,51 +286,25 @@ class Handlers:
 
     def begin(self, wording: Wording, stage: StageData, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
-        self.correcting.take(stage.edits, _session(request))
+        self.correcting.take(stage.edits, session_of(request))
         if self.check(wording, stage, request):
             return buttons(is_running=self._is_running(request))
-        self._abandon(request)
         given_up = {"stage": StageData(keep=True)} if self.asks.runs.abandon(request) else {}  # without what it showed
-        self._runs.expect(_run_of(request))
+        self.runs.expect(request)
         return buttons(is_running=True) | given_up
 
     def wait(self, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         """Follow the checkpoint until it can answer: not in the model's queue, so that a download holds nobody up."""
-        ending = self._runs.find(_run_of(request))
-        if ending is None:
-            return
-        silence(lambda: ending.is_abandoned)
-        self._engines.request(checkpoint)
-        deadline = time.monotonic() + self._settings.load_wait_seconds
-        with errors_for_the_user():
-            while not ending.is_set():
-                status = self._engines.status(checkpoint)
-                if status.state is State.FAILED or time.monotonic() > deadline:
-                    yield {"status": self._tell(request, checkpoint, None)}
-                    is_late = status.state is not State.FAILED
-                    sentence = too_late_sentence(status, self._settings.load_wait_seconds)
-                    with self._runs.run(_run_of(request)):  # which ends with this sentence
-                        raise CheckpointUnavailable(sentence if is_late else status.message)
-                yield {"status": self._tell(request, checkpoint, text.line(text.WAITING, "busy"))}
-                if status.state is State.READY:
-                    return
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        for _ in self.runs.wait([checkpoint], request):
+            yield {"status": self._status(checkpoint, request)}
 
-    def _tell(self, request: gr.Request, checkpoint: str, line: text.Line | None) -> list[text.Line]:
-        """Return a status in which a run says something, and keep that for whoever else writes the status."""
-        self.tabs.change(_session(request), lambda tab: replace(tab, line=line))
-        return self._showing.status(checkpoint, line)
+    def _status(self, checkpoint: str, request: gr.Request) -> list[text.Line]:
+        return self._showing.status(checkpoint, self.tabs.of(session_of(request)).line)
 
     def turned_away(self, checkpoint: str, request: gr.Request) -> Updates:
         """The queue was full before the run could begin."""
-        ending = self._runs.find(_run_of(request))
-        if ending is None or ending.has_begun:
-            return self._rest_of(request, checkpoint)
-        self._abandon(request)
-        return {
-            **buttons(is_running=False),
-            "status": self._tell(request, checkpoint, text.line(text.BUSY, "warning")),
-        }
+        self.runs.turned_away(request)
+        return self._rest_of(request, checkpoint)
 
     def run(
         self,
@@ -364,13 +319,12 @@ class Handlers:
         """Ask about the picture of the tab, and show the answer while it is written."""
         limit = int(max_new_tokens) if max_new_tokens < longest else None
         question = wording.question(_drawn(stage), decoding, limit)
-        with self._runs.run(_run_of(request)) as ending:
-            silence(lambda: ending.is_abandoned)
+        with self.runs.run(request) as ending:
             if not ending.is_abandoned:
                 yield from self._answers(question, ending, KeptLooks.read(looks_kept), request)
 
     def _answers(self, question: Question, ending: Ending, looks: KeptLooks, request: gr.Request) -> Iterator[Updates]:
-        item, shown = self.tabs.of(_session(request)).item, None
+        item, shown = self.tabs.of(session_of(request)).item, None
         try:
             check_kept(item.path)
             for prediction in paced(self._runner.run(item.path, question, stop=ending)):
@@ -382,9 +336,9 @@ class Handlers:
                 shown = updates["stage"]
                 yield updates
         except Exception as error:
-            line = text.line(sentence_of(error), "error")
             if not ending.is_abandoned:
-                yield self._failed(shown, self._tell(request, question.checkpoint, line))
+                self.runs.tell(request, text.line(sentence_of(error), "error"))
+                yield self._failed(shown, self._status(question.checkpoint, request))
 
     def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction, looks: KeptLooks) -> Tab:
         """Keep what a run has said, unless it was abandoned; returns the tab."""
@@ -399,23 +353,16 @@ class Handlers:
                 return tab.with_answer(item.path, prediction, truth, line)
             return replace(tab, shown=Shown.PARTIAL, line=line)
 
-        return self.tabs.change(_session(request), note)
+        return self.tabs.change(session_of(request), note)
 
     def _line_of(self, prediction: Prediction, looks: KeptLooks) -> text.Line:
         return text.run_line(above(prediction, self._showing.first_view(prediction, looks).min_score))
 
     def stop(self, checkpoint: str, request: gr.Request) -> Updates:
         """End this tab's run within one step; what was drawn is kept. One that waits in the queue ends at once."""
-        if self.asks.runs.is_running(request):
-            self.asks.runs.stop(request)
-            return self._rest_of(request, checkpoint) if not self._is_running(request) else {}
-        if not self._runs.stop(_run_of(request)):
-            return {}
-        leave_queue(_session(request), RUN_NAME)
-        return {
-            **buttons(is_running=False),
-            "status": self._tell(request, checkpoint, text.line(text.STOPPED, "warning")),
-        }
+        for runs in (self.runs, self.asks.runs):
+            runs.stop(request)
+        return self._rest_of(request, checkpoint) if not self._is_running(request) else {}
 
     def ask_on(self, stage: StageData, request: gr.Request) -> Updates:
         """Begin to ask about regions of the answer."""
@@ -423,7 +370,7 @@ class Handlers:
 
     def leave(self, request: gr.Request) -> None:
         """The tab was closed: end all that runs for it."""
-        self._runs.abandon_session(_session(request))
+        self.runs.leave(request)
         self.asks.runs.leave(request)
 
     def _failed(self, shown: StageData | None, status: list[text.Line]) -> Updates:
@@ -440,11 +387,11 @@ class Handlers:
         What the user likes is kept for the answers that follow.
         """
         with errors_for_the_user():
-            tab = self.correcting.take(stage.edits, _session(request))
+            tab = self.correcting.take(stage.edits, session_of(request))
             answer = tab.answer
             if answer is None:
                 return {}
-            silence(lambda: self.tabs.of(_session(request)).answer is not answer)
+            silence(lambda: self.tabs.of(session_of(request)).answer is not answer)
             view = controls.view_of(tab.item)
             looks = KeptLooks.read(looks_kept).changed_to(view, answer, self._showing.min_score(answer))
             return {**self._showing.as_seen(tab.item, answer, view), "looks_kept": looks.write()}
@@ -452,28 +399,28 @@ class Handlers:
     def look_closer(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
         """Show the part that is in view at the picture's own sharpness, in the look of the whole."""
         with errors_for_the_user():
-            tab = self.correcting.take(stage.edits, _session(request))
-            silence(lambda: self.tabs.of(_session(request)).item is not tab.item)
+            tab = self.correcting.take(stage.edits, session_of(request))
+            silence(lambda: self.tabs.of(session_of(request)).item is not tab.item)
             check_kept(tab.item.path)
             answer = None if stage.edits and stage.edits.is_going_on else tab.answer
             return self._showing.closer(tab.item, stage.closeup or CloseupData(), answer, controls.view_of(tab.item))
 
     def bring_back(self, task: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
         """Show the corrected answer again that was put aside when something else was asked."""
-        self._abandon(request)
+        self.runs.abandon(request)
         self.asks.runs.abandon(request)
-        tab = self.correcting.bring_back(_session(request))
+        tab = self.correcting.bring_back(session_of(request))
         return self._whole(tab, task, checkpoint, KeptLooks.read(looks_kept), request) if tab.item.path else {}
 
     def pick(self, history: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
         """Show an answer that was given before, with its picture and its question; what is going on is abandoned."""
-        past = self.tabs.of(_session(request)).workspace.find(history)
+        past = self.tabs.of(session_of(request)).workspace.find(history)
         if past is None or past.prediction is None or not is_there(past):
             return self._rest_of(request, checkpoint)
-        self._abandon(request)
+        self.runs.abandon(request)
         self.asks.runs.abandon(request)
         line, asked = self._line_of(past.prediction, KeptLooks()), past.prediction.question
-        tab = self.tabs.change(_session(request), lambda tab: tab.with_past(history, line))
+        tab = self.tabs.change(session_of(request), lambda tab: tab.with_past(history, line))
         form = {"task": asked.task, "phrase": gr.update(value=asked.phrase), "decoding": asked.decoding}
         shown = self._whole(tab, asked.task, checkpoint, KeptLooks.read(looks_kept), request)
         shown["stage"] = shown["stage"].model_copy(update={"regions": [list(xyxy) for xyxy in asked.regions]})
@@ -481,22 +428,13 @@ class Handlers:
 
     def drop(self, history: str, checkpoint: str, request: gr.Request) -> Updates:
         """Forget an answer that was given before."""
-        self.tabs.change(_session(request), lambda tab: tab.without_past(history))
+        self.tabs.change(session_of(request), lambda tab: tab.without_past(history))
         return self._rest_of(request, checkpoint)
 
     def reset_looks(self, request: gr.Request) -> Updates:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""
-        tab = self.tabs.of(_session(request))
+        tab = self.tabs.of(session_of(request))
         return {"looks_kept": "", **(self._showing.answer(tab.item, tab.answer, KeptLooks()) if tab.answer else {})}
-
-
-def _session(request: gr.Request) -> str:
-    return request.session_hash or ""
-
-
-def _run_of(request: gr.Request) -> RunKey:
-    """The one run of this page's stage."""
-    return RunKey(_session(request), "one picture")
 
 
 def _wants_regions(task: str) -> bool:

@@ -30,6 +30,7 @@ from playground.ui.parts import (
     picture_field,
     run_and_stop,
 )
+from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING, wire_pictures, wire_run
 from playground.ui.reading import ReadingView
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
@@ -39,9 +40,6 @@ from playground.ui.wiring import Wiring
 
 _SECONDS_BETWEEN_POLLS = 0.5
 _SHORTEST, _END = 16, 32  # tokens; `poll` says what the checkpoint can write, as soon as it is loaded
-_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
-_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
 _SEEN_ANSWER = ("stage", "answer", "reading", "table", "limits", "notes")
@@ -82,7 +80,17 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     wiring = Wiring(components)
     _wire_picture(wiring, components, handlers)
     _wire_form(wiring, components, handlers, app)
-    _wire_run(wiring, components, handlers)
+    wire_run(
+        wiring,
+        components,
+        handlers,
+        [components["run"].click, components["phrase"].submit],
+        api_name=RUN_NAME,
+        shows=_NEW_ANSWER,
+        settles=_SETTLED,
+        begins=("run", "stop", "stage"),
+        refuses_at=("picture", "draw"),  # what is wrong with the picture, and with the regions that are drawn on it
+    )
     _wire_answer(wiring, components, handlers)
     _wire_corrections(wiring, components, handlers)
     wire_embed(components)
@@ -261,17 +269,15 @@ def _copies() -> Components:
 
 
 def _wire_picture(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    options: dict[str, Any] = {"js": "playground.taking", "trigger_mode": "multiple", **_IN_TURN}
-    for trigger, handler in (
+    sources = (
         (on["picture"].input, handlers.take_picture),
         (on["page"].input, handlers.take_page),
         (on["examples"].click, handlers.take_example),
         (on["photographs"].click, handlers.take_photograph),
         (on["new_scene"].click, handlers.take_new_scene),
         (on["seed"].submit, handlers.take_scene),
-    ):
-        taken = wiring.on(trigger, handler, writes=("seed", *_NEW_PICTURE), **options)
-        taken.then(None, js="playground.taken", **_PLUMBING)
+    )
+    wire_pictures(wiring, sources, writes=("seed", *_NEW_PICTURE))
 
 
 def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Blocks) -> None:
@@ -279,73 +285,39 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
         on["task"].change,
         handlers.choose_task,
         writes=("phrase", "names_fold", "look_closer", "draw", *_SETTLED),
-        **_AT_ONCE,
+        **AT_ONCE,
     )
-    wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **_AT_ONCE)
+    wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **AT_ONCE)
     polled = (
         "status", "banner", "get", "is_wanted", "checkpoint", "timer", "max_new_tokens", "longest", "task", "listed",
         *_TO_TRY,
     )  # fmt: skip
     chosen = tuple(dict.fromkeys((*polled, *_SETTLED)))
-    opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **_IN_TURN)
-    opened.success(None, inputs=on["asks"], js="playground.opened", **_PLUMBING)
-    wiring.on(on["hub_name"].submit, handlers.find, writes=_FOUND, trigger_mode="always_last", **_PLUMBING)
+    opened = wiring.on(app.load, handlers.open, writes=_WHOLE_PAGE, js="() => playground.remembered()", **IN_TURN)
+    opened.success(None, inputs=on["asks"], js="playground.opened", **PLUMBING)
+    wiring.on(on["hub_name"].submit, handlers.find, writes=_FOUND, trigger_mode="always_last", **PLUMBING)
     for event in (
-        wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **_AT_ONCE),
-        wiring.on(on["found"].input, handlers.take_found, writes=(*chosen, "hub_name", *_FOUND), **_AT_ONCE),
-        wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **_AT_ONCE),
-        wiring.on(on["timer"].tick, handlers.poll, writes=polled, **_AT_ONCE),
-        wiring.on(app.load, handlers.poll, writes=polled, **_AT_ONCE),
+        wiring.on(on["checkpoint"].input, handlers.choose_checkpoint, writes=chosen, **AT_ONCE),
+        wiring.on(on["found"].input, handlers.take_found, writes=(*chosen, "hub_name", *_FOUND), **AT_ONCE),
+        wiring.on(on["get"].click, handlers.accept_offer, writes=polled, **AT_ONCE),
+        wiring.on(on["timer"].tick, handlers.poll, writes=polled, **AT_ONCE),
+        wiring.on(app.load, handlers.poll, writes=polled, **AT_ONCE),
         opened,
     ):
-        event.success(None, inputs=on["listed"], js="playground.headTasks", **_PLUMBING)
+        event.success(None, inputs=on["listed"], js="playground.headTasks", **PLUMBING)
     gr.on(
         [on["task"].change, on["phrase"].change],
         None,
         [on["task"], on["phrase"]],
         js="playground.remember",
-        **_PLUMBING,
+        **PLUMBING,
     )
-    app.load(None, None, on["seed"], js="() => null", **_PLUMBING)  # an empty number is 0 to Gradio's page
-
-
-def _wire_run(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    triggers, settled = [on["run"].click, on["phrase"].submit], {"writes": _SETTLED, **_AT_ONCE}
-    # A picture that is on its way is waited for: the question is about that one.
-    pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
-    ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
-    wiring.on(ready.failure, handlers.rest, **settled)
-    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop", "stage"), **_AT_ONCE)
-    waited = wiring.on(
-        begun.success,  # not on the click itself: Stop must find the run that `begin` expects
-        handlers.wait,
-        writes=("status",),
-        check=handlers.check,
-        refuses_at=("picture", "draw"),  # what is wrong with the picture, and with the regions that are drawn on it
-        trigger_mode="multiple",  # the run before may not have ended yet
-        concurrency_limit=None,
-        **_PLUMBING,
-    )
-    wiring.on(waited.failure, handlers.rest, **settled)
-    run = wiring.on(
-        waited.success,
-        handlers.run,
-        writes=_NEW_ANSWER,
-        api_name=RUN_NAME,
-        api_visibility="private",
-        show_progress="minimal",
-        show_progress_on=on["status"],
-        trigger_mode="multiple",
-        **MODEL_QUEUE,
-    )
-    wiring.on(run.then, handlers.rest, **settled)
-    wiring.on(run.failure, handlers.turned_away, writes=("run", "stop", "status"), **_AT_ONCE)
-    wiring.on(on["stop"].click, handlers.stop, writes=("run", "stop", "status"), **_AT_ONCE)
+    app.load(None, None, on["seed"], js="() => null", **PLUMBING)  # an empty number is 0 to Gradio's page
 
 
 def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     controls = ("style", "has_labels", "labels", "opacity", "label_size", "min_score", "merge")
-    kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **_PLUMBING}
+    kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **PLUMBING}
     # An event of our own cannot join others.
     for changes in ([on[name].input for name in controls], on["table"].hide, on["limits"].limit):
         redrawn = wiring.on(
@@ -353,50 +325,50 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
             handlers.redraw,
             writes=(*_SEEN_ANSWER, "looks_kept"),
             trigger_mode="always_last",
-            **_PLUMBING,
+            **PLUMBING,
             **COSTLY,
         )
         redrawn.success(None, **kept)
     seen: dict[str, Any] = {"writes": ("stage",), "trigger_mode": "always_last"}
-    wiring.on(on["stage"].closer, handlers.look_closer, **seen, **_PLUMBING, **COSTLY)
-    reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **_IN_TURN)
+    wiring.on(on["stage"].closer, handlers.look_closer, **seen, **PLUMBING, **COSTLY)
+    reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **IN_TURN)
     reset.success(None, **kept)
-    liked = wiring.on(on["format"].input, handlers.saving.choose_format, writes=("format", "looks_kept"), **_AT_ONCE)
+    liked = wiring.on(on["format"].input, handlers.saving.choose_format, writes=("format", "looks_kept"), **AT_ONCE)
     liked.success(None, **kept)
-    saved = wiring.on(on["save"].click, handlers.saving.save, writes=("file",), **_PLUMBING, **COSTLY)
-    saved.success(None, js="playground.download", **_PLUMBING)
+    saved = wiring.on(on["save"].click, handlers.saving.save, writes=("file",), **PLUMBING, **COSTLY)
+    saved.success(None, js="playground.download", **PLUMBING)
     for kind in COPIES:
         copied = wiring.on(
             on[f"copy_{kind}"].click,
             handlers.saving.copy,
             writes=("copied", "copied_file"),
             js=f"copying.begin({kind!r})",
-            **_PLUMBING,
+            **PLUMBING,
             **COSTLY,
         )
-        told = {"inputs": [on["copied"], on["copied_file"]], "outputs": on["copy_line"], **_PLUMBING}
+        told = {"inputs": [on["copied"], on["copied_file"]], "outputs": on["copy_line"], **PLUMBING}
         copied.success(None, js="copying.end", **told)
         copied.failure(None, js="copying.fail", **told)
 
 
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     stands = (*_SEEN_ANSWER, "labels", "style", "status")
-    wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **_IN_TURN)
-    wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, **_IN_TURN)
-    wiring.on(on["history"].drop, handlers.drop, writes=_SETTLED, **_AT_ONCE)
-    wiring.on(on["back"].click, handlers.bring_back, writes=_WHOLE_PAGE, **_IN_TURN)
+    wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **IN_TURN)
+    wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, **IN_TURN)
+    wiring.on(on["history"].drop, handlers.drop, writes=_SETTLED, **AT_ONCE)
+    wiring.on(on["back"].click, handlers.bring_back, writes=_WHOLE_PAGE, **IN_TURN)
 
 
 def _wire_asks(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     asks, stage = handlers.asks, on["stage"]
-    begun = wiring.on(stage.ask, handlers.ask_on, writes=("run", "stop"), trigger_mode="multiple", **_AT_ONCE)
+    begun = wiring.on(stage.ask, handlers.ask_on, writes=("run", "stop"), trigger_mode="multiple", **AT_ONCE)
     waited = wiring.on(
-        begun.success, asks.wait, writes=("status",), trigger_mode="multiple", concurrency_limit=None, **_PLUMBING
+        begun.success, asks.wait, writes=("status",), trigger_mode="multiple", concurrency_limit=None, **PLUMBING
     )
-    wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    options: dict[str, Any] = {"trigger_mode": "multiple", **_PLUMBING, **MODEL_QUEUE}
+    wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **AT_ONCE)
+    options: dict[str, Any] = {"trigger_mode": "multiple", **PLUMBING, **MODEL_QUEUE}
     asked = wiring.on(waited.success, asks.ask, writes=_NEW_ANSWER, api_name=ASK_NAME, **options)
-    wiring.on(asked.then, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    wiring.on(asked.failure, asks.turned_away, writes=("status",), **_AT_ONCE)
-    cut = wiring.on(stage.cut, asks.cut_out, writes=("file",), **_PLUMBING, **COSTLY)
-    cut.success(None, js="playground.download", **_PLUMBING)
+    wiring.on(asked.then, handlers.rest, writes=_SETTLED, **AT_ONCE)
+    wiring.on(asked.failure, asks.turned_away, writes=("status",), **AT_ONCE)
+    cut = wiring.on(stage.cut, asks.cut_out, writes=("file",), **PLUMBING, **COSTLY)
+    cut.success(None, js="playground.download", **PLUMBING)

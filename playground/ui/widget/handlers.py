@@ -104,23 +104,10 @@ class WidgetHandlers:
 
         A picture that cannot be used is a sentence under the field, and nothing else changes.
         """
-        if picture is None:
-            return {}
-        try:
-            item = remember(picture, self._predictor.read_image(picture.source))
-        except Exception as error:
-            return {"picture": None, "problem": [text.line(sentence_of(error), "error")]}
-        tab = self.tabs.change(session_of(request), lambda tab: tab.with_picture(item, gesture))
-        if tab.gesture != gesture:
-            return {"picture": strip()}
-        self._runs.abandon(request)
-        return {
-            "picture": strip(),
-            "problem": [],
-            "held": Held(self.tabs, session_of(request)),
-            **_plain(tab.item, self._fixed(address)),
-            **self._rest_of(address, request),
-        }
+        tab, updates = self._runs.take(picture, gesture, self._predictor.read_image, request)
+        if tab is None:
+            return updates
+        return {**updates, **_plain(tab.item, self._fixed(address)), **self._rest_of(address, request)}
 
     def take_example(self, gesture: int, examples: int, address: str, request: gr.Request) -> Updates:
         """Show one of the pictures that come with the playground."""

@@ -3,8 +3,6 @@
 What they do is `handlers`' business; how it tells its height is in `assets/widget.js`.
 """
 
-from typing import Any
-
 import gradio as gr
 
 from playground.predictor import Predictor
@@ -12,14 +10,10 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, Stage
 from playground.ui.parts import Components, example_pictures, picture_field, run_and_stop
-from playground.ui.server.queue_limits import MODEL_QUEUE
-from playground.ui.server.turns import COSTLY
+from playground.ui.plumbing import IN_TURN, PLUMBING, wire_pictures, wire_run
 from playground.ui.widget.handlers import WIDGET_NAME, WidgetHandlers
 from playground.ui.wiring import Wiring
 
-_PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_AT_ONCE: dict[str, Any] = {"queue": False, **_PLUMBING}
-_IN_TURN: dict[str, Any] = {**_AT_ONCE, **COSTLY}
 _SETTLED = ("stage", "answer", "run", "stop", "status")
 _NEW_PICTURE = ("held", "picture", "problem", *_SETTLED)
 
@@ -55,43 +49,10 @@ def build_widget(app: gr.Blocks, predictor: Predictor, settings: Settings) -> No
 
 def _wire(wiring: Wiring, on: Components, handlers: WidgetHandlers, app: gr.Blocks) -> None:
     sources = (on["picture"].input, handlers.take_picture), (on["examples"].click, handlers.take_example)
-    for trigger, handler in sources:
-        taken = wiring.on(
-            trigger, handler, writes=_NEW_PICTURE, js="playground.taking", trigger_mode="multiple", **_IN_TURN
-        )
-        taken.then(None, js="playground.taken", **_PLUMBING)
+    wire_pictures(wiring, sources, writes=_NEW_PICTURE)
     opened = wiring.on(
-        app.load, handlers.open, writes=("address", "phrase", *_NEW_PICTURE), js="() => openWidget()", **_IN_TURN
+        app.load, handlers.open, writes=("address", "phrase", *_NEW_PICTURE), js="() => openWidget()", **IN_TURN
     )
-    opened.success(None, js="playground.opened", **_PLUMBING)
-    triggers = [on["run"].click, on["phrase"].submit]
-    # A picture that is on its way is waited for: the question is about that one.
-    pressed = gr.on(triggers, None, outputs=on["status"], js="playground.sayIfTaking", **_PLUMBING)
-    ready = pressed.success(None, js="playground.whenTaken", **_PLUMBING)
-    wiring.on(ready.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    begun = wiring.on(ready.success, handlers.begin, writes=("run", "stop"), **_AT_ONCE)
-    waited = wiring.on(
-        begun.success,  # not on the click itself: Stop must find the run that `begin` expects
-        handlers.wait,
-        writes=("status",),
-        check=handlers.check,
-        refuses_at=("picture",),
-        trigger_mode="multiple",  # the run before may not have ended yet
-        concurrency_limit=None,
-        **_PLUMBING,
-    )
-    wiring.on(waited.failure, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    run = wiring.on(
-        waited.success,
-        handlers.run,
-        writes=("stage", "answer", "status"),
-        api_name=WIDGET_NAME,
-        api_visibility="private",
-        show_progress="minimal",
-        show_progress_on=on["status"],
-        trigger_mode="multiple",
-        **MODEL_QUEUE,
-    )
-    wiring.on(run.then, handlers.rest, writes=_SETTLED, **_AT_ONCE)
-    wiring.on(run.failure, handlers.turned_away, writes=("run", "stop", "status"), **_AT_ONCE)
-    wiring.on(on["stop"].click, handlers.stop, writes=("run", "stop", "status"), **_AT_ONCE)
+    opened.success(None, js="playground.opened", **PLUMBING)
+    triggers, shows = [on["run"].click, on["phrase"].submit], ("stage", "answer", "status")
+    wire_run(wiring, on, handlers, triggers, api_name=WIDGET_NAME, shows=shows, settles=_SETTLED)

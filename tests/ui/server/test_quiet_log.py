@@ -41,9 +41,13 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The program as a process, and its address."""
     command = [sys.executable, "app.py", "--offline", "--checkpoint", "tiny-florence2"]
     environ = os.environ | {"PLAYGROUND_CACHE_FOLDER": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    # Tests that run under nohup ignore this signal, and so would the program, as it is meant to.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
     process = subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    if before is not None:
+        signal.signal(signal.SIGHUP, before)
     try:
         assert process.stdout
         yield process, next(line.split()[-1] for line in process.stdout if "http://" in line)
@@ -91,7 +95,6 @@ def ask_badly(url: str) -> None:
             connection.sendall(raw.encode())
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
 def test_nothing_of_a_visitor_is_logged_by_any_way_in(
     server: tuple[subprocess.Popen[str], str], tmp_path: Path
