@@ -164,9 +164,8 @@ class Predictor:
         scores = likeness(grid, picture.resolution_wh, boxes, [region.xyxy for region in found.regions])
         pairs = zip(found.regions, scores, strict=True)
         alike = tuple(replace(region, score=score) for region, score in pairs)
-        return replace(
-            found, regions=alike, notices=(*found.notices, "The scores say how alike each is to the example.")
-        )
+        notices = (*found.notices, "The scores say how alike each is to the example.")
+        return replace(found, regions=alike, notices=notices, scores_are_likeness=True)
 
     def _last(self, picture: InputImage, question: Question, stop: threading.Event) -> Prediction:
         *_, final = self.run(picture, question, stop=stop)

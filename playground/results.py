@@ -51,7 +51,8 @@ class Prediction:
 
     `confidence` says in 0..1 how sure the model is of the answer as a whole, `picture_confidence` how sure it is that
     the picture is of its kind; None where that was not measured. `is_unsure` says that either is below the bounds of
-    the checkpoint, so that the answer is not to be shown as if it were sure.
+    the checkpoint, so that the answer is not to be shown as if it were sure. `scores_are_likeness` says that the scores
+    of the regions are no measure of how sure it is, but of how alike they are to an example.
     """
 
     question: Question
@@ -69,6 +70,7 @@ class Prediction:
     confidence: _Share | None = None
     picture_confidence: _Share | None = None
     is_unsure: _Flag = False
+    scores_are_likeness: _Flag = False
     timings: Annotated[Timings, Field(alias="timings_ms")] = field(default_factory=Timings)
 
     def __post_init__(self) -> None:
@@ -103,7 +105,7 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: values that JSON can carry. `task` stands beside the question, which holds it too."""
-        rest = {"question", "regions"}
+        rest = {"question", "regions"} | (set() if self.scores_are_likeness else {"scores_are_likeness"})
         wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", by_alias=True, exclude=rest, warnings=False)
         regions = [region.to_dict() for region in self.regions]
         return {"task": self.task, "question": self.question.to_dict(), **wire, "regions": regions}

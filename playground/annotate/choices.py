@@ -18,12 +18,17 @@ def read_names(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
         asked, sign, name = (part.strip() for part in pair.rpartition("="))
         if not (asked and sign and name):
             raise InputRejected(
-                f"{pair[:200]!r} gives no name: write what is asked, =, and what it is called, such as "
-                "--name 'person wearing helmet=helmet', each with a --name of its own.",
-                field="name",
+                f"“{pair[:200]}” gives no name: write what is asked for, =, and what it is called, such as "
+                "“person wearing helmet = helmet”.",
+                field="names",
             )
         names[asked] = name
     return tuple(names.items())
+
+
+def lines_of(names: Sequence[tuple[str, str]]) -> str:
+    """Return names as they are typed, one a line."""
+    return "\n".join(f"{asked} = {called}" for asked, called in names)
 
 
 def read_min_scores(text: str) -> tuple[tuple[str, float], ...]:

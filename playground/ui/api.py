@@ -20,6 +20,7 @@ from playground.question import MERGES, Question
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, Task
+from playground.ui import text
 from playground.ui.picture import Picture, Upload, read_data_url
 from playground.ui.server.calls import no_tool
 from playground.ui.server.files import save_export, save_jpeg
@@ -38,6 +39,7 @@ class Api:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self._predictor = predictor
         self._runner = runner_of(predictor, settings)
+        self._on_zero_gpu = settings.on_zero_gpu
         self._is_for_one_user = settings.is_for_one_user
 
     @no_tool
@@ -98,6 +100,8 @@ class Api:
         """
         with errors_for_the_user():
             picture = _given(image).source
+            if self._on_zero_gpu:
+                raise InputRejected(text.NOT_ON_ZERO_GPU, field="image")
             return self._predictor.find_more(picture, regions or (), checkpoint=_named(checkpoint)).to_dict()
 
     @no_tool

@@ -31,6 +31,8 @@ WAITING = "Waiting for the model…"
 STOPPED = "Stopped before it began."
 NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
 NOTHING_TO_SAVE = "There is no answer to save yet. Ask something first."
+STOPPED_LOOKING = "Stopped; the answer before stays."
+NOT_ON_ZERO_GPU = "On this machine each answer has a GPU for some seconds only, too short for this. Ask for it by name."
 LOOKING_FOR_MORE = "Looking for more like this…"
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 

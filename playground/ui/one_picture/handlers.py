@@ -13,6 +13,7 @@ import gradio as gr
 from playground.errors import InputRejected, UnknownTask
 from playground.predictor import Predictor
 from playground.question import Question, check_question
+from playground.regions import Box
 from playground.results import Prediction
 from playground.scenes.scene import Scene
 from playground.settings import Settings
@@ -27,7 +28,7 @@ from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.examples import Welcome, examples_for, greeted
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.history import history_of
-from playground.ui.one_picture.linked import form_of, item_of
+from playground.ui.one_picture.linked import checkpoint_of, item_of
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.region_asks import RegionAsks
 from playground.ui.one_picture.saving import Saving
@@ -39,7 +40,7 @@ from playground.ui.one_picture.showing import (
     scenes_for,
     way_back,
 )
-from playground.ui.one_picture.wording import Wording, fields_for
+from playground.ui.one_picture.wording import Wording, fields_for, filled_with
 from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
@@ -154,15 +155,17 @@ class Handlers:
         tasks = self._predictor.tasks(checkpoint)
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
         updates: Updates = {"held": Held(self.tabs, session_of(request))}
-        if kept.task:  # whoever comes for the first time may have chosen one already
+        if link:
+            updates |= filled_with(replace(link.question, task=task.id))
+        elif kept.task:  # whoever comes for the first time may have chosen one already
             updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase)}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
-        updates |= form_of(link, checkpoint_choices(self._engines))
+        updates |= checkpoint_of(link, checkpoint_choices(self._engines))
         updates |= examples_for(self._engines.status(checkpoint))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], **({"value": task.id} if kept.task else {})}}
-        looks = KeptLooks.read(looks_kept)
-        return updates | self._whole(tab, task.id, checkpoint, looks, request) if tab.item.path else updates
+        looks, regions = KeptLooks.read(looks_kept), link.question.regions if link else ()
+        return updates | self._whole(tab, task.id, checkpoint, looks, request, regions) if tab.item.path else updates
 
     def _greet(self, tab: Tab, checkpoint: str, request: gr.Request) -> Tab:
         """Begin with an example, where this is a first visit; what is known of it already is shown at once."""
@@ -185,15 +188,24 @@ class Handlers:
         alone = plain(tab.item, is_drawing=draw and _wants_regions(task), keeps_regions=True) if is_plain else {}
         return {**alone, **self._rest_of(request, checkpoint)}
 
-    def _whole(self, tab: Tab, task: str, checkpoint: str, looks: KeptLooks, request: gr.Request) -> Updates:
-        """All that a page shows of a tab."""
+    def _whole(
+        self,
+        tab: Tab,
+        task: str,
+        checkpoint: str,
+        looks: KeptLooks,
+        request: gr.Request,
+        regions: tuple[Box, ...] = (),
+    ) -> Updates:
+        """All that a page shows of a tab; `regions` are those that a question is about."""
         given = {} if tab.item.is_welcome else {"picture": strip(), "scenes": scenes_for(tab.item)}
         updates = {**given, "page": pages_of(tab.item), **plain(tab.item, is_drawing=_wants_regions(task))}
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:
             updates |= self._showing.answer(tab.item, tab.answer, looks)
-            updates["stage"] = updates["stage"].model_copy(update={"draw": _wants_regions(task), "regions": []})
+        drawn = {"draw": _wants_regions(task), "regions": [list(xyxy) for xyxy in regions]}
+        updates["stage"] = updates["stage"].model_copy(update=drawn)
         return {**updates, **self._rest_of(request, checkpoint)}
 
     def _rest_of(self, request: gr.Request, checkpoint: str = "") -> Updates:
@@ -421,10 +433,8 @@ class Handlers:
         self.asks.runs.abandon(request)
         line, asked = self._line_of(past.prediction, KeptLooks()), past.prediction.question
         tab = self.tabs.change(session_of(request), lambda tab: tab.with_past(history, line))
-        form = {"task": asked.task, "phrase": gr.update(value=asked.phrase), "decoding": asked.decoding}
-        shown = self._whole(tab, asked.task, checkpoint, KeptLooks.read(looks_kept), request)
-        shown["stage"] = shown["stage"].model_copy(update={"regions": [list(xyxy) for xyxy in asked.regions]})
-        return form | shown
+        shown = self._whole(tab, asked.task, checkpoint, KeptLooks.read(looks_kept), request, asked.regions)
+        return filled_with(asked) | shown
 
     def drop(self, history: str, checkpoint: str, request: gr.Request) -> Updates:
         """Forget an answer that was given before."""

@@ -51,7 +51,8 @@ _NEW_ANSWER = (
     "format", "raw", "glances", "timings", "merge",
 )  # fmt: skip
 _TO_TRY = ("examples", "photographs", "scene")
-_FORM = ("asks", "decoding", "task", "listed", "checkpoint", "phrase", "seed", "looks_kept")
+_ASKED = ("task", "phrase", "names", "one_by_one", "look_closer", "decoding", "checkpoint")
+_FORM = ("asks", "listed", "seed", "looks_kept", *_ASKED)
 _WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_TO_TRY, *_NEW_PICTURE, *_NEW_ANSWER)))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import gradio as gr
 
 from playground.pictures.reader import InputImage
-from playground.question import DECODINGS
 from playground.ui import scene
 from playground.ui.link import Link
 from playground.ui.picture import Upload
@@ -26,12 +25,9 @@ def item_of(link: Link, read_image: Callable[[str], InputImage]) -> Item:
     return remember(Upload(path), read_image(path), seed=link.seed)
 
 
-def form_of(link: Link | None, checkpoints: list[tuple[str, str]]) -> Updates:
-    """Return what a link says of the settings; what the form cannot hold stays as it is."""
+def checkpoint_of(link: Link | None, checkpoints: list[tuple[str, str]]) -> Updates:
+    """Return the choice of a checkpoint, with that of a link where there is such a one."""
     checkpoint: Any = gr.update(choices=checkpoints)  # with what was found since the page was built
-    if link is None:
-        return {"checkpoint": checkpoint}
-    if link.question.checkpoint in [name for _, name in checkpoints]:
+    if link and link.question.checkpoint in [name for _, name in checkpoints]:
         checkpoint["value"] = link.question.checkpoint
-    decoding = {"decoding": link.question.decoding} if link.question.decoding in DECODINGS else {}
-    return {"checkpoint": checkpoint, **decoding}
+    return {"checkpoint": checkpoint}

@@ -17,7 +17,7 @@ from playground.results import Prediction
 from playground.tasks import get_task
 from playground.ui.memory import kept_object
 from playground.ui.session import View
-from playground.ui.shown import lowest_score
+from playground.ui.shown import has_own_lowest_score, lowest_score
 
 _MOST_CHECKPOINTS = 50
 _DEFAULT = Look(())
@@ -63,11 +63,11 @@ class KeptLooks:
     def changed_to(self, view: View, prediction: Prediction, min_score: float) -> "KeptLooks":
         """Return what is kept after the user has changed the view of an answer.
 
-        The score by which an answer is looked at that the model itself is not sure of is not kept for others.
+        The score by which an answer is looked at is not kept for others where it says nothing of them.
         """
         styles = _with(self.styles, _kind(prediction), view.look.styles, default_styles(prediction))
         scores = self.min_scores
-        if not prediction.is_unsure:
+        if not has_own_lowest_score(prediction):
             scores = _with(scores, prediction.checkpoint, view.min_score, min_score)
         look = view.look
         return replace(

@@ -36,7 +36,6 @@ from playground.ui.wiring import Updates
 
 ASK_NAME = "ask_on_page"  # to Gradio
 MORE = "more"  # of what is like the regions: no follow-up, for it is found elsewhere
-ALIKE = 0.8  # the likeness from which on things are shown at first; docs/measurements.md has the table
 
 
 class RegionAsks:
@@ -56,6 +55,7 @@ class RegionAsks:
         self._runner = runner
         self._correcting = correcting
         self._showing = showing
+        self._on_zero_gpu = settings.on_zero_gpu
         self.runs = PageRuns(tabs, predictor.engines, settings, function=ASK_NAME)
 
     def begin(self, stage: StageData, request: gr.Request, *, is_running: bool) -> Updates:
@@ -64,6 +64,8 @@ class RegionAsks:
             tab = self._correcting.take(stage.edits, session_of(request))
             ask = stage.ask or AskData()
             what = ask.what if ask.what == MORE else find_follow_up(ask.what).id
+            if what == MORE and self._on_zero_gpu:
+                raise InputRejected(text.NOT_ON_ZERO_GPU, field="stage")
             item, regions = _regions_of(tab, ask)
             if is_running or self.runs.is_running(request):
                 raise InputRejected(text.STILL_ANSWERING, field="stage")
@@ -115,11 +117,12 @@ class RegionAsks:
             yield {"status": self._status(checkpoint, request)}
             return
         if ending.is_set():
-            return  # whoever stopped it is told so
-        alike = replace(looks, min_scores={**looks.min_scores, found.checkpoint: ALIKE})
-        line = text.run_line(above(found, self._showing.first_view(found, alike).min_score))
+            self.runs.tell(request, text.line(text.STOPPED_LOOKING, "warning"))
+            yield {"status": self._status(checkpoint, request)}
+            return
+        line = text.run_line(above(found, self._showing.first_view(found, looks).min_score))
         tab = self._tabs.change(session_of(request), lambda tab: tab.with_answer(item.path, found, None, line))
-        yield self._showing.answer(tab.item, found, alike)
+        yield self._showing.answer(tab.item, found, looks)
 
     def _answers(
         self, item: Item, wanted: AskedRegions, checkpoint: str, decoding: str, ending: Ending

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from playground.errors import InputRejected
-from playground.question import Question
+from playground.annotate.choices import lines_of, read_names
+from playground.question import DECODINGS, Question
 from playground.tasks import InputKind, Task, get_task
 from playground.ui.parts import Components
 from playground.ui.wiring import Updates
@@ -35,7 +35,7 @@ class Wording:
             self.phrase if task.input_kind.is_text else "",
             regions if task.input_kind is InputKind.REGIONS else (),
             self.checkpoint, decoding, limit,
-            names=_read(self.names) if takes_names else (),
+            names=read_names(list(filter(str.strip, self.names.splitlines()))) if takes_names else (),
             one_by_one=self.one_by_one and takes_names,
             tiles=0 if self.look_closer and task.can_tile else None,
         )  # fmt: skip
@@ -75,6 +75,18 @@ def closer_field() -> Any:
     )
 
 
+def filled_with(question: Question) -> Updates:
+    """Write a question into the form that was asked before, or elsewhere."""
+    return {
+        "task": question.task,
+        "phrase": gr.update(value=question.phrase),
+        "names": lines_of(question.names),
+        "one_by_one": question.one_by_one,
+        "look_closer": gr.update(value=question.tiles is not None),
+        **({"decoding": question.decoding} if question.decoding in DECODINGS else {}),
+    }
+
+
 def fields_for(task: Task) -> Updates:
     """Show what the task can take."""
     return {"names_fold": gr.update(visible=_takes_names(task)), "look_closer": gr.update(visible=task.can_tile)}
@@ -82,14 +94,3 @@ def fields_for(task: Task) -> Updates:
 
 def _takes_names(task: Task) -> bool:
     return task.input_kind in (InputKind.CLASSES, InputKind.EXPRESSIONS)
-
-
-def _read(lines: str) -> tuple[tuple[str, str], ...]:
-    pairs = [line.rpartition("=") for line in lines.splitlines() if line.strip()]
-    for asked, sign, called in pairs:
-        if not (asked.strip() and sign and called.strip()):
-            line = f"{asked}{sign}{called}".strip()
-            raise InputRejected(
-                f"“{line[:80]}” gives no name: write what is asked for, =, and what it is called.", field="names"
-            )
-    return tuple((asked.strip(), called.strip()) for asked, _, called in pairs)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from playground.drawing.styles import Look
+from playground.question import Question
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.session import View
 from tests.ui.doubles import ANSWER
@@ -42,10 +43,23 @@ def test_an_answer_without_any_style_is_not_what_all_are_to_be() -> None:
     assert kept(view(())).first_view(ANSWER, OWN).look.styles == ("box",)
 
 
-def test_looking_at_what_the_model_is_not_sure_of_keeps_no_score() -> None:
-    unsure = replace(ANSWER, is_unsure=True)
-    assert KeptLooks().changed_to(view(min_score=0.01), unsure, OWN).write() == ""
-    assert kept(view(min_score=0.01)).first_view(unsure, OWN).min_score > max(r.score or 0 for r in ANSWER.regions)
+ABOVE_ALL = max(region.score or 0 for region in ANSWER.regions) + 0.01
+COVER = Question("<OPEN_VOCABULARY_DETECTION>+<COVER>", "car")
+
+
+@pytest.mark.parametrize(
+    ("answer", "lowest"),
+    [
+        pytest.param(replace(ANSWER, is_unsure=True), ABOVE_ALL, id="what the model is not sure of"),
+        pytest.param(replace(ANSWER, scores_are_likeness=True), 0.8, id="what is alike"),
+        pytest.param(replace(ANSWER, question=COVER), 0.0, id="what is covered"),
+    ],
+)
+def test_a_lowest_score_that_says_nothing_of_other_answers_is_neither_kept_for_them_nor_theirs(answer, lowest) -> None:
+    changed = KeptLooks().changed_to(view(min_score=lowest, opacity=0.8), answer, OWN)
+    assert changed.first_view(ANSWER, OWN).min_score == OWN
+    first = kept(view(min_score=0.6)).first_view(answer, OWN).min_score
+    assert first == pytest.approx(max(lowest, 0.6) if answer.is_unsure else lowest, abs=0.011)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from playground.question import Question
+from playground.ui.link import Link
 from playground.ui.memory import Memory
 from playground.ui.session import Shown
 from playground.ui.wiring import Updates
@@ -63,3 +66,30 @@ def test_a_first_visit_and_an_unknown_task_open_the_page_as_it_is(tab: Tab) -> N
     to_try = {"examples", "photographs", "scene"}
     assert updates.keys() == {"task", "phrase", "held", "looks_kept", "checkpoint", "asks", *to_try}
     assert updates["asks"] is False
+
+
+ASKED = Question(
+    "<OPEN_VOCABULARY_DETECTION>", "car", names={"tree": "plant"}, one_by_one=True, tiles=0, decoding="careful"
+)
+FORM = {"task": ASKED.task, "names": "tree = plant", "one_by_one": True, "decoding": "careful"}
+
+
+def test_a_link_and_an_answer_of_before_bring_back_all_that_was_asked(ask: Ask) -> None:
+    regions = Question("<REGION_TO_OCR>", regions=[[1, 2, 30, 20]], decoding="no such")
+    tab = ask(ANSWER)
+    written = [
+        tab.beside("linked").call(tab.handlers.open, memory=json.dumps({"link": Link(ASKED, seed=1).write()})),
+        picked(tab, ASKED),
+    ]
+    for updates in written:
+        assert {name: updates[name] for name in FORM} == FORM
+        assert (updates["phrase"]["value"], updates["look_closer"]["value"]) == ("car", True)
+    opened = tab.beside("other").call(tab.handlers.open, memory=json.dumps({"link": Link(regions, seed=1).write()}))
+    for updates in (opened, picked(tab, regions)):
+        assert updates["stage"].regions == [[1, 2, 30, 20]]
+        assert "decoding" not in updates
+
+
+def picked(tab: Tab, question: Question) -> Updates:
+    answered(tab, replace(ANSWER, question=question))
+    return tab.call(tab.handlers.pick, history=tab.item.answer_id)

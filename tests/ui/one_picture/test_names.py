@@ -32,7 +32,8 @@ def test_the_form_becomes_a_question_as_far_as_its_task_takes_it():
 def test_a_line_that_is_no_name_is_refused_at_its_field(ask):
     tab: Tab = ask()
     assert tab.check(task=CLASSES, phrase="", names="a man") == {
-        "names": "“a man” gives no name: write what is asked for, =, and what it is called."
+        "names": "“a man” gives no name: write what is asked for, =, and what it is called, such as “person wearing "
+        "helmet = helmet”."
     }
     assert tab.check(names="a man = man") == {}  # which is a phrase too
 

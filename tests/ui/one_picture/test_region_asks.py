@@ -74,6 +74,20 @@ def test_many_regions_are_asked_about_in_turn_until_stop(ask: Ask) -> None:
     assert len(tab.predictor.asked) == 1
 
 
+def test_what_is_alike_is_an_answer_of_its_own_and_a_stop_leaves_the_one_before(ask: Ask) -> None:
+    found = replace(ANSWER, scores_are_likeness=True)
+    tab = answered(ask(), ANSWER)
+    tab.predictor.find_more = lambda *_, **__: found
+    *_, last = put(tab, 0, what="more")
+    assert last["min_score"] == 0.8
+    assert [item.prediction for item in tab.kept.workspace.items] == [found]
+    tab = answered(ask(), ANSWER)
+    tab.predictor.find_more = lambda *_, stop, **__: stop.set() or found
+    *_, last = put(tab, 0, what="more")
+    assert last["status"][-1]["text"] == "Stopped; the answer before stays."
+    assert (tab.kept.answer, tab.kept.item.prediction) == (ANSWER, ANSWER)
+
+
 def test_nothing_that_goes_on_is_given_up_for_it_and_run_gives_it_up(ask: Ask) -> None:
     tab = answered(ask(SAID, DESCRIBED), ANSWER)
     tab.call(tab.handlers.ask_on, stage=asking(tab, 0))
