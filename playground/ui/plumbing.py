@@ -69,5 +69,5 @@ def wire_run(
         **MODEL_QUEUE,
     )
     wiring.on(run.then, handlers.rest, writes=settles, **AT_ONCE)
-    wiring.on(run.failure, handlers.turned_away, writes=("run", "stop", "status"), **AT_ONCE)
-    wiring.on(on["stop"].click, handlers.stop, writes=("run", "stop", "status"), **AT_ONCE)
+    wiring.on(run.failure, handlers.turned_away, writes=settles, **AT_ONCE)
+    wiring.on(on["stop"].click, handlers.stop, writes=settles, **AT_ONCE)
