@@ -97,14 +97,7 @@ function copyByHand(text) {
 }
 
 function step(event) {
-  const direction = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const from = rows.findIndex(({ button }) => button === event.target);
-  const to = rows[from + direction];
-  if (!to) return;
-  rows[from].button.tabIndex = -1;
-  to.button.tabIndex = 0;
-  to.button.focus();
-  event.preventDefault();
+  stepThrough(rows, rows.findIndex(({ button }) => button === event.target), event);
 }
 
 part("copy").addEventListener("click", copyAll);

@@ -134,14 +134,7 @@ function save() {
 function step(event) {
   const sideways = { ArrowRight: "menu", ArrowLeft: "toggle" }[event.key];
   event.currentTarget.querySelector(`.region-table-${sideways}`)?.focus();
-  const direction = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const from = rows.findIndex(({ row }) => row.contains(event.target));
-  const to = rows[from + direction];
-  if (!to) return;
-  rows[from].button.tabIndex = -1;
-  to.button.tabIndex = 0;
-  to.button.focus();
-  event.preventDefault();
+  stepThrough(rows, rows.findIndex(({ row }) => row.contains(event.target)), event);
 }
 
 all.addEventListener("click", openMenu);

@@ -17,3 +17,12 @@ function joinWorkspace(element) {
   };
 }
 
+/** The arrow keys go from row to row of `{button}`; one of them at a time is in the order of Tab. */
+function stepThrough(rows, from, event) {
+  const to = rows[from + { ArrowDown: 1, ArrowUp: -1 }[event.key]];
+  if (!to) return;
+  rows[from].button.tabIndex = -1;
+  to.button.tabIndex = 0;
+  to.button.focus();
+  event.preventDefault();
+}

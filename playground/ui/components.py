@@ -16,7 +16,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from playground.corrections import Corrections
 from playground.drawing import ink_on, score_text
-from playground.paths import ASSETS
+from playground.paths import read_asset
 from playground.regions import Region, Source
 from playground.results import Prediction
 
@@ -199,11 +199,6 @@ def _tenths(pixels: Iterable[float]) -> list[float]:
     return [round(number, 1) for number in pixels]
 
 
-def asset(name: str) -> str:
-    """Return the text of a file of the assets."""
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
 class AssetComponent(gr.HTML):
     """A component whose template, style and script are files; model text never enters the template.
 
@@ -236,9 +231,10 @@ class Stage(AssetComponent):
     once the answer was, `ask` and `cut`, when something is wanted of regions.
     """
 
-    template, style = asset("stage.html"), asset("stage.css") + asset("correct.css")
+    template, style = read_asset("stage.html"), read_asset("stage.css") + read_asset("correct.css")
     script = "".join(
-        asset(f"{name}.js") for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "menu", "stage")
+        read_asset(f"{name}.js")
+        for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "menu", "stage")
     )
     data_model = StageData
 
@@ -256,8 +252,8 @@ class Stage(AssetComponent):
 class RegionTable(AssetComponent):
     """The boxes as rows; as an input, the ids hidden by clicking. Event: `hide`, once a click."""
 
-    template, style = asset("table.html"), asset("table.css")
-    script = asset("workspace.js") + asset("table.js")
+    template, style = read_asset("table.html"), read_asset("table.css")
+    script = read_asset("workspace.js") + read_asset("table.js")
     data_model = RegionTableData
 
     def preprocess(self, payload: RegionTableData | None) -> RegionTableData:  # type: ignore[override]
@@ -277,7 +273,7 @@ class LinesData(GradioModel):
 class Lines(AssetComponent):
     """Sentences with a tone. Not Markdown and not markup: they may quote what a user or a model wrote."""
 
-    template, style, script = asset("lines.html"), asset("lines.css"), asset("lines.js")
+    template, style, script = read_asset("lines.html"), read_asset("lines.css"), read_asset("lines.js")
     data_model = LinesData
 
     def preprocess(self, payload: LinesData | None) -> None:  # type: ignore[override]

@@ -10,8 +10,9 @@ from gradio.data_classes import GradioModel
 from pydantic import Field
 
 from playground.drawing.colors import colors_of
+from playground.paths import read_asset
 from playground.results import Prediction
-from playground.ui.components import AssetComponent, asset
+from playground.ui.components import AssetComponent
 
 _FEWEST = 2  # labels: of one alone the slider of all is its own
 _MOST = 100
@@ -55,7 +56,7 @@ def limits_of(prediction: Prediction, others: float, own: Mapping[str, float]) -
 class LimitSliders(AssetComponent):
     """A slider for each label. Event: `limit`, while one is moved."""
 
-    template, style, script = asset("limits.html"), asset("limits.css"), asset("limits.js")
+    template, style, script = read_asset("limits.html"), read_asset("limits.css"), read_asset("limits.js")
     data_model = LimitsData
 
     def preprocess(self, payload: LimitsData | None) -> LimitsData:  # type: ignore[override]

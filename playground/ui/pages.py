@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from playground.annotate.jobs import Jobs
 from playground.errors import SettingsInvalid
-from playground.paths import ASSETS
+from playground.paths import ASSETS, read_asset
 from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui import text
@@ -90,7 +90,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "theme": _theme(),
         "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "many.css", "widget.css")],
         "css": task_headings(),
-        "js": _script("page.js"),
+        "js": read_asset("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",
         "footer_links": ["api"],
         "app_kwargs": {
@@ -157,11 +157,7 @@ def _scripts() -> str:
     """What listens from the start, whatever Gradio builds anew."""
     start = f"startTaskList({json.dumps(search_words())});"
     names = ("mends.js", "drop.js", "task_list.js", "copying.js", "many.js", "widget.js")
-    return "\n".join([*map(_script, names), start, ""])
-
-
-def _script(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+    return "\n".join([*map(read_asset, names), start, ""])
 
 
 def _theme() -> gr.themes.Base:

@@ -10,9 +10,10 @@ from gradio.data_classes import GradioModel
 from pydantic import Field
 
 from playground.export import holds_read_text
+from playground.paths import read_asset
 from playground.reading_order import lines_in_order
 from playground.results import Prediction
-from playground.ui.components import AssetComponent, BoxData, asset
+from playground.ui.components import AssetComponent, BoxData
 
 _SHORTEST = 2  # lines, below which the table says it all
 
@@ -35,8 +36,8 @@ class ReadingData(GradioModel):
 class ReadingView(AssetComponent):
     """The lines, each of which can be lit on the picture and copied."""
 
-    template, style = asset("reading.html"), asset("reading.css")
-    script = asset("workspace.js") + asset("reading.js")
+    template, style = read_asset("reading.html"), read_asset("reading.css")
+    script = read_asset("workspace.js") + read_asset("reading.js")
     data_model = ReadingData
 
     def preprocess(self, payload: ReadingData | None) -> None:  # type: ignore[override]

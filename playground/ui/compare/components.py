@@ -9,7 +9,8 @@ from typing import Any
 from gradio.data_classes import FileData, GradioModel
 from pydantic import Field
 
-from playground.ui.components import AssetComponent, asset
+from playground.paths import read_asset
+from playground.ui.components import AssetComponent
 
 
 class WordsData(GradioModel):
@@ -23,7 +24,7 @@ class Words(AssetComponent):
     """The answer of one side. What a model wrote is shown as text, never as markup."""
 
     template = '<p class="words" tabindex="-1"></p>'
-    style, script = "", asset("compare_words.js")
+    style, script = "", read_asset("compare_words.js")
     data_model = WordsData
 
     def preprocess(self, payload: WordsData | None) -> None:  # type: ignore[override]
@@ -44,7 +45,7 @@ class AgreementFigures(AssetComponent):
     """How far two answers agree, in numbers; the colors are those of the regions."""
 
     template = '<dl class="figures"></dl><p class="figures-note" role="status"></p>'
-    style, script = "", asset("compare_figures.js")
+    style, script = "", read_asset("compare_figures.js")
     data_model = AgreementData
 
     def preprocess(self, payload: AgreementData | None) -> None:  # type: ignore[override]
@@ -70,7 +71,7 @@ class Over(AssetComponent):
         '<div class="over" hidden><img alt="The left answer, drawn" /><img alt="The right answer, drawn" />'
         '<input type="range" min="0" max="100" value="50" aria-label="How much of the left answer is seen" /></div>'
     )
-    style, script = "", asset("compare_over.js")
+    style, script = "", read_asset("compare_over.js")
     data_model = OverData
 
     def preprocess(self, payload: OverData | None) -> None:  # type: ignore[override]

@@ -8,12 +8,8 @@ from typing import Any
 from gradio.data_classes import GradioModel
 from pydantic import Field
 
-from playground.paths import ASSETS
+from playground.paths import read_asset
 from playground.ui.components import AssetComponent
-
-
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 class FilesData(GradioModel):
@@ -27,7 +23,7 @@ class FilesData(GradioModel):
 class FilesDrop(AssetComponent):
     """Takes any number of files and folders, and uploads them in parts. Event: `brought`, when all have come."""
 
-    template, style, script = _asset("many_files.html"), "", _asset("many_files.js")
+    template, style, script = read_asset("many_files.html"), "", read_asset("many_files.js")
     data_model = FilesData
 
     def preprocess(self, payload: FilesData | None) -> FilesData:  # type: ignore[override]
@@ -75,7 +71,7 @@ class GridData(GradioModel):
 class ResultGrid(AssetComponent):
     """What was found. Events: `window`, when other rows are wanted, `pick`, for one, and `hold`, for a lowest score."""
 
-    template, style, script = _asset("many_grid.html"), "", _asset("many_grid.js")
+    template, style, script = read_asset("many_grid.html"), "", read_asset("many_grid.js")
     data_model = GridData
 
     def preprocess(self, payload: GridData | None) -> WantedData:  # type: ignore[override]

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from playground.errors import InputRejected
 from playground.glances import Glance
-from playground.paths import ASSETS
+from playground.paths import read_asset
 from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui.components import AssetComponent
@@ -37,8 +37,8 @@ class Glances(AssetComponent):
     """The words and tokens of an answer; what is pointed at shows on the stage of its workspace."""
 
     template = '<div class="glances" role="group" aria-label="What the model wrote, word by word" hidden></div>'
-    style = (ASSETS / "glances.css").read_text(encoding="utf-8")
-    script = (ASSETS / "glances.js").read_text(encoding="utf-8")
+    style = read_asset("glances.css")
+    script = read_asset("glances.js")
     data_model = GlancesData
 
     def preprocess(self, payload: GlancesData | None) -> None:  # type: ignore[override]
