@@ -14,6 +14,15 @@ from playground.regions import Region
 from playground.results import Prediction
 from playground.tasks import OutputKind, get_task
 
+ALIKE = 0.8  # the likeness from which on things are shown; docs/measurements.md has the table
+
+
+def own_lowest_score(prediction: Prediction) -> float | None:
+    """Return the score from which on regions are shown whatever the checkpoint's is; None where that one holds."""
+    if prediction.scores_are_likeness:
+        return ALIKE
+    return 0.0 if get_task(prediction.task).covers else None  # better one cover too many
+
 
 def chosen(prediction: Prediction, *, shown_from: float | None = None) -> Prediction:
     """Return what of a prediction its question wants.
@@ -25,6 +34,8 @@ def chosen(prediction: Prediction, *, shown_from: float | None = None) -> Predic
     if not (question.names or question.min_scores or question.merge or shown_from is not None):
         return prediction
     called, least = names_of(question), _LowestScores(question)
+    if shown_from is not None and (own_score := own_lowest_score(prediction)) is not None:
+        shown_from = own_score
 
     def is_wanted(region: Region) -> bool:
         if (own := least.of(region.label)) is not None:

@@ -20,7 +20,7 @@ ANSWER = Prediction(Question("<OD>"), "tiny-florence2", (400, 100), text="words"
 
 
 def answer_to(**fields: object) -> Prediction:
-    return replace(ANSWER, question=Question("<OD>", **fields))  # type: ignore[arg-type]  # mappings become pairs
+    return replace(ANSWER, question=Question(**{"task": "<OD>"} | fields))  # type: ignore[arg-type]  # mappings become pairs
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def answer_to(**fields: object) -> Prediction:
     [
         pytest.param({}, None, ALL, id="all"),
         pytest.param({}, 0.3, (CAR, VAN, DRAWN), id="what the page shows"),
+        pytest.param({"task": f"{CLASSES}+<COVER>", "phrase": "car"}, 0.3, ALL, id="all is covered, in a data set too"),
         pytest.param({"min_scores": 0.0}, 0.3, ALL, id="none is too low"),
         pytest.param({"min_scores": 0.7}, 0.3, (VAN, DRAWN), id="one for all"),
         pytest.param({"min_scores": {"Cars": 0.5}}, None, (CAR, VAN, WHEEL, DRAWN), id="one for a name"),

@@ -1,22 +1,21 @@
 """What of an answer the page shows as if the model were sure of it. Knows predictions, no component and no handler."""
 
+from playground.choosing import own_lowest_score
 from playground.grammar import words_of
 from playground.results import Prediction
 from playground.tasks import get_task
 
-ALIKE = 0.8  # the likeness from which on things are shown at first; docs/measurements.md has the table
-
 
 def has_own_lowest_score(prediction: Prediction) -> bool:
     """Whether the score from which on regions are shown says nothing of other answers."""
-    return prediction.is_unsure or prediction.scores_are_likeness or get_task(prediction.task).covers
+    return prediction.is_unsure or own_lowest_score(prediction) is not None
 
 
 def lowest_score(prediction: Prediction, min_score: float) -> float:
     """Return the score from which on regions are shown at first: above all of them where the model is not sure."""
     if not prediction.is_unsure:
-        own = ALIKE if prediction.scores_are_likeness else 0.0  # better one cover too many
-        return own if has_own_lowest_score(prediction) else min_score
+        own = own_lowest_score(prediction)
+        return min_score if own is None else own
     highest = max((region.score for region in prediction.regions if region.score is not None), default=0.0)
     step = next(step for step in range(102) if step / 100 > highest)  # the slider's steps
     return max(min_score, min(step / 100, 1.0))

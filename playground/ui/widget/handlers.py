@@ -12,6 +12,7 @@ from gradio.data_classes import FileData
 
 from playground.drawing.annotate import draw
 from playground.drawing.colors import colors_of
+from playground.drawing.styles import default_styles
 from playground.errors import InputRejected, PlaygroundError
 from playground.predictor import Predictor
 from playground.question import Question, check_question
@@ -212,10 +213,12 @@ class WidgetHandlers:
 
     def _annotated(self, item: Item, seen: Prediction, fixed: Fixed) -> FileData | None:
         """The picture with the regions drawn in the style of the address; without one the page draws them."""
-        if not fixed.look.styles or not seen.regions:
+        styles = fixed.look.styles or (default_styles(seen) if get_task(seen.task).covers else ())
+        if not styles or not seen.regions:
             return None
         picture = self._predictor.read_image(item.display_path).pixels
-        return FileData(path=save_jpeg(draw(picture, seen, replace(fixed.look, labels=False)), "annotated"))
+        look = replace(fixed.look, styles=styles, labels=False)
+        return FileData(path=save_jpeg(draw(picture, seen, look), "annotated"))
 
 
 def _plain(item: Item, fixed: Fixed, regions: list[list[float]] | None = []) -> Updates:  # noqa: B006  # never changed
