@@ -26,7 +26,7 @@ def read_names(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(names.items())
 
 
-def lines_of(names: Sequence[tuple[str, str]]) -> str:
+def typed_names(names: Sequence[tuple[str, str]]) -> str:
     """Return names as they are typed, one a line."""
     return "\n".join(f"{asked} = {called}" for asked, called in names)
 

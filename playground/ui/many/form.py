@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields
 
-from playground.annotate.choices import lines_of, read_min_scores, read_names
+from playground.annotate.choices import read_min_scores, read_names, typed_names
 from playground.question import Question
 from playground.tasks import DEFAULT_TASK
 
@@ -23,7 +23,7 @@ class ManyForm:
     @classmethod
     def of(cls, question: Question) -> "ManyForm":
         """Return the form in which a question was asked."""
-        names = lines_of(question.names)
+        names = typed_names(question.names)
         scores = ", ".join(f"{name}={score:g}" if name else f"{score:g}" for name, score in question.min_scores)
         return cls(
             question.task, question.phrase, names, scores, bool(question.merge), question.checkpoint, question.decoding

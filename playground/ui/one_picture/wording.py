@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.annotate.choices import lines_of, read_names
+from playground.annotate.choices import read_names, typed_names
 from playground.question import DECODINGS, Question
 from playground.tasks import InputKind, Task, get_task
 from playground.ui.parts import Components
@@ -80,7 +80,7 @@ def filled_with(question: Question) -> Updates:
     return {
         "task": question.task,
         "phrase": gr.update(value=question.phrase),
-        "names": lines_of(question.names),
+        "names": typed_names(question.names),
         "one_by_one": question.one_by_one,
         "look_closer": gr.update(value=question.tiles is not None),
         **({"decoding": question.decoding} if question.decoding in DECODINGS else {}),
