@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -55,15 +55,24 @@ def test_it_is_closed_so_after_an_answer_too(http: Http, more: bytes) -> None:
         assert all_that_comes(connection).startswith(b"HTTP/1.1 200 ")
 
 
+def is_let_go(connection: socket.socket) -> bool:
+    """Whether the server has closed it; one with a byte on its way that nobody will read is reset."""
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
 def test_a_header_that_comes_bit_by_bit_does_not_hold_it(http: Http) -> None:
     with connected(http) as connection:
         connection.sendall(HALF_SENT)
         connection.settimeout(0.2)
         for _ in range(150):
-            try:
-                assert connection.recv(1) == b""
+            if is_let_go(connection):
                 return
-            except TimeoutError:
+            with suppress(ConnectionError):
                 connection.sendall(b"x")
     pytest.fail("it was held for half a minute")
 
