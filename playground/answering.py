@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from playground import grammar
 from playground.checkpoints.catalog import Probe
 from playground.events import Draft, Token
+from playground.following import given_by
 from playground.question import CheckedQuestion, Question, check_question
 from playground.regions import Box, Region
 from playground.tasks import InputKind, OutputKind, Task, get_task
+
+MAX_FOLLOWED = 200  # regions of one answer that are asked about afterwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Prompt:
     label: str = ""  # for regions that the model does not name
     xyxy: Box | None = None  # where the question was asked
     tile: Box | None = None  # the part of the picture that is looked at alone
+    about: int | None = None  # the region of the answer before that is asked about, by its place
 
     @property
     def filled(self) -> str:
@@ -62,6 +66,27 @@ def prompts_of(question: CheckedQuestion) -> Iterator[Prompt]:
 def follow_up(task: Task, text: str) -> Prompt | None:
     """Return the prompt that comes after the first answer, with its text as the sentence; None where none does."""
     return Prompt(get_task(task.then), grammar.neutralize(text)) if task.then and text else None
+
+
+def region_prompts(then: Task, regions: Sequence[Region], resolution_wh: tuple[int, int]) -> list[Prompt]:
+    """Return the prompts that ask about each of the regions of an answer."""
+    return [
+        Prompt(then, grammar.render_region(region.xyxy, resolution_wh), xyxy=region.xyxy, about=place)
+        for place, region in enumerate(regions)
+    ]
+
+
+def told_of(regions: Sequence[Region], answers: Sequence["GrowingAnswer"], then: Task | None) -> list[Region]:
+    """Return regions with what answers about them say; one about which nothing is said stays as it is."""
+    told = list(regions)
+    for answer in answers:
+        if then is None or answer.about is None:
+            continue
+        gives: str = given_by(then)
+        parts = tuple(part for region in answer.regions for part in region.polygons)
+        if value := parts if gives == "polygons" else answer.text:
+            told[answer.about] = replace(told[answer.about], **{gives: value})  # type: ignore[arg-type]  # its own field
+    return told
 
 
 def filled_prompts(question: Question, resolution_wh: tuple[int, int]) -> list[str]:
@@ -101,6 +126,11 @@ class GrowingAnswer:
     def tile(self) -> Box | None:
         """The part of the picture that it is about; None for the whole."""
         return self._prompt.tile
+
+    @property
+    def about(self) -> int | None:
+        """The region of the answer before that it is about, by its place."""
+        return self._prompt.about
 
     @property
     def text(self) -> str:

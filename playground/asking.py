@@ -7,18 +7,29 @@ Knows engines and questions. Knows nothing of how either came to be.
 import math
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from statistics import fmean
 
-from playground.answering import GrowingAnswer, Prompt, follow_up, join_texts, picture_confidence, prompts_of
-from playground.choosing import chosen
+from playground.answering import (
+    MAX_FOLLOWED,
+    GrowingAnswer,
+    Prompt,
+    follow_up,
+    join_texts,
+    picture_confidence,
+    prompts_of,
+    region_prompts,
+    told_of,
+)
+from playground.choosing import chosen, text_with
 from playground.engines import Ask, AskedEngine
 from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, Progress, RunStage, Token
+from playground.following import given_by
 from playground.pictures.reader import InputImage
 from playground.question import CheckedQuestion
 from playground.regions import Box, Region
@@ -27,7 +38,6 @@ from playground.tasks import get_task
 from playground.tiling import TileAnswer, join_parts, side_for, tiles_of
 
 _PROBING = Decoding(max_new_tokens=256)  # greedy, and longer than any sentence about one picture
-_MAX_TOGETHER = 64  # prompts of several pictures that are put at once: a tile is a copy of pixels
 _MAX_PICTURES = 1000  # whose confidence is remembered: a number each
 
 
@@ -79,6 +89,7 @@ class PictureRun:
         self._whole: Box = (0.0, 0.0, float(image.resolution_wh[0]), float(image.resolution_wh[1]))
         self._tiles = self._choose_tiles()
         self._confidences: list[float | None] = []
+        self._stages = deque((self._about_the_text, self._about_the_regions))
         self._picture_key = (engine.checkpoint.name, image.digest)
         self._picture_confidence = known_pictures.get(self._picture_key)
         self._is_truncated = False
@@ -105,10 +116,24 @@ class PictureRun:
             self._notice("The picture has no more to show than the model sees at once, so there was no closer look.")
         return tiles
 
-    def following(self) -> list[Prompt]:
-        """Return the prompt that the first answer leads to, where there is one."""
+    def following(self) -> Sequence[Prompt]:
+        """Return the next prompts that the answers so far lead to; nothing once there are none."""
+        while self._stages and not self.is_stopped:
+            if prompts := self._stages.popleft()():
+                return prompts
+        return ()
+
+    def _about_the_text(self) -> Sequence[Prompt]:
         following = follow_up(self._question.task, self._texts[0] if self._texts else "")
-        return [following] if following and not self.is_stopped else []
+        return [following] if following else ()
+
+    def _about_the_regions(self) -> Sequence[Prompt]:
+        then = self._question.then
+        if then is None or not self._regions:
+            return ()
+        if (more := len(self._regions) - MAX_FOLLOWED) > 0:
+            self._notice(f"Only the first {MAX_FOLLOWED} regions were asked about, not the other {more}.")
+        return region_prompts(then, self._regions[:MAX_FOLLOWED], self._image.resolution_wh)
 
     def begin(self, prompt: Prompt) -> tuple[Ask, GrowingAnswer]:
         """Return what the engine is asked for a prompt, and where its answer grows."""
@@ -174,15 +199,18 @@ class PictureRun:
 
     def keep(self, answers: Sequence[GrowingAnswer]) -> None:
         """Take answers that are over."""
+        about_regions = [answer for answer in answers if answer.about is not None]
+        self._regions = told_of(self._regions, about_regions, self._question.then)
+        self._raw_texts += [answer.raw_text for answer in answers]
+        answers = [answer for answer in answers if answer.about is None]
         for answer in answers:
-            self._raw_texts.append(answer.raw_text)
             self._texts.append(answer.text)
             if answer.ignored:
                 self._notice(_ignored_sentence(answer.ignored))
             self._regions += answer.regions
             self._parts.append(TileAnswer(answer.tile or self._whole, answer.regions))
             self._confidences.append(answer.confidence)
-        if self._tiles:
+        if self._tiles and answers:
             self._regions = join_parts(self._parts, self._image.resolution_wh)
             scores = [region.score for region in self._regions if region.score is not None]
             self._confidences = [*scores] if scores else self._confidences
@@ -193,19 +221,23 @@ class PictureRun:
 
     def prediction(self, answers: Sequence[GrowingAnswer] = ()) -> Prediction:
         """Return what is known now: the answers so far and those being written."""
-        texts = [*self._texts, *(answer.text for answer in answers)]
         raw_texts = [*self._raw_texts, *(answer.raw_text for answer in answers)]
-        regions = [*self._regions, *(region for answer in answers for region in answer.regions)]
+        about_regions = [answer for answer in answers if answer.about is not None]
+        known = told_of(self._regions, about_regions, self._question.then)
+        answers = [answer for answer in answers if answer.about is None]
+        texts = [*self._texts, *(answer.text for answer in answers)]
+        regions = [*known, *(region for answer in answers for region in answer.regions)]
         confidences = [*self._confidences, *(answer.confidence for answer in answers)]
         measured = [confidence for confidence in confidences if confidence is not None]
         confidence = fmean(measured) if measured else None
         is_numbered = len(self._question.regions) > 1
+        text = join_texts(self._question.task, texts, regions, is_numbered=is_numbered)
         answer = Prediction(
             question=self._question.question,
             checkpoint=self._engine.checkpoint.name,
             resolution_wh=self._image.resolution_wh,
             digest=self._image.digest,
-            text=join_texts(self._question.task, texts, regions, is_numbered=is_numbered),
+            text=text,
             regions=tuple(regions),
             raw_text="\n".join(raw_texts),
             stage=self._stage,
@@ -219,6 +251,9 @@ class PictureRun:
             ),
             timings=replace(self._timings, total=(time.perf_counter() - self._started) * 1000),
         )
+        then = self._question.then
+        if then and given_by(then) == "label":
+            answer = replace(answer, text=text_with(answer, regions))
         return chosen(answer)
 
     def final(self) -> Prediction:
@@ -244,20 +279,20 @@ class PictureRun:
 
 def answer_one(run: PictureRun, max_asks: int) -> Generator[Prediction, None, None]:
     """Yield ever more complete predictions, of which the last is final."""
-    # Some at once: each takes memory for its keys and values, and a crop is a copy of pixels.
-    prompts = run.prompts()
-    while not run.is_stopped and (some := list(islice(prompts, max_asks))):
-        yield from _answer_some(run, some)
-    yield from _answer_some(run, run.following())
-    _probe([run])
+    prompts: Iterable[Prompt] = run.prompts()
+    while prompts:
+        # Some at once: each takes memory for its keys and values, and a crop is a copy of pixels.
+        rest = iter(prompts)
+        while not run.is_stopped and (some := list(islice(rest, max_asks))):
+            yield from _answer_some(run, some)
+        prompts = run.following()
+    _probe([run], max_asks)  # last, since a person waits for the answer
     yield run.final()
 
 
 def _answer_some(run: PictureRun, prompts: Sequence[Prompt]) -> Generator[Prediction, None, None]:
     begun = [run.begin(prompt) for prompt in prompts]
     answers = [answer for _, answer in begun]
-    if not begun:
-        return
     with closing(run.put([ask for ask, _ in begun])) as events:
         for event in events:
             run.take(answers, event)
@@ -265,38 +300,60 @@ def _answer_some(run: PictureRun, prompts: Sequence[Prompt]) -> Generator[Predic
     run.keep(answers)
 
 
-def answer_together(runs: Sequence[PictureRun]) -> list[Prediction]:
-    """Return the final prediction of each run; all are of one question and one engine."""
-    prompts = ((run, prompt) for run in runs for prompt in run.prompts())
-    while some := list(islice(prompts, _MAX_TOGETHER)):
-        _answer_all(some)
-    _answer_all([(run, prompt) for run in runs for prompt in run.following()])
-    _probe(runs)
-    # The time that they took is that of all.
-    return [replace(run.final(), timings=Timings()) for run in runs]
+def answer_each(runs: Sequence[PictureRun], max_asks: int) -> Generator[tuple[int, Prediction], None, None]:
+    """Yield the place and the final prediction of each run as soon as it is complete.
+
+    All are of one question and one engine, to which so many prompts are put at a time: whoever waits for the engine is
+    let in between.
+    """
+    _probe(runs, max_asks)
+    waiting = deque((place, prompt) for place, run in enumerate(runs) for prompt in run.prompts())
+    num_open = Counter(place for place, _ in waiting)
+    while waiting:
+        some = [waiting.popleft() for _ in range(min(max_asks, len(waiting)))]
+        for place, num_answered in _answer_together(runs, some):
+            num_open[place] -= num_answered
+            if num_open[place]:
+                continue
+            following = runs[place].following()
+            waiting.extend((place, prompt) for prompt in following)
+            num_open[place] = len(following)
+            if not following:
+                # The time that they took is that of all.
+                yield place, replace(runs[place].final(), timings=Timings())
 
 
-def _answer_all(asked: Sequence[tuple[PictureRun, Prompt]]) -> None:
-    if not asked:
-        return
-    begun = [(run, *run.begin(prompt)) for run, prompt in asked]
+def _answer_together(
+    runs: Sequence[PictureRun], asked: Sequence[tuple[int, Prompt]]
+) -> Generator[tuple[int, int], None, None]:
+    """Put prompts of runs to the engine; yield the place of each run whose answers are over, and how many they were."""
+    begun = [(place, *runs[place].begin(prompt)) for place, prompt in asked]
     answers = [answer for _, _, answer in begun]
-    with closing(asked[0][0].put([ask for _, ask, _ in begun])) as events:
+    num_open = Counter(place for place, _ in asked)
+    with closing(runs[0].put([ask for _, ask, _ in begun])) as events:
         for event in events:
-            if not isinstance(event, Progress):
-                begun[event.answer][0].take(answers, event)
-    for run in dict.fromkeys(run for run, _, _ in begun):
-        run.keep([answer for other, _, answer in begun if other is run])
+            if isinstance(event, Progress):
+                continue
+            place = begun[event.answer][0]
+            runs[place].take(answers, event)
+            num_open[place] -= isinstance(event, Finished)
+            if not num_open[place]:
+                own = [answer for other, _, answer in begun if other == place]
+                runs[place].keep(own)
+                yield place, len(own)
 
 
-def _probe(runs: Sequence[PictureRun]) -> None:
+def _probe(runs: Sequence[PictureRun], max_asks: int) -> None:
     """Find out which pictures are of the checkpoint's kind, of each once for all questions about it.
 
-    Comes after the answers, which are complete: a probe that is stopped or fails leaves its picture unjudged.
+    A probe that is stopped or fails leaves its picture unjudged.
     """
     asked = [(run, ask) for run in runs for ask in run.probes()]
-    if not asked:
-        return
+    for first in range(0, len(asked), max_asks):
+        _put_probes(asked[first : first + max_asks])
+
+
+def _put_probes(asked: Sequence[tuple[PictureRun, Ask]]) -> None:
     tokens: list[list[Token]] = [[] for _ in asked]
     events = asked[0][0].put_probes([ask for _, ask in asked])
     with suppress(EngineFailed), closing(events):
@@ -312,9 +369,10 @@ def _notices_beforehand(question: CheckedQuestion, engine: AskedEngine) -> list[
     checkpoint, task = engine.checkpoint, question.task
     notices = [sentence for sentence in (checkpoint.note, engine.notice) if sentence]
     known = checkpoint.known_tasks
-    is_known = known is None or task.learned_as in known or task in (checkpoint.tasks or ())
-    if not is_known:
-        notices.append(f"{checkpoint.title} has not learned “{task.title}”; its answer to that means nothing.")
+    for asked in filter(None, (task, question.then)):
+        is_known = known is None or asked.learned_as in known or asked in (checkpoint.tasks or ())
+        if not is_known:
+            notices.append(f"{checkpoint.title} has not learned “{asked.title}”; its answer to that means nothing.")
     if task.covers:
         notices.append("What is not found is not covered. Look at the picture before you give it away.")
     if question.is_neutralized:

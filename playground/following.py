@@ -10,6 +10,7 @@ from typing import Any, Literal
 from playground.errors import InputRejected
 from playground.regions import Box, Region
 from playground.results import Prediction
+from playground.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ def find_follow_up(name: str) -> FollowUp:
             return row
     known = ", ".join(row.id for row in FOLLOW_UPS)
     raise InputRejected(f"{name[:40]!r} is nothing that is asked about a region. Ask one of: {known}.", field="stage")
+
+
+def given_by(task: Task) -> Literal["label", "text", "polygons"]:
+    """Return which field of a region the answer to a task about it fills."""
+    return next((row.gives for row in FOLLOW_UPS if row.task == task.id), "text")
 
 
 def findings(row: FollowUp, asked: Sequence[Box], prediction: Prediction) -> dict[int, Any]:

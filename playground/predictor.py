@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from playground.asking import KnownPictures, PictureRun, answer_one, answer_together
+from playground.asking import KnownPictures, PictureRun, answer_each, answer_one
 from playground.engines import AskedEngine, Engines, WaitCancelled
 from playground.errors import CheckpointUnavailable, InputRejected, UnknownTask
 from playground.events import RunStage
@@ -84,10 +84,10 @@ class Predictor:
         *_, final = self.run(image, question)
         return final
 
-    def predict_together(
+    def predict_each(
         self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
-    ) -> list[Prediction]:
-        """Return the final predictions for a question about several pictures, which are answered at the same time.
+    ) -> Generator[tuple[int, Prediction], None, None]:
+        """Ask about several pictures at the same time; yield the place of each and its final prediction, once complete.
 
         Quicker than one after another, and without timings, which would be those of all. Takes memory for all pictures
         together. Setting `stop` ends each answer with what is there. Raises what `run` raises.
@@ -96,15 +96,21 @@ class Predictor:
         for picture in pictures:
             question = self._checked(question, picture)
         stop, started = stop or threading.Event(), time.perf_counter()
-        name = question.checkpoint or self.engines.current_name
+        name, seconds = question.checkpoint or self.engines.current_name, self._run_seconds * len(pictures)
         try:
             with self.engines.acquire(name, cancelled=stop.is_set) as engine:
-                return answer_together([self._begin(picture, question, engine, stop, started) for picture in pictures])
+                runs = [self._begin(picture, question, engine, stop, started, seconds) for picture in pictures]
+                yield from answer_each(runs, engine.max_asks)
         except WaitCancelled:
-            return [
-                Prediction(question, name, picture.resolution_wh, picture.digest, stage=RunStage.STOPPED, is_final=True)
-                for picture in pictures
-            ]
+            for place, picture in enumerate(pictures):
+                waiting = Prediction(question, name, picture.resolution_wh, picture.digest)
+                yield place, replace(waiting, stage=RunStage.STOPPED, is_final=True)
+
+    def predict_together(
+        self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
+    ) -> list[Prediction]:
+        """Return the final predictions of `predict_each`, in the order of the pictures."""
+        return [prediction for _, prediction in sorted(self.predict_each(images, question, stop=stop), key=_place)]
 
     def run(
         self, image: Any, question: Question, *, stop: threading.Event | None = None
@@ -204,12 +210,23 @@ class Predictor:
         yield waiting
         try:
             with self.engines.acquire(name, cancelled=stop.is_set) as engine:
-                yield from answer_one(self._begin(image, question, engine, stop, started), engine.max_asks)
+                run = self._begin(image, question, engine, stop, started, self._run_seconds)
+                yield from answer_one(run, engine.max_asks)
         except WaitCancelled:
             yield replace(waiting, stage=RunStage.STOPPED, is_final=True)
 
     def _begin(
-        self, image: InputImage, question: Question, engine: AskedEngine, stop: threading.Event, started: float
+        self,
+        image: InputImage,
+        question: Question,
+        engine: AskedEngine,
+        stop: threading.Event,
+        started: float,
+        run_seconds: float,
     ) -> PictureRun:
         checked = check_question(question, image.resolution_wh, engine.checkpoint.tasks)
-        return PictureRun(image, checked, engine, stop, started, self._run_seconds, self._known_pictures)
+        return PictureRun(image, checked, engine, stop, started, run_seconds, self._known_pictures)
+
+
+def _place(answered: tuple[int, Prediction]) -> int:
+    return answered[0]

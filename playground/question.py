@@ -16,6 +16,7 @@ from playground.events import Decoding
 from playground.regions import Box, Number, Text
 from playground.tasks import (
     TASK_TOKENS,
+    TASKS,
     InputKind,
     OwnTask,
     Task,
@@ -55,7 +56,7 @@ def _as_pairs(given: Any) -> Any:
     return _as_tuples(given)
 
 
-_TOLD_IF_USED = ("names", "min_scores", "merge", "one_by_one")
+_TOLD_IF_USED = ("names", "min_scores", "merge", "one_by_one", "then")
 _PAIRS = (Field(max_length=1000), BeforeValidator(_as_pairs), PlainSerializer(dict))
 
 
@@ -74,6 +75,9 @@ class Question:
 
     `tiles` looks closer, at overlapping tiles of so many pixels a side beside the whole picture; 0 lets the size of
     what the checkpoint sees decide.
+
+    `then` is the id of a task that follows: one about regions is asked about each that was found, one about a sentence
+    about the text of a caption.
     """
 
     task: Text
@@ -87,6 +91,7 @@ class Question:
     merge: Text = ""
     one_by_one: Annotated[bool, Field(strict=True)] = False
     tiles: Annotated[Number | None, PlainSerializer(lambda side: side)] = None
+    then: Text = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", _as_tuples(self.regions))
@@ -148,6 +153,7 @@ class CheckedQuestion:
     is_neutralized: bool  # the user's text held names of tokens
     regions: tuple[Box, ...]
     decoding: Decoding
+    then: Task | None = None  # what is asked about each region that was found
 
     @property
     def is_one_by_one(self) -> bool:
@@ -163,8 +169,8 @@ def check_question(
     What its task does not need is ignored. `own_tasks` are those that the checkpoint brings along; None where that is
     not known, and the id of such a task is taken at its word.
     """
-    task = get_task(question.task) if own_tasks is None else find_task(question.task, own_tasks)
-    question = replace(question, task=task.id)
+    task, then = _read_tasks(question, own_tasks)
+    question = replace(question, task=task.id, then=then.id if then else "")
     if not isinstance(question.checkpoint, str):
         raise InputRejected(
             f"The checkpoint must be a name, but got {type(question.checkpoint).__name__}.", field="checkpoint"
@@ -180,6 +186,29 @@ def check_question(
         is_neutralized=task.input_kind in _NEUTRALIZED and _holds_tokens(task, question),
         regions=_read_regions(question.regions, resolution_wh) if has_regions else (),
         decoding=_read_decoding(question.decoding, question.max_new_tokens),
+        then=then,
+    )
+
+
+def _read_tasks(question: Question, own_tasks: Sequence[OwnTask] | None) -> tuple[Task, Task | None]:
+    """Return the task, and the one that is asked about its regions; a caption that is grounded is one task."""
+
+    def find(task_id: str) -> Task:
+        return get_task(task_id) if own_tasks is None else find_task(task_id, own_tasks)
+
+    task = find(question.task)
+    if not question.then:
+        return task, None
+    then = find(question.then)
+    if then.input_kind is InputKind.REGIONS and (task.then or not task.output_kind.is_text):
+        return task, then
+    for row in TASKS:
+        if (row.prompt, row.then) == (task.prompt, then.id) and not task.then:
+            return row, None
+    raise InputRejected(
+        f"“{then.title}” cannot follow “{task.title}”: after a task that finds regions comes one about a region, such "
+        "as <REGION_TO_DESCRIPTION>, and after a caption <CAPTION_TO_PHRASE_GROUNDING>.",
+        field="then",
     )
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from playground.errors import InputRejected
 from playground.following import FOLLOW_UPS, find_follow_up, findings
-from playground.question import Question
+from playground.pictures.reader import InputImage
+from playground.predictor import Predictor
+from playground.question import Question, check_question
 from playground.regions import Region
 from playground.results import Prediction
 from playground.tasks import InputKind, get_task
@@ -48,3 +50,46 @@ def test_whatever_is_asked_is_asked_about_regions() -> None:
     assert {get_task(row.task).input_kind for row in FOLLOW_UPS} == {InputKind.REGIONS}
     with pytest.raises(InputRejected, match="Ask one of: name, describe, read, outline"):
         find_follow_up("paint")
+
+
+@pytest.mark.parametrize("then", ["<REGION_TO_DESCRIPTION>", "<REGION_TO_CATEGORY>", "<REGION_TO_SEGMENTATION>"])
+def test_a_task_that_follows_says_of_each_region_what_it_says_when_it_is_asked_alone(
+    predictor: Predictor, image: InputImage, then: str
+) -> None:
+    found = predictor.predict(image, "<REGION_PROPOSAL>")
+    alone = predictor.predict(image, then, regions=[region.xyxy for region in found.regions])
+    *_, followed = predictor.run(image, Question("<REGION_PROPOSAL>", then=then))
+    assert [region.xyxy for region in followed.regions] == [region.xyxy for region in found.regions]
+    assert len(followed.regions) == 4
+    told = [
+        {"<REGION_TO_DESCRIPTION>": region.text, "<REGION_TO_CATEGORY>": region.label}.get(then, region.polygons)
+        for region in followed.regions
+    ]
+    assert told == [region.polygons or region.label for region in alone.regions]
+    if then == "<REGION_TO_CATEGORY>":
+        assert all(region.label in followed.text for region in followed.regions)
+    both = predictor.predict_together([image, image], Question("<REGION_PROPOSAL>", then=then))
+    said = [[(region.label, region.text, region.polygons) for region in answer.regions] for answer in both]
+    assert said == [[(region.label, region.text, region.polygons) for region in followed.regions]] * 2
+
+
+def test_a_caption_that_is_grounded_is_the_task_that_does_both() -> None:
+    asked = Question("<CAPTION>", then="<CAPTION_TO_PHRASE_GROUNDING>")
+    assert check_question(asked, (9, 9)).question == Question("<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>")
+    described = Question("<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>", then="<REGION_TO_DESCRIPTION>")
+    assert check_question(described, (9, 9)).question == Question.from_dict(described.to_dict()) == described
+
+
+@pytest.mark.parametrize(
+    ("task", "then"),
+    [
+        ("<CAPTION>", "<REGION_TO_DESCRIPTION>"),
+        ("<OD>", "<CAPTION>"),
+        ("<OD>", "<CAPTION_TO_PHRASE_GROUNDING>"),
+        ("<OCR>", "<CAPTION_TO_PHRASE_GROUNDING>"),
+        ("<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>"),
+    ],
+)
+def test_what_cannot_follow_is_refused(task: str, then: str) -> None:
+    with pytest.raises(InputRejected, match=r"cannot follow .* after a task that finds regions comes one about"):
+        check_question(Question(task, regions=((1, 1, 5, 5),), then=then), (9, 9))

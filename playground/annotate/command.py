@@ -66,6 +66,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         merge="ios" if chosen.merge_contained else "iou" if chosen.merge_duplicates else "",
         one_by_one=chosen.one_by_one,
         tiles=0 if chosen.tiles else None,
+        then=chosen.then,
     )  # fmt: skip
     # The tasks of a fine-tune that is not on this machine are known once it is loaded.
     own_tasks = resolve(chosen.checkpoint).tasks if chosen.checkpoint else ()
@@ -106,6 +107,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
              "a .txt file with a path on each line")  # fmt: skip
     add("--task", required=True, metavar="TASK", help="what to ask, such as '<OD>' or '<OPEN_VOCABULARY_DETECTION>'")
     add("--phrase", default="", metavar="TEXT", help="the names, the sentence or the prompt that the task needs")
+    add("--then", default="", metavar="TASK",
+        help="what to ask about each region that was found, such as '<REGION_TO_DESCRIPTION>', or about the text of a "
+             "caption: '<CAPTION_TO_PHRASE_GROUNDING>'")  # fmt: skip
     add("--out", required=True, metavar="FOLDER", help="where answers and data sets go")
     add("--format", default="", metavar="LIST", help=f"what to write at the end, with commas: {', '.join(FORMAT_IDS)}")
     add("--split", default="", metavar="SHARES", help="divide the YOLO data set by files, such as 80/10/10")

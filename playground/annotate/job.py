@@ -1,10 +1,12 @@
-"""Many pictures, one question: answered in groups, written down group by group, and told as events.
+"""Many pictures, one question: answered in groups, written down one by one, and told as events.
 
 Knows no terminal and no page: whoever iterates shows what happens, and may stop it between two groups.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from playground.annotate.answers import Row
@@ -52,8 +54,10 @@ JobEvent = PictureAnswered | PictureFailed | PictureSkipped
 class AnswersTogether(Protocol):
     """What answers a question about several pictures at the same time, as `Predictor` does."""
 
-    def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
-        """Return the final prediction for each picture."""
+    def predict_each(
+        self, images: Sequence[InputImage], question: Question
+    ) -> Generator[tuple[int, Prediction], None, None]:
+        """Yield the place of each picture and its final prediction, as soon as that is complete."""
 
 
 def run_job(
@@ -104,25 +108,40 @@ class _Job:
         return self._journal is not None and self._journal.has(source, sha256)
 
     def answer(self, group: Sequence[ReadSource]) -> Iterator[JobEvent]:
-        """Answer a group, write it down and tell it."""
-        outcomes = iter(self._outcomes([read.image for read in group if read.image]))
-        events = [_event(read, next(outcomes) if read.image else read.error) for read in group]
-        if self._journal is not None:
-            self._journal.append([_row(event, read.sha256) for event, read in zip(events, group, strict=True)])
-        yield from events
+        """Answer a group; write each picture down and tell it once it is complete, and all that come before it are."""
+        errors = ((place, read.error) for place, read in enumerate(group) if read.error)
+        outcomes: dict[int, Prediction | str] = {}
+        num_told = 0
+        for place, outcome in chain(errors, self._outcomes(group)):
+            outcomes[place] = outcome
+            while num_told in outcomes:
+                yield self._written(group, num_told, outcomes.pop(num_told))
+                num_told += 1
 
-    def _outcomes(self, images: Sequence[InputImage]) -> list[Prediction | str]:
-        """Return the prediction for each picture, or the sentence that says why there is none."""
+    def _written(self, group: Sequence[ReadSource], place: int, outcome: Prediction | str) -> JobEvent:
+        read = group[place]
+        event = _event(read, outcome)
+        if self._journal is not None and not self._journal.append(_row(event, read.sha256), place + 1, len(group)):
+            return PictureSkipped(read.source)
+        return event
+
+    def _outcomes(self, group: Sequence[ReadSource]) -> Iterator[tuple[int, Prediction | str]]:
+        """Yield the place of each picture that was read, with its prediction or why there is none."""
+        images = {place: read.image for place, read in enumerate(group) if read.image}
+        places = list(images)
         if not images:
-            return []
+            return
         try:
-            return [*self._predictor.predict_together(images, self._question)]
+            with closing(self._predictor.predict_each([*images.values()], self._question)) as predictions:
+                for index, prediction in predictions:
+                    yield places[index], prediction
+                    del images[places[index]]
         except (EngineFailed, InputRejected):  # one of them takes too much memory, or lacks what is asked about
-            return [self._outcome(image) for image in images]
+            yield from ((place, self._outcome(image)) for place, image in images.items())
 
     def _outcome(self, image: InputImage) -> Prediction | str:
         try:
-            (prediction,) = self._predictor.predict_together([image], self._question)
+            ((_, prediction),) = self._predictor.predict_each([image], self._question)
             return prediction
         except InputRejected as error:
             if error.field != "regions":

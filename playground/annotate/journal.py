@@ -1,11 +1,11 @@
 """What is done, in a folder: a line for each picture as soon as it is answered, and what was asked.
 
-A process may be killed at any moment, and started again. Pictures that are answered together are written together;
-where that was cut short, the whole group is asked again, so that each answer is what it would have been.
+A process may be killed at any moment, and started again: what is written stays. Where a group of pictures that are
+answered together was cut short, it is asked again as a whole, and only what is missing is written: so each answer is
+what it would have been.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,6 +30,7 @@ class Journal(Answers):
         self.question = question
         self._lock = FileLock(folder / _LOCK, timeout=0)
         self._done: set[bytes] = set()
+        self._begun: set[bytes] = set()  # of a group that is not complete
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -62,31 +63,41 @@ class Journal(Answers):
         """Whether a picture is done."""
         return key_of(source, sha256) in self._done
 
-    def append(self, rows: Sequence[Row]) -> None:
-        """Write rows that belong together. Raises JobRejected where there is no room."""
-        lines = [_line(row, place, len(rows)) for place, row in enumerate(rows, start=1)]
-        try:
-            self._file.write(b"".join(lines))
-            self._file.flush()
-        except OSError as error:
-            raise JobRejected(
-                f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
-            ) from error
-        self._done.update(row.key for row in rows)
+    def append(self, row: Row, place: int, size: int) -> bool:
+        """Write the row of a picture, from 1 the so-manieth of a group of a size.
+
+        Returns whether it was not there yet. Raises JobRejected where there is no room.
+        """
+        is_new = row.key not in self._begun
+        if is_new:
+            try:
+                self._file.write(_line(row, place, size))
+                self._file.flush()
+            except OSError as error:
+                raise JobRejected(
+                    f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
+                ) from error
+            self._begun.add(row.key)
+        if place == size:
+            self._done |= self._begun
+            self._begun = set()
+        return is_new
 
     def forget_errors(self) -> int:
         """Drop the rows of pictures that could not be answered, so that they are tried again; returns how many."""
         kept = self._path.with_suffix(".part")
         num_dropped = 0
+        self._done, self._begun = set(), self._done | self._begun
         self._file.close()
         with self._path.open("rb") as lines, kept.open("wb") as file:
             for line in lines:
                 wire = json.loads(line)
                 if "error" in wire:
                     num_dropped += 1
-                    self._done.discard(key_of(PictureSource.from_dict(wire), wire["sha256"]))
+                    self._begun.discard(key_of(PictureSource.from_dict(wire), wire["sha256"]))
                 else:
                     file.write(encoded_line({**wire, "group": [1, 1]}))
+        self._done, self._begun = self._done | self._begun, set()
         kept.replace(self._path)
         self._file = self._path.open("ab")
         return num_dropped
@@ -112,8 +123,7 @@ class Journal(Answers):
         """Learn what is done, and cut off what was being written when the process before this one was killed."""
         if not self._path.exists():
             return
-        whole = 0  # bytes of complete groups
-        group: list[bytes] = []
+        whole = 0  # bytes of complete lines
         with self._path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
@@ -121,13 +131,13 @@ class Journal(Answers):
                 try:
                     wire = json.loads(line)
                     place, size = wire["group"]
-                    group.append(key_of(PictureSource.from_dict(wire), wire["sha256"]))
+                    self._begun.add(key_of(PictureSource.from_dict(wire), wire["sha256"]))
                 except (ValueError, KeyError, TypeError) as error:
                     raise self._changed(number, error) from error
+                whole = lines.tell()
                 if place == size:
-                    whole = lines.tell()
-                    self._done.update(group)
-                    group = []
+                    self._done |= self._begun
+                    self._begun = set()
         with self._path.open("rb+") as file:
             file.truncate(whole)
 

@@ -1,6 +1,7 @@
 """The text that a page of a document holds, taken in place of what a model would read."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from playground.annotate.job import AnswersTogether
 from playground.errors import SettingsInvalid
@@ -34,11 +35,15 @@ class OwnTextFirst:
         check_is_for_reading(question)
         self._others = others
 
-    def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
-        """Return the final prediction for each picture."""
-        asked = [image for image in images if not image.own_text]
-        answers = iter(self._others.predict_together(asked, question) if asked else [])
-        return [_answer(image, question) if image.own_text else next(answers) for image in images]
+    def predict_each(
+        self, images: Sequence[InputImage], question: Question
+    ) -> Generator[tuple[int, Prediction], None, None]:
+        """Yield the place of each picture and its final prediction."""
+        yield from ((place, _answer(image, question)) for place, image in enumerate(images) if image.own_text)
+        asked = [place for place, image in enumerate(images) if not image.own_text]
+        if asked:
+            with closing(self._others.predict_each([images[place] for place in asked], question)) as answers:
+                yield from ((asked[index], prediction) for index, prediction in answers)
 
 
 def _answer(image: InputImage, question: Question) -> Prediction:

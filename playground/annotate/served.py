@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -359,11 +359,16 @@ class _InTurn:
         self._turn = turn
         self._ending = ending
 
-    def predict_together(self, images: Sequence[InputImage], question: Question) -> list[Prediction]:
-        with self._turn.held(self._check):
-            predictions = self._predictor.predict_together(images, question, stop=self._ending)
-        self._check()
-        return predictions
+    def predict_each(
+        self, images: Sequence[InputImage], question: Question
+    ) -> Generator[tuple[int, Prediction], None, None]:
+        with (
+            self._turn.held(self._check),
+            closing(self._predictor.predict_each(images, question, stop=self._ending)) as predictions,
+        ):
+            for answered in predictions:
+                self._check()  # what was cut short is no answer
+                yield answered
 
     def _check(self) -> None:
         if self._ending.is_set():

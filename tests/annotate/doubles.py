@@ -1,7 +1,7 @@
 """What stands in for the model where only the job is looked at: an answer that says with whom it was given."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,12 @@ class GroupPredictor(Predictor):
         self.num_asked = 0
         self.fails_with = ""  # the digest of a picture that ends each group that it is in
 
-    def predict_together(
+    def predict_each(
         self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
-    ) -> list[Prediction]:
+    ) -> Generator[tuple[int, Prediction], None, None]:
+        yield from enumerate(self.answers(images, question))
+
+    def answers(self, images: Sequence[Any], question: Question) -> list[Prediction]:
         if self.fails_with in [image.digest for image in images]:
             raise EngineFailed("The machine ran out of memory while answering.")
         self.num_asked += len(images)

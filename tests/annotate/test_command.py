@@ -81,7 +81,7 @@ def test_one_picture_is_a_data_set_too(typed, scenes, tmp_path):
 def test_other_choices_ask_nobody_again(typed, scenes, tmp_path, monkeypatch):
     arguments = (scenes, *OD, "--out", tmp_path / "a", "--format", "csv", "--limit", "5")
     assert typed(*arguments)
-    monkeypatch.setattr(Predictor, "predict_together", None)
+    monkeypatch.setattr(Predictor, "predict_each", None)
     assert typed(*arguments, "--min-score", "0.99", "--merge-duplicates")
 
 
@@ -117,7 +117,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(typed, scenes, tmp
 
 
 def test_ctrl_c_ends_it_after_the_pictures_in_work_and_says_how_to_go_on(typed, scenes, tmp_path, monkeypatch, capsys):
-    answer = Predictor.predict_together
+    answer = Predictor.predict_each
 
     def interrupted(*arguments, **options):
         signal.raise_signal(signal.SIGINT)
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_it_after_the_pictures_in_work_and_says_how_to_go_on(typed, 
 
     arguments = (scenes, *OD, "--out", tmp_path / "a", "--format", "csv", "--limit", "17")
     with monkeypatch.context() as patch:
-        patch.setattr(Predictor, "predict_together", interrupted)
+        patch.setattr(Predictor, "predict_each", interrupted)
         assert not typed(*arguments)
     said = capsys.readouterr()
     assert "Ending after the pictures in work. Ctrl+C again ends at once." in said.err

@@ -47,6 +47,8 @@ def test_cut_anywhere_and_started_again_it_ends_with_the_same_bytes(pictures, pr
         folder = tmp_path / f"cut-{cut}"
         Journal(folder, QUESTION).close()
         (folder / JOURNAL).write_bytes(whole[:cut])
+        Journal(folder, QUESTION).close()
+        assert (folder / JOURNAL).read_bytes() == whole[: max((end for end in ends if end <= cut), default=0)], cut
         again = GroupPredictor()
         run(again, [pictures], folder)
         assert (folder / JOURNAL).read_bytes() == whole, cut

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,9 @@ class GatedPredictor(GroupPredictor):
         self.groups: list[tuple[str, int]] = []
         self.at_once = 0
 
-    def predict_together(
+    def predict_each(
         self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
-    ) -> list[Prediction]:
+    ) -> Generator[tuple[int, Prediction], None, None]:
         self.at_once += 1
         self.groups.append((question.task, len(images)))
         assert self.at_once == 1
@@ -42,7 +42,7 @@ class GatedPredictor(GroupPredictor):
             if stop is not None and stop.is_set():
                 break
         self.at_once -= 1
-        return super().predict_together(images, question)
+        yield from super().predict_each(images, question)
 
 
 @pytest.fixture

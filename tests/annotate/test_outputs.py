@@ -39,9 +39,9 @@ READ = replace(QUESTION, task="<OCR_WITH_REGION>")
 class ColorReader(GroupPredictor):
     """Reads off each picture how red it is, and fails at the redness of 70."""
 
-    def predict_together(self, images: Sequence[Any], question: Question, **options: Any) -> list[Prediction]:
+    def answers(self, images: Sequence[Any], question: Question) -> list[Prediction]:
         answers = []
-        for image, answer in zip(images, super().predict_together(images, question, **options), strict=True):
+        for image, answer in zip(images, super().answers(images, question), strict=True):
             red = round(image.pixels.getpixel((2, 2))[0], -1)
             if red == 70 and not self.num_asked > 8:
                 raise EngineFailed("The machine ran out of memory while answering.")
