@@ -9,8 +9,9 @@ if [ ! -x .venv/bin/python ]; then
 fi
 .venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 
-# Where these cannot be fetched, their tests say so and are skipped, or fail in CI.
-bash tests/judges/environment.sh || true
+# Where these cannot be fetched, their tests say so and are skipped, or fail in CI. Beside what is checked before them.
+bash tests/judges/environment.sh &
+judges=$!
 
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq
@@ -22,6 +23,7 @@ find playground -name '*.pyi' -delete
 .venv/bin/ruff check .
 .venv/bin/lint-imports --no-logo --no-cache
 .venv/bin/mypy
+wait "$judges" || true
 # What needs pages waits more than it works, and not beside what only works. In the order of their names, since the files
 # with few tests are the slow ones and would come last. 5: nothing was selected by the arguments.
 together=(-n 2 --dist loadfile --no-loadscope-reorder)

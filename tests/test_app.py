@@ -275,7 +275,10 @@ def test_ctrl_c_ends_it(served: Served) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals.")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long), pytest.param(signal.SIGINT, id="Ctrl+C")],
+)
 def test_it_can_be_ended_while_it_answers(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path) as served:
         client = Client(served.url, verbose=False)

@@ -70,6 +70,7 @@ def test_a_fine_tune_in_the_original_layout_answers_as_its_native_twin(
     assert not (tmp_path / "written").exists()
 
 
+@pytest.mark.long
 @pytest.mark.skeleton
 def test_one_of_the_true_size_answers_as_its_native_twin(skeleton: Path, tmp_path: Path, image: InputImage) -> None:
     twin = load(write_base(skeleton, tmp_path / "base"))
