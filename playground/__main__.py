@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,11 @@ from playground.errors import PlaygroundError, SettingsInvalid
 from playground.settings import PRECISIONS, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playground.engines import Engines
     from playground.pool import Pool
+    from playground.serving.client import RemoteEngines
 
 _SECONDS_BETWEEN_LOOKS = 0.3
 
@@ -35,6 +40,8 @@ def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, S
         choices=PRECISIONS,
         help="of the numbers; auto is the fastest that keeps the answers",
     )
+    parser.add_argument("--engines", default=settings.engines, metavar="auto | ray://HOST:PORT",
+                        help="let a cluster answer: one that is started here, or one at an address")  # fmt: skip
     parser.add_argument("--host", default=settings.host, help="address to listen on, such as 0.0.0.0")
     parser.add_argument("--port", default=settings.port, type=int, help="port to listen on; 7860 or the next free one")
     parser.add_argument("--offline", default=settings.offline, action="store_true", help="contact nobody")
@@ -66,41 +73,57 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
-    from playground.checkpoints.files import check_folder
     from playground.pictures.limits import Limits
     from playground.pictures.workers import PictureWorkers
-    from playground.pool import Pool
     from playground.predictor import Predictor
+
+    with _first_engines(settings) as engines:
+        from playground.ui.pages import build_app, serving
+
+        engines.start()
+        if settings.on_zero_gpu:
+            engines.wait()  # the model must be on the GPU before the page is launched: each run forks this process
+        limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
+        workers = PictureWorkers(limits)
+        predictor = Predictor(
+            engines, read=workers.read, look_plainly=workers.look_plainly, run_seconds=settings.run_seconds
+        )
+        with serving(build_app(predictor, settings), settings, is_port_named=is_port_named) as url:
+            console.say(f"The page is at {url}")
+            if settings.mcp:
+                console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")
+            console.say("Ctrl+C ends it.")
+            _say_who_answers(engines)
+            threading.Event().wait()
+
+
+@contextmanager
+def _first_engines(settings: Settings) -> "Iterator[Pool | RemoteEngines]":
+    """Give who answers: this program, or a cluster."""
+    if settings.engines:
+        from playground.serving.beside import engines_of
+
+        with engines_of(settings) as engines:
+            yield engines
+        return
+
+    from playground.checkpoints.files import check_folder
+    from playground.pool import Pool
 
     pool = Pool(settings)
     named = pool.status().checkpoint
     if named.is_local:
         check_folder(named, Path(named.source))  # at once, before the seconds that gradio's import takes
-
-    from playground.ui.pages import build_app, serving
-
-    pool.start()
-    if settings.on_zero_gpu:
-        pool.wait()  # the model must be on the GPU before the page is launched: each run is a fork of this process
-    limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
-    workers = PictureWorkers(limits)
-    predictor = Predictor(pool, read=workers.read, look_plainly=workers.look_plainly, run_seconds=settings.run_seconds)
-    with serving(build_app(predictor, settings), settings, is_port_named=is_port_named) as url:
-        console.say(f"The page is at {url}")
-        if settings.mcp:
-            console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")
-        console.say("Ctrl+C ends it.")
-        _say_who_answers(pool)
-        threading.Event().wait()
+    yield pool
 
 
-def _say_who_answers(pool: "Pool") -> None:
+def _say_who_answers(engines: "Engines") -> None:
     """Follow the first checkpoint until it answers or has failed: what is fetched, and who answers in the end."""
     from playground.engines import State
 
     said = None
     while True:
-        status = pool.status()
+        status = engines.status()
         line = status.message.partition(":")[0] if status.percent is not None else status.message
         if line != said:
             said = line

@@ -22,6 +22,9 @@ class Settings:
     checkpoint: str = ""  # catalog name, hub id or folder; empty: chosen at the start
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     precision: str = "auto"  # one of PRECISIONS
+    engines: str = ""  # "auto" or "ray://HOST:PORT": a cluster that answers; empty: this program itself
+    replicas: int = 0  # of the cluster that "auto" starts; 0: as many as fit this machine
+    answers_at_once: int = 0  # questions that are put at the same time; 0: one, or 32 to a cluster
     host: str = ""  # empty: this machine only
     port: int = 0  # 0: 7860 or the next free one
     offline: bool = False  # contact nobody
@@ -62,9 +65,14 @@ class Settings:
         return is_this_machine(self.host) and not (self.trusted_proxies or self.space_host or self.on_zero_gpu)
 
     @property
+    def num_answers_at_once(self) -> int:
+        """How many questions are put at the same time."""
+        return self.answers_at_once or (32 if self.engines else 1)
+
+    @property
     def may_search_hub(self) -> bool:
         """Whether the page may look for checkpoints on the hub, and load what it finds there."""
-        return self.hub_search and not self.offline and self.is_for_one_user
+        return self.hub_search and not self.offline and self.is_for_one_user and not self.engines
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

@@ -128,6 +128,27 @@ def unpack_image(
         return replace(unpacked, num_pages=pages, own_text=own_text)
 
 
+def receive_image(
+    data: bytes, size: tuple[int, int], original_wh: tuple[int, int], digest: str, limits: Limits = DEFAULT_LIMITS
+) -> InputImage:
+    """Return an `InputImage` that another machine has read, from its pixels, three bytes each, and its digest.
+
+    It is held against the limits again, and its digest is made anew: under a digest that is not its own it would take
+    another picture's place. A part of a picture may be as thin as it is. Raises ImageRejected.
+    """
+    if min(size) < 1 or size[0] > original_wh[0] or size[1] > original_wh[1] or len(data) != 3 * size[0] * size[1]:
+        raise ImageRejected("The picture has not as many pixels as it says. Send it again.")
+    if max(original_wh) > limits.max_side or reduction(size, limits) > 1:
+        raise ImageRejected(
+            f"The picture has {size[0]} x {size[1]} pixels; the limits are {limits.max_side} for a side and "
+            f"{limits.max_megapixels} megapixels. Scale it down and try again."
+        )
+    image = _unpacked(Image.frombytes("RGB", size, data), original_wh).to_image()
+    if image.digest != digest:
+        raise ImageRejected("The picture is not the one that was announced. Send it again.")
+    return image
+
+
 def num_pages(source: str | Path | bytes, limits: Limits = DEFAULT_LIMITS, *, password: str = "") -> int:
     """Return how many pages a file has, without previews: more than 1 only of a TIFF or a PDF. Raises ImageRejected."""
     with _pillow():

@@ -25,6 +25,9 @@ def limit_queue(app: gr.Blocks, settings: Settings) -> None:
     """
     queue: Any = app._queue
     enter = queue.push
+    for function in app.fns.values():
+        if function.concurrency_id == _MODEL:
+            function.concurrency_limit = settings.num_answers_at_once
 
     async def enter_if_few(body: Any, request: Any, username: str | None) -> Any:
         function = app.fns.get(body.fn_index)

@@ -1,0 +1,52 @@
+"""A Ray of this program's own on this machine: it listens on loopback, tells nobody anything and ends with the program.
+
+Knows how Ray is started and ended. Knows nothing of what runs on it.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from playground.errors import SettingsInvalid
+
+STORE_BYTES = 200_000_000
+# Ray reads them when it is imported. The third: without it Ray listens on every address of the machine, in order to be
+# one of several, which on macOS and Windows it never does.
+_VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def check_ray() -> None:
+    """Raise SettingsInvalid where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise SettingsInvalid("A cluster needs the package ray. Install it: pip install -r requirements-scale.txt")
+
+
+@contextmanager
+def local_ray(
+    *, num_cpus: int, store_bytes: int = STORE_BYTES, folder: str = "", metrics_port: int = 0
+) -> Iterator[None]:
+    """Run a Ray with so many processors, real or not. What it logs lies in `folder`; without one it is deleted.
+
+    Raises SettingsInvalid where Ray is not installed.
+    """
+    check_ray()
+    os.environ.update(_VARIABLES)
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as own:
+        ray.init(
+            address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
+            log_to_driver=False, configure_logging=False, _temp_dir=folder or own,
+            _metrics_export_port=metrics_port or None,
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            ray.shutdown()

@@ -1,0 +1,84 @@
+"""Replicas on this machine, as long as they are wanted."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playground.checkpoints import hub
+from playground.checkpoints.catalog import resolve
+from playground.checkpoints.files import check_folder
+from playground.errors import CheckpointUnavailable
+from playground.local_ray import STORE_BYTES, check_ray, local_ray
+from playground.serving.wire import DEFAULT_PORT
+
+_CODE = str(Path(__file__).parents[2])
+
+
+@contextmanager
+def local_cluster(
+    *,
+    replicas: int = 1,
+    checkpoint: str = "",
+    device: str = "auto",
+    precision: str = "auto",
+    offline: bool = False,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    metrics_port: int = 0,
+    folder: str = "",
+    store_bytes: int = STORE_BYTES,
+) -> Iterator[str]:
+    """Run replicas on this machine, each with its share of the processors; gives the address once they answer.
+
+    Raises SettingsInvalid where Ray is not installed, CheckpointUnavailable where the checkpoint cannot be had.
+    """
+    check_ray()
+    checkpoint = _fetched(checkpoint, offline=offline)
+    processors = os.cpu_count() or 1
+    each = max(1, processors // replicas)
+    paths = [_CODE, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))  # wherever the command is started
+    num_cpus = max(processors, replicas * each)
+    with local_ray(num_cpus=num_cpus, store_bytes=store_bytes, folder=folder, metrics_port=metrics_port):
+        from ray import serve  # reads what `local_ray` sets
+
+        from playground.serving.app import APP, Options, build
+
+        options = Options(
+            checkpoint=checkpoint, device=device, precision=precision, offline=offline, replicas=replicas, cpus=each
+        )
+        serve.start(http_options={"host": host, "port": port})
+        try:
+            try:
+                serve.run(build(options), name=APP, route_prefix="/")
+            except RuntimeError as error:
+                raise CheckpointUnavailable(_why(serve.status().applications[APP].message)) from error
+            yield f"ray://{host}:{port}"
+        finally:
+            serve.shutdown()
+
+
+def _fetched(checkpoint: str, *, offline: bool) -> str:
+    """Return a checkpoint's name, or its folder's whole path, once it is on this machine.
+
+    So it is fetched once for all replicas. Where none is named they choose. Raises CheckpointUnavailable.
+    """
+    if not checkpoint:
+        return ""
+    named = resolve(checkpoint)
+    if named.is_local:
+        check_folder(named, Path(named.source))
+        return named.name if named.name == checkpoint else str(Path(named.source).absolute())
+    if not hub.find_local(named):
+        if offline:
+            raise hub.offline_error(named)
+        hub.download(named, lambda _: None, 60.0)
+    return checkpoint
+
+
+def _why(message: str) -> str:
+    """Return the sentence of ours in what Serve tells of replicas that cannot be made."""
+    said = re.search(r"CheckpointUnavailable: (.+)", message)
+    return said[1] if said else "The replicas cannot be started. Their log, in the folder of --logs, says why."
