@@ -127,6 +127,9 @@
     },
     remember: (task, phrase) => {
       keep({ task, phrase });
+      const form = find("#columns"); // a part of it may be made later
+      form.dataset.phrase = phrase;
+      form.dispatchEvent(new CustomEvent("phrase", { detail: phrase }));
       return [];
     },
 

@@ -39,8 +39,8 @@ class LimitsData(GradioModel):
         return {row.label: row.value for row in self.rows if row.value is not None}
 
 
-def limits_of(prediction: Prediction, others: float, own: Mapping[str, float]) -> LimitsData:
-    """Return the rows for an answer; none where it has fewer labels than two."""
+def limits_of(prediction: Prediction, others: float, own: Mapping[str, float], *, fewest: int = _FEWEST) -> LimitsData:
+    """Return the rows for an answer; none where it has fewer labels."""
     colors = colors_of(tuple(region.label for region in prediction.regions))
     scores: dict[str, list[float]] = {}
     for region in prediction.regions:
@@ -50,7 +50,7 @@ def limits_of(prediction: Prediction, others: float, own: Mapping[str, float]) -
         LimitData(label=label, color=colors[label], scores=some, value=own.get(label))
         for label, some in list(scores.items())[:_MOST]
     ]
-    return LimitsData(rows=rows if len(rows) >= _FEWEST else [], others=others)
+    return LimitsData(rows=rows if len(rows) >= fewest else [], others=others)
 
 
 class LimitSliders(AssetComponent):

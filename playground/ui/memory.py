@@ -11,7 +11,8 @@ _LONGEST = 20_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The key to what the server keeps of a tab, the key of it from now on, the form, and the query of a link.
+    """The key to what the server keeps of a tab, the key of it from now on, task and phrase, the query of a link,
+    and the rest of the form, which each page reads by itself.
 
     `first` is the key of what the page of one picture shows, or has shown, in the same tab of the browser.
     """
@@ -21,6 +22,7 @@ class Memory:
     task: str = ""
     phrase: str = ""
     link: str = ""
+    form: str = ""
     first: str = ""
 
     @classmethod
@@ -28,7 +30,7 @@ class Memory:
         """Read what the page sends; what makes no sense is as if it were not there."""
         given = kept_object(content)
         keys = {name: _key(given.get(name)) for name in ("before", "key", "first")}
-        return cls(**keys, **{name: _text(given.get(name)) for name in ("task", "phrase", "link")})
+        return cls(**keys, **{name: _text(given.get(name)) for name in ("task", "phrase", "link", "form")})
 
 
 def kept_object(content: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from playground.corrections import NO_CORRECTIONS, Corrections, corrected, ids_of
 from playground.drawing.detections import shapes_of
 from playground.drawing.styles import Look
+from playground.merging import without_duplicates
 from playground.regions import Region
 from playground.results import Prediction
 from playground.scenes.examples import Example
@@ -424,7 +425,14 @@ class View:
     labels: frozenset[str]
     hidden: frozenset[int]
     limits: Mapping[str, float] = field(default_factory=dict)  # the lowest scores of labels that have one of their own
-    merged: frozenset[int] = frozenset()  # what lies on a surer region
+    merged: frozenset[int] | None = None  # what lies on a surer region; None where that is no matter
+
+    def merging(self, prediction: Prediction | None) -> "View":
+        """Return the view in which of regions that lie on one another the surest stays."""
+        regions = prediction.regions if prediction else ()
+        seen = [place for place, region in enumerate(regions) if self.lists(place, region)]
+        kept = {id(region) for region in without_duplicates([regions[place] for place in seen], "iou")}
+        return replace(self, merged=frozenset(place for place in seen if id(regions[place]) not in kept))
 
     def shows(self, index: int, region: Region) -> bool:
         """Whether this region is drawn and saved."""
@@ -436,7 +444,7 @@ class View:
 
     def counts(self, index: int, region: Region) -> bool:
         """Whether this region is sure enough, and the only one of its thing."""
-        return index not in self.merged and region.is_sure(self.limits.get(region.label, self.min_score))
+        return index not in (self.merged or ()) and region.is_sure(self.limits.get(region.label, self.min_score))
 
 
 class RunKey(NamedTuple):

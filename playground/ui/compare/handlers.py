@@ -22,7 +22,7 @@ from playground.ui.compare.components import OverData
 from playground.ui.compare.form import Form
 from playground.ui.compare.showing import LEFT, ON_TOP, RIGHT, SIDES, ShowingTwo
 from playground.ui.components import StageData
-from playground.ui.memory import Memory, kept_object
+from playground.ui.memory import Memory
 from playground.ui.parts import SCENES, buttons, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
@@ -75,7 +75,8 @@ class CompareHandlers:
 
         A first visit goes on with what was asked on the page of one picture.
         """
-        kept, form = Memory.read(memory), Form.read(str(kept_object(memory).get("form", "")))
+        kept = Memory.read(memory)
+        form = Form.read(kept.form)
         tab = self.tabs.open(session_of(request), kept.before, kept.key)
         asked = self._first.kept_by(kept.first).item
         if not tab.item.path and is_there(asked):

@@ -1,11 +1,11 @@
 """The components under the picture by which an answer is seen."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from playground.drawing.styles import Look
-from playground.merging import without_duplicates
 from playground.ui.components import RegionTableData
 from playground.ui.limits import LimitsData
+from playground.ui.one_picture.names import NamesData
 from playground.ui.session import Item, View
 
 
@@ -21,6 +21,7 @@ class Controls:
     labels: list[str]
     table: RegionTableData
     limits: LimitsData
+    names: NamesData
     merge: bool
 
     def view_of(self, item: Item) -> View:
@@ -32,13 +33,6 @@ class Controls:
         new = {region.label for region in item.prediction.regions} - item.offered if item.prediction else set()
         hidden = set(self.table.hidden or ())
         places = (place for place, number in enumerate(item.ids) if number in hidden)
-        view = View(look, self.min_score, frozenset(self.labels) | new, frozenset(places), self.limits.own)
-        return replace(view, merged=_merged(item, view)) if self.merge else view
-
-
-def _merged(item: Item, view: View) -> frozenset[int]:
-    """Which regions of an answer lie on a surer one that is seen."""
-    regions = item.prediction.regions if item.prediction else ()
-    seen = [place for place, region in enumerate(regions) if view.lists(place, region)]
-    kept = {id(region) for region in without_duplicates([regions[place] for place in seen], "iou")}
-    return frozenset(place for place in seen if id(regions[place]) not in kept)
+        limits = self.limits.own | (self.names.limits_of(item.prediction) if item.prediction else {})
+        view = View(look, self.min_score, frozenset(self.labels) | new, frozenset(places), limits)
+        return view.merging(item.prediction) if self.merge else view

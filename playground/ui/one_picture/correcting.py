@@ -15,7 +15,6 @@ from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.showing import Showing, style_choices
 from playground.ui.server.run_messages import silence
 from playground.ui.session import Item, Tab, Tabs
-from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user
 from playground.ui.wiring import Updates
 
@@ -54,7 +53,7 @@ class Correcting:
             silence(lambda: self._tabs.of(session).answer is not answer)
             updates = _offers(tab.item, answer, controls)
             view = replace(controls, style=updates["style"]["value"]).view_of(tab.item)
-            line = text.run_line(above(answer, view.min_score))
+            line = text.run_line(answer.keep(view.counts))
             tab = self._tabs.change(session, lambda now: now.offering(line) if now.answer is answer else now)
             is_drawn = not stage.edits.is_going_on
             return {

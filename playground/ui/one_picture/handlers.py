@@ -29,7 +29,8 @@ from playground.ui.one_picture.examples import Welcome, examples_for, greeted
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.history import history_of
 from playground.ui.one_picture.linked import checkpoint_of, item_of
-from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.one_picture.looks import KeptLooks, Liked
+from playground.ui.one_picture.names import NamesData, joined, names_asked
 from playground.ui.one_picture.region_asks import RegionAsks
 from playground.ui.one_picture.saving import Saving
 from playground.ui.one_picture.showing import (
@@ -40,7 +41,7 @@ from playground.ui.one_picture.showing import (
     scenes_for,
     way_back,
 )
-from playground.ui.one_picture.wording import Wording, fields_for, filled_with
+from playground.ui.one_picture.wording import Wording, fields_for, filled_again, filled_with
 from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
@@ -48,14 +49,13 @@ from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes
 from playground.ui.server.run_messages import silence
 from playground.ui.session import Ending, Held, Item, Shown, Tab, Tabs, is_there
-from playground.ui.shown import above
 from playground.ui.streams import errors_for_the_user, paced, runner_of
 from playground.ui.taking import remember
 from playground.ui.task_list import listing
 from playground.ui.wiring import Problems, Updates
 
 RUN_NAME = "run_on_page"  # to Gradio; `run` is the public endpoint's
-_SECONDS_BETWEEN_LOOKS = 0.3
+_SAID_AT = {"regions": "draw", "names": "phrase"}  # what is wrong with a field, where the page can say it
 
 
 class Handlers:
@@ -157,15 +157,20 @@ class Handlers:
         updates: Updates = {"held": Held(self.tabs, session_of(request))}
         if link:
             updates |= filled_with(replace(link.question, task=task.id))
+            if link.question.merge:
+                looks_kept = replace(KeptLooks.read(looks_kept), merge=True).write()
         elif kept.task:  # whoever comes for the first time may have chosen one already
-            updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase)}
+            updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase), **filled_again(kept.form)}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
         updates |= checkpoint_of(link, checkpoint_choices(self._engines))
         updates |= examples_for(self._engines.status(checkpoint))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], **({"value": task.id} if kept.task else {})}}
-        looks, regions = KeptLooks.read(looks_kept), link.question.regions if link else ()
-        return updates | self._whole(tab, task.id, checkpoint, looks, request, regions) if tab.item.path else updates
+        if not tab.item.path:
+            return updates
+        liked = Liked(looks_kept, updates.get("names", NamesData()))
+        regions = link.question.regions if link else ()
+        return joined(updates, self._whole(tab, task.id, checkpoint, liked, request, regions))
 
     def _greet(self, tab: Tab, checkpoint: str, request: gr.Request) -> Tab:
         """Begin with an example, where this is a first visit; what is known of it already is shown at once."""
@@ -175,7 +180,7 @@ class Handlers:
         seen = self._predictor.read_image(str(picture))
         item = replace(remember(Upload(str(picture)), seen), is_welcome=True)
         answer = self._welcome.answer(checkpoint)
-        line = self._line_of(answer, KeptLooks()) if answer else {}
+        line = self._line_of(answer, Liked()) if answer else {}
         return self.tabs.change(session_of(request), lambda tab: greeted(tab, item, answer, line))
 
     def rest(self, task: str, draw: bool, checkpoint: str, request: gr.Request) -> Updates:
@@ -193,7 +198,7 @@ class Handlers:
         tab: Tab,
         task: str,
         checkpoint: str,
-        looks: KeptLooks,
+        liked: Liked,
         request: gr.Request,
         regions: tuple[Box, ...] = (),
     ) -> Updates:
@@ -203,7 +208,7 @@ class Handlers:
         if tab.item.seed is not None:
             updates["seed"] = tab.item.seed
         if tab.answer:
-            updates |= self._showing.answer(tab.item, tab.answer, looks)
+            updates |= self._showing.answer(tab.item, tab.answer, liked)
         drawn = {"draw": _wants_regions(task), "regions": [list(xyxy) for xyxy in regions]}
         updates["stage"] = updates["stage"].model_copy(update=drawn)
         return {**updates, **self._rest_of(request, checkpoint)}
@@ -234,7 +239,7 @@ class Handlers:
 
     # The form
 
-    def choose_task(self, task: str, checkpoint: str, request: gr.Request) -> Updates:
+    def choose_task(self, task: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
         """Show only what the task needs. The answer to the question before stays, whole; one in the making ends."""
         listed = (row for row in self._predictor.tasks(checkpoint) if row.id == task)
         row = next(listed, None) or get_task(task)  # the checkpoint may have been changed at the same moment
@@ -243,7 +248,7 @@ class Handlers:
             "phrase": gr.update(
                 visible=row.input_kind.is_text, label=text.phrase_label(row), placeholder=row.input_hint
             ),
-            **fields_for(row),
+            **fields_for(row, self._showing.lowest_score(checkpoint, Liked(looks_kept))),
             "draw": gr.update(visible=is_drawing, value=True),
             "stage": drawing(is_drawing=is_drawing),
             **self._give_up(task, checkpoint, request),
@@ -291,7 +296,7 @@ class Handlers:
             own_tasks = self._predictor.own_tasks(wording.checkpoint)
             check_question(wording.question(_drawn(stage)), item.resolution_wh, own_tasks)
         except InputRejected as error:
-            return {"draw" if error.field == "regions" else error.field: str(error)}
+            return {_SAID_AT.get(error.field, error.field): str(error)}
         except UnknownTask as error:
             return {"task": str(error)}
         return {}
@@ -325,7 +330,7 @@ class Handlers:
         decoding: str,
         max_new_tokens: float,
         longest: int,
-        looks_kept: str,
+        liked: Liked,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """Ask about the picture of the tab, and show the answer while it is written."""
@@ -333,18 +338,18 @@ class Handlers:
         question = wording.question(_drawn(stage), decoding, limit)
         with self.runs.run(request) as ending:
             if not ending.is_abandoned:
-                yield from self._answers(question, ending, KeptLooks.read(looks_kept), request)
+                yield from self._answers(question, ending, liked, request)
 
-    def _answers(self, question: Question, ending: Ending, looks: KeptLooks, request: gr.Request) -> Iterator[Updates]:
+    def _answers(self, question: Question, ending: Ending, liked: Liked, request: gr.Request) -> Iterator[Updates]:
         item, shown = self.tabs.of(session_of(request)).item, None
         try:
             check_kept(item.path)
             for prediction in paced(self._runner.run(item.path, question, stop=ending)):
-                tab = self._note(request, ending, item, prediction, looks)
+                tab = self._note(request, ending, item, prediction, liked)
                 if ending.is_abandoned:
                     return
                 show = self._showing.answer if prediction.is_final else self._showing.partial
-                updates = show(tab.item if prediction.is_final else item, prediction, looks)
+                updates = show(tab.item if prediction.is_final else item, prediction, liked)
                 shown = updates["stage"]
                 yield updates
         except Exception as error:
@@ -352,9 +357,9 @@ class Handlers:
                 self.runs.tell(request, text.line(sentence_of(error), "error"))
                 yield self._failed(shown, self._status(question.checkpoint, request))
 
-    def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction, looks: KeptLooks) -> Tab:
+    def _note(self, request: gr.Request, ending: Ending, item: Item, prediction: Prediction, liked: Liked) -> Tab:
         """Keep what a run has said, unless it was abandoned; returns the tab."""
-        line = self._line_of(prediction, looks)
+        line = self._line_of(prediction, liked)
         truth = scene.truth_about(item.seed, prediction) if prediction.is_final else None
 
         def note(tab: Tab) -> Tab:
@@ -367,8 +372,8 @@ class Handlers:
 
         return self.tabs.change(session_of(request), note)
 
-    def _line_of(self, prediction: Prediction, looks: KeptLooks) -> text.Line:
-        return text.run_line(above(prediction, self._showing.first_view(prediction, looks).min_score))
+    def _line_of(self, prediction: Prediction, liked: Liked) -> text.Line:
+        return text.run_line(prediction.keep(self._showing.first_view(prediction, liked).counts))
 
     def stop(self, checkpoint: str, request: gr.Request) -> Updates:
         """End this tab's run within one step; what was drawn is kept. One that waits in the queue ends at once."""
@@ -417,24 +422,26 @@ class Handlers:
             answer = None if stage.edits and stage.edits.is_going_on else tab.answer
             return self._showing.closer(tab.item, stage.closeup or CloseupData(), answer, controls.view_of(tab.item))
 
-    def bring_back(self, task: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
+    def bring_back(self, task: str, checkpoint: str, liked: Liked, request: gr.Request) -> Updates:
         """Show the corrected answer again that was put aside when something else was asked."""
         self.runs.abandon(request)
         self.asks.runs.abandon(request)
         tab = self.correcting.bring_back(session_of(request))
-        return self._whole(tab, task, checkpoint, KeptLooks.read(looks_kept), request) if tab.item.path else {}
+        return self._whole(tab, task, checkpoint, liked, request) if tab.item.path else {}
 
-    def pick(self, history: str, checkpoint: str, looks_kept: str, request: gr.Request) -> Updates:
+    def pick(self, history: str, checkpoint: str, liked: Liked, request: gr.Request) -> Updates:
         """Show an answer that was given before, with its picture and its question; what is going on is abandoned."""
         past = self.tabs.of(session_of(request)).workspace.find(history)
         if past is None or past.prediction is None or not is_there(past):
             return self._rest_of(request, checkpoint)
         self.runs.abandon(request)
         self.asks.runs.abandon(request)
-        line, asked = self._line_of(past.prediction, KeptLooks()), past.prediction.question
+        asked = past.prediction.question
+        liked = replace(liked, names=names_asked(asked).over(liked.names))
+        line = self._line_of(past.prediction, liked)
         tab = self.tabs.change(session_of(request), lambda tab: tab.with_past(history, line))
-        shown = self._whole(tab, asked.task, checkpoint, KeptLooks.read(looks_kept), request, asked.regions)
-        return filled_with(asked) | shown
+        shown = self._whole(tab, asked.task, checkpoint, liked, request, asked.regions)
+        return joined(filled_with(asked), shown)
 
     def drop(self, history: str, checkpoint: str, request: gr.Request) -> Updates:
         """Forget an answer that was given before."""
@@ -444,7 +451,8 @@ class Handlers:
     def reset_looks(self, request: gr.Request) -> Updates:
         """Show this answer, and all that follow, as they are shown to whoever has changed nothing."""
         tab = self.tabs.of(session_of(request))
-        return {"looks_kept": "", **(self._showing.answer(tab.item, tab.answer, KeptLooks()) if tab.answer else {})}
+        shown = self._showing.answer(tab.item, tab.answer, Liked()) if tab.answer else {}
+        return joined({"looks_kept": "", "names": NamesData(limits={})}, shown)
 
 
 def _wants_regions(task: str) -> bool:

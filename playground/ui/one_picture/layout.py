@@ -42,7 +42,7 @@ _SECONDS_BETWEEN_POLLS = 0.5
 _SHORTEST, _END = 16, 32  # tokens; `poll` says what the checkpoint can write, as soon as it is loaded
 
 # What a handler writes that shows a new picture, an answer, or an answer in another way.
-_SEEN_ANSWER = ("stage", "answer", "reading", "table", "limits", "notes")
+_SEEN_ANSWER = ("stage", "answer", "reading", "table", "limits", "names", "notes")
 _FOUND = ("found", "found_lines")
 _SETTLED = (*_SEEN_ANSWER, "details", "status", "run", "stop", "back", "history", "past")
 _NEW_PICTURE = ("held", "picture", "scenes", "page", "problem", *_SETTLED)
@@ -50,8 +50,9 @@ _NEW_ANSWER = (
     *_SEEN_ANSWER, "details", "status", "looks", "style", "has_labels", "opacity", "label_size", "min_score", "labels",
     "format", "raw", "glances", "timings", "merge",
 )  # fmt: skip
+_REMEMBER_FORM = '(...values) => playground.rememberForm(["names", "look_closer"], values)'
 _TO_TRY = ("examples", "photographs", "scene")
-_ASKED = ("task", "phrase", "names", "one_by_one", "look_closer", "decoding", "checkpoint")
+_ASKED = ("task", "phrase", "names", "look_closer", "decoding", "checkpoint")
 _FORM = ("asks", "listed", "seed", "looks_kept", *_ASKED)
 _WHOLE_PAGE = tuple(dict.fromkeys((*_FORM, *_TO_TRY, *_NEW_PICTURE, *_NEW_ANSWER)))
 
@@ -180,6 +181,7 @@ def _advanced(engines: Engines, settings: Settings) -> Components:
                 maximum=_END,
                 value=_END,
                 step=16,
+                buttons=[],
                 interactive=False,
                 elem_id="max-new-tokens",
             ),
@@ -285,7 +287,7 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
     wiring.on(
         on["task"].change,
         handlers.choose_task,
-        writes=("phrase", "names_fold", "look_closer", "draw", *_SETTLED),
+        writes=("phrase", "names", "look_closer", "draw", *_SETTLED),
         **AT_ONCE,
     )
     wiring.on(on["draw"].input, handlers.choose_drawing, writes=("stage",), **AT_ONCE)
@@ -313,6 +315,9 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
         js="playground.remember",
         **PLUMBING,
     )
+    form = [on["names"], on["look_closer"]]  # an event of our own cannot join others
+    for changed in (on["names"].named, on["look_closer"].change):
+        changed(None, form, None, js=_REMEMBER_FORM, **PLUMBING)
     app.load(None, None, on["seed"], js="() => null", **PLUMBING)  # an empty number is 0 to Gradio's page
 
 
@@ -320,7 +325,7 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     controls = ("style", "has_labels", "labels", "opacity", "label_size", "min_score", "merge")
     kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **PLUMBING}
     # An event of our own cannot join others.
-    for changes in ([on[name].input for name in controls], on["table"].hide, on["limits"].limit):
+    for changes in ([on[name].input for name in controls], on["table"].hide, on["limits"].limit, on["names"].limit):
         redrawn = wiring.on(
             changes,
             handlers.redraw,

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from playground.drawing.detections import shapes_of
@@ -16,11 +17,13 @@ from playground.export import FORMATS
 from playground.results import Prediction
 from playground.tasks import get_task
 from playground.ui.memory import kept_object
+from playground.ui.one_picture.names import NamesData
 from playground.ui.session import View
 from playground.ui.shown import has_own_lowest_score, lowest_score
 
 _MOST_CHECKPOINTS = 50
 _DEFAULT = Look(())
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class KeptLooks:
     has_labels: bool = _DEFAULT.labels
     opacity: float = _DEFAULT.opacity
     label_size: float = _DEFAULT.label_size
+    merge: bool = False
     format: str = ""  # that answers are saved as
 
     @classmethod
@@ -45,6 +49,7 @@ class KeptLooks:
             has_labels=given.get("has_labels") is not False,
             opacity=_within(given.get("opacity"), 0, 1, _DEFAULT.opacity),
             label_size=_within(given.get("label_size"), *LABEL_SIZES, _DEFAULT.label_size),
+            merge=given.get("merge") is True,
             format=next((row.id for row in FORMATS if row.id == given.get("format")), ""),
         )
 
@@ -52,13 +57,17 @@ class KeptLooks:
         """Return what the browser keeps; nothing where all is as it comes."""
         return "" if self == KeptLooks() else json.dumps(asdict(self))
 
-    def first_view(self, prediction: Prediction, min_score: float) -> View:
-        """How an answer is seen at first, where `min_score` is the checkpoint's own lowest score."""
+    def first_view(self, prediction: Prediction, min_score: float, limits: Mapping[str, float] = _NONE) -> View:
+        """How an answer is seen at first, where `min_score` is the checkpoint's own lowest score.
+
+        `limits` are those of labels that have one of their own.
+        """
         styles = self.styles.get(_kind(prediction)) or default_styles(prediction)
         has_labels = self.has_labels and not get_task(prediction.task).covers  # what is covered needs no name
         look = Look(styles, labels=has_labels, opacity=self.opacity, label_size=self.label_size)
         lowest = lowest_score(prediction, self.min_scores.get(prediction.checkpoint, min_score))
-        return View(look, lowest, frozenset(prediction.label_counts()), frozenset())
+        view = View(look, lowest, frozenset(prediction.label_counts()), frozenset(), limits)
+        return view.merging(prediction) if self.merge else view
 
     def changed_to(self, view: View, prediction: Prediction, min_score: float) -> "KeptLooks":
         """Return what is kept after the user has changed the view of an answer.
@@ -77,7 +86,25 @@ class KeptLooks:
             has_labels=self.has_labels if get_task(prediction.task).covers else look.labels,
             opacity=look.opacity,
             label_size=look.label_size,
+            merge=view.merged is not None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Liked:
+    """How answers are to be seen at first, each field called after a component."""
+
+    looks_kept: str = ""
+    names: NamesData = field(default_factory=NamesData)
+
+    @property
+    def looks(self) -> KeptLooks:
+        """What the browser keeps."""
+        return KeptLooks.read(self.looks_kept)
+
+    def first_view(self, prediction: Prediction, min_score: float) -> View:
+        """How an answer is seen at first, where `min_score` is the checkpoint's own lowest score."""
+        return self.looks.first_view(prediction, min_score, self.names.limits_of(prediction))
 
 
 def _kind(prediction: Prediction) -> str:

@@ -23,14 +23,13 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.components import AskData, FoundData, StageData
 from playground.ui.one_picture.correcting import Correcting
-from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.one_picture.looks import Liked
 from playground.ui.one_picture.showing import Showing
 from playground.ui.parts import buttons
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_png
 from playground.ui.session import AskedRegions, Ending, Item, Tab, Tabs
-from playground.ui.shown import above
 from playground.ui.streams import Runner, errors_for_the_user, paced
 from playground.ui.wiring import Updates
 
@@ -80,7 +79,7 @@ class RegionAsks:
         for _ in self.runs.wait([checkpoint], request):
             yield {"status": self._status(checkpoint, request)}
 
-    def ask(self, checkpoint: str, decoding: str, looks_kept: str, request: gr.Request) -> Iterator[Updates]:
+    def ask(self, checkpoint: str, decoding: str, liked: Liked, request: gr.Request) -> Iterator[Updates]:
         """Ask, and show what is found while it is written; what is alike is an answer of its own."""
         with self.runs.run(request) as ending:
             tab = self._tabs.of(session_of(request))
@@ -88,7 +87,7 @@ class RegionAsks:
             if item is None or tab.wanted is None:
                 return
             if tab.wanted.what == MORE:
-                yield from self._more(item, tab.wanted, checkpoint, KeptLooks.read(looks_kept), ending, request)
+                yield from self._more(item, tab.wanted, checkpoint, liked, ending, request)
                 return
             for found, line in self._answers(item, tab.wanted, checkpoint, decoding, ending):
                 if ending.is_abandoned:
@@ -101,7 +100,7 @@ class RegionAsks:
         item: Item,
         wanted: AskedRegions,
         checkpoint: str,
-        looks: KeptLooks,
+        liked: Liked,
         ending: Ending,
         request: gr.Request,
     ) -> Iterator[Updates]:
@@ -120,9 +119,9 @@ class RegionAsks:
             self.runs.tell(request, text.line(text.STOPPED_LOOKING, "warning"))
             yield {"status": self._status(checkpoint, request)}
             return
-        line = text.run_line(above(found, self._showing.first_view(found, looks).min_score))
+        line = text.run_line(found.keep(self._showing.first_view(found, liked).counts))
         tab = self._tabs.change(session_of(request), lambda tab: tab.with_answer(item.path, found, None, line))
-        yield self._showing.answer(tab.item, found, looks)
+        yield self._showing.answer(tab.item, found, liked)
 
     def _answers(
         self, item: Item, wanted: AskedRegions, checkpoint: str, decoding: str, ending: Ending

@@ -77,8 +77,13 @@ class Saving:
 def _text_of(kind: str, item: Item, view: View) -> str:
     answer = item.prediction
     assert answer is not None, "see above"
+    seen = replace(
+        answer.question,
+        min_scores=tuple(view.limits.items()) or answer.question.min_scores,
+        merge=answer.question.merge if view.merged is None else "iou",
+    )
     if kind == "link":
-        return link_to(item, answer.question).write()
+        return link_to(item, seen).write()
     if kind == "table":
         return table_text(answer.keep(view.shows))
-    return _PROGRAMS[kind](answer.question, f"{item.name}{Path(item.path).suffix or '.png'}")
+    return _PROGRAMS[kind](seen, f"{item.name}{Path(item.path).suffix or '.png'}")

@@ -33,14 +33,14 @@ from playground.ui.components import (
     edits_from,
     truth_from,
 )
-from playground.ui.limits import limits_of
 from playground.ui.one_picture.formats import formats_offered
-from playground.ui.one_picture.looks import KeptLooks
+from playground.ui.one_picture.looks import Liked
+from playground.ui.one_picture.names import NamesData, limits_shown
 from playground.ui.one_picture.where import GlancesData
 from playground.ui.reading import ReadingData, reading_from
 from playground.ui.server.files import save_jpeg
 from playground.ui.session import Item, View
-from playground.ui.shown import above, answer_text
+from playground.ui.shown import answer_text
 from playground.ui.taking import stage_of
 from playground.ui.wiring import Updates
 
@@ -57,10 +57,10 @@ class Showing:
         lines = [text.checkpoint_line(self._engines.status(checkpoint))]
         return [*lines, run] if run else lines
 
-    def partial(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
+    def partial(self, item: Item, prediction: Prediction, liked: Liked) -> Updates:
         """An answer that is being written: its regions and words so far, and nothing that only a whole one has."""
-        view = self.first_view(prediction, looks)
-        boxes, seen = _listed(prediction, view), above(prediction, view.min_score)
+        view = self.first_view(prediction, liked)
+        boxes, seen = _listed(prediction, view), prediction.keep(view.counts)
         is_new = prediction.stage is RunStage.WAITING
         hidden: list[int] | None = [] if is_new else None  # what the user hides later stays
         return {
@@ -73,16 +73,16 @@ class Showing:
             "details": gr.update(visible=False),  # they are about the answer before
         }
 
-    def answer(self, item: Item, prediction: Prediction, looks: KeptLooks) -> Updates:
+    def answer(self, item: Item, prediction: Prediction, liked: Liked) -> Updates:
         """A whole answer as it is seen at first, with the controls by which it can be seen in another way."""
-        view = self.first_view(prediction, looks)
+        view = self.first_view(prediction, liked)
         labels, chosen = text.label_choices(prediction), list(view.look.styles)
         shown = self.as_seen(item, prediction, view)
         return {
             **shown,
             "stage": shown["stage"].model_copy(update={"hidden": []}),
             "table": shown["table"].model_copy(update={"hidden": []}),
-            "status": self.status(prediction.checkpoint, text.run_line(above(prediction, view.min_score))),
+            "status": self.status(prediction.checkpoint, text.run_line(prediction.keep(view.counts))),
             "details": gr.update(visible=True),
             "looks": gr.update(visible=bool(prediction.regions)),
             "style": gr.update(choices=style_choices(prediction), value=chosen),
@@ -90,21 +90,26 @@ class Showing:
             "opacity": view.look.opacity,
             "label_size": view.look.label_size,
             "min_score": view.min_score,
-            "merge": False,
+            "merge": view.merged is not None,
             "labels": gr.update(choices=labels, value=[label for _, label in labels]),
-            "format": formats_offered(prediction, looks.format),
+            "format": formats_offered(prediction, liked.looks.format),
             "raw": text.raw_segments(prediction.raw_text),
             "glances": GlancesData(),
             "timings": [text.line(text.timings_line(prediction.timings))],
         }
 
+    def lowest_score(self, checkpoint: str, liked: Liked) -> float:
+        """The score from which on regions are shown that are not there yet."""
+        row = self._engines.status(checkpoint).checkpoint
+        return liked.looks.min_scores.get(row.name, row.min_score)
+
     def min_score(self, prediction: Prediction) -> float:
         """The lowest score that is shown, as the checkpoint that answered has it."""
         return self._engines.status(prediction.checkpoint).checkpoint.min_score
 
-    def first_view(self, prediction: Prediction, looks: KeptLooks) -> View:
+    def first_view(self, prediction: Prediction, liked: Liked) -> View:
         """How an answer is seen before anybody has chosen anything for it."""
-        return looks.first_view(prediction, self.min_score(prediction))
+        return liked.first_view(prediction, self.min_score(prediction))
 
     def as_seen(self, item: Item, prediction: Prediction, view: View, *, is_drawn: bool = True) -> Updates:
         """A whole answer in a view, without the controls; `is_drawn` as a picture too."""
@@ -127,7 +132,7 @@ class Showing:
             "answer": answer_text(prediction, seen),
             "reading": reading_from(prediction, listed, places),
             "table": RegionTableData(boxes=listed, empty=text.table_empty(prediction), asks=bool(can_correct)),
-            "limits": limits_of(prediction, view.min_score, view.limits),
+            **limits_shown(prediction, view.min_score, view.limits),
             "notes": [*welcome, *text.notes(prediction, seen, told=told)],
         }
 
@@ -184,6 +189,7 @@ def plain(item: Item, *, is_drawing: bool, keeps_regions: bool = False) -> Updat
         "answer": "",
         "reading": ReadingData(),
         "table": RegionTableData(empty=text.TABLE_EMPTY, hidden=[]),
+        "names": NamesData(found=[]),
         "notes": [],
         "details": gr.update(visible=False),
     }

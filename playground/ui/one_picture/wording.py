@@ -5,9 +5,18 @@ from typing import Any
 
 import gradio as gr
 
-from playground.annotate.choices import read_names, typed_names
 from playground.question import DECODINGS, Question
 from playground.tasks import InputKind, Task, get_task
+from playground.ui.memory import kept_object
+from playground.ui.one_picture.names import (
+    NamesData,
+    NamesTable,
+    names_asked,
+    names_for,
+    names_kept,
+    names_things,
+    phrase_asked,
+)
 from playground.ui.parts import Components
 from playground.ui.wiring import Updates
 
@@ -18,8 +27,7 @@ class Wording:
 
     task: str
     phrase: str
-    names: str
-    one_by_one: bool
+    names: NamesData
     look_closer: bool
     checkpoint: str
 
@@ -29,39 +37,21 @@ class Wording:
         Raises InputRejected or UnknownTask.
         """
         task = get_task(self.task)
-        takes_names = _takes_names(task)
+        takes_names = names_things(task)
         return Question(
             self.task,
             self.phrase if task.input_kind.is_text else "",
             regions if task.input_kind is InputKind.REGIONS else (),
             self.checkpoint, decoding, limit,
-            names=read_names(list(filter(str.strip, self.names.splitlines()))) if takes_names else (),
-            one_by_one=self.one_by_one and takes_names,
+            names=self.names.pairs(self.phrase) if takes_names else (),
+            one_by_one=bool(self.names.one_by_one) and takes_names,
             tiles=0 if self.look_closer and task.can_tile else None,
         )  # fmt: skip
 
 
 def wording_fields() -> Components:
-    """Put the fields for names under the phrase."""
-    with gr.Accordion("Names", open=False, visible=False, elem_id="names-fold") as fold:
-        names = gr.Textbox(
-            "",  # of a field that was never unfolded, the page would say nothing
-            label="What is asked for, and what it is called",
-            placeholder="person wearing helmet = helmet",
-            info="A line each. What has a name is asked for too.",
-            lines=2,
-            max_lines=8,
-            interactive=True,
-            elem_id="names",
-        )
-        one_by_one = gr.Checkbox(
-            False,
-            label="Ask for each name by itself",
-            info="Slower; finds more where there are many names.",
-            interactive=True,
-            elem_id="one-by-one",
-        )
-    return {"names_fold": fold, "names": names, "one_by_one": one_by_one}
+    """Put the table of names under the phrase."""
+    return {"names": NamesTable(elem_id="names")}
 
 
 def closer_field() -> Any:
@@ -79,18 +69,22 @@ def filled_with(question: Question) -> Updates:
     """Write a question into the form that was asked before, or elsewhere."""
     return {
         "task": question.task,
-        "phrase": gr.update(value=question.phrase),
-        "names": typed_names(question.names),
-        "one_by_one": question.one_by_one,
+        "phrase": gr.update(value=phrase_asked(question)),
+        "names": names_asked(question),
         "look_closer": gr.update(value=question.tiles is not None),
         **({"decoding": question.decoding} if question.decoding in DECODINGS else {}),
     }
 
 
-def fields_for(task: Task) -> Updates:
-    """Show what the task can take."""
-    return {"names_fold": gr.update(visible=_takes_names(task)), "look_closer": gr.update(visible=task.can_tile)}
+def filled_again(kept: str) -> Updates:
+    """Write into the form what a browser has kept of it for a reload, beside task and phrase."""
+    form = kept_object(kept)
+    return {
+        "names": names_kept(form.get("names")),
+        "look_closer": gr.update(value=form.get("look_closer") is True),
+    }
 
 
-def _takes_names(task: Task) -> bool:
-    return task.input_kind in (InputKind.CLASSES, InputKind.EXPRESSIONS)
+def fields_for(task: Task, min_score: float) -> Updates:
+    """Show what the task can take; `min_score` is that from which on regions are shown."""
+    return {"names": names_for(task, min_score), "look_closer": gr.update(visible=task.can_tile)}

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.ui.browser.actions import choose, run, take_example, unfold
+from tests.ui.browser.test_access import AXE, faults
 
 pytestmark = pytest.mark.browser
 
@@ -24,27 +25,41 @@ def test_things_are_named_looked_at_closer_and_held_against_their_own_scores(pag
     take_example(page, 3)  # a room with two cats, a fish and more
     expect(page.locator("#stage img")).to_be_visible()
     choose(page, "Short caption")
-    expect(page.locator("#names-fold")).to_be_hidden()
+    expect(page.locator("#names")).to_be_hidden()
     choose(page, "Find the things I name")
-    page.fill("#phrase textarea", "cat, chair")
-    unfold(page, "Names")
-    page.fill("#names textarea", "fish")
-    page.click("#run")
-    expect(page.locator("#names-fold")).to_contain_text("gives no name: write what is asked for")
-    page.fill("#names textarea", "fish = swimmer")
-    page.check("#one-by-one input")
+    page.locator("#names summary").press("Enter")
+    expect(page.locator("#names")).to_contain_text("gets a row here")
+    page.fill("#phrase textarea", "cat, chair, fish")
+    table = page.locator("#names .names-row")
+    expect(table).to_have_count(3)
+    page.get_by_label("What “fish” is called").fill("swimmer")
+    page.check("#names input[type=checkbox]")
     unfold(page, "Advanced")
     page.check("#look-closer input")
     run(page)
     expect(page.locator("#answer textarea")).to_have_value(re.compile("swimmer"))
-    unfold(page, "How it is drawn")
-    cat = page.locator("#limits .limits-row").filter(has_text="cat")
-    expect(cat.locator(".limits-count")).to_have_text(re.compile(r"0\.20 · (\d)/\1"))
-    cat.locator("input").press("End")
-    expect(cat.locator(".limits-count")).to_have_text(
-        re.compile(r"1\.00 · 0/\d")
-    )  # at once, before the picture follows
+    counts = table.locator(".names-count")
+    expect(counts.first).to_have_text(re.compile(r"0\.20 · (\d)/\1"))
+    page.get_by_label("Lowest score of “cat”").press("End")
+    expect(counts.first).to_have_text(re.compile(r"1\.00 · 0/\d"))  # at once, before the picture follows
     expect(page.locator("#regions")).not_to_contain_text("cat")
     expect(page.locator("#regions")).to_contain_text("swimmer")
+    unfold(page, "How it is drawn")
+    expect(page.locator("#limits .limits-row")).to_have_count(0)
     page.check("#merge-duplicates input")
     expect(page.locator("#regions")).to_contain_text("swimmer")
+    page.evaluate(AXE)
+    page.add_style_tag(content="* { transition: none !important; }")
+    assert faults(page) == []
+
+    page.reload()
+    expect(page.locator("#regions")).to_contain_text("swimmer")
+    expect(page.locator("#regions")).not_to_contain_text("cat")
+    page.locator("#names summary").press("Enter")
+    expect(page.get_by_label("What “fish” is called")).to_have_value("swimmer")
+    expect(counts.first).to_have_text(re.compile(r"1\.00 · 0/\d"))
+    expect(page.locator("#names input[type=checkbox]")).to_be_checked()
+    unfold(page, "Advanced")
+    expect(page.locator("#look-closer input")).to_be_checked()
+    unfold(page, "How it is drawn")
+    expect(page.locator("#merge-duplicates input")).to_be_checked()

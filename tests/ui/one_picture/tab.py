@@ -16,6 +16,7 @@ from playground.ui import session as sessions
 from playground.ui.components import RegionTableData, StageData
 from playground.ui.limits import LimitsData
 from playground.ui.one_picture.handlers import Handlers
+from playground.ui.one_picture.names import NamesData
 from playground.ui.picture import Upload
 from playground.ui.session import Item
 from playground.ui.task_list import listed
@@ -47,14 +48,14 @@ NO_FORM: Mapping[str, Any] = {
     "table": RegionTableData(hidden=[]),
     "limits": LimitsData(),
     "merge": False,
-    "names": "",
-    "one_by_one": False,
+    "names": NamesData(),
     "look_closer": False,
     "format": "png",
     "hub_name": "",
     "found": None,
 }
-_ONES_OWN = ("picture", "stage", "table", "limits")  # what the user does there comes back, not what a handler wrote
+# What the user does there comes back, not what a handler wrote.
+_ONES_OWN = ("picture", "stage", "table", "limits", "names")
 
 
 class Tab:

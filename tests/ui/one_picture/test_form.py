@@ -58,7 +58,7 @@ def test_a_task_shows_only_what_it_needs(ask: Ask, task: str, need: str) -> None
     assert bool(phrase["label"]) is bool(phrase["placeholder"]) is (need == "phrase")
     assert (draw["visible"], stage.draw) == (need == "regions", need == "regions")
     assert stage.keep  # an answer stays whole
-    assert shown.keys() == {"phrase", "names_fold", "look_closer", "draw", "stage"}
+    assert shown.keys() == {"phrase", "names", "look_closer", "draw", "stage"}
 
 
 def test_the_user_chooses_whether_to_draw_or_to_scroll(ask: Ask) -> None:
@@ -329,7 +329,7 @@ def waiting(
     monkeypatch: pytest.MonkeyPatch, upload: Callable[..., str]
 ) -> Callable[..., tuple[Tab, ScriptedEngines, Iterator[Updates]]]:
     """Let a tab wait for a checkpoint that passes through states."""
-    monkeypatch.setattr("playground.ui.one_picture.handlers._SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr("playground.ui.running._SECONDS_BETWEEN_LOOKS", 0)
 
     def wait(*states: State, **settings: Any) -> tuple[Tab, ScriptedEngines, Iterator[Updates]]:
         tab, engines = tab_with(*states, **settings)

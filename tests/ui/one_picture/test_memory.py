@@ -9,6 +9,7 @@ import pytest
 from playground.question import Question
 from playground.ui.link import Link
 from playground.ui.memory import Memory
+from playground.ui.one_picture.names import NameData
 from playground.ui.session import Shown
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, WRITING
@@ -42,8 +43,12 @@ def tab(ask: Ask) -> Tab:
 def test_a_reload_brings_back_the_form_and_the_answer(tab: Tab) -> None:
     answered(tab, ANSWER)
     tab.call(tab.handlers.leave)
-    next_tab, updates = reloaded(tab, before=KEY, key=NEXT, task="<REGION_TO_CATEGORY>", phrase="a kite")
+    names = {"names": [{"asked": "a kite", "called": "toy"}], "limits": {"toy": 0.4}, "one_by_one": True}
+    form = json.dumps({"names": names, "look_closer": True})
+    next_tab, updates = reloaded(tab, before=KEY, key=NEXT, task="<REGION_TO_CATEGORY>", phrase="a kite", form=form)
     assert (updates["task"], updates["phrase"]["value"]) == ("<REGION_TO_CATEGORY>", "a kite")
+    assert updates["look_closer"]["value"]
+    assert updates["names"].model_dump(include=names.keys()) == names
     assert len(updates["stage"].boxes) == len(ANSWER.regions)
     assert (updates["stage"].draw, updates["details"]["visible"]) == (True, True)
     assert next_tab.kept.answer == ANSWER
@@ -64,14 +69,15 @@ def test_a_first_visit_and_an_unknown_task_open_the_page_as_it_is(tab: Tab) -> N
     _, updates = reloaded(tab, key=NEXT, task="<WHAT>")
     assert updates["task"] == "<OD>"
     to_try = {"examples", "photographs", "scene"}
-    assert updates.keys() == {"task", "phrase", "held", "looks_kept", "checkpoint", "asks", *to_try}
+    form = {"task", "phrase", "names", "look_closer", "checkpoint"}
+    assert updates.keys() == {*form, "held", "looks_kept", "asks", *to_try}
     assert updates["asks"] is False
 
 
 ASKED = Question(
     "<OPEN_VOCABULARY_DETECTION>", "car", names={"tree": "plant"}, one_by_one=True, tiles=0, decoding="careful"
 )
-FORM = {"task": ASKED.task, "names": "tree = plant", "one_by_one": True, "decoding": "careful"}
+FORM = {"task": ASKED.task, "decoding": "careful"}
 
 
 def test_a_link_and_an_answer_of_before_bring_back_all_that_was_asked(ask: Ask) -> None:
@@ -83,7 +89,8 @@ def test_a_link_and_an_answer_of_before_bring_back_all_that_was_asked(ask: Ask) 
     ]
     for updates in written:
         assert {name: updates[name] for name in FORM} == FORM
-        assert (updates["phrase"]["value"], updates["look_closer"]["value"]) == ("car", True)
+        assert (updates["phrase"]["value"], updates["look_closer"]["value"]) == ("car, tree", True)
+        assert (updates["names"].names, updates["names"].one_by_one) == ([NameData(asked="tree", called="plant")], True)
     opened = tab.beside("other").call(tab.handlers.open, memory=json.dumps({"link": Link(regions, seed=1).write()}))
     for updates in (opened, picked(tab, regions)):
         assert updates["stage"].regions == [[1, 2, 30, 20]]

@@ -14,6 +14,7 @@ from playground.events import RunStage
 from playground.regions import Region
 from playground.ui import text
 from playground.ui.components import AskData, EditsData, StageData
+from playground.ui.one_picture.looks import Liked
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, CAR, TREE, UNSCORED
 from tests.ui.one_picture.tab import Tab, answered
@@ -35,7 +36,7 @@ def asking(tab: Tab, *ids: int, what: str = "describe", **stage: Any) -> StageDa
 
 def put(tab: Tab, *ids: int, **options: Any) -> list[Updates]:
     tab.call(tab.handlers.ask_on, stage=asking(tab, *ids, **options))
-    return list(tab.handlers.asks.ask("", "greedy", "", tab.request))
+    return list(tab.handlers.asks.ask("", "greedy", Liked(), tab.request))
 
 
 def test_what_is_found_is_shown_while_it_is_written_and_the_answer_stays(ask: Ask) -> None:
@@ -66,7 +67,7 @@ def test_many_regions_are_asked_about_in_turn_until_stop(ask: Ask) -> None:
     assert [len(question.regions) for _, question in tab.predictor.asked] == [24, 6]
     tab.predictor.asked.clear()
     tab.call(tab.handlers.ask_on, stage=asking(tab, *range(30)))
-    run = tab.handlers.asks.ask("", "greedy", "", tab.request)
+    run = tab.handlers.asks.ask("", "greedy", Liked(), tab.request)
     next(run)
     tab.call(tab.handlers.stop)
     *_, last = run
@@ -91,7 +92,7 @@ def test_what_is_alike_is_an_answer_of_its_own_and_a_stop_leaves_the_one_before(
 def test_nothing_that_goes_on_is_given_up_for_it_and_run_gives_it_up(ask: Ask) -> None:
     tab = answered(ask(SAID, DESCRIBED), ANSWER)
     tab.call(tab.handlers.ask_on, stage=asking(tab, 0))
-    asked = tab.handlers.asks.ask("", "greedy", "", tab.request)
+    asked = tab.handlers.asks.ask("", "greedy", Liked(), tab.request)
     next(asked)
     with pytest.raises(gr.Error, match=text.STILL_ANSWERING):
         tab.call(tab.handlers.ask_on, stage=asking(tab, 1))
