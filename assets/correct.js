@@ -112,6 +112,12 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     finish(before, "Point removed");
   }
 
+  function cover(some, how) {
+    const before = edits.now();
+    edits.cover(some, how);
+    finish(before, several(some, { cover: "covered", blur: "blurred", "": "shown again" }[how]));
+  }
+
   function add(xyxy) {
     const before = edits.now();
     const box = edits.add(xyxy);
@@ -394,6 +400,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     take, draw, pressUndo,
     rename: (ids) => rename(of(ids)),
     remove: (ids) => removeAll(of(ids)),
+    cover: (ids, how) => cover(of(ids), how),
     isOn: () => isOn,
     label: () => (isOn ? LABEL : ""),
   };

@@ -63,7 +63,7 @@ function createEdits({ report, isGoingOn }) {
     is_going_on: isGoingOn(),
     changes: [...changes].filter(([id]) => id !== SKETCH).map(([id, box]) => box ? {
       id, label: box.label, xyxy: box.xyxy, quad: box.quad ?? null, polygons: box.polygons ?? [], text: box.text ?? "",
-      source: box.source ?? "model",
+      source: box.source ?? "model", cover: box.cover ?? "",
     } : { id, gone: true }),
   });
 
@@ -71,6 +71,11 @@ function createEdits({ report, isGoingOn }) {
 
   function drop(id) {
     changes = new Map([...changes, [id, null]]);
+  }
+
+  /** Hide boxes in the picture, or show them again with "": they stay who drew them. */
+  function cover(some, how) {
+    changes = new Map([...changes, ...some.map((box) => [box.id, { ...box, cover: how }])]);
   }
 
   function tell() {
@@ -127,7 +132,7 @@ function createEdits({ report, isGoingOn }) {
   }
 
   return {
-    take, boxes, wire, put, drop, add, commit, find, lookOf,
+    take, boxes, wire, put, drop, cover, add, commit, find, lookOf,
     now: () => changes,
     back: (before) => (changes = before),
     sketch: (xyxy) => put({ id: SKETCH, label: "", score_text: "", area: 0, ...FRESH, xyxy }),

@@ -1,8 +1,11 @@
 // What can be done with a region of an answer, or with all of them: a menu at the pointer, or at a row of the table.
 // `stage.js` follows in the same script and calls `createMenu` once.
 
-/** `acts` are functions of ids by the `data-act` of the items that have no `data-ask`; `ask(what, ids)` asks the model. */
-function createMenu({ root, ask, acts, nameOf }) {
+/**
+ * `acts` are functions of ids by the `data-act` of the items that have no `data-ask`; `ask(what, ids)` asks the model.
+ * `suits(act, ids, isAll)` says whether an act is offered for them.
+ */
+function createMenu({ root, ask, acts, suits, nameOf }) {
   const MARGIN = 8; // screen pixels to the edge of the window
   const menu = root.querySelector(".stage-menu");
   const heading = menu.querySelector(".stage-menu-name");
@@ -16,7 +19,7 @@ function createMenu({ root, ask, acts, nameOf }) {
     before = document.activeElement;
     heading.textContent = isAll ? `All ${ids.length} regions` : nameOf(ids[0]);
     menu.setAttribute("aria-label", heading.textContent);
-    for (const item of items) item.hidden = isAll && !item.dataset.ask;
+    for (const item of items) item.hidden = Boolean(item.dataset.act) && !suits(item.dataset.act, ids, isAll);
     menu.showPopover();
     const { width, height } = menu.getBoundingClientRect();
     menu.style.left = `${Math.max(MARGIN, Math.min(x, innerWidth - width - MARGIN))}px`;

@@ -5,8 +5,8 @@ const MAX_TAGS = 25; // with more boxes a label shows on hover only
 
 const { tell, hear } = joinWorkspace(element);
 const root = element.firstElementChild;
-const [frame, picture, shapes, tags, truth, truthTags, litShape, litTag, reveal] =
-  ["frame", "picture", "shapes", "tags", "truth", "truth-tags", "lit-shape", "lit-tag", "reveal"].map((name) =>
+const [frame, picture, covers, shapes, tags, truth, truthTags, litShape, litTag, reveal] =
+  ["frame", "picture", "covers", "shapes", "tags", "truth", "truth-tags", "lit-shape", "lit-tag", "reveal"].map((name) =>
     root.querySelector(`.stage-${name}`));
 
 const [overview, closer] = ["overview", "closeup"].map((name) => root.querySelector(`.stage-${name}`));
@@ -64,8 +64,16 @@ const menu = createMenu({
       want("", ids);
       trigger("cut", {});
     },
+    cover: (ids) => correcting.cover(ids, "cover"),
+    blur: (ids) => correcting.cover(ids, "blur"),
+    uncover: (ids) => correcting.cover(ids, ""),
     rename: correcting.rename,
     delete: correcting.remove,
+  },
+  suits: (act, ids, isAll) => {
+    const covers = edits.boxes().filter(({ id }) => ids.includes(id)).map(({ cover }) => cover ?? "");
+    if (act === "uncover") return covers.some(Boolean);
+    return act === "cover" || act === "blur" ? covers.some((cover) => cover !== act) : !isAll;
   },
 });
 
@@ -244,6 +252,18 @@ function shapeOf(box) {
   return shape;
 }
 
+/** What hides a box until the server has drawn it so: as far as Python's cover goes. */
+function coverOf({ cover, xyxy: [x0, y0, x1, y1] }) {
+  const MARGIN = 0.05;
+  const node = document.createElement("div");
+  const [mx, my] = [MARGIN * (x1 - x0), MARGIN * (y1 - y0)];
+  const edges = [x0 - mx, y0 - my, x1 + mx, y1 + my].map((at, i) => within(at, 0, i % 2 ? value.h : value.w));
+  const [left, top, right, bottom] = edges.map((at, i) => (100 * at) / (i % 2 ? value.h : value.w));
+  node.className = `is-${cover}`;
+  Object.assign(node.style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
+  return node;
+}
+
 function tagOf({ label, color, ink, score_text: scoreText, source, xyxy }) {
   const tag = document.createElement("div");
   const text = tag.appendChild(document.createElement("span"));
@@ -273,6 +293,7 @@ function showTruth({ text, boxes }) {
 // ---- lighting and hiding
 
 function showHidden() {
+  covers.replaceChildren(...drawn.filter(({ id, box }) => box.cover && !hidden.has(id)).map(({ box }) => coverOf(box)));
   drawn.forEach(({ id, nodes }) => nodes.forEach((node) => node.classList.toggle("is-hidden", hidden.has(id))));
   showLit();
 }

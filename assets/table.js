@@ -2,6 +2,7 @@
 // Labels are what a model read in somebody's picture: they enter the page as textContent only.
 
 const MAX_ROWS = 300;
+const COVERED = { cover: "covered", blur: "blurred", pixelate: "pixelated" };
 
 const { tell, hear } = joinWorkspace(element);
 const part = (name) => element.querySelector(`.region-table-${name}`);
@@ -61,7 +62,7 @@ function makeRow(box) {
   const cell = (name) => row.querySelector(`.region-table-${name}`);
   cell("swatch").style.backgroundColor = box.color;
   cell("label").textContent = box.label || "(no label)";
-  cell("text").textContent = box.text || "";
+  cell("text").textContent = [COVERED[box.cover], box.text].filter(Boolean).join(" · ");
   cell("menu").hidden = !props.value?.asks;
   cell("menu").setAttribute("aria-label", `What to do with ${box.label || "the region"}`);
   cell("menu").addEventListener("click", (event) => openMenu(event, [id]));

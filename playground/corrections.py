@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from playground.choosing import text_with
 from playground.errors import InputRejected
-from playground.regions import MAX_REGIONS, Box, Polygon, Quad, Region, Source, Text
+from playground.regions import MAX_REGIONS, Box, Cover, Polygon, Quad, Region, Source, Text
 from playground.results import Prediction
 from playground.wire import what_is_wrong
 
@@ -69,6 +69,7 @@ class _Change:
     polygons: Annotated[tuple[Polygon, ...], Field(max_length=MAX_REGIONS)] = ()
     text: Text = ""
     source: Source = "edited"
+    cover: Cover = ""
 
 
 _CHANGES = TypeAdapter(Annotated[list[_Change], Field(max_length=MAX_REGIONS)])
@@ -92,7 +93,7 @@ def _region(change: _Change, said: Prediction) -> Region | None:
         raise ValueError("xyxy is missing")
     before = said.regions[change.id] if change.id < len(said.regions) else None
     label = " ".join(change.label.split())
-    region = Region(label, change.xyxy, None, change.quad, change.polygons, "added", change.text)
+    region = Region(label, change.xyxy, None, change.quad, change.polygons, "added", change.text, cover=change.cover)
     _check_within(region, said.resolution_wh)
     if before is None:
         return region

@@ -5,7 +5,7 @@ The types say what pydantic accepts of a value from outside; a value that is mad
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
@@ -29,6 +29,7 @@ Point = tuple[Number, Number]
 Polygon = Annotated[tuple[Point, ...], Field(max_length=MAX_POINTS)]
 
 Source = Literal["model", "edited", "added"]
+Cover = Literal["", "cover", "blur", "pixelate"]  # styles that hide
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Region:
     `score` is in 0..1, or None where it was not measured. `xyxyxyxy` holds the corners of a quad, clockwise from
     the top left of the text; `polygons` the parts of one outline, each of at least three points. `source` says who
     drew it: the model, the model and then a person ("edited"), or a person alone ("added"). `original` is what the
-    model had said, where a person has changed it; `text` what was asked about the region afterwards.
+    model had said, where a person has changed it; `text` what was asked about the region afterwards. `cover` is the
+    style under which a person has hidden it, wherever its picture goes.
     """
 
     label: Text
@@ -49,6 +51,7 @@ class Region:
     source: Source = "model"
     text: Text = ""
     original: "Region | None" = None
+    cover: Cover = ""
 
     def __post_init__(self) -> None:
         if len(self.xyxy) != 4:
@@ -68,6 +71,8 @@ class Region:
             raise ValueError(f"score must be in 0..1 or None, but got {self.score}.")
         if self.source not in ("model", "edited", "added"):
             raise ValueError(f"source must be model, edited or added, but got {self.source!r}.")
+        if self.cover not in get_args(Cover):
+            raise ValueError(f"cover must be cover, blur, pixelate or nothing, but got {self.cover!r}.")
         if self.original is not None and self.original.original is not None:
             raise ValueError("original must be what the model said, which has no original.")
 
@@ -86,8 +91,8 @@ class Region:
         return sum(polygon_area(part) for part in self.outline)
 
     def is_sure(self, min_score: float) -> bool:
-        """Whether it is shown from a score on; what has no score, or a person has corrected, is not judged by it."""
-        return self.source != "model" or self.score is None or self.score >= min_score
+        """Whether it is shown from a score on; what has no score, or a person has changed, is not judged by it."""
+        return self.source != "model" or bool(self.cover) or self.score is None or self.score >= min_score
 
     def moved(self, x: float, y: float) -> "Region":
         """Return the region so many pixels farther right and down."""
@@ -105,7 +110,7 @@ class Region:
         return {name: value for name, value in wire.items() if value or name not in _OF_SOME}
 
 
-_OF_SOME = ("xyxyxyxy", "polygons", "text", "original")  # fields of the wire form
+_OF_SOME = ("xyxyxyxy", "polygons", "text", "original", "cover")  # fields of the wire form
 
 _WIRE = TypeAdapter(Region)
 

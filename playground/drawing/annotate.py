@@ -1,7 +1,7 @@
 """Annotated pictures: a prediction drawn on its picture, or alone on a transparent ground, in a look."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import supervision as sv
@@ -10,14 +10,14 @@ from PIL import Image
 from playground.drawing.captions import Caption, caption_text, write_captions
 from playground.drawing.colors import PALETTE, palette_indices
 from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS, painted_megapixels, shapes_of, to_detections
-from playground.drawing.styles import Look, Pen, Style, styles_for
+from playground.drawing.styles import Look, Pen, Style, is_drawn_on, styles_in
 from playground.results import Prediction
 
 
 def is_too_large(prediction: Prediction, look: Look, resolution_wh: tuple[int, int]) -> bool:
     """Whether what is painted pixel by pixel, outlines and in some styles boxes, is too large together."""
     is_painted = "polygons" in shapes_of(prediction) or any(
-        style.changes_picture and style.id in look.styles for style in styles_for(prediction)
+        style.changes_picture for style in styles_in(prediction, look)
     )
     return is_painted and painted_megapixels(prediction, resolution_wh=resolution_wh) > MAX_PAINTED_MEGAPIXELS
 
@@ -29,8 +29,12 @@ def draw(image: Image.Image, prediction: Prediction, look: Look, labels: Iterabl
     """
     if not prediction.regions:
         return image.copy()
-    wanted = [style for style in reversed(styles_for(prediction)) if style.id in look.styles]
-    return _paint(image, prediction, look, wanted, labels)
+    return _paint(image, prediction, look, styles_in(prediction, look)[::-1], labels)
+
+
+def hide(image: Image.Image, prediction: Prediction, look: Look) -> Image.Image:
+    """Return an RGB picture without what its look, or a person, hides; the picture itself where that is nothing."""
+    return draw(image, prediction, look.hiding) if styles_in(prediction, look.hiding) else image
 
 
 def draw_overlay(
@@ -39,8 +43,7 @@ def draw_overlay(
     """Return the drawing alone on a transparent ground, as an RGBA picture; `labels` as in `draw`."""
     if not prediction.regions:
         return Image.new("RGBA", resolution_wh)
-    wanted = [style for style in reversed(styles_for(prediction))
-              if style.id in look.styles and not style.changes_picture]  # fmt: skip
+    wanted = [style for style in styles_in(prediction, look)[::-1] if not style.changes_picture]
     on_black, on_white = (
         np.asarray(_paint(Image.new("RGB", resolution_wh, ground), prediction, look, wanted, labels))
         for ground in ("black", "white")
@@ -56,7 +59,7 @@ def draw_overlay(
 
 
 def _paint(
-    image: Image.Image, prediction: Prediction, look: Look, styles: list[Style], labels: Iterable[str]
+    image: Image.Image, prediction: Prediction, look: Look, styles: Sequence[Style], labels: Iterable[str]
 ) -> Image.Image:
     detections = to_detections(prediction, resolution_wh=image.size)
     shown = [region.label for region in prediction.regions]
@@ -65,7 +68,9 @@ def _paint(
     pen = _pen(image.size, look)
     scene = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # supervision paints BGR
     for style in styles:
-        scene = style.annotator(pen).annotate(scene, style.prepare(detections))
+        drawn = np.array([is_drawn_on(style, region, look) for region in prediction.regions])
+        some = detections if drawn.all() else detections[drawn]
+        scene = style.annotator(pen).annotate(scene, style.prepare(some))
     picture = Image.fromarray(scene[:, :, ::-1])
     write_captions(
         picture, _captions(prediction, detections, look, indices), text_size=pen.text, clearance=pen.thickness // 2

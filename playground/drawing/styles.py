@@ -8,6 +8,7 @@ import supervision as sv
 from playground.drawing.annotators import SV_PALETTE, Annotator, CoverAnnotator, HaloAnnotator, halve_width, union
 from playground.drawing.detections import Shape, shapes_of
 from playground.errors import PlaygroundError
+from playground.regions import Region
 from playground.results import Prediction
 from playground.tasks import get_task
 
@@ -94,10 +95,21 @@ class Look:
             )
 
     @property
-    def hiding(self) -> "Look | None":
-        """What of it is there so that something is not seen, alone; None where nothing is."""
+    def hiding(self) -> "Look":
+        """What of it is there so that something is not seen, alone."""
         styles = tuple(style.id for style in STYLES if style.hides and style.id in self.styles)
-        return replace(self, styles=styles, labels=False, scores=False) if styles else None
+        return replace(self, styles=styles, labels=False, scores=False)
+
+
+def is_drawn_on(style: Style, region: Region, look: Look) -> bool:
+    """Whether a look has a style for a region, or a person has hidden that region under it."""
+    return style.id in look.styles or (style.hides and region.cover == style.id)
+
+
+def styles_in(prediction: Prediction, look: Look) -> tuple[Style, ...]:
+    """Return the rows of STYLES in which something of a prediction is drawn."""
+    rows = styles_for(prediction)
+    return tuple(style for style in rows if any(is_drawn_on(style, region, look) for region in prediction.regions))
 
 
 def styles_for(prediction: Prediction) -> tuple[Style, ...]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from playground.drawing import Look, draw
-from playground.drawing.annotate import is_too_large
+from playground.drawing import Look
+from playground.drawing.annotate import hide, is_too_large
 from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
+from playground.drawing.styles import styles_in
 from playground.errors import ExportRejected
 from playground.export.names import UniqueNames, safe_name
 from playground.export.originals import LookPlainly, file_as_it_came
@@ -121,7 +122,7 @@ def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annot
 
 
 def _check_each(
-    pictures: Iterator[Annotated], hiding: Look | None, *, are_several: bool, has_pixels: bool
+    pictures: Iterator[Annotated], hiding: Look, *, are_several: bool, has_pixels: bool
 ) -> Iterator[CheckedPicture]:
     names = UniqueNames()
     for picture in pictures:
@@ -135,7 +136,7 @@ def _check_each(
             stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly, picture.page,
             picture.subset, picture.affixes,
         )  # fmt: skip
-        yield _hidden(checked, image, hiding) if hiding and isinstance(image, InputImage) else checked
+        yield _hidden(checked, image, hiding) if isinstance(image, InputImage) else checked
 
 
 def check_drawing(prediction: Prediction, look: Look, image: InputImage) -> None:
@@ -148,10 +149,12 @@ def check_drawing(prediction: Prediction, look: Look, image: InputImage) -> None
 
 
 def _hidden(picture: CheckedPicture, image: InputImage, hiding: Look) -> CheckedPicture:
-    """Return a picture whose pixels are hidden, without its file, which may say more, and without what was read."""
+    """Return a picture without the pixels that are hidden, its file, which may say more, and what was read there."""
+    if not styles_in(picture.prediction, hiding):
+        return picture
     check_drawing(picture.prediction, hiding, image)
-    pixels = draw(image.pixels, picture.prediction, hiding)
-    silent = without_what_was_read(picture.prediction)
+    pixels = hide(image.pixels, picture.prediction, hiding)
+    silent = without_what_was_read(picture.prediction, lambda region: bool(hiding.styles or region.cover))
     return replace(picture, prediction=silent, given=replace(image, pixels=pixels), original=None)
 
 

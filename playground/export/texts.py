@@ -1,12 +1,15 @@
 """What of an answer is text: a caption, what was read, or the names of what was found. Knows no format."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from playground.choosing import text_with
 from playground.errors import UnknownTask
 from playground.reading_order import lines_in_order, paragraphs
+from playground.regions import Region
 from playground.results import Prediction
-from playground.tasks import InputKind, OutputKind, get_task
+from playground.tasks import Group, InputKind, OutputKind, get_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,21 @@ def text_shown(prediction: Prediction) -> str:
     return "" if prediction.is_unsure and not prediction.regions else text_answered(prediction)
 
 
-def without_what_was_read(prediction: Prediction) -> Prediction:
-    """Return an answer without its texts; of read text the places stay."""
+def without_what_was_read(prediction: Prediction, is_hidden: Callable[[Region], bool]) -> Prediction:
+    """Return an answer without the texts of regions that are hidden; of read text the places stay.
+
+    What tells of all of them together goes, or is made anew of the rest; what describes the whole picture stays as
+    long as a person has hidden only a part of it.
+    """
     is_read = _output_kind(prediction) is OutputKind.QUADS
-    regions = [replace(one, text="", original=None, label="" if is_read else one.label) for one in prediction.regions]
-    return replace(prediction, text="", raw_text="", regions=tuple(regions))
+    is_caption = get_task(prediction.task).group is Group.DESCRIBE
+
+    def silent(one: Region) -> Region:
+        return replace(one, text="", original=None, label="" if is_read else one.label) if is_hidden(one) else one
+
+    rest = [region for region in prediction.regions if not is_hidden(region)]
+    text = text_with(prediction, rest) if rest and (is_read or is_caption) else ""
+    return replace(prediction, text=text, raw_text="", regions=tuple(map(silent, prediction.regions)))
 
 
 def caption_of(prediction: Prediction, affixes: Affixes) -> str:

@@ -87,8 +87,10 @@ def _tufts(rng: random.Random, canvas: Image.Image, line: int) -> None:
     for _ in range(14):
         x, y = rng.uniform(0, canvas.width), rng.uniform(line, canvas.height - 1)
         color = _tinted(canvas, int(y), -18)
-        draw.polygon([(x - unit, y), (x - 0.7 * unit, y - 2 * unit), (x, y), (x + 0.7 * unit, y - 2 * unit),
-                      (x + unit, y)], fill=color)
+        draw.polygon(
+            [(x - unit, y), (x - 0.7 * unit, y - 2 * unit), (x, y), (x + 0.7 * unit, y - 2 * unit), (x + unit, y)],
+            fill=color,
+        )
 
 
 def _ripples(rng: random.Random, canvas: Image.Image, line: int) -> None:
@@ -116,31 +118,59 @@ def _stripes(rng: random.Random, canvas: Image.Image, line: int) -> None:
 
 BACKGROUNDS: dict[str, Background] = {
     "meadow": Background(
-        ((150, 205, 245), (215, 236, 250)), ((170, 215, 130), (120, 180, 95)),
-        "in a meadow", "An empty meadow.", _hills, _tufts,
+        ((150, 205, 245), (215, 236, 250)),
+        ((170, 215, 130), (120, 180, 95)),
+        "in a meadow",
+        "An empty meadow.",
+        _hills,
+        _tufts,
     ),
     "beach": Background(
-        ((130, 195, 235), (200, 228, 240)), ((245, 228, 180), (228, 202, 145)),
-        "on a beach", "An empty beach.", _sea, _ripples,
+        ((130, 195, 235), (200, 228, 240)),
+        ((245, 228, 180), (228, 202, 145)),
+        "on a beach",
+        "An empty beach.",
+        _sea,
+        _ripples,
     ),
     "night": Background(
-        ((22, 26, 62), (56, 62, 116)), ((48, 66, 84), (34, 48, 62)),
-        "at night", "An empty night.", _stars, _tufts,
+        ((22, 26, 62), (56, 62, 116)),
+        ((48, 66, 84), (34, 48, 62)),
+        "at night",
+        "An empty night.",
+        _stars,
+        _tufts,
     ),
     "room": Background(
-        ((240, 226, 205), (232, 214, 190)), ((196, 152, 112), (172, 128, 92)),
-        "in a room", "An empty room.", _wallpaper, _boards,
+        ((240, 226, 205), (232, 214, 190)),
+        ((196, 152, 112), (172, 128, 92)),
+        "in a room",
+        "An empty room.",
+        _wallpaper,
+        _boards,
     ),
     "snow": Background(
-        ((186, 202, 222), (222, 230, 240)), ((246, 249, 252), (222, 231, 240)),
-        "in the snow", "An empty field of snow.", _hills, _ripples,
+        ((186, 202, 222), (222, 230, 240)),
+        ((246, 249, 252), (222, 231, 240)),
+        "in the snow",
+        "An empty field of snow.",
+        _hills,
+        _ripples,
     ),
     "desert": Background(
-        ((250, 205, 150), (252, 228, 190)), ((226, 172, 104), (205, 146, 84)),
-        "in a desert", "An empty desert.", _hills, _ripples,
+        ((250, 205, 150), (252, 228, 190)),
+        ((226, 172, 104), (205, 146, 84)),
+        "in a desert",
+        "An empty desert.",
+        _hills,
+        _ripples,
     ),
     "street": Background(
-        ((186, 196, 206), (216, 222, 226)), ((138, 140, 146), (112, 114, 120)),
-        "on a street", "An empty street.", _nothing, _stripes,
+        ((186, 196, 206), (216, 222, 226)),
+        ((138, 140, 146), (112, 114, 120)),
+        "on a street",
+        "An empty street.",
+        _nothing,
+        _stripes,
     ),
 }

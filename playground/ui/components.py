@@ -45,6 +45,7 @@ class BoxData(GradioModel):
     quad: list[float] | None = None
     polygons: list[list[list[float]]] | None = None
     text: str = ""
+    cover: str = ""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -169,7 +170,7 @@ def _change(number: int, region: Region | None) -> dict[str, Any]:
     if region is None:
         return {"id": number, "gone": True}
     box = _box(number, region, _TRUTH_COLOR)
-    kept = box.model_dump(include={"id", "label", "xyxy", "quad", "polygons", "text"})
+    kept = box.model_dump(include={"id", "label", "xyxy", "quad", "polygons", "text", "cover"})
     return {**kept, "polygons": box.polygons or [], "source": region.source}
 
 
@@ -192,6 +193,7 @@ def _box(index: int, region: Region, color: str) -> BoxData:
         quad=_tenths(region.xyxyxyxy) if region.xyxyxyxy else None,
         polygons=[[_tenths(point) for point in polygon] for polygon in region.polygons] or None,
         text=region.text,
+        cover=region.cover,
     )
 
 

@@ -444,7 +444,8 @@ class View:
 
     def counts(self, index: int, region: Region) -> bool:
         """Whether this region is sure enough, and the only one of its thing."""
-        return index not in (self.merged or ()) and region.is_sure(self.limits.get(region.label, self.min_score))
+        is_single = region.cover or index not in (self.merged or ())
+        return bool(is_single) and region.is_sure(self.limits.get(region.label, self.min_score))
 
 
 class RunKey(NamedTuple):

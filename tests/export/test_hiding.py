@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from playground.drawing import Look
 from playground.export import FORMATS, Annotated, export
 from playground.pictures.reader import read_image
+from playground.question import Question
 from playground.regions import Region
 from tests.export.samples import predict
 
@@ -43,11 +44,19 @@ def files_in(content: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("row", [row for row in FORMATS if row.has_pixels], ids=lambda row: row.id)
-@pytest.mark.parametrize("regions", [(FACE,), (FACE, PLATE, OUTLINED)], ids=["a box", "every shape"])
-def test_no_pixel_of_what_is_covered_is_in_a_file_and_nothing_of_where_it_came_from(row, regions, photograph):
+@pytest.mark.parametrize(
+    ("regions", "is_by_person"),
+    [((FACE,), False), ((FACE, PLATE, OUTLINED), False), ((FACE, PLATE, OUTLINED), True)],
+    ids=["a box", "every shape", "every shape, by a person"],
+)
+def test_no_pixel_of_what_is_covered_is_in_a_file_and_nothing_of_where_it_came_from(
+    row, regions, is_by_person, photograph
+):
     image, target = read_image(str(photograph)), io.BytesIO()
+    if is_by_person:
+        regions = [replace(region, cover="cover", score=0.1) for region in regions]
     annotated = Annotated("home", predict(*regions), image, photograph)
-    export([annotated], row.id, target, Look(("cover", "box"), labels=False))
+    export([annotated], row.id, target, Look(("box",) if is_by_person else ("cover", "box"), labels=False))
     bright = 0
     for content in files_in(target.getvalue()):
         assert b"taken at home" not in content
@@ -86,3 +95,20 @@ def test_what_is_taken_off_is_not_covered(photograph):
     seen = np.asarray(Image.open(target))
     assert seen[40:60, 50:70].max() == 0
     assert seen[40:60, 110:130].min() >= 120
+
+
+def test_what_a_person_has_covered_is_hidden_in_its_own_way_and_its_text_with_it(photograph):
+    blurred = replace(FACE, label="12 Main Street", text="12 Main", cover="blur")
+    beside = replace(FACE, label="open", xyxy=(100.0, 30.0, 140.0, 70.0))
+    read = replace(predict(blurred, beside), question=Question("<OCR_WITH_REGION>"), text="12 Main Street open")
+    image = read_image(str(photograph))
+    for row in FORMATS:
+        target = io.BytesIO()
+        export([Annotated("home", read, image, photograph)], row.id, target, Look(()))
+        assert not any(b"Main" in content for content in files_in(target.getvalue())), row.id
+        if row.id == "png":
+            before, after = (np.asarray(one.convert("RGB")).astype(int) for one in (image.pixels, Image.open(target)))
+            assert after[32:68, 42:78].std() < 0.5 * before[32:68, 42:78].std()
+            assert (after[32:68, 102:138] == before[32:68, 102:138]).all()
+        if row.id == "txt":
+            assert target.getvalue().decode().split() == ["open"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.drawing.annotate import hide
 from playground.drawing.cutout import cut_out
 from playground.errors import InputRejected
 from playground.events import RunStage
@@ -22,6 +23,7 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.ui import text
 from playground.ui.components import AskData, FoundData, StageData
+from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.looks import Liked
 from playground.ui.one_picture.showing import Showing
@@ -155,16 +157,18 @@ class RegionAsks:
         self.runs.turned_away(request)
         return {"status": self._status(checkpoint, request)}
 
-    def cut_out(self, stage: StageData, request: gr.Request) -> Updates:
-        """Write the pixels of a region, at full size, as a file of Gradio's cache."""
+    def cut_out(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
+        """Write the pixels of a region, at full size, as a file of Gradio's cache; what is hidden stays so."""
         with errors_for_the_user():
             tab = self._correcting.take(stage.edits, session_of(request))
             item, regions = _regions_of(tab, stage.ask or AskData())
             check_kept(item.path)
             region = next(iter(regions.values()))
-            image = self._predictor.read_image(item.path)
+            view, answer = controls.view_of(item), item.prediction
+            assert answer is not None, "its regions are known"
+            image = hide(self._predictor.read_image(item.path).pixels, answer.keep(view.shows), view.look)
             name = safe_name(region.label, fallback="region", max_bytes=60)
-            return {"file": save_png(cut_out(image.pixels, region), f"{item.name}-{name}")}
+            return {"file": save_png(cut_out(image, region), f"{item.name}-{name}")}
 
     def _status(self, checkpoint: str, request: gr.Request) -> list[text.Line]:
         return self._showing.status(checkpoint, self._tabs.of(session_of(request)).line)

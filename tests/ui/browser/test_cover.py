@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.browser.actions import rows, run, take_example
+from tests.ui.browser.actions import choose, rows, run, take_example
 from tests.ui.examples import MEADOW
 
 pytestmark = pytest.mark.browser
@@ -45,4 +45,24 @@ def test_what_is_named_is_covered_and_can_be_taken_off_one_by_one(browser: Brows
     picture = saved(page)
     assert picture[KITE[1], KITE[0]].max() > 40
     assert picture[CAR[1], CAR[0]].max() == 0
+
+    # One region of any answer, from its menu: at once on the page, and taken back by a step.
+    choose(page, "Find every object")
+    run(page)
+    car = page.locator("#regions tbody tr", has_text="car")
+    car.locator(".region-table-menu").click()
+    page.get_by_role("menuitem", name="Cover").click()
+    expect(page.locator("#stage .stage-covers .is-cover")).to_have_count(1)
+    expect(car).to_contain_text("covered")
+    assert saved(page)[CAR[1], CAR[0]].max() == 0
+    page.keyboard.press("Control+z")
+    expect(page.locator("#stage .stage-covers div")).to_have_count(0)
+    assert saved(page)[CAR[1], CAR[0]].max() > 40
+    car.locator(".region-table-menu").click()
+    expect(page.get_by_role("menuitem", name="Show it again")).to_be_hidden()
+    page.get_by_role("menuitem", name="Blur").click()
+    expect(car).to_contain_text("blurred")
+    expect(page.locator("#stage .stage.is-annotated")).to_be_visible()
+    page.reload()
+    expect(car).to_contain_text("blurred")
     page.close()

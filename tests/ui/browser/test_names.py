@@ -51,6 +51,7 @@ def test_things_are_named_looked_at_closer_and_held_against_their_own_scores(pag
     page.evaluate(AXE)
     page.add_style_tag(content="* { transition: none !important; }")
     assert faults(page) == []
+    page.set_viewport_size({"width": 1280, "height": 800})
 
     page.reload()
     expect(page.locator("#regions")).to_contain_text("swimmer")

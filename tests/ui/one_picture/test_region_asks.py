@@ -17,7 +17,7 @@ from playground.ui.components import AskData, EditsData, StageData
 from playground.ui.one_picture.looks import Liked
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER, CAR, TREE, UNSCORED
-from tests.ui.one_picture.tab import Tab, answered
+from tests.ui.one_picture.tab import Tab, answered, pixels
 
 Ask = Callable[..., Tab]
 SAID = replace(
@@ -120,7 +120,15 @@ def test_a_region_is_cut_out_at_full_size(ask: Ask) -> None:
     quad = (10.0, 10.0, 30.0, 10.0, 30.0, 20.0, 10.0, 20.0)
     tilted = Region("sign", (10, 10, 30, 20), xyxyxyxy=quad)
     tab = answered(ask(), replace(ANSWER, regions=(replace(CAR, xyxy=(4.5, 4, 20.2, 16)), tilted)))
+    tab.form |= {"labels": ["car", "sign"], "style": []}
     for place, size, mode in ((0, (17, 12), "RGB"), (1, (20, 10), "RGBA")):
         path = Path(tab.call(tab.handlers.asks.cut_out, stage=asking(tab, place))["file"])
         with Image.open(path) as picture:
             assert (picture.size, picture.mode) == (size, mode)
+    cover = [{"id": 1, "label": "sign", "xyxy": tilted.xyxy, "quad": quad, "source": "model", "cover": "cover"}]
+    covered = EditsData(answer=tab.item.answer_id, version=1, changes=cover)
+    stage = asking(tab, 0).model_copy(update={"edits": covered})
+    path = Path(tab.call(tab.handlers.asks.cut_out, stage=stage)["file"])
+    assert pixels(str(path))[8:, 8:].max() == 0, "what is covered is in no file"
+    assert tab.item.prediction is not None
+    assert [(region.source, region.cover) for region in tab.item.prediction.regions][1] == ("model", "cover")
