@@ -401,6 +401,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     rename: (ids) => rename(of(ids)),
     remove: (ids) => removeAll(of(ids)),
     cover: (ids, how) => cover(of(ids), how),
+    giveUp,
     isOn: () => isOn,
     label: () => (isOn ? LABEL : ""),
   };

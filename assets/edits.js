@@ -1,9 +1,13 @@
 // What a person has changed of an answer, with a way back and forth. The server is told after each step, and knows what
 // this page knew at some version; what has been changed since is laid over what the server says.
 
-/** `report(edits)` keeps them for the next event that Python reads, and tells Python of them; `isGoingOn()` as it is. */
+/**
+ * `report(edits, boxes, isOver)` keeps them for the next event that Python reads, and tells Python of them; `isGoingOn()`
+ * as it is.
+ */
 function createEdits({ report, isGoingOn }) {
   const MOST_STEPS = 500;
+  const MOST_LATE = 3;
   const FRESH = { color: "#ffffff", ink: "black" };
   const SKETCH = -1; // the id of a box that is being drawn
 
@@ -18,11 +22,18 @@ function createEdits({ report, isGoingOn }) {
   let [past, future] = [[], []];
   let isUnfinished = false; // changed since the server has drawn the picture
   let lastLabel = "";
+  let known = 0; // the version that Python has said to know
+  let late = []; // corrections of answers that have gone before Python knew them
+  let isLate = false; // there is one that Python was not told of
   let finds = new Map(); // what the model says of boxes, by id, while it says it
 
   function take(given, boxes) {
     [listed, finds] = [boxes, new Map()];
-    if (given?.answer !== answer) begin(given, boxes);
+    if (given?.answer !== answer) {
+      if (version > known) [late, isLate] = [[...late, wire()].slice(-MOST_LATE), true];
+      begin(given, boxes);
+    }
+    known = given?.version ?? known;
     for (const box of boxes) if (!first.has(box.id)) first.set(box.id, box);
     if (!given) return;
     told = sent.get(given.version) ?? told;
@@ -39,7 +50,7 @@ function createEdits({ report, isGoingOn }) {
   }
 
   function begin(given, boxes) {
-    [answer, version, count] = [given?.answer, given?.version ?? 0, given?.count ?? 0];
+    [answer, version, known, count] = [given?.answer, given?.version ?? 0, given?.version ?? 0, given?.count ?? 0];
     const byId = new Map(boxes.map((box) => [box.id, box]));
     changes = new Map((given?.changes ?? []).map(({ gone, ...change }) =>
       [change.id, gone ? null : { score_text: "", ...FRESH, ...byId.get(change.id), ...change }]));
@@ -143,6 +154,8 @@ function createEdits({ report, isGoingOn }) {
     labels: () => [...new Set([...boxes(), ...first.values()].map(({ label }) => label).filter(Boolean))],
     isOf: () => answer,
     isStale: () => changes !== told,
-    end: () => isUnfinished && (isUnfinished = false, report(wire(), boxes())),
+    late: () => late,
+    tellLate: () => isLate && !(isLate = false),
+    end: () => isUnfinished && (isUnfinished = false, report(wire(), boxes(), true)),
   };
 }

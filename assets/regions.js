@@ -226,5 +226,5 @@ function createRegions({ root, save, report }) {
   frame.addEventListener("keydown", pressKey);
   for (const name of ["keyup", "focusout"]) frame.addEventListener(name, () => nudged && finish(nudged));
   clear.addEventListener("click", removeAll);
-  return { take, isBusy: () => Boolean(gesture), label: () => (isDrawing ? LABEL : "") };
+  return { take, giveUp: () => giveUp(), isBusy: () => Boolean(gesture), label: () => (isDrawing ? LABEL : "") };
 }

@@ -31,11 +31,21 @@ const regionLayer = createRegions({
   },
 });
 
+const MILLISECONDS_OF_REST = 200; // Gradio takes the time of several frames to send something: not between two steps
+let resting = 0;
+
+function sayCorrected() {
+  clearTimeout(resting);
+  resting = 0;
+  trigger("corrected", {});
+}
+
 const edits = createEdits({
-  report: (corrected, boxes) => {
+  report: (corrected, boxes, isOver) => {
     props.value = { ...props.value, edits: corrected };
     tell("stage:boxes", boxes);
-    requestAnimationFrame(() => setTimeout(() => trigger("corrected", {}))); // once the step is on the screen
+    clearTimeout(resting);
+    resting = setTimeout(sayCorrected, isOver ? 0 : MILLISECONDS_OF_REST);
   },
   isGoingOn: () => correcting.isOn(),
 });
@@ -77,7 +87,12 @@ const menu = createMenu({
   },
 });
 
-const zoom = createZoom({ root, canPan: () => !isDrawing && !correcting.isOn(), changed: zoomed });
+const zoom = createZoom({
+  root,
+  canPan: () => !isDrawing && !correcting.isOn(),
+  pinch: () => [correcting, regionLayer].forEach(({ giveUp }) => giveUp()),
+  changed: zoomed,
+});
 
 /** Stages that belong together show the same part of their pictures. */
 function zoomed(at) {
@@ -103,6 +118,8 @@ function receive() {
   if (!isSame) zoom.reset(hasPicture ? value.w : 0);
   if (isAnswer) edits.take(value.edits, hasPicture ? value.boxes : []);
   if (value.edits) props.value = { ...props.value, edits: edits.wire(), ask: wanted };
+  if (edits.late().length) props.value = { ...props.value, late: edits.late() };
+  if (edits.tellLate()) sayCorrected();
   if (given.found) edits.find(given.found);
   correcting.take(hasPicture ? [value.w, value.h] : [0, 0], Boolean(value.edits));
   showBoxes(edits.boxes());
@@ -360,5 +377,6 @@ frame.addEventListener("click", (event) => {
 });
 hear("stage:menu", ({ ids, ...place }) => value.edits && menu.open(ids ?? edits.boxes().map(({ id }) => id).filter((id) => !hidden.has(id)), place));
 hear("keydown", (_, event) => correcting.pressUndo(event));
+addEventListener("pagehide", () => resting && sayCorrected());
 watch("value", receive);
 receive();

@@ -2,12 +2,16 @@
 // moves under it. Whoever asks the frame where it is gets pixels that are exact at any zoom. `stage.js` follows in the
 // same script and calls `createZoom` once.
 
-/** `canPan()` says whether a drag moves the picture; else it draws. `changed(at)` is called when the view is another. */
-function createZoom({ root, canPan, changed }) {
+/**
+ * `canPan()` says whether a drag moves the picture; else it draws, until a second finger makes it a `pinch()`.
+ * `changed(at)` is called when the view is another.
+ */
+function createZoom({ root, canPan, pinch, changed }) {
   const STEP = 1.5;
   const CLOSEST = 3; // screen pixels for one of the picture
   const LEAST_CLOSEST = 4; // times as large as the view, for small pictures too
   const SAME = 1.001;
+  const MIDDLE = 4; // button of the mouse
   const [view, frame, tools, overview, window_] = ["view", "frame", "zoom", "overview", "overview-window"].map((name) =>
     root.querySelector(`.stage-${name}`));
   const [closer, farther, fit] = ["in", "out", "fit"].map((name) => tools.querySelector(`[data-zoom=${name}]`));
@@ -71,8 +75,10 @@ function createZoom({ root, canPan, changed }) {
   view.addEventListener("pointerdown", (event) => {
     if (event.target.closest("button, .stage-overview") || !width) return;
     if (event.button === 1) event.preventDefault(); // the middle button would scroll by itself
-    else if (event.button !== 0 || !canPan()) return;
+    else if (event.button !== 0 || (!canPan() && event.pointerType !== "touch")) return;
     pointers.set(event.pointerId, shareOf(event));
+    if (pointers.size > 1) pinch();
+    else if (!canPan() && event.button === 0) return; // one finger draws
     if (at.scale > SAME || pointers.size > 1) view.setPointerCapture(event.pointerId);
   });
 
@@ -87,7 +93,8 @@ function createZoom({ root, canPan, changed }) {
       const apart = (share) => Math.hypot((share[0] - other[0]) * view.clientWidth, (share[1] - other[1]) * view.clientHeight);
       zoomAt(apart(now) / Math.max(1, apart(before)), [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2]);
     }
-    if (at.scale > SAME) pan((before[0] - now[0]) / pointers.size, (before[1] - now[1]) / pointers.size);
+    const isPan = other || canPan() || event.buttons & MIDDLE;
+    if (at.scale > SAME && isPan) pan((before[0] - now[0]) / pointers.size, (before[1] - now[1]) / pointers.size);
   });
 
   for (const name of ["pointerup", "pointercancel"]) {

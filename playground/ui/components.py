@@ -114,8 +114,9 @@ class StageData(GradioModel):
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
     with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
     With `truth`, the page offers to show what is right. With `closeup`, a part of the picture is sharp. With `edits`,
-    the answer is whole and can be corrected; the page keeps its own where they are of a higher version. `ask` comes
-    from the page, `found` answers it.
+    the answer is whole and can be corrected; the page keeps its own where they are of a higher version. `late` comes
+    from the page, for answers that have gone before Python knew what was corrected; so does `ask`, which
+    `found` answers.
     """
 
     image: FileData | None = None
@@ -130,6 +131,7 @@ class StageData(GradioModel):
     truth: TruthData | None = None
     closeup: CloseupData | None = None
     edits: EditsData | None = None
+    late: list[EditsData] = Field(default_factory=list)
     ask: AskData | None = None
     found: FoundData | None = None
     draw: bool | None = None
@@ -245,7 +247,9 @@ class Stage(AssetComponent):
         payload = payload or StageData()
         seen = payload.closeup
         wanted = CloseupData(xyxy=seen.xyxy, of=seen.of) if seen else None
-        return StageData(regions=payload.regions or [], closeup=wanted, edits=payload.edits, ask=payload.ask)
+        return StageData(
+            regions=payload.regions or [], closeup=wanted, edits=payload.edits, late=payload.late, ask=payload.ask
+        )
 
     def postprocess(self, value: StageData | None) -> StageData:  # type: ignore[override]
         return value or StageData()

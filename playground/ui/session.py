@@ -105,6 +105,7 @@ class Workspace:
     """The pictures of a tab, the newest last. The page shows `item`."""
 
     items: tuple[Item, ...] = ()
+    let_go: Item | None = None  # the last answer that made way for another one: a correction of it may be on its way
 
     @property
     def item(self) -> Item:
@@ -118,22 +119,23 @@ class Workspace:
 
     def with_new(self, item: Item) -> "Workspace":
         """Return a workspace that goes on to another picture; the oldest ones are let go."""
-        return Workspace((*self.items, item)[-_MAX_ITEMS:])
+        return Workspace((*self.items, item)[-_MAX_ITEMS:], self.let_go)
 
     def with_answer(self, path: str, prediction: Prediction, truth: Example | None) -> "Workspace":
         """Return a workspace in which the newest picture at this path has an answer; no other one is touched.
 
         The answer before stays beside the new one, unless it was to the same question and nobody has corrected it.
         """
-        items = list(self.items)
+        items, let_go = list(self.items), self.let_go
         for index in reversed(range(len(items))):
             if items[index].path == path:
                 before = items[index].said
                 is_said_again = before is None or before.question == prediction.question
                 stays = [] if is_said_again and not items[index].corrections else [items[index]]
+                let_go = let_go if stays or before is None else items[index]
                 items[index : index + 1] = [*stays, items[index].with_answer(prediction, truth)]
                 break
-        return Workspace(tuple(items)[-_MAX_ITEMS:])
+        return Workspace(tuple(items)[-_MAX_ITEMS:], let_go)
 
     @property
     def corrected(self) -> Item | None:
@@ -143,27 +145,32 @@ class Workspace:
 
     def with_last(self, last: Item) -> "Workspace":
         """Return a workspace that goes back to one of its items."""
-        return Workspace((*(item for item in self.items if item is not last), last))
+        return Workspace((*(item for item in self.items if item is not last), last), self.let_go)
 
     def without(self, answer_id: str) -> "Workspace":
         """Return a workspace that has forgotten an answer other than the one that it goes on with."""
         kept = (item for item in self.items if item.answer_id != answer_id or item is self.item)
-        return Workspace(tuple(kept))
+        return Workspace(tuple(kept), self.let_go)
 
     def with_corrections(self, answer_id: str, corrections: Corrections, version: int) -> "Workspace":
-        """Return a workspace in which an answer is corrected, unless later corrections of it have come before."""
-        return Workspace(
-            tuple(
-                item.with_corrections(corrections, version)
-                if item.answer_id == answer_id and item.version < version
-                else item
-                for item in self.items
-            )
-        )
+        """Return a workspace in which an answer is corrected, unless later corrections of it have come before.
+
+        One that had made way comes back for it, beside what has taken its place.
+        """
+        items, let_go = self.items, self.let_go
+        if let_go and let_go.answer_id == answer_id:
+            items, let_go = (*items[:-1], let_go, *items[-1:])[-_MAX_ITEMS:], None
+
+        def change(item: Item) -> Item:
+            is_older = item.answer_id == answer_id and item.version < version
+            return item.with_corrections(corrections, version) if is_older else item
+
+        return Workspace(tuple(map(change, items)), let_go)
 
     def find(self, answer_id: str) -> Item | None:
         """Return the item that has an answer, if it is kept."""
-        return next((item for item in self.items if item.answer_id == answer_id and item.said), None)
+        kept = (*self.items, *([self.let_go] if self.let_go else []))
+        return next((item for item in kept if item.answer_id == answer_id and item.said), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +241,7 @@ class Tab:
         answer = self.item.prediction
         shapes = frozenset(shapes_of(answer)) if answer else frozenset()
         item = replace(self.item, offered=_labels(answer), shapes=shapes)
-        workspace = Workspace((*self.workspace.items[:-1], item))
+        workspace = replace(self.workspace, items=(*self.workspace.items[:-1], item))
         told = line if self.line == self.answer_line else self.line  # a question about a region has told of itself
         return replace(self, workspace=workspace, line=told, answer_line=line)
 
@@ -269,7 +276,7 @@ class Tab:
         """Return what a reload brings back: the last picture with its last whole answer, and the answers before."""
         shown = Shown.ANSWER if self.item.prediction else Shown.PICTURE
         kept = tuple(item for item in self.workspace.items if item is self.item or item.prediction)
-        return Tab(Workspace(kept), shown, self.answer_line, self.answer_line)
+        return Tab(replace(self.workspace, items=kept), shown, self.answer_line, self.answer_line)
 
     @property
     def files(self) -> frozenset[str]:

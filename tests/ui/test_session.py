@@ -92,6 +92,17 @@ def test_an_answer_that_was_corrected_stays_beside_the_next_one_and_comes_back_w
     assert (tab.with_corrected({}).item, tab.with_corrected({}).put_aside) == (first, None)
 
 
+def test_a_correction_that_comes_after_the_next_answer_brings_back_the_one_that_it_is_of() -> None:
+    said = Tab(workspace_of("a")).with_answer("a", ANSWER, None, {})
+    again = said.with_answer("a", replace(ANSWER, text="again"), None, {})
+    assert (len(again.workspace.items), again.put_aside) == (1, None)
+    corrections = Corrections(((1, None),))
+    late = again.with_corrections(said.item.answer_id, corrections, 1)
+    assert (late.answer, late.to_keep().put_aside) == (again.answer, late.put_aside)
+    assert late.with_corrected({}).answer == corrected(ANSWER, corrections)
+    assert late.with_corrections(said.item.answer_id, NO_CORRECTIONS, 1) == late
+
+
 # The view
 
 

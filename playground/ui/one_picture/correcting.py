@@ -12,7 +12,8 @@ from playground.results import Prediction
 from playground.ui import text
 from playground.ui.components import EditsData, StageData
 from playground.ui.one_picture.controls import Controls
-from playground.ui.one_picture.showing import Showing, style_choices
+from playground.ui.one_picture.history import history_of
+from playground.ui.one_picture.showing import Showing, style_choices, way_back
 from playground.ui.server.run_messages import silence
 from playground.ui.session import Item, Tab, Tabs
 from playground.ui.streams import errors_for_the_user
@@ -26,18 +27,23 @@ class Correcting:
         self._tabs = tabs
         self._showing = showing
 
-    def take(self, edits: EditsData | None, session: str) -> Tab:
+    def take(self, stage: StageData, session: str) -> Tab:
         """Keep what a page has corrected until now, and return its tab. Raises InputRejected.
 
         Each request that is about the answer brings it along, so that none is answered without a correction that its
         user has seen; they may come in another order than they were sent.
         """
-        tab = self._tabs.of(session)
-        item = tab.workspace.find(edits.answer) if edits else None
-        if edits is None or item is None or item.said is None or item.version >= edits.version:
-            return tab
+        for edits in (*stage.late, stage.edits):
+            if edits:
+                self._keep(edits, session)
+        return self._tabs.of(session)
+
+    def _keep(self, edits: EditsData, session: str) -> None:
+        item = self._tabs.of(session).workspace.find(edits.answer)
+        if item is None or item.said is None or item.version >= edits.version:
+            return
         corrections = read_corrections(edits.changes, item.said)
-        return self._tabs.change(session, lambda tab: tab.with_corrections(edits.answer, corrections, edits.version))
+        self._tabs.change(session, lambda tab: tab.with_corrections(edits.answer, corrections, edits.version))
 
     def correct(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
         """Show what follows from a correction: colors, counts, words, labels to choose from.
@@ -46,10 +52,11 @@ class Correcting:
         """
         session = request.session_hash or ""
         with errors_for_the_user():
-            tab = self.take(stage.edits, session)
+            tab = self.take(stage, session)
             answer = tab.answer
+            late = {"back": way_back(tab.put_aside), **history_of(tab)} if stage.late else {}
             if answer is None or stage.edits is None or stage.edits.answer != tab.item.answer_id:
-                return {}
+                return late
             silence(lambda: self._tabs.of(session).answer is not answer)
             updates = _offers(tab.item, answer, controls)
             view = replace(controls, style=updates["style"]["value"]).view_of(tab.item)
@@ -57,6 +64,7 @@ class Correcting:
             tab = self._tabs.change(session, lambda now: now.offering(line) if now.answer is answer else now)
             is_drawn = not stage.edits.is_going_on
             return {
+                **late,
                 **self._showing.as_seen(tab.item, answer, view, is_drawn=is_drawn),
                 **updates,
                 "status": self._showing.status(answer.checkpoint, tab.line),

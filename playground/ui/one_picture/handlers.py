@@ -303,7 +303,7 @@ class Handlers:
 
     def begin(self, wording: Wording, stage: StageData, request: gr.Request) -> Updates:
         """Let Stop be pressed from now on, while the run waits in the queue too; a run that goes on is abandoned."""
-        self.correcting.take(stage.edits, session_of(request))
+        self.correcting.take(stage, session_of(request))
         if self.check(wording, stage, request):
             return buttons(is_running=self._is_running(request))
         given_up = {"stage": StageData(keep=True)} if self.asks.runs.abandon(request) else {}  # without what it showed
@@ -404,7 +404,7 @@ class Handlers:
         What the user likes is kept for the answers that follow.
         """
         with errors_for_the_user():
-            tab = self.correcting.take(stage.edits, session_of(request))
+            tab = self.correcting.take(stage, session_of(request))
             answer = tab.answer
             if answer is None:
                 return {}
@@ -416,7 +416,7 @@ class Handlers:
     def look_closer(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
         """Show the part that is in view at the picture's own sharpness, in the look of the whole."""
         with errors_for_the_user():
-            tab = self.correcting.take(stage.edits, session_of(request))
+            tab = self.correcting.take(stage, session_of(request))
             silence(lambda: self.tabs.of(session_of(request)).item is not tab.item)
             check_kept(tab.item.path)
             answer = None if stage.edits and stage.edits.is_going_on else tab.answer

@@ -358,7 +358,7 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 
 
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:
-    stands = (*_SEEN_ANSWER, "labels", "style", "status")
+    stands = (*_SEEN_ANSWER, "labels", "style", "status", "back", "history", "past")
     wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **IN_TURN)
     wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, **IN_TURN)
     wiring.on(on["history"].drop, handlers.drop, writes=_SETTLED, **AT_ONCE)

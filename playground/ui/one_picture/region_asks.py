@@ -62,7 +62,7 @@ class RegionAsks:
     def begin(self, stage: StageData, request: gr.Request, *, is_running: bool) -> Updates:
         """Let Stop be pressed from now on. Nothing that goes on is given up for it."""
         with errors_for_the_user():
-            tab = self._correcting.take(stage.edits, session_of(request))
+            tab = self._correcting.take(stage, session_of(request))
             ask = stage.ask or AskData()
             what = ask.what if ask.what == MORE else find_follow_up(ask.what).id
             if what == MORE and self._on_zero_gpu:
@@ -160,7 +160,7 @@ class RegionAsks:
     def cut_out(self, stage: StageData, controls: Controls, request: gr.Request) -> Updates:
         """Write the pixels of a region, at full size, as a file of Gradio's cache; what is hidden stays so."""
         with errors_for_the_user():
-            tab = self._correcting.take(stage.edits, session_of(request))
+            tab = self._correcting.take(stage, session_of(request))
             item, regions = _regions_of(tab, stage.ask or AskData())
             check_kept(item.path)
             region = next(iter(regions.values()))

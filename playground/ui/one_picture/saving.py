@@ -59,7 +59,7 @@ class Saving:
             return {"copied": _text_of(copied, item, view)}
 
     def _seen(self, controls: Controls, stage: StageData, request: gr.Request) -> tuple[Item, View]:
-        tab = self._correcting.take(stage.edits, request.session_hash or "")
+        tab = self._correcting.take(stage, request.session_hash or "")
         if tab.answer is None:
             is_partial = tab.shown is Shown.PARTIAL
             raise ExportRejected(text.NOT_WHOLE if is_partial else text.NOTHING_TO_SAVE)

@@ -132,6 +132,41 @@ def test_each_step_is_drawn_at_once_and_taken_back_at_once_and_a_file_holds_what
     expect(page.locator("#regions .region-table-label").last).to_have_text("cloud")
 
 
+# Moves a region by a pixel again and again, until the answer is gone that it is of.
+NUDGE = """
+const frame = document.querySelector(".stage-frame");
+const nudge = () => {
+  if (!frame.classList.contains("is-correcting")) return;
+  const key = { key: "ArrowRight", bubbles: true };
+  for (const type of ["keydown", "keyup"]) frame.dispatchEvent(new KeyboardEvent(type, key));
+  window.last = document.querySelector(".stage-shape").getAttribute("d");
+  setTimeout(nudge, 20);
+};
+nudge();
+"""
+
+
+def test_no_step_is_lost_that_is_made_while_the_next_answer_comes(page: Page) -> None:
+    run(page)
+    page.click("[data-correct=toggle]")
+    page.keyboard.press("PageDown")
+    page.evaluate(NUDGE)
+    run(page)
+    page.click("#back")
+    expect(page.locator("[data-correct=toggle]")).to_be_enabled()
+    expect(page.locator(".stage-shape").first).to_have_attribute("d", str(page.evaluate("last")))
+
+
+def pinch(page: Page) -> None:
+    """Put two fingers on the picture and draw them apart."""
+    session = page.context.new_cdp_session(page)
+    x, y = on_screen(page, 450, 450)
+    for kind, apart in (("touchStart", 20), ("touchMove", 60), ("touchMove", 120), ("touchEnd", 0)):
+        touches = [{"x": x + side * apart, "y": y, "id": side} for side in (-1, 1)] if apart else []
+        for count in (1, 2) if kind == "touchStart" else (2,):
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches[:count]})
+
+
 def test_the_model_is_asked_on_about_a_region_and_about_all_of_them(page: Page) -> None:
     run(page)
     labels = rows(page)
@@ -198,6 +233,9 @@ def test_each_point_of_each_shape_is_moved_by_mouse_finger_and_key_at_any_zoom(p
     page.click("[data-correct=toggle]")
     page.touchscreen.tap(*on_screen(page, 650, 650))
     finger_drag(page, on_screen(page, 506, 506), on_screen(page, 486, 496))  # near its corner is near enough
+    pinch(page)  # which zooms, and moves nothing
+    expect(page.locator(".stage-overview")).to_be_visible()
+    page.keyboard.press("0")
     page.mouse.dblclick(*on_screen(page, 800, 650))
     page.mouse.move(*on_screen(page, 800, 650))
     for _ in range(4):

@@ -66,6 +66,20 @@ def test_whoever_asks_for_the_answer_gets_what_was_just_corrected(tab: Tab) -> N
     ]  # fmt: skip
 
 
+def test_what_comes_late_for_an_answer_that_has_gone_can_be_brought_back(tab: Tab) -> None:
+    late = edited(tab, NO_TREE, version=3).edits
+    assert late is not None
+    answered(tab, ANSWER)  # to the same question
+    shown = correct(tab)
+    assert "back" not in shown
+    stage = edited(tab, version=0).model_copy(update={"late": [late]})
+    for _ in range(2):  # it is sent as long as the page is there
+        shown = tab.call(tab.handlers.correcting.correct, stage=stage)
+        assert shown["back"]["visible"]
+    tab.call(tab.handlers.bring_back)
+    assert saved(tab, stage=StageData()) == ["car model", "car model"]
+
+
 def test_a_new_label_is_seen_until_it_is_offered_and_taken_away(tab: Tab) -> None:
     assert saved(tab, stage=edited(tab, VAN), labels=["tree"]) == ["van edited", "tree model"]
     correct(tab, VAN, version=2)
