@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import supervision as sv
@@ -69,7 +70,7 @@ def _paint(
     scene = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # supervision paints BGR
     for style in styles:
         drawn = np.array([is_drawn_on(style, region, look) for region in prediction.regions])
-        some = detections if drawn.all() else detections[drawn]
+        some: Any = detections if drawn.all() else detections[drawn]
         scene = style.annotator(pen).annotate(scene, style.prepare(some))
     picture = Image.fromarray(scene[:, :, ::-1])
     write_captions(

@@ -32,5 +32,5 @@ def add_title(path: str, lead: str) -> None:
 
 
 def _link(page: PageLink, *, is_here: bool) -> str:
-    mark = ' aria-current="page"' if is_here else ""
-    return f'<a href="./{page.path}"{mark}>{page.name}</a>'
+    where = ' aria-current="page"' if is_here else f' href="./{page.path}"'
+    return f"<a{where}>{page.name}</a>"

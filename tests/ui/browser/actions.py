@@ -54,6 +54,18 @@ def when_a_run_is_over(page: Page):  # Playwright's own type is not public
     return page.expect_response(is_end, timeout=60_000)
 
 
+def controls(page: Page) -> list[str]:
+    """All that can be operated in the window, beside the rows of the table and the zoom, each by what it says."""
+    return page.evaluate("""() => [...document.querySelectorAll("button, input, textarea, select, a[href], summary")]
+      .filter((one) => !one.disabled && !one.closest("#regions tbody, .stage-zoom"))
+      .filter((one) => {
+        if (!one.checkVisibility({ visibilityProperty: true })) return false;
+        const { width, height, top, bottom } = one.getBoundingClientRect();
+        return width && height && bottom > 0 && top < innerHeight;
+      })
+      .map((one) => `${one.closest("[id]")?.id}: ${one.ariaLabel || one.innerText || one.value}`)""")
+
+
 def rows(page: Page) -> list[str]:
     """The labels of the table."""
     return page.locator("#regions tbody .region-table-label").all_inner_texts()

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from playground.regions import Region
-from tests.ui.browser.actions import choose, rows, run, take_example
+from tests.ui.browser.actions import choose, controls, rows, run, take_example
 from tests.ui.doubles import ANSWER, DirectedPredictor
 
 pytestmark = pytest.mark.browser
@@ -74,6 +74,7 @@ def save(page: Page, title: str) -> Path:
 
 def test_a_slide_picture_is_annotated_corrected_and_renamed_in_nine_actions(page: Page) -> None:
     run(page)  # the second action, after the example
+    assert len(controls(page)) <= 20, controls(page)
     before = rows(page)
     page.click("[data-correct=toggle]")
     left, top, right, bottom = box_of(page, 0)
