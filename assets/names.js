@@ -1,6 +1,8 @@
 // Gradio runs this once a component, with `element`, `props`, `trigger` and `watch` in scope.
 // Names are what a user typed or a model wrote: they enter the page as textContent only.
 
+const MOST = 40; // that are kept: a reload brings back so much and no more
+
 const { hear } = joinWorkspace(element);
 const root = element.querySelector(".names");
 const [hint, head, list, single] = ["hint", "head", "rows", "single"].map((name) => root.querySelector(`.names-${name}`));
@@ -36,8 +38,8 @@ function receive() {
 
 /** Put what is the user's into the component's value, where the next event finds it as its input. */
 function save() {
-  const names = [...called].map(([asked, called]) => ({ asked, called }));
-  props.value = { names, limits: Object.fromEntries(limits), one_by_one: oneByOne.checked };
+  const names = [...called].slice(-MOST).map(([asked, called]) => ({ asked, called }));
+  props.value = { names, limits: Object.fromEntries([...limits].slice(-MOST)), one_by_one: oneByOne.checked };
 }
 
 // ---- rows: the names of the phrase, then what the answer calls otherwise
