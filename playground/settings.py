@@ -22,9 +22,6 @@ class Settings:
     checkpoint: str = ""  # catalog name, hub id or folder; empty: chosen at the start
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     precision: str = "auto"  # one of PRECISIONS
-    engines: str = ""  # "auto" or "ray://HOST:PORT": a cluster that answers; empty: this program itself
-    replicas: int = 0  # of the cluster that "auto" starts; 0: as many as fit this machine
-    answers_at_once: int = 0  # questions that are put at the same time; 0: one, or 32 to a cluster
     host: str = ""  # empty: this machine only
     port: int = 0  # 0: 7860 or the next free one
     offline: bool = False  # contact nobody
@@ -58,6 +55,9 @@ class Settings:
     job_megabytes: int = 800  # of its files
     jobs_per_visitor: int = 2  # at work at the same time
     keep_jobs_seconds: int = 86_400  # how long a job that is over, or paused, stays after somebody last looked at it
+    engines: str = ""  # "auto" or "ray://HOST:PORT": a cluster that answers; empty: this program itself
+    replicas: int = 0  # of the cluster that "auto" starts; 0: as many as fit this machine
+    answers_at_once: int = 0  # questions that are put at the same time; 0: one, or 32 to a cluster
 
     @property
     def is_for_one_user(self) -> bool:
