@@ -52,6 +52,7 @@ class Region:
     text: Text = ""
     original: "Region | None" = None
     cover: Cover = ""
+    track: Annotated[int, Field(strict=True, ge=1)] | None = None
 
     def __post_init__(self) -> None:
         if len(self.xyxy) != 4:
@@ -102,6 +103,22 @@ class Region:
         polygons = tuple(tuple((point[0] + x, point[1] + y) for point in part) for part in self.polygons)
         return replace(self, xyxy=box, xyxyxyxy=quad, polygons=polygons)
 
+    def moved_to(self, end: Box, share: float = 1.0) -> "Region":
+        """Return the region that share of the way to where its box will be, its shape with it."""
+        x, y, x_max, y_max = self.xyxy
+        new_x, new_y, new_x_max, new_y_max = (
+            now + share * (then - now) for now, then in zip(self.xyxy, end, strict=True)
+        )
+        x_scale, y_scale = (new_x_max - new_x) / max(x_max - x, 1e-6), (new_y_max - new_y) / max(y_max - y, 1e-6)
+
+        def moved(point: Point) -> Point:
+            return new_x + (point[0] - x) * x_scale, new_y + (point[1] - y) * y_scale
+
+        corners = zip(self.xyxyxyxy[::2], self.xyxyxyxy[1::2], strict=True) if self.xyxyxyxy else ()
+        quad: Any = tuple(value for corner in corners for value in moved(corner)) or None
+        polygons = tuple(tuple(map(moved, part)) for part in self.polygons)
+        return replace(self, xyxy=(new_x, new_y, new_x_max, new_y_max), xyxyxyxy=quad, polygons=polygons)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form; what only some regions have is there only where this one has it."""
         wire: dict[str, Any] = _WIRE.dump_python(self, mode="json", exclude={"original"})
@@ -110,7 +127,7 @@ class Region:
         return {name: value for name, value in wire.items() if value or name not in _OF_SOME}
 
 
-_OF_SOME = ("xyxyxyxy", "polygons", "text", "original", "cover")  # fields of the wire form
+_OF_SOME = ("xyxyxyxy", "polygons", "text", "original", "cover", "track")  # fields of the wire form
 
 _WIRE = TypeAdapter(Region)
 

@@ -95,7 +95,8 @@ class Answers:
     def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:
         """Yield what is done, as people have corrected it.
 
-        The rows come in the order in which they were done, or `by_document`: its pages together, in their order.
+        The rows come in the order in which they were done, or `by_document`: its pages together, in their order, and so
+        the frames of a video.
         """
         reviews = self.reviews()
         for row in self._by_document() if by_document else (row for row, _ in self.placed()):
@@ -120,9 +121,9 @@ class Answers:
         places, start = [], 0
         for row, end in self.placed():
             number = documents.setdefault((row.source.path, row.source.member), len(documents))
-            places.append((number, row.source.page or 0, start))
+            places.append((number, row.source.page or 0, row.source.seconds or 0.0, start))
             start = end
-        for _, _, start in sorted(places):
+        for *_, start in sorted(places):
             yield from (row for row, _ in islice(self.placed(start), 1))
 
     def review(self, row: Row) -> None:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from playground.annotate.beside import Beside, write_beside
 from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
-from playground.annotate.outputs import FORMAT_IDS, WrittenFile, read_formats, write_output
+from playground.annotate.outputs import FORMAT_IDS, VIDEO_FORMAT_IDS, WrittenFile, read_formats, write_output
 from playground.annotate.own_text import OwnTextFirst, check_is_for_reading, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
@@ -53,6 +53,7 @@ class JobCommand:
     affixes: Affixes
     beside: Beside | None
     own_text: bool
+    by_track: bool = False
 
 
 def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCommand:
@@ -91,6 +92,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
                                      offline=chosen.offline),
         split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
         Beside(chosen.captions_beside) if chosen.captions_beside else None, chosen.own_text,
+        chosen.color_by == "track",
     )  # fmt: skip
 
 
@@ -145,6 +147,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--every", default="1s", metavar="STEP", help="of videos a frame each 0.5s, or each 10 frames; 1s without it")
     add("--start", default="", metavar="TIME", help="of videos: seconds, or 1:30")
     add("--end", default="", metavar="TIME", help="of videos")
+    add("--color-by", default="name", choices=["name", "track"],
+        help="of videos: a color for each name, or one for each thing that is followed")  # fmt: skip
     add("--limit", type=int, metavar="N", help="only the first N pictures")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--skip-done", action="store_true", help="go on where it was ended; this is what it does anyhow")
@@ -192,13 +196,14 @@ def carry_out(command: JobCommand) -> bool:
             reader = SourceReader(workers.read, password=command.wanted.password)
             with _first_interrupt_stops() as stop:
                 is_whole = _ask(command, predictor, reader, journal, stop)
-            if not is_whole:
-                console.say("Start the same command again to go on.")
-                return False
             status = predictor.engines.status(name)
             least = status.checkpoint.min_score
             for format_id in command.formats:
-                _write(command, journal, reader, format_id, question, least)
+                if is_whole or format_id in VIDEO_FORMAT_IDS:  # of which the part that is done is of use
+                    _write(command, journal, reader, format_id, question, least)
+            if not is_whole:
+                console.say("Start the same command again to go on.")
+                return False
             if command.beside:
                 written = write_beside(journal, question, command.beside, command.affixes, shown_from=least)
                 _say_written(written, f"{written.num_pictures} captions are beside their pictures")
@@ -247,9 +252,14 @@ def _write(
     command: JobCommand, journal: Journal, reader: SourceReader, format_id: str, wanted: Question, shown_from: float
 ) -> None:
     split = command.split if format_id == "yolo" else None
-    written = write_output(
-        journal, reader, format_id, wanted, shown_from=shown_from, split=split, affixes=command.affixes
-    )
+    with _first_interrupt_stops() if format_id in VIDEO_FORMAT_IDS else nullcontext(threading.Event()) as stop:
+        written = write_output(
+            journal, reader, format_id, wanted, shown_from=shown_from, split=split, affixes=command.affixes,
+            is_stopped=stop.is_set, by_track=command.by_track,
+        )  # fmt: skip
+    if written is None and format_id in VIDEO_FORMAT_IDS:
+        console.say(f"No frame of a video is answered, so there is no {format_id} to write.")
+        return
     if written is None:
         console.say(f"No picture is answered, so there is no {format_id} to write.")
         return

@@ -1,24 +1,28 @@
 """The journal to files: one data set, table or set of texts over all pictures that are answered."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 
 from playground.annotate.answers import Answers, Row
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import page_of
 from playground.annotate.splits import Split
+from playground.annotate.tracking import Followed, film_frames
 from playground.choosing import chosen
 from playground.drawing import Look, default_styles
 from playground.errors import ExportRejected, ImageRejected
-from playground.export import FORMATS, Affixes, Annotated, export, file_name
+from playground.export import FORMATS, VIDEO_FORMATS, Affixes, Annotated, Format, export, file_name
 from playground.question import Question
 from playground.results import Prediction
 
 _ALIASES = {"jsonl": "json"}
 _NO_AFFIXES = Affixes()
-FORMAT_IDS = (*(row.id for row in FORMATS), *_ALIASES)
+_FORMATS = {row.id: row for row in (*FORMATS, *VIDEO_FORMATS)}
+FORMAT_IDS = (*_FORMATS, *_ALIASES)
+VIDEO_FORMAT_IDS = tuple(row.id for row in VIDEO_FORMATS)
 
 
 def read_formats(text: str) -> tuple[str, ...]:
@@ -50,22 +54,36 @@ def write_output(
     name: str = "",
     split: Split | None = None,
     affixes: Affixes = _NO_AFFIXES,
+    is_stopped: Callable[[], bool] = lambda: False,
+    by_track: bool = False,
 ) -> WrittenFile | None:
     """Write the answered pictures of a journal into its folder; returns None where there is none.
 
     `wanted` is the question of the journal with what is to be made of its answers. A picture that is not there any
     more, or is another by now, is left out. `shown_from` is the lowest score that the page would show; the file has a
-    `name`, or that of the folder. A data set that knows parts is divided by `split`. Raises ExportRejected.
+    `name`, or that of the folder. A data set that knows parts is divided by `split`. A video that `is_stopped` ends
+    there; `by_track` gives each thing in it a color of its own. Raises ExportRejected.
     """
-    row_of_format = next(row for row in FORMATS if row.id == format_id)
+    row_of_format = _FORMATS[format_id]
     has_pixels, suffix = row_of_format.has_pixels, row_of_format.suffix
-    is_one_document = row_of_format.is_document and _is_one_document(journal, only_approved=only_approved)
+    is_one = _is_one(journal, row_of_format, only_approved=only_approved)
     # A name that no other format has.
-    is_alone = suffix or is_one_document or row_of_format.extension_of_several != "zip"
+    is_alone = suffix or is_one or row_of_format.extension_of_several != "zip"
     name = (name or journal.folder.resolve().name) + ("" if is_alone else f"-{format_id}")
-    written = WrittenFile(journal.folder / file_name(name, format_id, count=1 if is_one_document else 2))
+    written = WrittenFile(journal.folder / file_name(name, format_id, count=1 if is_one else 2))
     least = None if row_of_format.holds_all else shown_from
     parts = _parts(journal, split, only_approved=only_approved) if split else {}
+    followed = cache(partial(Followed, journal, wanted, shown_from))
+
+    def frames() -> Iterator[Annotated]:
+        all_frames = film_frames(
+            journal, reader, followed(), written.left_out, has_pixels=has_pixels, only_approved=only_approved
+        )
+        for frame in all_frames:
+            if is_stopped():
+                return
+            written.num_pictures += 1
+            yield frame
 
     def pictures() -> Iterator[Annotated]:
         for row in journal.rows(only_approved=only_approved, by_document=row_of_format.is_document):
@@ -73,10 +91,13 @@ def write_output(
                 if row_of_format.is_document:
                     written.left_out.append(f"{row.source}: {row.error}")
                 continue
+            is_frame = row.source.seconds is not None
+            told = replace(row, prediction=followed().with_tracks(row)) if is_frame else row
             try:
                 picture = replace(
-                    _annotated(row, reader, wanted, least, has_pixels=has_pixels),
+                    _annotated(told, reader, wanted, least, has_pixels=has_pixels),
                     subset=parts.get(row.sha256, ""), affixes=affixes,
+                    frame=followed().frame_of(row) if is_frame else None,
                 )  # fmt: skip
             except ImageRejected as error:
                 written.left_out.append(f"{row.source}: {error}")
@@ -85,7 +106,10 @@ def write_output(
             yield picture
 
     try:
-        export(pictures(), format_id, written.path, _look(journal), as_several=not is_one_document)
+        wanted_pictures = frames() if row_of_format.is_film else pictures()
+        export(
+            wanted_pictures, format_id, written.path, replace(_look(journal), by_track=by_track), as_several=not is_one
+        )
     except ExportRejected:
         if written.num_pictures:
             raise
@@ -123,14 +147,20 @@ def _annotated(row: Row, reader: SourceReader, wanted: Question, least: float | 
     return Annotated(name, prediction, image, original, labels, page=page_of(row.source))
 
 
-def _is_one_document(journal: Answers, *, only_approved: bool) -> bool:
-    documents: set[str] = set()
+def _is_one(journal: Answers, row_of_format: Format, *, only_approved: bool) -> bool:
+    """Whether a format makes one file of all: the pages of a document, or the frames of a video."""
+    wholes: set[str] = set()
     for row in journal.rows(only_approved=only_approved):
         page = page_of(row.source)
-        if page is None or len(documents | {page.document}) > 1:
+        if row_of_format.is_film:
+            wholes |= {row.source.path} if row.source.seconds is not None else set()
+        elif not row_of_format.is_document or page is None:
             return False
-        documents.add(page.document)
-    return bool(documents)
+        else:
+            wholes.add(page.document)
+        if len(wholes) > 1:
+            return False
+    return bool(wholes)
 
 
 def _look(journal: Answers) -> Look:

@@ -14,8 +14,9 @@ from PIL import Image
 from playground.annotate.archives import Archive
 from playground.annotate.sources import PictureSource
 from playground.errors import ImageRejected
-from playground.pictures.frames import VideoFile
+from playground.pictures.frames import VideoFile, sound_of
 from playground.pictures.reader import InputImage
+from playground.pictures.workers import PictureWorkers
 
 _AHEAD = 6  # pictures: each may have 120 million bytes
 _THREADS = 2
@@ -39,7 +40,7 @@ class ReadSource:
 class SourceReader:
     """Reads the pictures of sources with `read`, which takes what `read_image` does. Safe to use from several threads.
 
-    `password` opens documents. `read_frame` takes a video and a time; without it frames are decoded here.
+    `password` opens documents. `videos` reads frames elsewhere; without it they are decoded here.
     """
 
     def __init__(
@@ -47,10 +48,10 @@ class SourceReader:
         read: Callable[..., InputImage],
         *,
         password: str = "",
-        read_frame: Callable[[str, float], InputImage] | None = None,
+        videos: PictureWorkers | None = None,
     ) -> None:
         self._read = read
-        self._read_frame = read_frame
+        self._videos = videos
         self._password = password
         self._opened: tuple[str, Archive] | None = None
         self._last_digest: tuple[object, str] = (None, "")
@@ -66,17 +67,31 @@ class SourceReader:
     def read(self, source: PictureSource, file: Path | bytes | None = None) -> InputImage:
         """Return a picture, of its file where that is at hand. Raises ImageRejected."""
         if source.seconds is not None:
-            if self._read_frame is not None:
-                return self._read_frame(source.path, source.seconds)
+            if self._videos is not None:
+                return self._videos.read_frame(source.path, source.seconds)
             return self._read(self._frame(source.path, source.seconds))
         return self._read(file or self.file_of(source), page=source.page or 0, password=self._password)
 
     def _frame(self, path: str, seconds: float) -> Image.Image:
         """Return a frame of a video; the last one stays open, since its frames follow one another."""
         with self._video_lock:
-            if self._video is None or self._video[0] != path:
-                self._video = path, VideoFile(path)
-            return self._video[1].frame_at(seconds)
+            return self._video_of(path).frame_at(seconds)
+
+    def _video_of(self, path: str) -> VideoFile:
+        if self._video is None or self._video[0] != path:
+            self._video = path, VideoFile(path)
+        return self._video[1]
+
+    def frame_from(self, path: str, seconds: float) -> tuple[float, Image.Image] | None:
+        """Return the first frame of a video from a time on, with its own time. Raises ImageRejected."""
+        if self._videos is not None:
+            return self._videos.frame_from(path, seconds)
+        with self._video_lock:
+            return self._video_of(path).frame_from(seconds)
+
+    def sound_of(self, path: str, start: float, end: float) -> bytes:
+        """Return what is heard in a video from a time to another, as `frames.sound_of` does."""
+        return sound_of(path, start, end) if self._videos is None else self._videos.sound_of(path, start, end)
 
     def read_new(self, source: PictureSource, is_done: Callable[[PictureSource, str], bool]) -> ReadSource:
         """Read a picture unless it is done. Raises nothing of what may be wrong with it."""

@@ -131,7 +131,7 @@ class ServedJob:
         self.visitor = given.visitor
         self.touched = time.monotonic()
         self.findings = Findings(Answers(folder))
-        self.reader = SourceReader(workers.read, read_frame=workers.read_frame)
+        self.reader = SourceReader(workers.read, videos=workers)
         self._predictor = predictor
         self._workers = workers
         self._turn = turn

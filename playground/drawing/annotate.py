@@ -12,7 +12,10 @@ from playground.drawing.captions import Caption, caption_text, write_captions
 from playground.drawing.colors import PALETTE, palette_indices
 from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS, painted_megapixels, shapes_of, to_detections
 from playground.drawing.styles import Look, Pen, Style, is_drawn_on, styles_in
+from playground.regions import Region
 from playground.results import Prediction
+
+_LABEL_BEFORE_TRACK = 100  # characters
 
 
 def is_too_large(prediction: Prediction, look: Look, resolution_wh: tuple[int, int]) -> bool:
@@ -63,9 +66,9 @@ def _paint(
     image: Image.Image, prediction: Prediction, look: Look, styles: Sequence[Style], labels: Iterable[str]
 ) -> Image.Image:
     detections = to_detections(prediction, resolution_wh=image.size)
-    shown = [region.label for region in prediction.regions]
-    indices = palette_indices([*labels, *shown])
-    detections.class_id = np.array([indices[label] for label in shown])  # supervision takes the color at this place
+    indices = palette_indices([*labels, *(region.label for region in prediction.regions)])
+    places = [_place(region, indices, look) for region in prediction.regions]
+    detections.class_id = np.array(places)  # supervision takes the color at this place
     pen = _pen(image.size, look)
     scene = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # supervision paints BGR
     for style in styles:
@@ -74,21 +77,30 @@ def _paint(
         scene = style.annotator(pen).annotate(scene, style.prepare(some))
     picture = Image.fromarray(scene[:, :, ::-1])
     write_captions(
-        picture, _captions(prediction, detections, look, indices), text_size=pen.text, clearance=pen.thickness // 2
+        picture, _captions(prediction, detections, look, places), text_size=pen.text, clearance=pen.thickness // 2
     )
     return picture
 
 
-def _captions(prediction: Prediction, detections: sv.Detections, look: Look, indices: dict[str, int]) -> list[Caption]:
+def _place(region: Region, indices: dict[str, int], look: Look) -> int:
+    """Return the place of a region's color in the palette."""
+    return region.track % len(PALETTE) if look.by_track and region.track is not None else indices[region.label]
+
+
+def _captions(prediction: Prediction, detections: sv.Detections, look: Look, places: list[int]) -> list[Caption]:
     """Return what is written beside each region, at its place among the detections."""
     return [
         Caption(
-            caption_text(region.label if look.labels else "", region.score if look.scores else None),
+            caption_text(_called(region) if look.labels else "", region.score if look.scores else None),
             tuple(xyxy),
-            PALETTE[indices[region.label]],
+            PALETTE[place],
         )
-        for region, xyxy in zip(prediction.regions, detections.xyxy.tolist(), strict=True)
+        for region, xyxy, place in zip(prediction.regions, detections.xyxy.tolist(), places, strict=True)
     ]
+
+
+def _called(region: Region) -> str:
+    return region.label if region.track is None else f"{region.label[:_LABEL_BEFORE_TRACK]} #{region.track}"
 
 
 def _pen(resolution_wh: tuple[int, int], look: Look) -> Pen:

@@ -68,8 +68,8 @@ LABEL_SIZES = (0.5, 3.0)  # the least and the most, of the usual size
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the user chose: ids of STYLES, what is written beside a region, how opaque fills are (0..1), and how large
-    labels are beside their usual size.
+    """What the user chose: ids of STYLES, what is written beside a region, how opaque fills are (0..1), how large
+    labels are beside their usual size, and whether things that are followed have a color each, whatever they are.
 
     A style that does not apply to a prediction draws nothing. Raises PlaygroundError for a style that is not in
     the table, and for an opacity and a size out of range.
@@ -80,6 +80,7 @@ class Look:
     scores: bool = False
     opacity: float = 0.5
     label_size: float = 1.0
+    by_track: bool = False
 
     def __post_init__(self) -> None:
         known = [style.id for style in STYLES]

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from playground.drawing import Look
 from playground.errors import ExportRejected
-from playground.export.annotated import Annotated, DocumentPage, check_pictures
+from playground.export.annotated import Annotated, DocumentPage, VideoFrame, check_pictures
 from playground.export.as_alto import ALTO
 from playground.export.as_captions import CAPTIONS
 from playground.export.as_coco import COCO
@@ -26,9 +26,13 @@ from playground.export.as_json import JSON
 from playground.export.as_label_studio import LABEL_STUDIO
 from playground.export.as_labelme import LABELME
 from playground.export.as_markdown import MARKDOWN
+from playground.export.as_mot import MOT
+from playground.export.as_mp4 import MP4
 from playground.export.as_overlay import OVERLAY
 from playground.export.as_pdf import PDF
 from playground.export.as_png import PNG
+from playground.export.as_timeline import TIMELINE
+from playground.export.as_tracks import TRACKS
 from playground.export.as_txt import TXT
 from playground.export.as_voc import VOC
 from playground.export.as_yolo import YOLO
@@ -38,16 +42,17 @@ from playground.export.texts import Affixes, caption_of, holds_read_text
 from playground.results import Prediction
 
 __all__ = [
-    "DRAWN_FORMATS", "FORMATS", "Affixes", "Annotated", "DocumentPage", "caption_of", "export", "file_name",
-    "formats_for", "holds_read_text", "stem_of",
+    "DRAWN_FORMATS", "FORMATS", "VIDEO_FORMATS", "Affixes", "Annotated", "DocumentPage", "Format", "VideoFrame",
+    "caption_of", "export", "file_name", "formats_for", "holds_read_text", "stem_of",
 ]  # fmt: skip
 
 FORMATS: tuple[Format, ...] = (
     PNG, JPEG, OVERLAY, CROPS, TXT, MARKDOWN, PDF, HOCR, ALTO, JSON, CSV, COUNTS, COCO, COCO_RESULTS, YOLO, VOC,
     LABELME, CREATEML, LABEL_STUDIO, CVAT, CAPTIONS,
 )  # fmt: skip
+VIDEO_FORMATS = (MP4, TRACKS, MOT, TIMELINE)  # of frames of videos alone
 DRAWN_FORMATS = (PNG.id, JPEG.id, OVERLAY.id)  # in which an answer becomes pixels
-_BY_ID = {row.id: row for row in FORMATS}
+_BY_ID = {row.id: row for row in (*FORMATS, *VIDEO_FORMATS)}
 
 
 def export(
@@ -67,7 +72,7 @@ def export(
     """
     row = _row(format_id)
     checked = check_pictures(
-        pictures, look, has_pixels=row.has_pixels, as_several=as_several, by_document=row.is_document
+        pictures, look, has_pixels=row.has_pixels, as_several=as_several, by_document=row.is_document or row.is_film
     )
     if isinstance(target, Path):
         with _whole_file(target) as stream:

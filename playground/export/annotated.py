@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 from playground.drawing import Look
 from playground.drawing.annotate import hide, is_too_large
 from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS
@@ -33,6 +35,23 @@ class DocumentPage:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """Which frame of which video a picture is. `video` is unlike that of any other, `name` is for its file.
+
+    `number` counts from 1 the frames that were asked about, which are mostly `step` seconds apart. `frame_from` returns
+    the first of all frames from a time on with its own time, `sound` what is heard from a time to another.
+    """
+
+    video: str
+    name: str
+    number: int
+    seconds: float
+    step: float
+    frame_from: Callable[[float], tuple[float, Image.Image] | None] = lambda _: None
+    sound: Callable[[float, float], bytes] = lambda _start, _end: b""
+
+
+@dataclass(frozen=True, slots=True)
 class Annotated:
     """A picture with what was answered about it; `name` is that of the picture, without an extension.
 
@@ -40,8 +59,8 @@ class Annotated:
     long list never lie in memory together. `original` is the file that it came in: data sets take it as it is where
     other readers see the same picture in it, as `look_plainly` says. `labels` are those of the whole answer, of which
     the prediction may be a part: what is drawn keeps its colors. `page` is known of pictures that are pages of a
-    document: formats of documents make one file of those that follow one another. `subset` names the part of a data set
-    that a picture belongs to, `affixes` stand around its caption.
+    document: formats of documents make one file of those that follow one another; so is `frame` for
+    videos. `subset` names the part of a data set that a picture belongs to, `affixes` stand around its caption.
     """
 
     name: str
@@ -53,6 +72,7 @@ class Annotated:
     page: DocumentPage | None = None
     subset: str = ""
     affixes: Affixes = field(default_factory=Affixes)
+    frame: VideoFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,7 @@ class CheckedPicture:
     page: DocumentPage | None = None
     subset: str = ""
     affixes: Affixes = field(default_factory=Affixes)
+    frame: VideoFrame | None = None
 
     @property
     def file_as_it_came(self) -> tuple[bytes, str] | None:
@@ -98,21 +119,22 @@ def check_pictures(
     """Return the pictures to be iterated once; ExportRejected is raised there for one that its prediction is not about.
 
     What the look hides is hidden in the pictures themselves, whatever is made of them. Without `has_pixels`, what is to
-    be read stays unread. With `by_document`, the pages of one document are not several. Raises ExportRejected where
-    there is no picture at all.
+    be read stays unread. With `by_document`, the pages of one document, or the frames of one
+    video, are not several. Raises ExportRejected where there is no picture at all.
     """
     rest = iter(pictures)
     begin = list(islice(rest, 2))
     if not begin:
         raise ExportRejected("There is no picture to save.")
-    are_several = as_several or (len(begin) > 1 and not (by_document and _are_of_one_document(begin)))
+    are_several = as_several or (len(begin) > 1 and not (by_document and _are_of_one_file(begin)))
     each = _check_each(_joined(begin, rest), look.hiding, are_several=are_several, has_pixels=has_pixels)
     return CheckedPictures(each, look, are_several)
 
 
-def _are_of_one_document(pictures: list[Annotated]) -> bool:
-    documents = {picture.page.document if picture.page else None for picture in pictures}
-    return len(documents) == 1 and None not in documents
+def _are_of_one_file(pictures: list[Annotated]) -> bool:
+    """Whether pictures are pages of one document, or frames of one video."""
+    wholes = {picture.page.document if picture.page else picture.frame and picture.frame.video for picture in pictures}
+    return len(wholes) == 1 and None not in wholes
 
 
 def _joined(begin: list[Annotated], rest: Iterator[Annotated]) -> Iterator[Annotated]:
@@ -134,7 +156,7 @@ def _check_each(
             raise ExportRejected(f"{stem}: {problem}" if are_several else problem)
         checked = CheckedPicture(
             stem, picture.prediction, image, picture.original, picture.labels, picture.look_plainly, picture.page,
-            picture.subset, picture.affixes,
+            picture.subset, picture.affixes, picture.frame,
         )  # fmt: skip
         yield _hidden(checked, image, hiding) if isinstance(image, InputImage) else checked
 

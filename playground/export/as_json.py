@@ -9,9 +9,10 @@ from playground.export.format import Format
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
     for picture in pictures.each:
-        stream.write(
-            json_line(picture.stem, picture.prediction) if pictures.are_several else json_bytes(picture.prediction)
-        )
+        if pictures.are_several:
+            stream.write(json_line(picture.stem, picture.prediction, picture.frame))
+        else:
+            stream.write(json_bytes(picture.prediction))
 
 
 JSON = Format(

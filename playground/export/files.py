@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from playground.errors import ExportRejected
+from playground.export.annotated import VideoFrame
 from playground.export.texts import text_shown
 from playground.results import Prediction
 
@@ -45,9 +46,13 @@ def json_bytes(prediction: Prediction) -> bytes:
     return (text + "\n").encode("utf-8", "replace")  # half of a surrogate pair has no UTF-8
 
 
-def json_line(stem: str, prediction: Prediction) -> bytes:
-    """Return a prediction on one line, with the name of its picture; `Prediction.from_dict` skips that."""
-    text = json.dumps({"picture": stem, **prediction.to_dict()}, ensure_ascii=False)
+def json_line(stem: str, prediction: Prediction, frame: VideoFrame | None = None) -> bytes:
+    """Return a prediction on one line, with the name of its picture and, of a frame of a video, its place.
+
+    `Prediction.from_dict` skips these.
+    """
+    place = {"video": frame.name, "frame": frame.number, "seconds": frame.seconds} if frame else {}
+    text = json.dumps({"picture": stem, **place, **prediction.to_dict()}, ensure_ascii=False)
     return (text + "\n").encode("utf-8", "replace")
 
 

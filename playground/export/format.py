@@ -17,9 +17,12 @@ class Holds(Enum):
     REGIONS = "regions"
     TEXT = "text"
     PLACED_TEXT = "text with its places"
+    FRAMES = "frames of a video"
 
     def something_of(self, prediction: Prediction) -> bool:
         """Whether there is something of that in an answer, or could have been."""
+        if self is Holds.FRAMES:  # of which one picture alone is none
+            return False
         is_read = holds_read_text(prediction)
         if self is Holds.PLACED_TEXT:
             return is_read
@@ -36,7 +39,8 @@ class Format:
     `cannot_carry` is said to the user. `has_pixels` says that pictures are needed, and not only what was answered.
     `holds` says for which answers it is offered.
     `holds_all` says that what the page does not show at first is in it too, marked as unsure, as in no set to train on.
-    `is_document` says that the pages of a document are one file.
+    `is_document` says that the pages of a document are one file, `is_film` the same of the frames of a video; it holds
+    nothing else, and of their regions those that have a track.
     """
 
     id: str
@@ -50,3 +54,4 @@ class Format:
     holds: Holds = Holds.ANYTHING
     holds_all: bool = False
     is_document: bool = False
+    is_film: bool = False

@@ -3,9 +3,12 @@
 Knows PyAV. Frames are found by their time, so that videos of a changing rate are read right.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import av
 from PIL import Image
@@ -16,6 +19,8 @@ from playground.pictures.limits import DEFAULT_LIMITS, check_resolution
 VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts")
 _HALF_TICK = 1e-4  # seconds: times are written down with four decimals
 _SEEK_BEYOND = 10.0  # seconds that are skipped rather than decoded
+_SOUNDS_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
+RAW_SOUND = "pcm_s16le"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,16 @@ class VideoFile:
 
     def frame_at(self, seconds: float) -> Image.Image:
         """Return the frame that is shown at a time, upright. Raises ImageRejected."""
+        shown = self.frame_from(seconds)
+        if shown is None:
+            raise ImageRejected(f"The video has no frame at {seconds:g} seconds any more. Was it cut? Start anew.")
+        return shown[1]
+
+    def frame_from(self, seconds: float) -> tuple[float, Image.Image] | None:
+        """Return the first frame from a time on, upright, with when it is shown; None behind the last one.
+
+        Raises ImageRejected.
+        """
         with _errors_as_sentences():
             if not self._at < seconds <= self._at + _SEEK_BEYOND:
                 self._container.seek(int((seconds + self._begin) / self._base), stream=self._stream)
@@ -77,8 +92,61 @@ class VideoFile:
                 if self._at >= seconds - _HALF_TICK:
                     check_resolution((frame.width, frame.height), DEFAULT_LIMITS)
                     picture: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # av says no types for it
-                    return picture.rotate(frame.rotation, expand=True) if frame.rotation % 360 else picture
-        raise ImageRejected(f"The video has no frame at {seconds:g} seconds any more. Was it cut? Start anew.")
+                    return self._at, picture.rotate(frame.rotation, expand=True) if frame.rotation % 360 else picture
+        return None
+
+
+def sound_of(path: str, start: float, end: float) -> bytes:
+    """Return what is heard from a time to another, in NUT: as it is where MP4 holds that, else raw.
+
+    Times are those of the frames. Nothing where there is no sound, or none that can be read.
+    """
+    content = io.BytesIO()
+    with suppress(av.error.FFmpegError, OSError, ValueError), av.open(path) as container:
+        if not container.streams.audio:
+            return b""
+        heard: Any = container.streams.audio[0]
+        video = _stream_of(container)
+        begin = (video.start_time or 0) * (video.time_base or Fraction(0))
+        container.seek(max(0, int((start + begin) / heard.time_base)), stream=heard)
+        with av.open(content, "w", format="nut") as nut:
+            write = _as_it_is(nut, heard) if heard.codec_context.name in _SOUNDS_OF_MP4 else _as_raw(nut, heard)
+            for packet in container.demux(heard):
+                if packet.pts is None or float(packet.pts * heard.time_base - begin) < start:
+                    continue
+                if float(packet.pts * heard.time_base - begin) >= end:
+                    break
+                write(packet, begin)
+        return content.getvalue()
+    return b""
+
+
+def _as_it_is(nut: Any, heard: Any) -> Callable[[Any, Fraction], None]:
+    stream = nut.add_stream_from_template(heard)
+
+    def write(packet: Any, begin: Fraction) -> None:
+        shift = round(begin / heard.time_base)
+        packet.pts -= shift
+        packet.dts = packet.pts
+        packet.stream = stream
+        nut.mux(packet)
+
+    return write
+
+
+def _as_raw(nut: Any, heard: Any) -> Callable[[Any, Fraction], None]:
+    rate = heard.codec_context.sample_rate
+    stream = nut.add_stream(RAW_SOUND, rate=rate, layout="stereo")
+    resampler: Any = av.AudioResampler(format="s16", layout="stereo", rate=rate)
+
+    def write(packet: Any, begin: Fraction) -> None:
+        for frame in packet.decode():
+            for sample in resampler.resample(frame):
+                sample.pts = round((sample.pts * sample.time_base - begin) / Fraction(1, rate))
+                sample.time_base = Fraction(1, rate)
+                nut.mux(stream.encode(sample))
+
+    return write
 
 
 def _stream_of(container: av.container.InputContainer) -> av.VideoStream:

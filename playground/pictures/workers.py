@@ -20,6 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
+from PIL import Image
+
 from playground.errors import ImageRejected
 from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE, Limits
 from playground.pictures.plain import PlainLook, look_plainly
@@ -39,6 +41,7 @@ _T = TypeVar("_T")
 _NICENESS = 5  # whoever asks the server for a trifle goes before whoever has it read pictures
 _MAX_ANSWER_LINE = 3_000_000  # bytes: the text of a page and where it stands
 _MAX_TIMES = 50_000  # of frames of one video
+_MAX_SOUND = 50_000_000  # bytes of a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,19 @@ class PictureWorkers:
         """Return the frame of a video that is shown at a time. Raises ImageRejected."""
         with self._worker() as worker:
             return worker.read(path, self._limits, seconds=seconds)
+
+    def frame_from(self, path: str, seconds: float) -> tuple[float, Image.Image] | None:
+        """Return what `VideoFile.frame_from` does, each video from one worker. Raises ImageRejected."""
+        with self._worker() as worker:
+            return worker.frame_from(path, seconds, self._limits)
+
+    def sound_of(self, path: str, start: float, end: float) -> bytes:
+        """Return what `frames.sound_of` does; nothing too where that takes too much."""
+        try:
+            with self._worker() as worker:
+                return worker.sound_of(path, start, end)
+        except ImageRejected:
+            return b""
 
     def num_pages(self, source: Path | bytes, *, password: str = "") -> int:
         """Return what `reader.num_pages` does. Raises ImageRejected."""
@@ -171,6 +187,27 @@ class _Worker:
         told = self._in_time(lambda: self._tell(source, {"at_pixels": at_pixels}))
         return PlainLook(**{**told, "size": tuple(told["size"])}) if told else None
 
+    def frame_from(self, path: str, seconds: float, limits: Limits) -> tuple[float, Image.Image] | None:
+        def ask() -> tuple[float, Image.Image] | str | None:
+            told = self._tell(path, {"from": seconds})
+            if "refused" in told:
+                return str(told["refused"])
+            if not told:
+                return None
+            width, height = map(int, told["size"])
+            if width * height > limits.max_megapixels * 1e6:
+                raise ValueError
+            return float(told["seconds"]), Image.frombytes("RGB", (width, height), self._bytes(3 * width * height))
+
+        answer = self._in_time(ask)
+        if isinstance(answer, str):
+            raise ImageRejected(answer)
+        return answer
+
+    def sound_of(self, path: str, start: float, end: float) -> bytes:
+        wish = {"heard": [start, end]}
+        return self._in_time(lambda: self._bytes(min(int(self._tell(path, wish)["bytes"]), _MAX_SOUND)))
+
     def find_out(self, source: str | Path | bytes, wish: dict[str, Any]) -> Any:
         told = self._in_time(lambda: self._tell(source, wish))
         if "refused" in told:
@@ -206,13 +243,17 @@ class _Worker:
             return str(answer["refused"])
         if math.prod(answer["size"]) > limits.max_megapixels * 1e6:
             raise ValueError
-        data = self._from.read(length := 3 * math.prod(answer["size"]))
-        if len(data) < length:
-            raise EOFError
+        data = self._bytes(3 * math.prod(answer["size"]))
         return UnpackedImage(
             data, tuple(answer["size"]), answer["digest"], tuple(answer["original_wh"]), tuple(answer["notices"]),
             int(answer["num_pages"]), tuple(_piece(*piece) for piece in answer["own_text"]),
         )  # fmt: skip
+
+    def _bytes(self, length: int) -> bytes:
+        data: bytes = self._from.read(length)
+        if len(data) < length:
+            raise EOFError
+        return data
 
     def _kill_late(self) -> None:
         self._is_late = True
@@ -278,9 +319,37 @@ def _serve(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> No
         answers.write(json.dumps(asdict(look) if look else None).encode() + b"\n")
         answers.flush()
         return
-    for part in [_found(source, request)] if {"count", "step"} & set(request) else _answer(source, request):
+    for part in _parts(source, request):
         answers.write(part)
     answers.flush()
+
+
+def _parts(source: Path | bytes, request: dict[str, Any]) -> Iterator[bytes]:
+    if {"count", "step"} & set(request):
+        yield _found(source, request)
+    elif "from" in request:
+        yield from _frame_from(str(source), request["from"])
+    elif "heard" in request:
+        from playground.pictures.frames import sound_of
+
+        heard = sound_of(str(source), *request["heard"])[:_MAX_SOUND]
+        yield json.dumps({"bytes": len(heard)}).encode() + b"\n"
+        yield heard
+    else:
+        yield from _answer(source, request)
+
+
+def _frame_from(path: str, seconds: float) -> Iterator[bytes]:
+    """Yield the line that says when a frame is shown, and its pixels."""
+    try:
+        shown = _video(path).frame_from(seconds)
+    except ImageRejected as refusal:
+        yield json.dumps({"refused": str(refusal)}).encode() + b"\n"
+        return
+    told = {"seconds": shown[0], "size": shown[1].size} if shown else {}
+    yield json.dumps(told).encode() + b"\n"
+    if shown:
+        yield shown[1].tobytes()
 
 
 def _found(source: Path | bytes, request: dict[str, Any]) -> bytes:

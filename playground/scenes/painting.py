@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
@@ -30,10 +31,15 @@ def paint(
     edge = min(resolution_wh) / _EDGES_PER_SIDE if edge is None else edge
     size = (resolution_wh[0] * supersampling, resolution_wh[1] * supersampling)
     canvas = paint_background(rng, BACKGROUNDS[composition.background], composition.horizon, size)
-    for thing in composition.things:
-        scale = math.sqrt(resolution_wh[0] * resolution_wh[1]) * supersampling
-        _paint_thing(canvas, thing, scale, max(1, round(edge * supersampling)))
+    paint_things(canvas, composition.things, max(1, round(edge * supersampling)))
     return canvas.reduce(supersampling) if supersampling > 1 else canvas
+
+
+def paint_things(canvas: Image.Image, things: Sequence[PlacedThing], edge_width: int) -> None:
+    """Paint things from back to front onto a background; what lies outside of it is cut off."""
+    scale = math.sqrt(canvas.width * canvas.height)
+    for thing in things:
+        _paint_thing(canvas, thing, scale, edge_width)
 
 
 def _paint_thing(canvas: Image.Image, thing: PlacedThing, scale: float, edge_width: int) -> None:

@@ -1,14 +1,14 @@
 """What stands in for the model where only the job is looked at: an answer that says with whom it was given."""
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from playground.annotate.job import JobEvent, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import find_sources
+from playground.annotate.sources import PictureSource, find_sources
 from playground.checkpoints.catalog import BUNDLED
 from playground.errors import EngineFailed
 from playground.events import RunStage
@@ -51,12 +51,13 @@ class GroupPredictor(Predictor):
 
 
 def run(
-    predictor: Predictor, given: Sequence[str | Path], folder: Path, question: Question = QUESTION, **options: Any
-) -> list[JobEvent]:
+    predictor: Predictor, given: Sequence[str | Path], folder: Path, question: Question = QUESTION,
+    *, sources: Iterable[PictureSource] | None = None, **options: Any,
+) -> list[JobEvent]:  # fmt: skip
     """Run a job in a folder to its end, and return what happened."""
     journal = Journal(folder, question)
     try:
         reader = SourceReader(read_image)
-        return list(run_job(predictor, reader, find_sources(given), question, journal=journal, **options))
+        return list(run_job(predictor, reader, sources or find_sources(given), question, journal=journal, **options))
     finally:
         journal.close()
