@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,11 +64,13 @@ def serve(settings: Settings) -> None:
     if settings.on_zero_gpu:
         import spaces  # noqa: F401  # must come before torch
 
+    from playground.annotate.given import files_of_jobs
     from playground.ui.server.address import address_to_listen_on
     from playground.ui.server.cache_folder import own_folder
 
     host, port = address_to_listen_on(settings.host, settings.port)
-    with own_folder(settings.cache_folder) as folder:
+    kept = partial(files_of_jobs, keep_seconds=settings.keep_jobs_seconds)
+    with own_folder(settings.cache_folder, kept) as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # where Gradio keeps what is uploaded and made
         _serve_in_folder(replace(settings, host=host, port=port), is_port_named=settings.port != 0)
 
@@ -168,7 +171,8 @@ def main() -> None:
     except PlaygroundError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        # All is closed by now. To take PyTorch and the pages apart, object by object, takes Python some seconds.
+        os._exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ from playground.annotate.beside import Beside, write_beside
 from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
+from playground.annotate.options import SourceOptions
 from playground.annotate.outputs import FORMAT_IDS, VIDEO_FORMAT_IDS, WrittenFile, read_formats, write_output
-from playground.annotate.own_text import OwnTextFirst, check_is_for_reading, is_for_reading
+from playground.annotate.own_text import OwnTextFirst, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import Wanted, check_sources, find_sources, read_pages, read_step
+from playground.annotate.sources import check_sources, find_sources
 from playground.annotate.splits import Split, read_split
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
@@ -41,7 +42,7 @@ class JobCommand:
     """What was typed, as far as it can be checked before anything is read."""
 
     sources: tuple[str, ...]
-    wanted: Wanted
+    options: SourceOptions
     question: Question
     folder: Path
     formats: tuple[str, ...]
@@ -52,7 +53,6 @@ class JobCommand:
     split: Split | None
     affixes: Affixes
     beside: Beside | None
-    own_text: bool
     by_track: bool = False
 
 
@@ -81,17 +81,16 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     formats, split = read_formats(chosen.format), read_split(chosen.split)
     if split and "yolo" not in formats:
         raise SettingsInvalid("--split divides a YOLO data set. Add --format yolo, or leave it out.")
-    if chosen.own_text:
-        check_is_for_reading(question)
+    options = SourceOptions(chosen.pages, chosen.password, chosen.own_text, chosen.every, chosen.start, chosen.end)
+    options.check(question)
     return JobCommand(
         tuple(chosen.sources),
-        Wanted(read_pages(chosen.pages), chosen.password, read_step(chosen.every, chosen.start, chosen.end)),
-        question, folder,
+        options, question, folder,
         formats, chosen.limit, chosen.overwrite,
         chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
                                      offline=chosen.offline),
         split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
-        Beside(chosen.captions_beside) if chosen.captions_beside else None, chosen.own_text,
+        Beside(chosen.captions_beside) if chosen.captions_beside else None,
         chosen.color_by == "track",
     )  # fmt: skip
 
@@ -188,14 +187,14 @@ def carry_out(command: JobCommand) -> bool:
     limits = Limits(max_megapixels=command.settings.max_megapixels, max_megabytes=command.settings.max_megabytes)
     known = None if command.overwrite else question_of(command.folder)
     with closing(PictureWorkers(limits)) as workers:
-        predictor, name = _predictor(command, known)
+        predictor, name, group_size = _predictor(command, known)
         question = question_for_many(replace(command.question, checkpoint=name), predictor.own_tasks(name) or ())
         with closing(Journal(command.folder, question.without_choices(), overwrite=command.overwrite)) as journal:
             if command.retry_errors:
                 console.say(f"{journal.forget_errors()} pictures that could not be answered are tried again.")
-            reader = SourceReader(workers.read, password=command.wanted.password)
+            reader = SourceReader(workers.read, password=command.options.password)
             with _first_interrupt_stops() as stop:
-                is_whole = _ask(command, predictor, reader, journal, stop)
+                is_whole = _ask(command, predictor, reader, journal, group_size, stop)
             status = predictor.engines.status(name)
             least = status.checkpoint.min_score
             for format_id in command.formats:
@@ -210,27 +209,38 @@ def carry_out(command: JobCommand) -> bool:
     return True
 
 
-def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, str]:
-    """Return who answers, once it can, and its name: that of the answers which are there, where none is named."""
+def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, str, int]:
+    """Return who answers, once it can, its name, and how many pictures it answers at the same time.
+
+    Where no checkpoint is named, it is that of the answers which are there.
+    """
     named = command.question.checkpoint or (known.checkpoint if known else "")
     pool = Pool(replace(command.settings, checkpoint=named, load_wait_seconds=float("inf")))
     console.say("Loading the checkpoint.")
     pool.start()
     with pool.acquire() as engine:
-        name = engine.checkpoint.name
+        name, group_size = engine.checkpoint.name, engine.max_asks
     status = pool.status(name)
     for line in filter(None, (status.message, status.details, status.why)):
         console.say(line)
-    return Predictor(pool), name
+    return Predictor(pool), name, group_size
 
 
 def _ask(
-    command: JobCommand, predictor: Predictor, reader: SourceReader, journal: Journal, stop: threading.Event
+    command: JobCommand,
+    predictor: Predictor,
+    reader: SourceReader,
+    journal: Journal,
+    group_size: int,
+    stop: threading.Event,
 ) -> bool:
-    sources = islice(find_sources(command.sources, command.wanted), command.limit)
-    total = sum(1 for _ in islice(find_sources(command.sources, command.wanted), command.limit))
-    answers = OwnTextFirst(predictor, journal.question) if command.own_text else predictor
-    events = run_job(answers, reader, sources, journal.question, journal=journal, is_stopped=stop.is_set)
+    wanted = command.options.wanted()
+    sources = islice(find_sources(command.sources, wanted), command.limit)
+    total = sum(1 for _ in islice(find_sources(command.sources, wanted), command.limit))
+    answers = OwnTextFirst(predictor, journal.question) if command.options.own_text else predictor
+    events = run_job(
+        answers, reader, sources, journal.question, journal=journal, group_size=group_size, is_stopped=stop.is_set
+    )
     num_with_text = 0
     with ProgressBar(total) as progress, closing(events):
         for event in events:
@@ -241,7 +251,7 @@ def _ask(
         console.say(f"  {problem}")
     if (more := progress.num_failed - _SHOWN_PROBLEMS) > 0:
         console.say(f"  and {more} more, in {journal.folder}")
-    if num_with_text and is_for_reading(journal.question) and not command.own_text:
+    if num_with_text and is_for_reading(journal.question) and not command.options.own_text:
         console.say(
             f"{num_with_text} pages hold text of their own. --own-text --overwrite takes it instead of reading."
         )

@@ -19,7 +19,7 @@ from playground.question import Question, check_question
 from playground.results import Prediction
 from playground.tasks import InputKind, OwnTask, find_task
 
-GROUP_SIZE = 8  # pictures that are answered together: what an engine decodes at the same time
+GROUP_SIZE = 8  # pictures that are answered together, where nobody says how many an engine answers at the same time
 _GROUP_PIXELS = 50_000_000
 _USUAL_WH = (1000, 1000)  # to check a question before there is a picture
 
@@ -67,13 +67,14 @@ def run_job(
     question: Question,
     *,
     journal: Journal | None = None,
+    group_size: int = GROUP_SIZE,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[JobEvent, None, None]:
     """Ask about the pictures of all sources, and yield what became of each, in their order.
 
-    What the journal holds is skipped, and what is answered is written into it before it is told. `is_stopped` is asked
-    between groups. Raises what concerns all pictures: CheckpointUnavailable, JobRejected, and InputRejected or
-    UnknownTask for the question itself.
+    What the journal holds is skipped, and what is answered is written into it before it is told. `group_size` pictures
+    are answered together, or fewer where they are large. `is_stopped` is asked between groups. Raises what concerns all
+    pictures: CheckpointUnavailable, JobRejected, and InputRejected or UnknownTask for the question itself.
     """
     job = _Job(predictor, question, journal)
     group: list[ReadSource] = []
@@ -84,17 +85,17 @@ def run_job(
             yield PictureSkipped(read.source)
             continue
         group.append(read)
-        if _is_full(group):
+        if _is_full(group, group_size):
             yield from job.answer(group)
             group = []
     if group and not is_stopped():
         yield from job.answer(group)
 
 
-def _is_full(group: Sequence[ReadSource]) -> bool:
+def _is_full(group: Sequence[ReadSource], group_size: int) -> bool:
     images = [read.image for read in group if read.image]
     num_pixels = sum(image.pixels.width * image.pixels.height for image in images)
-    return len(group) >= GROUP_SIZE or num_pixels >= _GROUP_PIXELS
+    return len(group) >= group_size or num_pixels >= _GROUP_PIXELS
 
 
 class _Job:

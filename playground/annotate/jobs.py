@@ -12,7 +12,9 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from playground.annotate.served import GivenFiles, ServedJob
+from playground.annotate.given import FOLDER, GivenFiles
+from playground.annotate.options import SourceOptions
+from playground.annotate.served import ServedJob
 from playground.errors import JobRejected, SourceRejected
 from playground.fair_lock import FairLock
 from playground.pictures.limits import Limits
@@ -21,12 +23,12 @@ from playground.predictor import Predictor
 from playground.question import Question
 from playground.settings import Settings
 
-FOLDER = "jobs"  # of a visitor's, in which the jobs are
 _AT_WORK_IN_ALL = 16
 _KEPT_IN_ALL = 256
 _KEPT_OF_ONE = 8  # visitor
 _MEGABYTE = 1_000_000
 _WORKERS = 3  # processes that read pictures
+_SECONDS_TO_END = 2.0  # for what is at work when the server ends
 
 
 class Jobs:
@@ -41,6 +43,8 @@ class Jobs:
         self._workers = PictureWorkers(limits, count=_WORKERS)  # its own: whoever gives one picture is not to wait
         self._lock = threading.RLock()
         self._jobs: dict[str, ServedJob] = {}  # by the name of the folder
+        for left in folder.glob(f"*/{FOLDER}/*"):
+            self._left(left.name)
 
     def create(self, paths: Sequence[str], visitor_folder: Path) -> str:
         """Make a job of uploaded files; returns the key by which it is found. Raises SourceRejected or JobRejected."""
@@ -70,7 +74,13 @@ class Jobs:
             return job
 
     def start(
-        self, job: ServedJob, question: Question, *, limit: int | None = None, retry_errors: bool = False
+        self,
+        job: ServedJob,
+        question: Question,
+        options: SourceOptions | None = None,
+        *,
+        limit: int | None = None,
+        retry_errors: bool = False,
     ) -> None:
         """Let a job ask, where its visitor and the server may have one more. Raises what `ServedJob.start` raises."""
         if self._settings.on_zero_gpu:
@@ -85,7 +95,7 @@ class Jobs:
                 raise JobRejected(f"{most} jobs of yours are at work already. Wait for one, or pause it.")
             if len(working) >= _AT_WORK_IN_ALL:
                 raise JobRejected("So many jobs are at work here that this one has to wait. Try again in some minutes.")
-            job.start(question, limit=limit, retry_errors=retry_errors)
+            job.start(question, options, limit=limit, retry_errors=retry_errors)
 
     def held_files(self) -> Collection[str]:
         """Return the files that jobs need, once those that are too old are let go of."""
@@ -94,9 +104,13 @@ class Jobs:
             return {path for job in self._jobs.values() for path in job.files}
 
     def close(self) -> None:
-        """End what is at work."""
-        for job in list(self._jobs.values()):
+        """End what is at work; the next server over the same folder lets it go on."""
+        working = [job for job in list(self._jobs.values()) if job.is_working]
+        for job in working:
             job.stop()
+        latest = time.monotonic() + _SECONDS_TO_END
+        for job in working:
+            job.wait(max(0.0, latest - time.monotonic()))
         self._workers.close()
 
     def _check_files(self, paths: Sequence[str]) -> None:

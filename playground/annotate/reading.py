@@ -18,7 +18,8 @@ from playground.pictures.frames import VideoFile, sound_of
 from playground.pictures.reader import InputImage
 from playground.pictures.workers import PictureWorkers
 
-_AHEAD = 6  # pictures: each may have 120 million bytes
+_AHEAD = 24  # pictures: a group and more
+_AHEAD_PIXELS = 50_000_000  # of all that are read and wait
 _THREADS = 2
 _HASHED_AT_ONCE = 1 << 20  # bytes
 
@@ -119,7 +120,7 @@ class SourceReader:
                 for source in sources:
                     chosen = threads if source.seconds is None else one_thread
                     reading.append(chosen.submit(self.read_new, source, is_done))
-                    if len(reading) > _AHEAD:
+                    while len(reading) > _AHEAD or _num_pixels(reading) > _AHEAD_PIXELS:
                         yield reading.popleft().result()
                 while reading:
                     yield reading.popleft().result()
@@ -148,6 +149,11 @@ class SourceReader:
             if self._opened is None or self._opened[0] != path:
                 self._opened = path, Archive(path)  # the one before closes with its last reader
             return self._opened[1]
+
+
+def _num_pixels(reading: Iterable[Future[ReadSource]]) -> int:
+    images = [one.result().image for one in reading if one.done()]
+    return sum(image.pixels.width * image.pixels.height for image in images if image)
 
 
 def _sha256(file: Path | bytes) -> str:

@@ -1,6 +1,5 @@
 """One job of a server: in a folder and a thread of its own, started, paused and looked at by whoever has its key."""
 
-import json
 import logging
 import os
 import threading
@@ -15,11 +14,14 @@ from typing import Any
 
 from playground.annotate.answers import Answers, Row, question_of
 from playground.annotate.findings import Findings
-from playground.annotate.job import PictureAnswered, question_for_many, run_job
+from playground.annotate.given import GivenFiles, size_of
+from playground.annotate.job import AnswersTogether, PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
+from playground.annotate.options import SourceOptions
 from playground.annotate.outputs import WrittenFile, write_output
+from playground.annotate.own_text import OwnTextFirst
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import PictureSource, Wanted, find_sources
+from playground.annotate.sources import PictureSource, find_sources
 from playground.annotate.thumbnails import Thumbnails, thumbnail_key
 from playground.engines import WaitCancelled
 from playground.errors import CheckpointUnavailable, ExportRejected, JobRejected, PlaygroundError
@@ -29,8 +31,6 @@ from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
-
-_GIVEN = "given.json"
 
 _logger = logging.getLogger(__name__)
 
@@ -83,38 +83,6 @@ class JobProgress:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class GivenFiles:
-    """What a job was made with, and what is known of it."""
-
-    paths: tuple[str, ...]
-    visitor: str
-    num_pictures: int | None = None
-    wanted: Question | None = None  # the question, with what is to be made of its answers
-
-    @classmethod
-    def read(cls, folder: Path) -> "GivenFiles | None":
-        """Return what the job of a folder was made with, which lies in that of its visitor; None where that is none."""
-        with suppress(OSError, ValueError, KeyError, TypeError, PlaygroundError):
-            wire = json.loads((folder / _GIVEN).read_text(encoding="utf-8"))
-            wanted = Question.from_dict(wire["wanted"]) if wire["wanted"] else None
-            return cls(tuple(map(str, wire["paths"])), folder.parents[1].name, wire["num_pictures"], wanted)
-        return None
-
-    def write(self, folder: Path) -> None:
-        """Keep it, for a server that is started again."""
-        part = folder / f"{_GIVEN}.part"
-        wanted = self.wanted.to_dict() if self.wanted else None
-        wire = {"paths": self.paths, "num_pictures": self.num_pictures, "wanted": wanted}
-        part.write_text(json.dumps(wire), encoding="utf-8")
-        part.replace(folder / _GIVEN)
-
-    @property
-    def num_bytes(self) -> int:
-        """How much the files have."""
-        return sum(map(_size, self.paths))
-
-
 class ServedJob:
     """One job. Safe to use from several threads."""
 
@@ -131,37 +99,58 @@ class ServedJob:
         self.visitor = given.visitor
         self.touched = time.monotonic()
         self.findings = Findings(Answers(folder))
-        self.reader = SourceReader(workers.read, videos=workers)
         self._predictor = predictor
         self._workers = workers
+        self.reader = self._reader("")
         self._turn = turn
         self._max_pictures = max_pictures
         self._thumbnails = Thumbnails(folder)
         self._lock = threading.Lock()
         self._pausing, self._ending = threading.Event(), threading.Event()
+        self._password = ""  # in memory alone
+        self._begins_anew = False
         self._state = JobState.PAUSED if self.question else JobState.NEW
         self._message = ""
         self._limit: int | None = None
         self._began: tuple[float, int] | None = None  # when, and with how many rows
+        self._thread: threading.Thread | None = None
         self._keep(given)
 
     # What somebody wants of it
 
-    def start(self, question: Question, *, limit: int | None = None, retry_errors: bool = False) -> None:
+    def start(
+        self,
+        question: Question,
+        options: SourceOptions | None = None,
+        *,
+        limit: int | None = None,
+        retry_errors: bool = False,
+    ) -> None:
         """Ask about all pictures, or the first ones, that are not answered yet; another question begins anew.
 
-        Raises UnknownTask, InputRejected or JobRejected.
+        So do other options, of which those that were given last hold; a password stays until another one is given.
+        Raises UnknownTask, InputRejected, SourceRejected, SettingsInvalid or JobRejected.
         """
         own_tasks = self._predictor.own_tasks(question.checkpoint)
         if own_tasks is not None:
             question = question_for_many(question, own_tasks)
+        options = options or self._given.options
+        options.check(question)
         with self._lock:
             if self._state is JobState.WORKING:
                 raise JobRejected("This job is at work. Pause it before it is asked for something else.")
+            if is_other_password := bool(options.password) and options.password != self._password:
+                self._password, self.reader = options.password, self._reader(options.password)
+            is_other = options.to_dict() != self._given.options.to_dict()
+            self._begins_anew |= is_other
+            if is_other or is_other_password:
+                self._keep(replace(self._given, options=replace(options, password=""), num_pictures=None))
+            retry_errors |= is_other_password
             self._state, self._message, self._limit, self._began = JobState.WORKING, "", limit, None
             self._pausing, self._ending = threading.Event(), threading.Event()
             work = (question, retry_errors, self._pausing, self._ending)
-            threading.Thread(target=self._work, args=work, name="job", daemon=True).start()
+            self._thread = threading.Thread(target=self._work, args=work, name="job", daemon=True)
+            self._thread.start()
 
     def want(self, question: Question) -> None:
         """Make something else of the answers that are there, and of those that follow. Raises JobRejected."""
@@ -178,6 +167,11 @@ class ServedJob:
         """End at once; the pictures in work are as if they had not been asked about."""
         self._pausing.set()
         self._ending.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for it to end what it was told to end, but no longer than so."""
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     # What it has
 
@@ -197,6 +191,16 @@ class ServedJob:
     def wanted(self) -> Question | None:
         """What was asked last, with what is to be made of the answers."""
         return self._given.wanted
+
+    @property
+    def options(self) -> SourceOptions:
+        """What of its files is wanted, without the password."""
+        return self._given.options
+
+    @property
+    def given_files(self) -> tuple[str, ...]:
+        """The files that it was made with."""
+        return self._given.paths
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -279,19 +283,30 @@ class ServedJob:
     ) -> bool:
         """Ask about the pictures; returns whether all were answered."""
         with self._predictor.engines.acquire(question.checkpoint, cancelled=ending.is_set) as engine:
-            question = replace(question, checkpoint=engine.checkpoint.name)
+            question, group_size = replace(question, checkpoint=engine.checkpoint.name), engine.max_asks
             wanted = question_for_many(question, engine.checkpoint.tasks or ())
         self._keep(replace(self._given, wanted=wanted))
         question = wanted.without_choices()
-        before = question_of(self.folder)
-        with closing(Journal(self.folder, question, overwrite=before not in (None, question))) as journal:
+        is_anew = self._begins_anew or question_of(self.folder) not in (None, question)
+        with closing(Journal(self.folder, question, overwrite=is_anew)) as journal:
+            self._begins_anew = False
             if retry_errors:
                 journal.forget_errors()
             self._began = time.monotonic(), len(self.findings.read(anew=True))
             self._count()
-            answers = _InTurn(self._predictor, self._turn, ending)
+            answers: AnswersTogether = _InTurn(self._predictor, self._turn, ending)
+            if self._given.options.own_text:
+                answers = OwnTextFirst(answers, question)
             sources = islice(self._sources(), self._limit)
-            events = run_job(answers, self.reader, sources, question, journal=journal, is_stopped=pausing.is_set)
+            events = run_job(
+                answers,
+                self.reader,
+                sources,
+                question,
+                journal=journal,
+                group_size=group_size,
+                is_stopped=pausing.is_set,
+            )
             with closing(events):
                 for event in events:
                     if isinstance(event, PictureAnswered):
@@ -299,9 +314,12 @@ class ServedJob:
         return not pausing.is_set()
 
     def _sources(self) -> Iterator[PictureSource]:
-        return find_sources(
-            self._given.paths, Wanted(num_pages=self._workers.num_pages, frame_times=self._workers.frame_times)
-        )
+        options = replace(self._given.options, password=self._password)
+        wanted = options.wanted(num_pages=self._workers.num_pages, frame_times=self._workers.frame_times)
+        return find_sources(self._given.paths, wanted)
+
+    def _reader(self, password: str) -> SourceReader:
+        return SourceReader(self._workers.read, password=password, videos=self._workers)
 
     def _count(self) -> None:
         """Find out how many pictures there are. Raises JobRejected."""
@@ -345,7 +363,7 @@ class _WatchedAnswers(Answers):
         """Yield the rows. Raises what `take_room` raises."""
         taken = 0
         for row in super().rows(only_approved=only_approved, by_document=by_document):
-            if (size := sum(_size(str(path)) for path in self.folder.glob("*.part"))) > taken:
+            if (size := sum(size_of(path) for path in self.folder.glob("*.part"))) > taken:
                 self._take_room(size - taken)
                 taken = size
             yield row
@@ -373,9 +391,3 @@ class _InTurn:
     def _check(self) -> None:
         if self._ending.is_set():
             raise WaitCancelled
-
-
-def _size(path: str) -> int:
-    with suppress(OSError):
-        return Path(path).stat().st_size
-    return 0

@@ -34,19 +34,23 @@ def annotate(
     """
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     check_sources(given)
-    answers: AnswersTogether = predictor or Predictor.load(question.checkpoint)
-    return _annotate(given, question, OwnTextFirst(answers, question) if own_text else answers, failed or _log)
+    predictor = predictor or Predictor.load(question.checkpoint)
+    with predictor.engines.acquire(question.checkpoint) as engine:
+        group_size = engine.max_asks
+    answers: AnswersTogether = OwnTextFirst(predictor, question) if own_text else predictor
+    return _annotate(given, question, answers, group_size, failed or _log)
 
 
 def _annotate(
     given: Sequence[str | Path],
     question: Question,
     predictor: AnswersTogether,
+    group_size: int,
     failed: Callable[[PictureSource, str], None],
 ) -> Iterator[Annotated]:
     with closing(PictureWorkers()) as workers:
         reader = SourceReader(workers.read)
-        for event in run_job(predictor, reader, find_sources(given), question):
+        for event in run_job(predictor, reader, find_sources(given), question, group_size=group_size):
             if isinstance(event, PictureAnswered):
                 original = reader.file_of(event.source) if event.source.is_whole_file else None
                 page = page_of(event.source)

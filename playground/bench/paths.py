@@ -151,7 +151,7 @@ class Ours:
             image_cache_bytes=settings.image_cache_megabytes * megabyte,
             prompt_cache_bytes=settings.prompt_cache_megabytes * megabyte,
         )
-        self._longest = engine.max_answer_tokens
+        self._longest, self._group_size = engine.max_answer_tokens, engine.max_asks
         self._predictor = Predictor(OneEngine(engine))
         self.placement = loaded.placement
 
@@ -184,8 +184,14 @@ class Ours:
             workers.read(paths[0])  # a program that begins is not what is measured
             began = time.perf_counter()
             with closing(Journal(Path(folder), question)) as journal:
+                reader = SourceReader(workers.read)
                 events = run_job(
-                    self._predictor, SourceReader(workers.read), find_sources(paths), question, journal=journal
+                    self._predictor,
+                    reader,
+                    find_sources(paths),
+                    question,
+                    journal=journal,
+                    group_size=self._group_size,
                 )
                 for _event in events:
                     pass

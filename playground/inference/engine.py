@@ -43,7 +43,6 @@ from playground.pictures.reader import InputImage
 
 # A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
 BIN_TOLERANCE = 5
-_MAX_ROWS = 8  # that are decoded at the same time: each takes memory for its keys and values
 
 _T = TypeVar("_T")
 _TensorCache = LRUCache[Any, torch.Tensor]
@@ -66,6 +65,7 @@ class Engine:
         self.banned_phrases = loaded.banned_phrases
         self.image_encodings = 0
         self._model: PreparedModel | None = model
+        self._max_rows = model.max_rows
         self._text_config = model.text_config
         self._tokenizer = loaded.tokenizer
         self._image_processor = loaded.image_processor
@@ -94,7 +94,7 @@ class Engine:
     @property
     def max_asks(self) -> int:
         """How many asks are answered at the same time by greedy decoding; more are answered one group after another."""
-        return _MAX_ROWS
+        return self._max_rows
 
     @property
     def cache_bytes(self) -> tuple[int, int]:
@@ -200,7 +200,7 @@ class Engine:
         model, num_beams = self._model, run.decoding.num_beams
         asked = run.decoding.max_new_tokens or self.max_answer_tokens
         config = _generation_config(model.generation_config, num_beams, max(1, min(asked, self.max_answer_tokens)))
-        num_at_once = max(1, _MAX_ROWS // num_beams)
+        num_at_once = max(1, self._max_rows // num_beams)
         for answers in _groups(range(len(run.asks)), self.max_asks):
             run.raise_if_stopped()
             states = self._encode(model, run, [run.asks[answer] for answer in answers])

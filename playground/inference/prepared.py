@@ -21,6 +21,10 @@ from playground.inference.vision import TorchTower, VisionTower
 # wait for a block of all of them.
 _IMAGES_AT_ONCE_ON_GPU = 8
 _IMAGES_AT_ONCE_IF_SMALL = 4
+# How many answers are written at the same time, each beam counted: each takes memory for its keys and values. Of a
+# small model the calls take longer than what they compute.
+_MAX_ROWS = 8
+_MAX_ROWS_IF_SMALL = 16
 
 
 class PreparedModel:
@@ -42,6 +46,7 @@ class PreparedModel:
         is_cpu = model.device.type == "cpu"
         num_parameters = sum(weights.numel() for weights in model.parameters())
         self.images_at_once = _images_at_once(num_parameters, is_cpu=is_cpu)
+        self.max_rows = _MAX_ROWS_IF_SMALL if num_parameters < SMALL_MODEL else _MAX_ROWS
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         tower = model.model.vision_tower
         self._tower = VisionTower(tower, pack=pack) if is_cpu else TorchTower(tower)

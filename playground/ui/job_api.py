@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from playground.annotate.jobs import Jobs
+from playground.annotate.options import SourceOptions
 from playground.annotate.outputs import read_formats
 from playground.annotate.served import JobState, ServedJob
 from playground.errors import InputRejected, JobRejected
@@ -40,6 +41,7 @@ class JobApi:
         phrase: str = "",
         question: dict[str, Any] | None = None,
         format: str = "jsonl",
+        options: dict[str, Any] | None = None,
         request: gr.Request | None = None,
     ) -> AsyncIterator[Told]:
         """Ask the same about many pictures. Streams the progress; the last one comes with the files.
@@ -52,13 +54,17 @@ class JobApi:
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             question: The question as one object, as `/run` takes it; it takes the place of task and phrase.
             format: What to write at the end, with commas between: coco, yolo, voc, csv, jsonl, or any other format.
+            options: Which pictures of documents and videos, such as {"pages": "1-30", "password": "secret",
+                "own_text": true, "every": "0.5s", "start": "10", "end": "1:30"}.
         """
         with errors_for_the_user():
             formats = read_formats(format)
             asked = Question(task, phrase) if question is None else Question.from_dict(question)
+            of_sources = SourceOptions.from_dict(options)
+            of_sources.check(asked)
             folder = disk_of(get_upload_folder()).folder_of(request)
             key = await asyncio.to_thread(self._jobs.create, files, folder)
-            self._jobs.start(self._jobs.find(key), asked)
+            self._jobs.start(self._jobs.find(key), asked, of_sources)
             async for told in self._follow(key, formats, request):
                 yield told
 
@@ -140,6 +146,7 @@ def add_job_api(jobs: Jobs) -> None:
         phrase = gr.Textbox(label="phrase", value="")
         question = gr.JSON(label="question", value=None)
         format_ = gr.Textbox(label="format", value="jsonl")
+        options = gr.JSON(label="options", value=None)
         job = gr.Textbox(label="job")
         do = gr.Textbox(label="do", value=_DEEDS[0])
         only_approved = gr.Checkbox(False, label="only_approved")
@@ -147,5 +154,6 @@ def add_job_api(jobs: Jobs) -> None:
         written = gr.File(label="written", file_count="multiple")
         ask = gr.Button()
         results = [progress, written]
-        ask.click(api.annotate, [files, task, phrase, question, format_], results, api_name="annotate", **_FOLLOWING)
+        asked = [files, task, phrase, question, format_, options]
+        ask.click(api.annotate, asked, results, api_name="annotate", **_FOLLOWING)
         ask.click(api.job, [job, do, format_, only_approved], results, api_name="job", **_FOLLOWING)

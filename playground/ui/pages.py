@@ -26,7 +26,7 @@ from playground.ui.many.layout import build_many
 from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import address_to_listen_on, url_of
 from playground.ui.server.arguments import fill_in_arguments
-from playground.ui.server.cleanup import cleanup, hold_files
+from playground.ui.server.cleanup import cleanup, close, hold_files, when_closed
 from playground.ui.server.connections import limit_connections
 from playground.ui.server.disk import Disk, DiskLimits, use_disk
 from playground.ui.server.doors import Doors, believe_proxies_here_only
@@ -63,6 +63,7 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     with app.route("Widget", "/widget", show_in_navbar=False):
         build_widget(app, predictor, settings)
     hold_files(app, jobs.held_files)
+    when_closed(app, jobs.close)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
     keep_uploads_apart()
@@ -136,7 +137,7 @@ def serving(app: gr.Blocks, settings: Settings, *, is_port_named: bool = True) -
     try:
         yield url_of(settings.host, port)
     finally:
-        app.close(verbose=False)
+        close(app)
 
 
 def _launch(app: gr.Blocks, settings: Settings, *, is_port_named: bool) -> int:

@@ -39,9 +39,9 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def typed(consumed, prepared, monkeypatch: pytest.MonkeyPatch):
     """Run a command line as a new process would, on the model that is loaded; returns whether it came to its end."""
 
-    def predictor(*_: object) -> tuple[Predictor, str]:
+    def predictor(*_: object) -> tuple[Predictor, str, int]:
         engine = Engine(consumed, prepared, image_cache_bytes=1 << 23, prompt_cache_bytes=1 << 23)
-        return Predictor(OneEngine(engine)), BUNDLED
+        return Predictor(OneEngine(engine)), BUNDLED, engine.max_asks
 
     monkeypatch.setattr(command, "_predictor", predictor)
 
@@ -129,12 +129,12 @@ def test_ctrl_c_ends_it_after_the_pictures_in_work_and_says_how_to_go_on(typed, 
         assert not typed(*arguments)
     said = capsys.readouterr()
     assert "Ending after the pictures in work. Ctrl+C again ends at once." in said.err
-    assert "Pictures: 8 answered" in said.out
+    assert "Pictures: 16 answered" in said.out
     assert said.out.endswith("Start the same command again to go on.\n")
     assert "a.csv" not in content_of(tmp_path / "a")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert typed(*arguments)
-    assert "Pictures: 9 answered, 8 done before" in capsys.readouterr().out
+    assert "Pictures: 1 answered, 16 done before" in capsys.readouterr().out
 
 
 def test_from_python_each_picture_comes_with_its_answer(predictor, tmp_path):

@@ -11,8 +11,11 @@ import pytest
 
 from playground.annotate.answers import Verdict
 from playground.annotate.findings import Kind, Order, Sieve, select, tally
+from playground.annotate.given import files_of_jobs
 from playground.annotate.jobs import Jobs
+from playground.annotate.options import SourceOptions
 from playground.annotate.served import JobState, ServedJob
+from playground.annotate.sources import JOURNAL
 from playground.errors import InputRejected, JobRejected, SourceRejected
 from playground.predictor import Predictor
 from playground.question import Question
@@ -20,6 +23,7 @@ from playground.regions import Region
 from playground.results import Prediction
 from playground.settings import Settings
 from tests.annotate.doubles import QUESTION, GroupPredictor
+from tests.annotate.test_outputs import document
 
 
 class GatedPredictor(GroupPredictor):
@@ -46,7 +50,8 @@ class GatedPredictor(GroupPredictor):
 
 
 @pytest.fixture
-def gated(predictor: Predictor) -> GatedPredictor:
+def gated(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> GatedPredictor:
+    monkeypatch.setattr("playground.inference.engine.Engine.max_asks", 8)
     return GatedPredictor(predictor)
 
 
@@ -152,6 +157,35 @@ def test_a_job_is_found_by_its_key_alone_by_the_next_server_too_until_nobody_has
     with pytest.raises(JobRejected, match="not here any more"):
         old.find(key) and old.find(key)
     assert not job.folder.exists()
+
+
+def test_other_pages_begin_anew_a_password_stays_in_memory_and_what_is_kept_is_all_that_the_next_server_needs(
+    gated, tmp_path
+):
+    visitor = tmp_path / "visitor"
+    visitor.mkdir()
+    scan, stray = document(visitor / "scan.tif", [10, 20, 30, 40]), visitor / "stray.txt"
+    stray.write_text("of nobody")
+    jobs = jobs_in(tmp_path, gated)
+    key = jobs.create([str(scan)], visitor)
+    job = jobs.find(key)
+    gated.gate.release(100)
+    for pages, number in (("2-3", 2), ("2-3", 2), ("1-3", 3)):
+        jobs.start(job, QUESTION, SourceOptions(pages, password="secret"))
+        assert ended(job) is JobState.DONE
+        assert job.progress().num_answered == number
+    assert [len(group) for group in (gated.groups[:1], gated.groups)] == [1, 2]
+    with pytest.raises(SourceRejected, match="names no pages"):
+        jobs.start(job, QUESTION, SourceOptions("none"))
+    kept = files_of_jobs(tmp_path, keep_seconds=60)
+    assert {str(scan), str(job.folder / JOURNAL)} <= kept
+    assert str(stray) not in kept
+    assert not any(b"secret" in Path(path).read_bytes() for path in kept)
+    assert files_of_jobs(tmp_path, keep_seconds=0) == set()
+    jobs.close()
+    again = jobs_in(tmp_path, gated)
+    assert str(scan) in again.held_files()
+    assert again.find(key).options == SourceOptions("1-3")
 
 
 def test_what_is_too_much_or_no_picture_is_refused_with_a_sentence(pictures, gated, tmp_path):

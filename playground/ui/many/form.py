@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from playground.annotate.choices import read_min_scores, read_names, typed_names
+from playground.annotate.options import SourceOptions
 from playground.question import Question
 from playground.tasks import DEFAULT_TASK
 
@@ -19,14 +20,32 @@ class ManyForm:
     merge: bool = False
     checkpoint: str = ""
     decoding: str = "greedy"
+    then: str = ""
+    one_by_one: bool = False
+    tiles: bool = False
+    pages: str = ""
+    password: str = ""
+    own_text: bool = False
+    every: str = ""
+    start: str = ""
+    end: str = ""
 
     @classmethod
-    def of(cls, question: Question) -> "ManyForm":
-        """Return the form in which a question was asked."""
-        names = typed_names(question.names)
+    def of(cls, question: Question, options: SourceOptions) -> "ManyForm":
+        """Return the form in which a question was asked; a password is nobody's to be shown."""
         scores = ", ".join(f"{name}={score:g}" if name else f"{score:g}" for name, score in question.min_scores)
         return cls(
-            question.task, question.phrase, names, scores, bool(question.merge), question.checkpoint, question.decoding
+            question.task,
+            question.phrase,
+            typed_names(question.names),
+            scores,
+            bool(question.merge),
+            question.checkpoint,
+            question.decoding,
+            question.then,
+            question.one_by_one,
+            question.tiles is not None,
+            **options.to_dict(),
         )
 
     @property
@@ -40,7 +59,16 @@ class ManyForm:
             names=read_names([line for line in self.names.splitlines() if line.strip()]),
             min_scores=read_min_scores(self.min_scores),
             merge="iou" if self.merge else "",
+            one_by_one=self.one_by_one,
+            tiles=0 if self.tiles else None,
+            then=self.then,
         )
+
+    @property
+    def options(self) -> SourceOptions:
+        """What of the files is wanted."""
+        pages, every, start, end = (text.strip() for text in (self.pages, self.every, self.start, self.end))
+        return SourceOptions(pages, self.password, self.own_text, every, start, end)
 
     def updates(self) -> dict[str, object]:
         """Return the values of the components."""

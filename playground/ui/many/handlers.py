@@ -17,13 +17,14 @@ from playground.annotate.jobs import Jobs
 from playground.annotate.served import ServedJob
 from playground.errors import ExportRejected, ImageRejected, JobRejected, PlaygroundError
 from playground.predictor import Predictor
-from playground.tasks import find_task
+from playground.tasks import InputKind, find_task
 from playground.ui import text
 from playground.ui.components import StageData
 from playground.ui.given_files import uploaded
 from playground.ui.many.components import FilesData, WantedData
 from playground.ui.many.form import ManyForm, kept_key
 from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row
+from playground.ui.many.sources import shown_for
 from playground.ui.server.disk import disk_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.wiring import Updates
@@ -62,28 +63,29 @@ class ManyHandlers:
             job = self._jobs.find(key)
         except JobRejected as error:
             return {"job": "", **controls(None), "status": [text.line(str(error), "warning")]}
-        form = ManyForm.of(job.wanted).updates() if job.wanted else {}
-        return {"job": key, **form, **self._seen(job, WantedData())}
+        form = ManyForm.of(job.wanted, job.options).updates() if job.wanted else {}
+        return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData())}
 
     @_told_in_the_status
     def bring(self, files: FilesData, request: gr.Request) -> Updates:
         """Make a job of what was uploaded."""
         folder = disk_of(get_upload_folder()).folder_of(request)
         key = self._jobs.create(uploaded(files.paths), folder)
-        return {"job": key, **self._closed(), **self._seen(self._jobs.find(key), WantedData())}
+        job = self._jobs.find(key)
+        return {"job": key, **self._closed(), **shown_for(job.given_files), **self._seen(job, WantedData())}
 
     @_told_in_the_status
     def preview(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Ask about the first pictures."""
         found = self._jobs.find(job)
-        self._jobs.start(found, form.question, limit=PREVIEW)
+        self._jobs.start(found, form.question, form.options, limit=PREVIEW)
         return self._seen(found, grid)
 
     @_told_in_the_status
     def run(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Ask about all pictures that are not answered; where all are, about those that failed."""
         found = self._jobs.find(job)
-        self._jobs.start(found, form.question, retry_errors=not found.progress().has_more)
+        self._jobs.start(found, form.question, form.options, retry_errors=not found.progress().has_more)
         return self._seen(found, grid)
 
     @_told_in_the_status
@@ -137,8 +139,14 @@ class ManyHandlers:
     def choose_task(self, task: str, checkpoint: str) -> Updates:
         """Show only what the task needs."""
         row = find_task(task, self._predictor.own_tasks(checkpoint) or ())
-        is_text = row.input_kind.is_text
-        return {"phrase": gr.update(visible=is_text, label=text.phrase_label(row), placeholder=row.input_hint)}
+        is_text, has_names = row.input_kind.is_text, row.input_kind is InputKind.CLASSES
+        finds = row.then is not None or not row.output_kind.is_text
+        return {
+            "phrase": gr.update(visible=is_text, label=text.phrase_label(row), placeholder=row.input_hint),
+            "then": gr.update(visible=finds, **_off(not finds, "")),
+            "one_by_one": gr.update(visible=has_names, **_off(not has_names, False)),
+            "tiles": gr.update(visible=row.can_tile, **_off(not row.can_tile, False)),
+        }
 
     # One picture
 
@@ -232,6 +240,11 @@ class ManyHandlers:
             "skip": gr.update(interactive=is_answered),
             "grid": grid_of(job, grid, number),
         }
+
+
+def _off(is_hidden: bool, value: object) -> dict[str, Any]:
+    """Return the value of a choice that is hidden: what nobody sees is not asked for."""
+    return {"value": value} if is_hidden else {}
 
 
 def _about(job: ServedJob, number: int, verdict: Verdict, is_corrected: bool = False) -> list[text.Line]:

@@ -8,7 +8,7 @@ from playground.annotate.jobs import Jobs
 from playground.export import FORMATS
 from playground.predictor import Predictor
 from playground.settings import Settings
-from playground.tasks import DEFAULT_TASK, TASKS, InputKind
+from playground.tasks import DEFAULT_TASK, TASKS, InputKind, Task
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, Stage
 from playground.ui.frame import add_title
@@ -16,6 +16,7 @@ from playground.ui.many.components import FilesData, FilesDrop, ResultGrid
 from playground.ui.many.form import FIELDS
 from playground.ui.many.handlers import ManyHandlers
 from playground.ui.many.showing import PREVIEW
+from playground.ui.many.sources import SHOWN, source_options
 from playground.ui.parts import Components, checkpoint_choices
 from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING
 from playground.ui.server.multipart_limits import MAX_FILES
@@ -58,14 +59,22 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
         "files": FilesDrop(given, elem_id="files"),
         "task": gr.Dropdown(
             label="What do you want to know of each?",
-            choices=[(task.title, task.id) for task in TASKS if task.input_kind is not InputKind.REGIONS],
+            choices=[(task.title, task.id) for task in TASKS if not _is_about_regions(task)],
             value=DEFAULT_TASK.id,
             elem_id="task",
             **options,
         ),
         "phrase": gr.Textbox("", label="Phrase", visible=False, max_lines=4, elem_id="phrase", **options),
+        "then": gr.Dropdown(
+            label="And then, of each region that was found?",
+            choices=[("Nothing more", ""), *((task.title, task.id) for task in TASKS if _is_about_regions(task))],
+            value="",
+            elem_id="then",
+            **options,
+        ),
     }
-    with gr.Accordion("Names and scores", open=False):
+    components |= source_options()
+    with gr.Accordion("Names, scores, a closer look", open=False):
         components |= {
             "names": gr.Textbox(
                 "",
@@ -86,6 +95,10 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
                 **options,
             ),
             "merge": gr.Checkbox(False, label="One region for a thing", elem_id="merge", **options),
+            "one_by_one": gr.Checkbox(
+                False, label="Ask for each name by itself", visible=False, elem_id="one-by-one", **options
+            ),
+            "tiles": gr.Checkbox(False, label="Look closer, for small things", elem_id="tiles", **options),
         }
     with gr.Accordion("Advanced", open=False):
         components |= {
@@ -108,6 +121,10 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
             components["pause"] = gr.Button("Pause", min_width=90, interactive=False, elem_id="pause")
             components["stop"] = gr.Button("Stop", min_width=90, interactive=False, elem_id="stop")
     return {**components, "status": Lines(elem_id="status")}
+
+
+def _is_about_regions(task: Task) -> bool:
+    return task.input_kind is InputKind.REGIONS
 
 
 def _review() -> Components:
@@ -143,14 +160,14 @@ def _results() -> Components:
 
 
 def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks) -> None:
-    begun = (*_SEEN, "job", *_CLOSED)
+    begun = (*_SEEN, "job", *_CLOSED, *SHOWN)
     opened = wiring.on(
-        app.load, handlers.open, writes=(*_SEEN, "job", *FIELDS), js="() => [playgroundMany.kept()]", **AT_ONCE
+        app.load, handlers.open, writes=(*_SEEN, "job", *FIELDS, *SHOWN), js="() => [playgroundMany.kept()]", **AT_ONCE
     )
     opened.success(None, inputs=on["job"], js="(key) => playgroundMany.opened(key)", **PLUMBING)
     brought = wiring.on(on["files"].brought, handlers.bring, writes=begun, **IN_TURN)
     brought.success(None, inputs=on["job"], js="(key) => playgroundMany.keep(key)", **PLUMBING)
-    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase",), **AT_ONCE)
+    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "then", "one_by_one", "tiles"), **AT_ONCE)
     for name in ("preview", "run", "pause", "stop"):
         wiring.on(on[name].click, getattr(handlers, name), writes=_SEEN, **AT_ONCE)
     wanted = [on["names"].blur, on["min_scores"].blur, on["min_scores"].submit, on["merge"].input]

@@ -1,14 +1,14 @@
 """The folder of one running program for what is uploaded and made: its own, only for its user, gone with the program.
 
-Two programs never touch each other's files, and what a killed one has left is neither served nor kept by the next.
-Knows the system's locks, nothing of Gradio.
+Two programs never touch each other's files, and what a killed one has left is neither served nor kept by the next, but
+for what is to outlive a program, which the next one takes over. Knows the system's locks, nothing of Gradio.
 """
 
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,19 +23,28 @@ _CAN_LOCK = "fcntl" in globals()
 _PREFIX = "florence-2-playground-"
 
 
-@contextmanager
-def own_folder(parent: str = "") -> Iterator[Path]:
-    """Make a folder that nobody else can read, remove those of dead programs, and remove it at the end.
+_Kept = Callable[[Path], Collection[str]]
 
-    It lies in `parent`, or in the system's folder for temporary files. Raises SettingsInvalid where none can be made.
+
+def _nothing(_: Path) -> Collection[str]:
+    return ()
+
+
+@contextmanager
+def own_folder(parent: str = "", kept: _Kept = _nothing) -> Iterator[Path]:
+    """Hold a folder that nobody else can read, remove those of dead programs, and remove it at the end.
+
+    It lies in `parent`, or in the system's folder for temporary files. What `kept` returns of a folder in `parent`
+    outlives its program: it stays at the end, and the next program takes the folder with it for its own. Raises
+    SettingsInvalid where none can be made.
     """
+    kept = kept if parent else _nothing
     try:
         if parent:
             os.makedirs(parent, mode=0o700, exist_ok=True)
         # Resolved: Gradio compares paths whose links have been followed.
         within = Path(parent or tempfile.gettempdir()).resolve()
-        _remove_dead(within)
-        folder, lock = _locked_folder(within)
+        folder, lock = _take_over(within, kept) or _locked_folder(within)
     except OSError as error:
         place = parent or "the folder for temporary files"
         raise SettingsInvalid(
@@ -45,7 +54,7 @@ def own_folder(parent: str = "") -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_all_but(kept(folder), folder)
         if lock is not None:
             os.close(lock)
 
@@ -76,14 +85,41 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
-def _remove_dead(parent: Path) -> None:
-    """Remove the folders of this user's programs that ended without a chance to do it themselves."""
-    if not _CAN_LOCK:
-        return
-    for folder in parent.glob(f"{_PREFIX}*"):
+def _take_over(parent: Path, kept: _Kept) -> tuple[Path, int] | None:
+    """Remove what this user's programs have left that ended without a chance to do it themselves.
+
+    Returns the newest of their folders in which something is kept, which is locked now; None where there is none.
+    """
+    taken = None
+    for folder in sorted(parent.glob(f"{_PREFIX}*"), key=_age) if _CAN_LOCK else ():
         with suppress(OSError):
             found = folder.lstat()
             is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
             if is_ours and (lock := _lock(folder)) is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+                files = kept(folder)
+                _remove_all_but(files, folder)
+                if files and taken is None:
+                    taken = folder, lock
+                else:
+                    os.close(lock)
+    return taken
+
+
+def _age(folder: Path) -> float:
+    with suppress(OSError):
+        return -folder.lstat().st_mtime
+    return 0.0
+
+
+def _remove_all_but(files: Collection[str], folder: Path) -> None:
+    """Remove what is in a folder but for some files, and the folder where nothing is left."""
+    if not files:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for where, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            if (path := os.path.join(where, name)) not in files:
+                with suppress(OSError):
+                    os.unlink(path)
+        with suppress(OSError):  # not empty
+            os.rmdir(where)

@@ -91,6 +91,19 @@ def hold_files(blocks: Any, files: Callable[[], Collection[str]]) -> None:
     blocks.files_held = files
 
 
+def when_closed(blocks: Any, end: Callable[[], None]) -> None:
+    """Have `end` called when an app is closed, before the server ends."""
+    blocks.ended_first = end
+
+
+def close(blocks: Any) -> None:
+    """Close an app that is served."""
+    try:
+        getattr(blocks, "ended_first", lambda: None)()
+    finally:
+        blocks.close(verbose=False)
+
+
 def files_in_use(app: Any, open_tabs: Collection[str]) -> set[str]:
     """Return the page's own files, and those that open tabs hold: whatever a state of theirs has as its `files`.
 

@@ -48,6 +48,24 @@ def test_two_programs_have_two_folders_and_a_killed_ones_is_removed_by_the_next(
         other.communicate()
 
 
+def test_what_is_to_outlive_a_program_is_taken_over_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    def kept(folder: Path) -> set[str]:
+        return {str(path) for path in folder.glob("*/job")}
+
+    with own_folder(str(tmp_path), kept) as first, own_folder(str(tmp_path), kept) as other:
+        assert other != first
+        for name in ("job", "picture.png"):
+            (first / "visitor").mkdir(exist_ok=True)
+            (first / "visitor" / name).write_bytes(b"private")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [first / "visitor" / "job"]
+    with own_folder(str(tmp_path), kept) as second:
+        assert second == first
+        with own_folder(str(tmp_path), kept) as third:
+            assert third != second
+    with own_folder(str(tmp_path)):
+        assert not first.exists()
+
+
 def test_where_no_folder_can_be_made_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")

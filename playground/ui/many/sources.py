@@ -1,0 +1,60 @@
+"""What the page of many pictures asks about the files: pages, passwords and times, where files with such are given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from playground.pictures.frames import VIDEO_EXTENSIONS
+from playground.ui.parts import Components
+from playground.ui.wiring import Updates
+
+_DOCUMENTS = (".pdf", ".zip")  # a ZIP may hold one
+_WITH_PAGES = (*_DOCUMENTS, ".tif", ".tiff")
+SHOWN = ("sources", "of_documents", "of_pages", "of_videos")
+
+
+def shown_for(paths: Sequence[str]) -> Updates:
+    """Return what of the accordion is shown for these files."""
+    has_documents, has_pages, has_videos = (
+        any(path.lower().endswith(ends) for path in paths) for ends in (_DOCUMENTS, _WITH_PAGES, VIDEO_EXTENSIONS)
+    )
+    return {
+        "sources": gr.update(visible=has_pages or has_videos),
+        "of_documents": gr.update(visible=has_documents),
+        "of_pages": gr.update(visible=has_pages),
+        "of_videos": gr.update(visible=has_videos),
+    }
+
+
+def source_options() -> Components:
+    """Put the accordion into the form; it is seen once there are such files."""
+    components: Components = {}
+    options: dict[str, Any] = {"interactive": True, "max_lines": 1}
+    with gr.Accordion("Pages, passwords and times", open=False, visible=False, elem_id="sources") as sources:
+        with gr.Column(visible=False) as components["of_pages"]:
+            components["pages"] = gr.Textbox(
+                "", label="Pages", placeholder="1-30, 40", info="Of every document; all of them without it.",
+                elem_id="pages", **options,
+            )  # fmt: skip
+        with gr.Column(visible=False) as components["of_documents"]:
+            components["password"] = gr.Textbox(
+                "", label="Password of PDFs", type="password", elem_id="password", **options
+            )  # fmt: skip
+            components["own_text"] = gr.Checkbox(
+                False, label="Take the text that a page holds, instead of reading it", interactive=True,
+                elem_id="own-text",
+            )  # fmt: skip
+        with gr.Column(visible=False) as components["of_videos"]:
+            components["every"] = gr.Textbox(
+                "", label="A frame each", placeholder="1s", info="Seconds, such as 0.5s, or a number of frames.",
+                elem_id="every", **options,
+            )  # fmt: skip
+            with gr.Row():
+                components["start"] = gr.Textbox(
+                    "", label="From", placeholder="0:00", min_width=90, elem_id="start", **options
+                )  # fmt: skip
+                components["end"] = gr.Textbox(
+                    "", label="To", placeholder="1:30", min_width=90, elem_id="end", **options
+                )  # fmt: skip
+    return {**components, "sources": sources}
