@@ -1,0 +1,147 @@
+"""A cluster of two replicas on this machine: what can go wrong in one, with a real Ray. One for all tests."""
+
+import importlib.util
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from playground.engines import Ask
+from playground.events import Event, Finished, Token
+from playground.pictures.reader import InputImage
+from playground.serving.client import RemoteEngines
+from playground.serving.connection import url_of
+from playground.serving.load import Figures, expected_answers, measure, processes_of
+from playground.settings import Settings
+from tests.serving.over_http import until
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed; requirements-scale.txt has it."
+)
+
+OD = "Locate the objects with category name in the image."
+TOLD = [f"ray_florence2_{name}" for name in ("answers_total", "tokens_total", "encode_seconds_count", "waiting")]
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="module")
+def engines(ports: tuple[int, int]) -> Iterator[RemoteEngines]:
+    from playground.serving.cluster import local_cluster
+
+    port, metrics_port = ports
+    with local_cluster(
+        replicas=2, checkpoint="tiny-florence2", device="cpu", offline=True, port=port, metrics_port=metrics_port
+    ) as address:
+        engines = RemoteEngines(address, Settings())
+        engines.wait()
+        yield engines
+        engines.close()
+    assert not processes_listening_as("ray::"), "all of it has ended"
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[tuple[str, str], str]:
+    return {}
+
+
+def processes_listening_as(name: str) -> list[int]:
+    """Return this machine's processes of a name that this program has started."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_own = os.getsid(int(process.name)) == os.getsid(0)
+            if is_own and name.encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except (OSError, ProcessLookupError):
+            continue
+    return found
+
+
+def written(events: Sequence[Event]) -> list[tuple[int, str]]:
+    """Return the tokens of an answer; the last digits of their scores depend on who is asked with them."""
+    assert isinstance(events[-1], Finished)
+    return [(event.id, event.text) for event in events if isinstance(event, Token)]
+
+
+def crowd(
+    engines: RemoteEngines, people: int, seconds: float, fault: str, known: dict[tuple[str, str], str]
+) -> Figures:
+    """Let people ask, who know what one process says."""
+
+    def expect(pictures: Sequence[InputImage]) -> dict[tuple[str, str], str]:
+        if not known:
+            known.update(expected_answers("tiny-florence2", pictures))
+        return known
+
+    figures = Figures(2, people, "tiny-florence2", fault, os.cpu_count() or 1)
+    return measure(engines, figures, seconds, expected=expect, fault_every=2)
+
+
+def test_many_people_are_answered_while_some_leave(
+    engines: RemoteEngines, expected: dict[tuple[str, str], str]
+) -> None:
+    figures = crowd(engines, 6, 4, "leaving", expected)
+    assert (figures.lost, figures.doubled, figures.wrong, figures.refused, figures.retries) == (0, 0, 0, 0, 0)
+    assert figures.answers > 6
+    assert figures.left > 2
+    assert len(engines.connection.image_encodings) == 2, "both replicas have answered"
+    assert figures.second_without_encoding is not None
+    assert figures.second_without_encoding > 0.8
+
+
+def test_it_listens_on_loopback_and_tells_its_figures(engines: RemoteEngines, ports: tuple[int, int]) -> None:
+    own = processes_listening_as("ray::")
+    assert len(own) > 3
+    inodes = {os.readlink(link) for pid in own for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            where, state, inode = line.split()[1], line.split()[3], line.split()[9]
+            if state == "0A" and f"socket:[{inode}]" in inodes:
+                address = where.split(":")[0]
+                assert address in ("0100007F", "0000000000000000FFFF00000100007F"), where
+    assert httpx.get(f"{url_of(f'ray://127.0.0.1:{ports[0]}')}/-/healthz").status_code == 200
+
+    def figures() -> str:
+        return httpx.get(f"http://127.0.0.1:{ports[1]}/metrics", timeout=30).text
+
+    until(lambda: all(name in figures() for name in TOLD), 60)
+
+
+def test_a_killed_replica_and_controller_lose_nothing(
+    engines: RemoteEngines, expected: dict[tuple[str, str], str], image: InputImage
+) -> None:
+    asks = [Ask(image.crop((0.0, 0.0, 300.0 - 10 * number, 200.0)), OD) for number in range(6)]  # for either replica
+    retries = engines.connection.num_retries
+    with engines.acquire() as engine:
+        whole = [list(engine.generate([ask])) for ask in asks]
+        answers = [engine.generate([ask]) for ask in asks]
+        pids = processes_of("ServeReplica")
+        said = [[next(answer)] for answer in answers]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)  # whoever answers cannot come to its end
+        os.kill(pids[0], signal.SIGKILL)
+        os.kill(processes_of("ServeController")[0], signal.SIGKILL)
+        os.kill(pids[1], signal.SIGCONT)
+        for events, answer in zip(said, answers, strict=True):
+            events.extend(answer)
+    for before, after in zip(whole, said, strict=True):
+        assert written(after) == written(before)
+    assert engines.connection.num_retries > retries
+    figures = crowd(engines, 4, 2, "none", expected)
+    assert (figures.lost, figures.doubled, figures.wrong, figures.refused) == (0, 0, 0, 0)
