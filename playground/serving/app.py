@@ -14,7 +14,7 @@ from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 from starlette.responses import Response
 
-from playground.serving.batching import Batch
+from playground.serving.batching import AnsweredBatch
 from playground.serving.loopback import stay_on_loopback
 from playground.serving.replica import Replica
 from playground.settings import Settings
@@ -28,7 +28,7 @@ _ROUTER = RequestRouterConfig(
 _SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
-class Options(BaseModel):
+class ServingOptions(BaseModel):
     """What an application is made with: the `args` of a YAML file.
 
     With `max_replicas` there are as many as the open requests need, `target_ongoing` for each; without it `replicas`.
@@ -53,7 +53,7 @@ class Options(BaseModel):
     drain_seconds: Annotated[float, Field(ge=0)] = 60  # that a replica which is to end may take for its last answers
 
     @model_validator(mode="after")
-    def _check_bounds(self) -> "Options":
+    def _check_bounds(self) -> "ServingOptions":
         if self.max_replicas and self.max_replicas < self.replicas:
             raise ValueError(f"max_replicas must be at least replicas, {self.replicas}, but is {self.max_replicas}")
         return self
@@ -101,7 +101,7 @@ class _Figures:
         self.waiting = Gauge("florence2_waiting", "Questions that wait at a replica.")
         self._num_encodings = 0
 
-    def take(self, batch: Batch, num_encodings: int) -> None:
+    def take(self, batch: AnsweredBatch, num_encodings: int) -> None:
         """Count a batch; `num_encodings` are those of the replica so far."""
         counts = (
             (self._answers, batch.num_answers), (self._tokens, batch.num_tokens), (self._pictures, batch.num_pictures),
@@ -116,7 +116,7 @@ class _Figures:
         self._batch.observe(batch.num_answers)
 
 
-def build(options: Options) -> serve.Application:
+def build(options: ServingOptions) -> serve.Application:
     """Return the application."""
     threads = str(max(1, int(options.cpus)))
     scale: dict[str, Any] = {"num_replicas": options.replicas}

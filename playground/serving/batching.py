@@ -23,7 +23,7 @@ _LATE_SECONDS = 30  # beyond the time of an answer after which the engine is tak
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class AnsweredBatch:
     """What a call of the engine came to, for whoever counts."""
 
     num_jobs: int
@@ -99,7 +99,7 @@ class Batcher:
     """Puts jobs to an engine, together where some wait. Safe to use from several threads."""
 
     def __init__(
-        self, engine: AskedEngine, *, max_waiting: int = 256, counted: Callable[[Batch], None] = lambda _: None
+        self, engine: AskedEngine, *, max_waiting: int = 256, counted: Callable[[AnsweredBatch], None] = lambda _: None
     ) -> None:
         self._engine = engine
         self._max_waiting = max_waiting
@@ -191,7 +191,7 @@ class Batcher:
         seconds = time.perf_counter() - started
         digests = {ask.image.digest for ask in asks}
         self._counted(
-            Batch(len(jobs), len(asks), num_tokens, len(digests), encode_ms / 1000, seconds - encode_ms / 1000)
+            AnsweredBatch(len(jobs), len(asks), num_tokens, len(digests), encode_ms / 1000, seconds - encode_ms / 1000)
         )
 
     def _answer_one_by_one(self, jobs: Sequence[Job], error: Exception) -> None:
@@ -219,7 +219,7 @@ def _watch(jobs: Sequence[Job], stop: threading.Event, watching: threading.Event
             return
 
 
-def sentence_of(error: Exception) -> str:
+def failure_sentence(error: Exception) -> str:
     """Return what is said of a failure: its own sentence, or of a bug its kind alone, which holds nobody's words."""
     if isinstance(error, PlaygroundError):
         return str(error)

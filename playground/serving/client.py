@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from playground.checkpoints.catalog import CATALOG, Checkpoint
 from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError
-from playground.serving.connection import POLL_SECONDS, Connection, LostError, url_of
+from playground.serving.connection import POLL_SECONDS, Connection, LostError, cluster_url
 from playground.serving.remote_engine import RemoteEngine
 from playground.serving.wire import Description, read_description
 from playground.settings import Settings
@@ -30,7 +30,7 @@ class RemoteEngines:
 
         `why_ended` says why the cluster will never answer, where that is known. Raises SettingsInvalid.
         """
-        self.connection = Connection(url_of(address))
+        self.connection = Connection(cluster_url(address))
         self._settings = settings
         self._why_ended = why_ended
         self._description: Description | None = None

@@ -44,9 +44,9 @@ def local_cluster(
     with local_ray(num_cpus=num_cpus, store_bytes=store_bytes, folder=folder, metrics_port=metrics_port):
         from ray import serve  # reads what `local_ray` sets
 
-        from playground.serving.app import APP, Options, build
+        from playground.serving.app import APP, ServingOptions, build
 
-        options = Options(
+        options = ServingOptions(
             checkpoint=checkpoint, device=device, precision=precision, offline=offline, replicas=replicas, cpus=each
         )
         serve.start(http_options={"host": host, "port": port})

@@ -44,7 +44,7 @@ class ChangedError(Exception):
         self.description = description
 
 
-def url_of(address: str) -> str:
+def cluster_url(address: str) -> str:
     """Return the URL of `ray://HOST` or `ray://HOST:PORT`. Raises SettingsInvalid."""
     with suppress(ValueError):  # of a port that is no number
         named = urlsplit(address)

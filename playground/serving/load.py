@@ -1,7 +1,7 @@
 """How many people a cluster answers: `python -m playground.serving.load --replicas 2 --people 10`.
 
 So many people each ask two things about a picture of their own, one after the other, again and again until the time is
-over. Each answer is held against what one process says. The last line is JSON; see `Figures`.
+over. Each answer is held against what one process says. The last line is JSON; see `LoadFigures`.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _FAULTS = ("none", "replica", "controller", "leaving")
 
 
 @dataclass(slots=True)
-class Figures:
+class LoadFigures:
     """What came of it.
 
     `p50_s` and `p95_s` are seconds to a whole answer, `first_p50_s` to its first word. `lost` answers never came,
@@ -192,14 +192,14 @@ def processes_of(kind: str) -> list[int]:
     ]
 
 
-def measure(
+def measure_load(
     engines: Pool | RemoteEngines,
-    figures: Figures,
+    figures: LoadFigures,
     seconds: float,
     *,
     expected: Callable[[Sequence[InputImage]], dict[tuple[str, str], str]],
     fault_every: float = 15.0,
-) -> Figures:
+) -> LoadFigures:
     """Let people ask a cluster, or one process, and return what came of it."""
     pictures = [
         read_image(make_scene(_FIRST_SCENE + number).image) for number in range(min(figures.people, _MAX_PICTURES))
@@ -227,7 +227,7 @@ def measure(
     return figures
 
 
-def _count_encodings(figures: Figures, engines: RemoteEngines, num_pictures: int) -> None:
+def _count_encodings(figures: LoadFigures, engines: RemoteEngines, num_pictures: int) -> None:
     figures.retries = engines.connection.num_retries
     later = figures.answers + figures.left - num_pictures
     if figures.fault in ("none", "leaving") and later > 0:  # a replica that is killed takes its count with it
@@ -261,15 +261,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--port", type=int, default=8123)
     chosen = parser.parse_args(arguments)
     try:
-        figures = Figures(chosen.replicas, chosen.people, os.path.basename(chosen.checkpoint.rstrip("/")), chosen.fault,
-                          os.cpu_count() or 1)  # fmt: skip
+        name = os.path.basename(chosen.checkpoint.rstrip("/"))
+        figures = LoadFigures(chosen.replicas, chosen.people, name, chosen.fault, os.cpu_count() or 1)
 
         def expected(pictures: Sequence[InputImage]) -> dict[tuple[str, str], str]:
             return expected_answers(chosen.checkpoint, pictures)
 
         with _engines(chosen.replicas, chosen.checkpoint, chosen.port) as engines:
             console.say(f"{chosen.people} people ask for {chosen.seconds:g} seconds.")
-            measure(engines, figures, min(chosen.seconds, 600), expected=expected, fault_every=chosen.fault_every)
+            measure_load(engines, figures, min(chosen.seconds, 600), expected=expected, fault_every=chosen.fault_every)
         console.say(json.dumps(asdict(figures)))
     except PlaygroundError as error:
         sys.exit(str(error))

@@ -28,7 +28,7 @@ from playground.events import Decoding, Draft, Event, Finished, Token
 from playground.pictures.limits import Limits
 from playground.pictures.reader import InputImage
 from playground.pool import Pool
-from playground.serving.batching import Batch, Batcher, Job, sentence_of
+from playground.serving.batching import AnsweredBatch, Batcher, Job, failure_sentence
 from playground.serving.wire import (
     BUNDLE_SECONDS,
     HEARTBEAT_SECONDS,
@@ -115,7 +115,7 @@ class Replica:
         self,
         settings: Settings,
         *,
-        count: Callable[[Batch, int], None] = lambda *_: None,
+        count: Callable[[AnsweredBatch, int], None] = lambda *_: None,
         count_refusal: Callable[[], None] = lambda: None,
     ) -> None:
         """Load the checkpoint; returns when it is ready. Raises CheckpointUnavailable."""
@@ -240,7 +240,7 @@ class Replica:
         except Exception as error:
             _log_failure(error)
             self._count_refusal()
-            yield write_end(failed=sentence_of(error))
+            yield write_end(failed=failure_sentence(error))
         finally:
             job.abandon()
 

@@ -11,7 +11,7 @@ from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, Token
 from playground.pictures.reader import InputImage
-from playground.serving.batching import Batch, Batcher, Job
+from playground.serving.batching import AnsweredBatch, Batcher, Job
 from tests.serving.over_http import until
 
 
@@ -57,7 +57,7 @@ class Person:
 
 
 def test_what_waits_is_answered_together_and_a_fault_is_its_own(image: InputImage) -> None:
-    engine, counted = Directed(), list[Batch]()
+    engine, counted = Directed(), list[AnsweredBatch]()
     batcher: Any = Batcher(engine, counted=counted.append)  # type: ignore[arg-type]  # all of it that is needed
     first = Person(batcher, image, "wait a")
     until(lambda: len(engine.calls) == 1)

@@ -15,8 +15,8 @@ from playground.engines import Ask
 from playground.events import Event, Finished, Token
 from playground.pictures.reader import InputImage
 from playground.serving.client import RemoteEngines
-from playground.serving.connection import url_of
-from playground.serving.load import Figures, expected_answers, measure, processes_of
+from playground.serving.connection import cluster_url
+from playground.serving.load import LoadFigures, expected_answers, measure_load, processes_of
 from playground.settings import Settings
 from tests.serving.over_http import until
 
@@ -81,7 +81,7 @@ def written(events: Sequence[Event]) -> list[tuple[int, str]]:
 
 def crowd(
     engines: RemoteEngines, people: int, seconds: float, fault: str, known: dict[tuple[str, str], str]
-) -> Figures:
+) -> LoadFigures:
     """Let people ask, who know what one process says."""
 
     def expect(pictures: Sequence[InputImage]) -> dict[tuple[str, str], str]:
@@ -89,8 +89,8 @@ def crowd(
             known.update(expected_answers("tiny-florence2", pictures))
         return known
 
-    figures = Figures(2, people, "tiny-florence2", fault, os.cpu_count() or 1)
-    return measure(engines, figures, seconds, expected=expect, fault_every=2)
+    figures = LoadFigures(2, people, "tiny-florence2", fault, os.cpu_count() or 1)
+    return measure_load(engines, figures, seconds, expected=expect, fault_every=2)
 
 
 def test_many_people_are_answered_while_some_leave(
@@ -115,7 +115,7 @@ def test_it_listens_on_loopback_and_tells_its_figures(engines: RemoteEngines, po
             if state == "0A" and f"socket:[{inode}]" in inodes:
                 address = where.split(":")[0]
                 assert address in ("0100007F", "0000000000000000FFFF00000100007F"), where
-    assert httpx.get(f"{url_of(f'ray://127.0.0.1:{ports[0]}')}/-/healthz").status_code == 200
+    assert httpx.get(f"{cluster_url(f'ray://127.0.0.1:{ports[0]}')}/-/healthz").status_code == 200
 
     def figures() -> str:
         return httpx.get(f"http://127.0.0.1:{ports[1]}/metrics", timeout=30).text

@@ -21,7 +21,7 @@ from playground.pictures.reader import InputImage, read_image, receive_image
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.serving.client import RemoteEngines
-from playground.serving.connection import url_of
+from playground.serving.connection import cluster_url
 from playground.serving.replica import KeptPictures, Replica
 from playground.serving.wire import write_description
 from playground.settings import Settings
@@ -113,11 +113,11 @@ def test_a_lost_answer_goes_on_where_it_was(
 
     async def answer(request: HttpRequest) -> Response:
         body = await request.body()
-        async with httpx.AsyncClient(base_url=url_of(address)) as client:
+        async with httpx.AsyncClient(base_url=cluster_url(address)) as client:
             if request.url.path != "/ask" or not lives:
                 came = await client.request(request.method, request.url.path, content=body)
                 return Response(came.content, came.status_code)
-            return StreamingResponse(_cut(url_of(address), body, lives.pop(0)))
+            return StreamingResponse(_cut(cluster_url(address), body, lives.pop(0)))
 
     with served(answer) as breaking, engines.acquire() as whole:
         others = RemoteEngines(breaking, SETTINGS)
@@ -185,13 +185,13 @@ def test_who_answers_may_be_nobody_or_another(image: InputImage) -> None:
 )
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(SettingsInvalid, match="ray://HOST:PORT"):
-        url_of(address)
+        cluster_url(address)
 
 
 def test_addresses() -> None:
-    assert url_of("ray://host") == "http://host:8000"
-    assert url_of("ray://10.0.0.7:80") == "http://10.0.0.7:80"
-    assert url_of("ray://[::1]:8001/") == "http://[::1]:8001"
+    assert cluster_url("ray://host") == "http://host:8000"
+    assert cluster_url("ray://10.0.0.7:80") == "http://10.0.0.7:80"
+    assert cluster_url("ray://[::1]:8001/") == "http://[::1]:8001"
 
 
 def _request(**changes: Any) -> bytes:
@@ -220,7 +220,7 @@ BAD = [
 
 @pytest.mark.parametrize(("body", "said"), BAD)
 def test_a_bad_request_is_a_sentence(address: str, body: bytes, said: str) -> None:
-    response = httpx.post(f"{url_of(address)}/ask", content=body)
+    response = httpx.post(f"{cluster_url(address)}/ask", content=body)
     assert response.status_code == 400
     assert said in response.json()["failed"]
     assert "Traceback" not in response.text
