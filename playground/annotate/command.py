@@ -18,7 +18,14 @@ from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.options import SourceOptions
-from playground.annotate.outputs import FORMAT_IDS, VIDEO_FORMAT_IDS, WrittenFile, read_formats, write_output
+from playground.annotate.outputs import (
+    DIVIDED_FORMAT_IDS,
+    FORMAT_IDS,
+    VIDEO_FORMAT_IDS,
+    WrittenFile,
+    read_formats,
+    write_output,
+)
 from playground.annotate.own_text import OwnTextFirst, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
@@ -79,8 +86,9 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     folder = Path(chosen.out)
     _check_folder(folder, chosen.sources)
     formats, split = read_formats(chosen.format), read_split(chosen.split)
-    if split and "yolo" not in formats:
-        raise SettingsInvalid("--split divides a YOLO data set. Add --format yolo, or leave it out.")
+    if split and not set(formats) & set(DIVIDED_FORMAT_IDS):
+        known = ", ".join(DIVIDED_FORMAT_IDS)
+        raise SettingsInvalid(f"--split divides data sets to train on: {known}. Add one to --format, or leave it out.")
     options = SourceOptions(chosen.pages, chosen.password, chosen.own_text, chosen.every, chosen.start, chosen.end)
     options.check(question)
     return JobCommand(
@@ -113,7 +121,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
              "caption: '<CAPTION_TO_PHRASE_GROUNDING>'")  # fmt: skip
     add("--out", required=True, metavar="FOLDER", help="where answers and data sets go")
     add("--format", default="", metavar="LIST", help=f"what to write at the end, with commas: {', '.join(FORMAT_IDS)}")
-    add("--split", default="", metavar="SHARES", help="divide the YOLO data set by files, such as 80/10/10")
+    add("--split", default="", metavar="SHARES", help="divide COCO, VOC and YOLO data sets by files, such as 80/10/10")
     add("--captions-beside", default="", choices=["", *(mode.value for mode in Beside)],
         help="write captions as text files beside the pictures themselves; of those that are there already leave them, "
              "overwrite them, or append")  # fmt: skip
@@ -261,10 +269,9 @@ def _ask(
 def _write(
     command: JobCommand, journal: Journal, reader: SourceReader, format_id: str, wanted: Question, shown_from: float
 ) -> None:
-    split = command.split if format_id == "yolo" else None
     with _first_interrupt_stops() if format_id in VIDEO_FORMAT_IDS else nullcontext(threading.Event()) as stop:
         written = write_output(
-            journal, reader, format_id, wanted, shown_from=shown_from, split=split, affixes=command.affixes,
+            journal, reader, format_id, wanted, shown_from=shown_from, split=command.split, affixes=command.affixes,
             is_stopped=stop.is_set, by_track=command.by_track,
         )  # fmt: skip
     if written is None and format_id in VIDEO_FORMAT_IDS:

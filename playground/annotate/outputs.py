@@ -23,6 +23,7 @@ _NO_AFFIXES = Affixes()
 _FORMATS = {row.id: row for row in (*FORMATS, *VIDEO_FORMATS)}
 FORMAT_IDS = (*_FORMATS, *_ALIASES)
 VIDEO_FORMAT_IDS = tuple(row.id for row in VIDEO_FORMATS)
+DIVIDED_FORMAT_IDS = tuple(row.id for row in FORMATS if row.has_parts)
 
 
 def read_formats(text: str) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def write_output(
     name = (name or journal.folder.resolve().name) + ("" if is_alone else f"-{format_id}")
     written = WrittenFile(journal.folder / file_name(name, format_id, count=1 if is_one else 2))
     least = None if row_of_format.holds_all else shown_from
-    parts = _parts(journal, split, only_approved=only_approved) if split else {}
+    parts = _parts(journal, split, only_approved=only_approved) if split and row_of_format.has_parts else {}
     followed = cache(partial(Followed, journal, wanted, shown_from))
 
     def frames() -> Iterator[Annotated]:

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from playground.export.annotated import CheckedPictures
@@ -15,40 +16,53 @@ from playground.export.spooled import SpooledList
 from playground.export.texts import text_shown
 from playground.regions import polygon_area
 
-_SUBSET = "default"  # what CVAT and Datumaro call the one part of a data set that was not divided
+_WHOLE = "default"  # what CVAT and Datumaro call the one part of a data set that was not divided
+
+
+class _Part:
+    """The lists of a part of the data set."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.images = stack.enter_context(SpooledList())
+        self.annotations = stack.enter_context(SpooledList())
+        self.captions = stack.enter_context(SpooledList())
+
+    def add(self, entry: DatasetEntry) -> None:
+        """Add a picture; ids count from 1, as COCO wants."""
+        width, height = entry.prediction.resolution_wh
+        image_id = self.images.count + 1
+        self.images.add_row({"id": image_id, "file_name": entry.file_name, "height": height, "width": width})
+        for annotation in _annotations(entry):
+            self.annotations.add_row({"id": self.annotations.count + 1, "image_id": image_id, **annotation})
+        if text := text_shown(entry.prediction):
+            self.captions.add_row({"id": self.captions.count + 1, "image_id": image_id, "caption": text})
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
-    """Write `images/default/` and, at the end, `annotations/`; ids count from 1, as COCO wants."""
-    with (
-        open_zip(stream) as archive,
-        SpooledList() as images,
-        SpooledList() as annotations,
-        SpooledList() as captions,
-    ):
-        dataset = Dataset(archive, folder=f"images/{_SUBSET}")
+    """Write `images/default/`, or a folder for each part, and, at the end, `annotations/`."""
+    parts: dict[str, _Part] = {}
+    with open_zip(stream) as archive, ExitStack() as stack:
+        dataset = Dataset(archive, folder="images", has_subsets=True, whole=_WHOLE)
         for entry in dataset.add(pictures):
-            width, height = entry.prediction.resolution_wh
-            image_id = images.count + 1
-            images.add_row({"id": image_id, "file_name": entry.file_name, "height": height, "width": width})
-            for annotation in _annotations(entry):
-                annotations.add_row({"id": annotations.count + 1, "image_id": image_id, **annotation})
-            if text := text_shown(entry.prediction):
-                captions.add_row({"id": captions.count + 1, "image_id": image_id, "caption": text})
+            if entry.subset not in parts:
+                parts[entry.subset] = _Part(stack)
+            parts[entry.subset].add(entry)
         common = {"info": {"description": str(dataset.provenance)}, "licenses": []}
         categories = [
             {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(dataset.classes.names, 1)
         ]
         instances = {**common, "categories": categories}
-        _add_json(archive, "instances", instances, images=images, annotations=annotations)
-        if captions.count:
-            _add_json(archive, "captions", common, images=images, annotations=captions)
+        for name, part in parts.items():
+            of_part = {"images": part.images, "annotations": part.annotations}
+            _add_json(archive, f"instances_{name}", instances, of_part)
+            if part.captions.count:
+                _add_json(archive, f"captions_{name}", common, of_part | {"annotations": part.captions})
         dataset.add_readme(COCO.cannot_carry, NUMBERING.format(first=1))
 
 
-def _add_json(archive: zipfile.ZipFile, name: str, head: Mapping[str, Any], **lists: SpooledList) -> None:
+def _add_json(archive: zipfile.ZipFile, name: str, head: Mapping[str, Any], lists: Mapping[str, SpooledList]) -> None:
     """Add a file of annotations: an object with these values, and with lists that are written as they are read."""
-    with archive.open(f"annotations/{name}_{_SUBSET}.json", "w", force_zip64=True) as file:
+    with archive.open(f"annotations/{name}.json", "w", force_zip64=True) as file:
         file.write(json.dumps(head).encode().removesuffix(b"}"))
         for key, rows in lists.items():
             file.write(f', "{key}": '.encode())
@@ -82,4 +96,5 @@ COCO = Format(
     "its own key. Captions and read text are in a file of captions beside that of the regions; one of which the model "
     "is not sure is left out.",
     suffix="-coco",
+    has_parts=True,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from playground.export.outlines import box_inside, in_one_piece, outline_inside
 from playground.regions import Polygon, Region
 
 _PICTURES = "JPEGImages"  # the devkit's name, whatever the kind of the pictures
-_SUBSET = "trainval"
+_WHOLE = "trainval"
 
 
 def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
@@ -23,13 +23,14 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
     `dataset_meta.json` names the classes for Datumaro, which knows only the twenty of VOC otherwise.
     """
-    stems: list[str] = []
+    stems: dict[str, list[str]] = {}  # by part
     with open_zip(stream) as archive:
-        dataset = Dataset(archive, folder=_PICTURES)
+        dataset = Dataset(archive, folder=_PICTURES, whole=_WHOLE)
         for entry in dataset.add(pictures):
             archive.writestr(f"Annotations/{entry.stem}.xml", _xml(entry, dataset.classes.names))
-            stems.append(entry.stem)
-        archive.writestr(f"ImageSets/Main/{_SUBSET}.txt", "".join(f"{stem}\n" for stem in stems))
+            stems.setdefault(entry.subset, []).append(entry.stem)
+        for subset, some in stems.items():
+            archive.writestr(f"ImageSets/Main/{subset}.txt", "".join(f"{stem}\n" for stem in some))
         archive.writestr("dataset_meta.json", json.dumps({"labels": dataset.classes.names}))
         dataset.add_readme(VOC.cannot_carry)
 
@@ -88,4 +89,5 @@ VOC = Format(
     "bridges of no width; other readers see the boxes. Pose, truncated and difficult were not judged.",
     suffix="-voc",
     holds=Holds.REGIONS,
+    has_parts=True,
 )  # fmt: skip

@@ -71,4 +71,5 @@ YOLO = Format(
     "outline, of a box its four corners. The parts of an outline are joined by bridges of no width.",
     suffix="-yolo",
     holds=Holds.REGIONS,
+    has_parts=True,
 )  # fmt: skip

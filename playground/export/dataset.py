@@ -21,7 +21,7 @@ class DatasetEntry:
     """A picture that lies in the archive under `file_name`, what was answered about it, and its classes' numbers.
 
     The prediction is about the picture in the archive, which is smaller than the original where that was scaled down.
-    `subset` is the folder of a part of the data set, with `has_subsets`.
+    `subset` is the part of the data set that the picture is in.
     """
 
     stem: str
@@ -33,14 +33,19 @@ class DatasetEntry:
 
 
 class Dataset:
-    """A data set that grows picture by picture. What all pictures have a part in is complete after the last one."""
+    """A data set that grows picture by picture. What all pictures have a part in is complete after the last one.
 
-    def __init__(self, archive: zipfile.ZipFile, *, folder: str, has_subsets: bool = False) -> None:
+    With `has_subsets` each part has a folder of its own; `whole` is the name of the only part of one that is not
+    divided.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, *, folder: str, has_subsets: bool = False, whole: str = "") -> None:
         self.classes = ClassNumbers()
         self.provenance = Provenance()
         self._archive = archive
         self._folder = folder
         self._has_subsets = has_subsets
+        self._whole = whole
         self._num_kept = 0
         self._changed: list[str] = []
         self._num_changed = 0
@@ -50,8 +55,9 @@ class Dataset:
         for picture in pictures.each:
             content, extension, prediction = self._file_of(picture)
             file_name = f"{picture.stem}.{extension}"
-            subset = picture.subset if self._has_subsets else ""
-            add_packed(self._archive, "/".join(filter(None, (self._folder, subset, file_name))), content)
+            subset = picture.subset or self._whole
+            within = subset if self._has_subsets else ""
+            add_packed(self._archive, "/".join(filter(None, (self._folder, within, file_name))), content)
             self.provenance.add(picture.prediction)
             class_ids = self.classes.number(prediction)
             yield DatasetEntry(picture.stem, file_name, prediction, class_ids, subset, picture.affixes)

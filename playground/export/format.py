@@ -40,7 +40,8 @@ class Format:
     `holds` says for which answers it is offered.
     `holds_all` says that what the page does not show at first is in it too, marked as unsure, as in no set to train on.
     `is_document` says that the pages of a document are one file, `is_film` the same of the frames of a video; it holds
-    nothing else, and of their regions those that have a track.
+    nothing else, and of their regions those that have a track. `has_parts` says that a data set can be divided into
+    parts to train on and to judge by.
     """
 
     id: str
@@ -55,3 +56,4 @@ class Format:
     holds_all: bool = False
     is_document: bool = False
     is_film: bool = False
+    has_parts: bool = False

@@ -1,5 +1,6 @@
 """A journal to files, where its order or its sources decide what comes out."""
 
+import json
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -162,16 +163,17 @@ def test_a_split_that_makes_no_sense_is_a_sentence() -> None:
         Split({"train": 0.5, "val": 0.5}).assign({"film": 9})
 
 
-def test_a_yolo_data_set_is_divided_by_files(tmp_path: Path) -> None:
+def test_a_data_set_is_divided_by_files(tmp_path: Path) -> None:
     documents = [document(tmp_path / f"{name}.pdf", [shade + n for n in range(0, 40, 10)])
                  for name, shade in (("a", 10), ("b", 100), ("c", 180))]  # fmt: skip
     run(ColorReader(), documents, tmp_path / "job", READ)
     journal = Journal(tmp_path / "job", READ)
-    file = write_output(journal, SourceReader(read_image), "yolo", READ, shown_from=0.0, split=read_split("34/33/33"))
+    for name in ("yolo", "coco", "voc"):
+        file = write_output(journal, SourceReader(read_image), name, READ, shown_from=0.0, split=read_split("34/33/33"))
+        assert file is not None
+        with zipfile.ZipFile(file.path) as archive:
+            archive.extractall(tmp_path / name)
     journal.close()
-    assert file is not None
-    with zipfile.ZipFile(file.path) as archive:
-        archive.extractall(tmp_path / "yolo")
     settings = yaml.safe_load((tmp_path / "yolo/data.yaml").read_text())
     seen = {}
     for part in ("train", "val", "test"):
@@ -180,6 +182,12 @@ def test_a_yolo_data_set_is_divided_by_files(tmp_path: Path) -> None:
         assert pictures == {path.stem for path in (tmp_path / "yolo/labels" / part).iterdir()}
         seen[part] = {stem[0] for stem in pictures}
         assert len(pictures) == 4
+        assert pictures == {path.stem for path in (tmp_path / "coco/images" / part).iterdir()}
+        assert pictures == set((tmp_path / f"voc/ImageSets/Main/{part}.txt").read_text().split())
+        data = json.loads((tmp_path / f"coco/annotations/instances_{part}.json").read_text())
+        assert pictures == {Path(row["file_name"]).stem for row in data["images"]}
+        assert [row["image_id"] for row in data["annotations"]] == [row["id"] for row in data["images"]] == [1, 2, 3, 4]
+        assert len(data["categories"]) == 12, "the classes of all parts are the same"
     assert sorted(name for names in seen.values() for name in names) == ["a", "b", "c"], "each document in one part"
 
 
