@@ -1,6 +1,8 @@
 // What a person has changed of an answer, with a way back and forth. The server is told after each step, and knows what
 // this page knew at some version; what has been changed since is laid over what the server says.
 
+const LEFT = "playground edits"; // what a page that was left had not told, for the one that is loaded in its place
+
 /**
  * `report(edits, boxes, isOver)` keeps them for the next event that Python reads, and tells Python of them; `isGoingOn()`
  * as it is.
@@ -32,6 +34,7 @@ function createEdits({ report, isGoingOn }) {
     if (given?.answer !== answer) {
       if (version > known) [late, isLate] = [[...late, wire()].slice(-MOST_LATE), true];
       begin(given, boxes);
+      takeUp(boxes);
     }
     known = given?.version ?? known;
     for (const box of boxes) if (!first.has(box.id)) first.set(box.id, box);
@@ -51,11 +54,40 @@ function createEdits({ report, isGoingOn }) {
 
   function begin(given, boxes) {
     [answer, version, known, count] = [given?.answer, given?.version ?? 0, given?.version ?? 0, given?.count ?? 0];
-    const byId = new Map(boxes.map((box) => [box.id, box]));
-    changes = new Map((given?.changes ?? []).map(({ gone, ...change }) =>
-      [change.id, gone ? null : { score_text: "", ...FRESH, ...byId.get(change.id), ...change }]));
+    changes = changesOf(given?.changes ?? [], boxes);
     [first, told, sent, past, future, isUnfinished] = [new Map(), changes, new Map([[version, changes]]), [], [], false];
     nextId = Math.max(count, ...[...changes.keys()].map((id) => id + 1));
+  }
+
+  const changesOf = (wire, boxes) => {
+    const byId = new Map(boxes.map((box) => [box.id, box]));
+    return new Map(wire.map(({ gone, ...change }) =>
+      [change.id, gone ? null : { score_text: "", area: 0, ...FRESH, ...byId.get(change.id), ...change }]));
+  };
+
+  /** Leave to the page that is loaded next, in the same tab of the browser, what Python may not have heard of. */
+  function leave() {
+    try {
+      if (answer && version > known) sessionStorage.setItem(LEFT, JSON.stringify(wire()));
+    } catch {
+      // a browser may refuse storage, or have no room
+    }
+  }
+
+  function takeUp(boxes) {
+    let left = null;
+    try {
+      left = JSON.parse(sessionStorage.getItem(LEFT));
+    } catch {
+      // as above
+    }
+    if (!answer || left?.answer !== answer) return;
+    sessionStorage.removeItem(LEFT);
+    if (left.version <= version) return;
+    [changes, version] = [changesOf(left.changes, boxes), left.version];
+    sent.set(version, changes);
+    nextId = Math.max(nextId, ...[...changes.keys()].map((id) => id + 1));
+    setTimeout(() => report(wire(), edited(), true));
   }
 
   /** What is on the stage: what the server has not heard of lies over what it said. */
@@ -155,6 +187,7 @@ function createEdits({ report, isGoingOn }) {
     isOf: () => answer,
     isStale: () => changes !== told,
     late: () => late,
+    leave,
     tellLate: () => isLate && !(isLate = false),
     end: () => isUnfinished && (isUnfinished = false, report(wire(), boxes(), true)),
   };

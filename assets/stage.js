@@ -377,6 +377,6 @@ frame.addEventListener("click", (event) => {
 });
 hear("stage:menu", ({ ids, ...place }) => value.edits && menu.open(ids ?? edits.boxes().map(({ id }) => id).filter((id) => !hidden.has(id)), place));
 hear("keydown", (_, event) => correcting.pressUndo(event));
-addEventListener("pagehide", () => resting && sayCorrected());
+addEventListener("pagehide", edits.leave);
 watch("value", receive);
 receive();

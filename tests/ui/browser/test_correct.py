@@ -155,7 +155,15 @@ def test_no_step_is_lost_that_is_made_while_the_next_answer_comes(page: Page) ->
     run(page)
     page.click("#back")
     expect(page.locator("[data-correct=toggle]")).to_be_enabled()
-    expect(page.locator(".stage-shape").first).to_have_attribute("d", str(page.evaluate("last")))
+    first = page.locator(".stage-shape").first
+    expect(first).to_have_attribute("d", str(page.evaluate("last")))
+    page.click("[data-correct=toggle]")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("ArrowDown")
+    moved = str(first.get_attribute("d"))
+    page.reload()  # before the server is told
+    expect(first).to_have_attribute("d", moved)
+    expect(page.locator("#regions .region-table-edited").first).to_be_visible()
 
 
 def pinch(page: Page) -> None:
