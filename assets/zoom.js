@@ -12,12 +12,14 @@ function createZoom({ root, canPan, pinch, changed }) {
   const LEAST_CLOSEST = 4; // times as large as the view, for small pictures too
   const SAME = 1.001;
   const MIDDLE = 4; // button of the mouse
+  const DRAWN = 24; // screen pixels that a finger has moved which is no part of a pinch
   const [view, frame, tools, overview, window_] = ["view", "frame", "zoom", "overview", "overview-window"].map((name) =>
     root.querySelector(`.stage-${name}`));
   const [closer, farther, fit] = ["in", "out", "fit"].map((name) => tools.querySelector(`[data-zoom=${name}]`));
   const pointers = new Map(); // where the fingers, or the mouse, are in the view while they drag
   const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
 
+  let from = [0, 0]; // where the first of them came down
   let width = 0; // of the picture, in pixels; 0 without one
   let at = { scale: 1, x: 0, y: 0 }; // how many views wide the frame is, and the view's corner in the frame, in views
 
@@ -50,6 +52,9 @@ function createZoom({ root, canPan, pinch, changed }) {
     go(scale, (at.x + px) * grown - px, (at.y + py) * grown - py);
   }
 
+  /** In screen pixels. */
+  const apart = ([x, y], [otherX, otherY]) => Math.hypot((x - otherX) * view.clientWidth, (y - otherY) * view.clientHeight);
+
   const pan = (dx, dy) => go(at.scale, at.x + dx, at.y + dy);
   const toFit = () => go(1, 0, 0);
 
@@ -76,7 +81,10 @@ function createZoom({ root, canPan, pinch, changed }) {
     if (event.target.closest("button, .stage-overview") || !width) return;
     if (event.button === 1) event.preventDefault(); // the middle button would scroll by itself
     else if (event.button !== 0 || (!canPan() && event.pointerType !== "touch")) return;
-    pointers.set(event.pointerId, shareOf(event));
+    const [share, [finger]] = [shareOf(event), pointers.values()];
+    if (finger && !canPan() && apart(finger, from) > DRAWN) return; // that one draws, whatever else touches the picture
+    if (!finger) from = share;
+    pointers.set(event.pointerId, share);
     if (pointers.size > 1) pinch();
     else if (!canPan() && event.button === 0) return; // one finger draws
     if (at.scale > SAME || pointers.size > 1) view.setPointerCapture(event.pointerId);
@@ -90,8 +98,7 @@ function createZoom({ root, canPan, pinch, changed }) {
     const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, share]) => share);
     pointers.set(event.pointerId, now);
     if (other) {
-      const apart = (share) => Math.hypot((share[0] - other[0]) * view.clientWidth, (share[1] - other[1]) * view.clientHeight);
-      zoomAt(apart(now) / Math.max(1, apart(before)), [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2]);
+      zoomAt(apart(now, other) / Math.max(1, apart(before, other)), [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2]);
     }
     const isPan = other || canPan() || event.buttons & MIDDLE;
     if (at.scale > SAME && isPan) pan((before[0] - now[0]) / pointers.size, (before[1] - now[1]) / pointers.size);
