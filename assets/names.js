@@ -39,7 +39,8 @@ function receive() {
 /** Put what is the user's into the component's value, where the next event finds it as its input. */
 function save() {
   const names = [...called].slice(-MOST).map(([asked, called]) => ({ asked, called }));
-  props.value = { names, limits: Object.fromEntries([...limits].slice(-MOST)), one_by_one: oneByOne.checked };
+  const least = Object.fromEntries([...limits].slice(-MOST));
+  props.value = { kind, others, names, limits: least, one_by_one: oneByOne.checked };
 }
 
 // ---- rows: the names of the phrase, then what the answer calls otherwise
