@@ -65,7 +65,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "gesture": gr.Number(0, precision=0, visible=False),  # what the user has done so far, as the page counts it
         "asks": gr.Checkbox(visible=False),  # whether the page begins with a question about an example
         "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
-        "looks_kept": gr.Textbox(visible=False),  # what it keeps of how answers are to be seen
+        "looks_kept": gr.Textbox("", visible=False),  # what it keeps of how answers are to be seen
         "listed": gr.Textbox(listed(TASKS), visible=False),  # of which checkpoint's own tasks are in the list
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
