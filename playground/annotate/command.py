@@ -17,6 +17,7 @@ from playground.annotate.beside import Beside, write_beside
 from playground.annotate.choices import read_min_scores, read_names
 from playground.annotate.job import PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
+from playground.annotate.on_ray import RayJob, run_job_on_ray, write_parquet
 from playground.annotate.options import SourceOptions
 from playground.annotate.outputs import (
     DIVIDED_FORMAT_IDS,
@@ -34,6 +35,7 @@ from playground.annotate.splits import Split, read_split
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
 from playground.export import Affixes
+from playground.local_ray import check_ray
 from playground.pictures.limits import Limits
 from playground.pictures.workers import PictureWorkers
 from playground.pool import Pool
@@ -61,6 +63,7 @@ class JobCommand:
     affixes: Affixes
     beside: Beside | None
     by_track: bool = False
+    ray: str = ""
 
 
 def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCommand:
@@ -99,7 +102,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
                                      offline=chosen.offline),
         split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
         Beside(chosen.captions_beside) if chosen.captions_beside else None,
-        chosen.color_by == "track",
+        chosen.color_by == "track", chosen.ray,
     )  # fmt: skip
 
 
@@ -161,6 +164,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     again.add_argument("--skip-done", action="store_true", help="go on where it was ended; this is what it does anyhow")
     again.add_argument("--retry-errors", action="store_true", help="go on, and try again what could not be answered")
     again.add_argument("--overwrite", action="store_true", help="delete the answers that are there, and begin anew")
+    add("--ray", default="", metavar="ADDRESS | local",
+        help="let workers of a Ray read and answer: one that is started here, or one at an address")  # fmt: skip
     add("--offline", default=settings.offline, action="store_true", help="contact nobody")
     return parser
 
@@ -203,6 +208,8 @@ def carry_out(command: JobCommand) -> bool:
             reader = SourceReader(workers.read, password=command.options.password)
             with _first_interrupt_stops() as stop:
                 is_whole = _ask(command, predictor, reader, journal, group_size, stop)
+            if command.ray:
+                console.say(f"{write_parquet(journal)}: a table of all answers")
             status = predictor.engines.status(name)
             least = status.checkpoint.min_score
             for format_id in command.formats:
@@ -224,6 +231,8 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
     """
     named = command.question.checkpoint or (known.checkpoint if known else "")
     pool = Pool(replace(command.settings, checkpoint=named, load_wait_seconds=float("inf")))
+    if command.ray:
+        check_ray()
     console.say("Loading the checkpoint.")
     pool.start()
     with pool.acquire() as engine:
@@ -245,10 +254,14 @@ def _ask(
     wanted = command.options.wanted()
     sources = islice(find_sources(command.sources, wanted), command.limit)
     total = sum(1 for _ in islice(find_sources(command.sources, wanted), command.limit))
-    answers = OwnTextFirst(predictor, journal.question) if command.options.own_text else predictor
-    events = run_job(
-        answers, reader, sources, journal.question, journal=journal, group_size=group_size, is_stopped=stop.is_set
-    )
+    if command.ray:
+        job = RayJob(command.ray, command.settings, command.options.password, command.options.own_text, group_size)
+        events = run_job_on_ray(job, sources, journal.question, journal=journal, is_stopped=stop.is_set)
+    else:
+        answers = OwnTextFirst(predictor, journal.question) if command.options.own_text else predictor
+        events = run_job(
+            answers, reader, sources, journal.question, journal=journal, group_size=group_size, is_stopped=stop.is_set
+        )
     num_with_text = 0
     with ProgressBar(total) as progress, closing(events):
         for event in events:

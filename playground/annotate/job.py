@@ -48,7 +48,15 @@ class PictureSkipped:
     source: PictureSource
 
 
-JobEvent = PictureAnswered | PictureFailed | PictureSkipped
+@dataclass(frozen=True, slots=True)
+class PictureAnsweredElsewhere:
+    """A picture was answered on another machine, where its pixels are."""
+
+    source: PictureSource
+    prediction: Prediction
+
+
+JobEvent = PictureAnswered | PictureAnsweredElsewhere | PictureFailed | PictureSkipped
 
 
 class AnswersTogether(Protocol):
@@ -90,6 +98,11 @@ def run_job(
             group = []
     if group and not is_stopped():
         yield from job.answer(group)
+
+
+def answer_group(predictor: AnswersTogether, group: Sequence[ReadSource], question: Question) -> Iterator[JobEvent]:
+    """Yield what becomes of pictures that are answered together, in their order; nothing is written down."""
+    yield from _Job(predictor, question, None).answer(group)
 
 
 def _is_full(group: Sequence[ReadSource], group_size: int) -> bool:

@@ -63,6 +63,10 @@ class Journal(Answers):
         """Whether a picture is done."""
         return key_of(source, sha256) in self._done
 
+    def done_keys(self) -> frozenset[bytes]:
+        """Return the keys of all pictures that are done, for whoever is to pass them over."""
+        return frozenset(self._done)
+
     def append(self, row: Row, place: int, size: int) -> bool:
         """Write the row of a picture, from 1 the so-manieth of a group of a size.
 

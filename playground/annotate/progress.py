@@ -6,7 +6,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from playground.annotate.job import JobEvent, PictureAnswered, PictureFailed, PictureSkipped
+from playground.annotate.job import JobEvent, PictureAnswered, PictureAnsweredElsewhere, PictureFailed, PictureSkipped
 
 _SECONDS_BETWEEN_LINES = 30.0  # where there is no terminal to draw a bar in
 _MAX_PROBLEMS = 100  # sentences that are kept
@@ -40,7 +40,7 @@ class ProgressBar:
     def take(self, event: JobEvent) -> None:
         """Count an event and show it."""
         match event:
-            case PictureAnswered():
+            case PictureAnswered() | PictureAnsweredElsewhere():
                 self.num_answered += 1
             case PictureFailed(source, error):
                 self.num_failed += 1

@@ -13,8 +13,6 @@ from playground.errors import CheckpointUnavailable
 from playground.local_ray import STORE_BYTES, check_ray, local_ray
 from playground.serving.wire import DEFAULT_PORT
 
-_CODE = str(Path(__file__).parents[2])
-
 
 @contextmanager
 def local_cluster(
@@ -38,8 +36,6 @@ def local_cluster(
     checkpoint = _fetched(checkpoint, offline=offline)
     processors = os.cpu_count() or 1
     each = max(1, processors // replicas)
-    paths = [_CODE, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))  # wherever the command is started
     num_cpus = max(processors, replicas * each)
     with local_ray(num_cpus=num_cpus, store_bytes=store_bytes, folder=folder, metrics_port=metrics_port):
         from ray import serve  # reads what `local_ray` sets
