@@ -45,10 +45,12 @@ class Column:
     title: str
     num_beams: int
     worker: Worker
+    first_seed: int = 0  # where a worker has two columns, each asks about pictures of its own
     rounds: list[Times] = field(default_factory=list)
 
     def ask(self, seed: int, task: str) -> None:
         """Ask the first task and another one about the same picture, and keep the times."""
+        seed += self.first_seed
         first = self.worker.call("ask", seed, task, self.num_beams)
         second = self.worker.call("ask", seed, SECOND_TASK, self.num_beams)
         self.rounds.append(first | {"second_total": second["total"]})
@@ -64,11 +66,12 @@ class Column:
         return {name: round(self.median(name), 2) for name in _ROWS}
 
 
-def compare_paths(folder: Path, task: str, rounds: int, precision: str) -> dict[str, Any]:
+def compare_paths(folder: Path, task: str, rounds: int, device: str, precision: str) -> dict[str, Any]:
     """Let both paths answer in turn, print the table, and return what was measured."""
-    ours, plain = Worker(Ours, folder, precision), Worker(Plain, folder)
+    ours, plain = Worker(Ours, folder, device, precision), Worker(Plain, folder, device)
     columns = [
         Column("ours", _GREEDY, ours), Column("plain", _CAREFUL, plain), Column("plain, greedy", _GREEDY, plain),
+        Column("ours, careful", _CAREFUL, ours, first_seed=1000),
     ]  # fmt: skip
     for seed in range(rounds + 1):  # the first one warms up
         for column in columns:
@@ -88,7 +91,7 @@ def compare_paths(folder: Path, task: str, rounds: int, precision: str) -> dict[
         "start_to_ready_ms": {name: round(value) for name, value in starts.items()},
         "peak_memory_mb": {name: round(value / 1e6) for name, value in peaks.items()},
         _LONGEST_ANSWER: [round(early, 2), round(late, 2)],
-        "ratios": _ratios(*columns, peak_memory=peaks["ours"] / peaks["plain"]),
+        "ratios": _ratios(*columns[:3], peak_memory=peaks["ours"] / peaks["plain"]),
     }
     _print_table(columns, measured)
     assert ours.placement is not None
@@ -149,10 +152,14 @@ def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _check(precision: str) -> bool:
+def _check(device: str, precision: str) -> bool:
     from playground.bench import check
+    from playground.checkpoints.loader import choose_device
 
-    kept = check.loss_of_map(precision, _CHECK_SCENES) | check.agreement(precision)
+    device = choose_device(device)
+    if precision == "auto":
+        precision = "int8" if device == "cpu" else "float16"
+    kept = check.loss_of_map(device, precision, _CHECK_SCENES) | check.agreement(device, precision)
     for name, value in kept.items():
         print(f"{name:32}{value:10.4f}")
     passes = (
@@ -175,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--against", choices=("plain",), default="plain", help="the transformers pipeline")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of our path")
+    parser.add_argument("--device", default="auto", help="of both paths: auto, cpu, cuda")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the line of JSON to a file too")
     parser.add_argument("--check", action="store_true", help="only print whether a precision keeps the answers")
     parser.add_argument("--pictures", type=int, metavar="N", help="only measure N pictures a minute, as a job and not")
@@ -185,16 +193,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         folder = _folder(chosen.checkpoint)
         if chosen.check:
-            sys.exit(0 if _check("int8" if chosen.precision == "auto" else chosen.precision) else 1)
+            sys.exit(0 if _check(chosen.device, chosen.precision) else 1)
         if chosen.concurrency:
             from playground.bench import users
 
             report: dict[str, Any] = {"users": chosen.concurrency}
             report |= users.drive(str(folder), chosen.concurrency, _QUESTIONS_PER_USER)
         elif chosen.pictures:
-            report = compare_rates(folder, chosen.pictures, chosen.rounds, chosen.precision, _progress)
+            report = compare_rates(folder, chosen.pictures, chosen.rounds, chosen.device, chosen.precision, _progress)
         else:
-            report = compare_paths(folder, chosen.task, chosen.rounds, chosen.precision)
+            report = compare_paths(folder, chosen.task, chosen.rounds, chosen.device, chosen.precision)
     except PlaygroundError as error:
         parser.error(str(error))
     if chosen.json:

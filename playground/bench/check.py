@@ -24,22 +24,22 @@ _CACHE_BYTES = 10_000_000
 _Figures = dict[str, float]
 
 
-def loss_of_map(precision: str, count: int) -> _Figures:
+def loss_of_map(device: str, precision: str, count: int) -> _Figures:
     """Return the mAP of the bundled checkpoint's detections in float32 and in a precision, on held-out scenes."""
     folder = Path(catalog.resolve(catalog.BUNDLED).source)
     name = "detection mAP@50:95"
-    found = [_measure(folder, one, count)[name] for one in ("float32", precision)]
+    found = [_measure(folder, *one, count)[name] for one in (("cpu", "float32"), (device, precision))]
     return {"mAP float32": found[0], f"mAP {precision}": found[1], "loss of mAP": found[0] - found[1]}
 
 
-def _measure(folder: Path, precision: str, count: int) -> _Figures:
-    loaded = loader.load(catalog.resolve(str(folder)), folder, device="cpu", precision=precision)
+def _measure(folder: Path, device: str, precision: str, count: int) -> _Figures:
+    loaded = loader.load(catalog.resolve(str(folder)), folder, device=device, precision=precision)
     engine = Engine(loaded, prepare(loaded), image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)
     return measure_on_scenes(Predictor(paths.OneEngine(engine)), count, ("<OD>",))
 
 
-def agreement(precision: str) -> _Figures:
-    """Return how often the first choice is that of transformers in float32, and how far the logits are off.
+def agreement(device: str, precision: str) -> _Figures:
+    """Return how often the first choice is that of transformers in float32 on the CPU, and how far the logits are off.
 
     All follow a given answer, so that one different choice does not change what comes after it.
     """
@@ -48,7 +48,7 @@ def agreement(precision: str) -> _Figures:
     exact = loader.load(checkpoint, folder, device="cpu", precision="float32")
     expected = [_logits_of_transformers(exact, seed, task) for seed in range(_PICTURES) for task in _TASKS]
     del exact
-    loaded = loader.load(checkpoint, folder, device="cpu", precision=precision)
+    loaded = loader.load(checkpoint, folder, device=device, precision=precision)
     model = prepare(loaded)
     found = [_logits(loaded, model, seed, task) for seed in range(_PICTURES) for task in _TASKS]
     ours, theirs = torch.cat(found).float(), torch.cat(expected).float()
@@ -82,8 +82,9 @@ def _logits_of_transformers(loaded: LoadedCheckpoint, seed: int, task: str) -> t
 @torch.inference_mode()
 def _logits(loaded: LoadedCheckpoint, model: PreparedModel, seed: int, task: str) -> torch.Tensor:
     pixels, prompt, answer = _inputs(loaded, seed, task)
-    features = model.encode_images(pixels)
+    features = model.encode_images(pixels.to(model.device))
     inputs = torch.cat([features, model.embed_prompt(prompt)[None]], 1)
     cache = model.decoder.start(model.encode_prompts(inputs))
     given = [model.text_config.decoder_start_token_id, *answer[:-1]]
-    return torch.cat([model.decoder.step(cache, torch.tensor([token_id])) for token_id in given])
+    steps = [model.decoder.step(cache, torch.tensor([token_id], device=model.device)) for token_id in given]
+    return torch.cat(steps).cpu()

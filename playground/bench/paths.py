@@ -47,12 +47,14 @@ def picture(seed: int) -> Image.Image:
 class Plain:
     """Microsoft's sample code: float32 on a CPU, float16 on a GPU, `generate`, everything anew for every question."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "auto") -> None:
         import torch
         from transformers import Florence2ForConditionalGeneration, Florence2Processor
 
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.float16 if self._device == "cuda" else torch.float32
+        from playground.checkpoints.loader import choose_device
+
+        self._device = choose_device(device)
+        dtype = torch.float32 if self._device == "cpu" else torch.float16
         self._processor: Any = Florence2Processor.from_pretrained(folder)
         model: Any = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=dtype)
         self._model = model.to(self._device).eval()
@@ -63,12 +65,12 @@ class Plain:
         import torch
         from transformers import LogitsProcessor, LogitsProcessorList
 
-        answer, watch = self._answer, _Watch()
+        answer, watch = self._answer, _Watch(is_on_gpu=self._device.startswith("cuda"))
 
         class Forced(LogitsProcessor):
             def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
                 watch.mark("first_token")
-                forced = torch.full_like(scores, -1e4)
+                forced = torch.full_like(scores, -torch.inf)  # with any number, other beams may end before
                 forced[:, answer[input_ids.shape[1] - 1]] = 0
                 return forced
 
@@ -97,12 +99,21 @@ class Plain:
 class _Watch:
     """Times since the beginning, and how long modules took."""
 
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
+    def __init__(self, *, is_on_gpu: bool) -> None:
+        self._is_on_gpu = is_on_gpu
+        self._began = self._now()
         self.times: Times = {}
 
     def mark(self, name: str) -> None:
-        self.times.setdefault(name, (time.perf_counter() - self._began) * 1000)
+        self.times.setdefault(name, (self._now() - self._began) * 1000)
+
+    def _now(self) -> float:
+        """The time, once a GPU has done what it was told."""
+        if self._is_on_gpu:
+            import torch
+
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     @contextmanager
     def over(self, module: Any, name: str) -> Iterator[None]:
@@ -110,10 +121,10 @@ class _Watch:
 
         def begin(*_: object) -> None:
             nonlocal began
-            began = time.perf_counter()
+            began = self._now()
 
         def end(*_: object) -> None:
-            self.times[name] = (time.perf_counter() - began) * 1000
+            self.times[name] = (self._now() - began) * 1000
 
         hooks = [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
         try:
@@ -126,7 +137,7 @@ class _Watch:
 class Ours:
     """The playground's predictor, as the page asks it."""
 
-    def __init__(self, folder: Path, precision: str = "auto") -> None:
+    def __init__(self, folder: Path, device: str = "auto", precision: str = "auto") -> None:
         from playground.checkpoints import catalog, loader
         from playground.inference.decoding import DecodingRules
         from playground.inference.engine import Engine
@@ -135,14 +146,13 @@ class Ours:
         from playground.settings import Settings
 
         megabyte, settings = 1_000_000, Settings()
-        loaded = loader.load(catalog.resolve(str(folder)), folder, precision=precision)
+        loaded = loader.load(catalog.resolve(str(folder)), folder, device=device, precision=precision)
         self._answer = answer_ids(loaded.tokenizer)
         self._next_answer = self._answer
         path = self
 
         class Recorded(DecodingRules):
-            def choose(self, ids: Sequence[int], logits: Any) -> int:
-                super().choose(ids, logits)  # for its time
+            def forced(self, ids: Sequence[int]) -> int:
                 return path._next_answer[len(ids) - 1]
 
         engine = Engine(
@@ -295,7 +305,11 @@ def _work(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...]
 
 
 def peak_memory() -> int:
-    """Return the most bytes that this process held in memory so far."""
+    """Return the most bytes that this process held so far in the memory of its GPU, or in that of the machine."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved()
     status = Path("/proc/self/status")  # of Linux, where getrusage counts what the parent held when it started this
     if status.is_file():
         lines = status.read_text(encoding="ascii").splitlines()

@@ -12,9 +12,11 @@ _MAX_PLAIN = 8  # pictures of a round of the slowest
 _QUALITY = 85
 
 
-def compare_rates(folder: Path, count: int, rounds: int, precision: str, say: Callable[[str], None]) -> dict[str, Any]:
+def compare_rates(
+    folder: Path, count: int, rounds: int, device: str, precision: str, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Let each way answer about new pictures in turn, print the rates, and return what was measured."""
-    ours, plain = Worker(Ours, folder, precision), Worker(Plain, folder)
+    ours, plain = Worker(Ours, folder, device, precision), Worker(Plain, folder, device)
     ways = {
         "job": (ours, "job_seconds", count),
         "one by one": (ours, "loop_seconds", count),

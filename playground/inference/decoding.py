@@ -1,15 +1,16 @@
 """How answers are decoded: the rules of a generation config, greedy and beam search.
 
 Does what transformers' `generate` does, for the rules that Florence-2's checkpoints come with. The searches are
-generators over logits: they yield the last token of each row, are sent the logits of the next one, and know neither
-model nor thread.
+generators over candidates: they yield the last token of each row, are sent the best candidates for the next one, and
+know neither model nor thread.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
-import torch
+import numpy as np
 from transformers import GenerationConfig
 
 # The fields of a generation config that `DecodingRules` and the searches follow; a config with others is left to
@@ -38,25 +39,18 @@ class DecodingRules:
         start, ends = config.decoder_start_token_id, end_ids(config)
         if not config.to_diff_dict().keys() <= _COVERED or config.early_stopping == "never":
             return None
-        if start is None or not ends:
+        if start is None or not ends or config.forced_bos_token_id in ends:
             return None
         return cls(start, ends, config.forced_bos_token_id, config.no_repeat_ngram_size or 0)
 
-    def choose(self, ids: Sequence[int], logits: torch.Tensor) -> int:
-        """Return the most probable next token that is allowed, given its logits of shape (vocabulary,)."""
-        return int(self.allowed(ids, logits).argmax())
+    def forced(self, ids: Sequence[int]) -> int | None:
+        """Return the one token that may come next, where there is one: its score is 0 then."""
+        return self.forced_first if len(ids) == 1 else None
 
-    def allowed(self, ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
-        """Return the scores of the next token with -inf for what is not allowed, and 0 for what is forced."""
-        if self.forced_first is not None and len(ids) == 1:
-            return torch.full_like(scores, -torch.inf).index_fill(0, _index([self.forced_first], scores), 0)
-        banned = self._banned(ids)
-        return scores.index_fill(0, _index(banned, scores), -torch.inf) if banned else scores
-
-    def _banned(self, ids: Sequence[int]) -> list[int]:
-        """Return the tokens that would repeat an n-gram: what has followed the last n - 1 tokens before."""
+    def banned(self, ids: Sequence[int]) -> list[int]:
+        """Return the tokens that may not come next: those that would repeat an n-gram. A forced one always may."""
         before = self.ngram_size - 1
-        if before < 0:
+        if before < 0 or self.forced(ids) is not None:
             return []
         last = list(ids[len(ids) - before :])
         ends: Sequence[int] = range(before, len(ids))
@@ -71,12 +65,19 @@ def end_ids(config: GenerationConfig) -> frozenset[int]:
     return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
 
 
-def _index(ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(ids, device=scores.device)
-
-
 Measures = tuple[float | None, float | None]  # a token's log-probability, and for a location the mass around its bin
-Measure = Callable[[torch.Tensor, int], Measures]  # of a token, given the log-probabilities of its whole row
+
+
+class Candidate(NamedTuple):
+    """A token that may come next in a row, and how sure the model is of it."""
+
+    token_id: int
+    logprob: float
+    mass: float | None = None  # of a location: the probability of the bins around it
+
+    @property
+    def measures(self) -> Measures:
+        return self.logprob, self.mass
 
 
 # --- What a search yields
@@ -114,33 +115,38 @@ News = Written | Leading | Ended
 class Step:
     """What is new, and the rows to decode next: the last token of each, and the row that it continues.
 
-    A step without rows is the last one.
+    A row's `wanted` token is the one candidate that is asked for; where it is None, as many as `num_best` are, the most
+    probable of all. A step without rows is the last one.
     """
 
     news: Sequence[News]
     last_ids: Sequence[int] = ()
     parents: Sequence[int] = ()
+    wanted: Sequence[int | None] = ()
+    num_best: int = 1
 
 
-# A search is sent the logits of each step's rows, rows x vocabulary, or None to end with what there is.
-Search = Generator[Step, torch.Tensor | None, None]
+# A search is sent the candidates of each step's rows, the most probable first, or None to end with what there is.
+Search = Generator[Step, Sequence[Sequence[Candidate]] | None, None]
 
 
-def greedy_search(rules: DecodingRules, measure: Measure, *, num_answers: int, max_new_tokens: int) -> Search:
+def greedy_search(rules: DecodingRules, *, num_answers: int, max_new_tokens: int) -> Search:
     """Write several answers at the same time, a row each, always with the most probable token."""
     written = [[rules.start] for _ in range(num_answers)]
     rows = unfinished = list(range(num_answers))
     news: list[News] = []
     for _ in range(max_new_tokens):
-        logits = yield Step(news, [ids[-1] for ids in written], rows)
+        banned = [rules.banned(ids) for ids in written]
+        wanted = [rules.forced(ids) for ids in written]
+        found = yield Step(news, [ids[-1] for ids in written], rows, wanted, 1 + max(map(len, banned)))
         news = []
-        if logits is None:
+        if found is None:
             break
         for answer in unfinished:
-            token_id = rules.choose(written[answer], logits[answer])
-            written[answer].append(token_id)
-            news.append(Written(answer, token_id, measure(logits[answer].float().log_softmax(-1), token_id)))
-            if token_id in rules.ends:
+            chosen = next(one for one in found[answer] if one.token_id not in banned[answer])
+            written[answer].append(chosen.token_id)
+            news.append(Written(answer, chosen.token_id, chosen.measures))
+            if chosen.token_id in rules.ends:
                 news.append(Ended(answer, is_complete=True))
         unfinished = [answer for answer in unfinished if written[answer][-1] not in rules.ends]
         if not unfinished:
@@ -148,26 +154,33 @@ def greedy_search(rules: DecodingRules, measure: Measure, *, num_answers: int, m
     yield Step([*news, *(Ended(answer, is_complete=False) for answer in unfinished)])
 
 
-def beam_search(
-    rules: DecodingRules, measure: Measure, config: GenerationConfig, *, num_answers: int, max_new_tokens: int
-) -> Search:
+def beam_search(rules: DecodingRules, config: GenerationConfig, *, num_answers: int, max_new_tokens: int) -> Search:
     """Write several answers at the same time, `config.num_beams` rows each, one after another.
 
     An answer's tokens are known once it has ended; until then its leading beam is.
     """
-    beams = [_Beams(rules, config, measure) for _ in range(num_answers)]
+    beams = [_Beams(rules, config) for _ in range(num_answers)]
     rows = [list(range(answer * one.width, (answer + 1) * one.width)) for answer, one in enumerate(beams)]
     parents, unfinished = list(rows), list(range(num_answers))
     news: list[News] = []
     for step in range(max_new_tokens):
         news += [Leading(answer, beams[answer].running[0].ids[1:]) for answer in unfinished]
-        logits = yield Step(news, [beam.ids[-1] for one in beams for beam in one.running], list(chain(*parents)))
+        running = [beam.ids for one in beams for beam in one.running]
+        banned = [rules.banned(ids) for ids in running]
+        found = yield Step(
+            news,
+            [ids[-1] for ids in running],
+            list(chain(*parents)),
+            [rules.forced(ids) for ids in running],
+            beams[0].num_candidates + max(map(len, banned)),
+        )
         news, parents = [], list(rows)
         for answer in unfinished:
-            if logits is None:
+            if found is None:
                 beams[answer].give_up()
             else:
-                grown_from = beams[answer].advance(logits[rows[answer]], is_last=step == max_new_tokens - 1)
+                allowed = [[one for one in found[row] if one.token_id not in banned[row]] for row in rows[answer]]
+                grown_from = beams[answer].advance(allowed, is_last=step == max_new_tokens - 1)
                 parents[answer] = [rows[answer][beam] for beam in grown_from]
             if beams[answer].is_done:
                 news += _whole(answer, beams[answer].best, rules)
@@ -202,12 +215,12 @@ class Beam:
 class _Beams:
     """The search for one answer: the best of several that are followed at the same time."""
 
-    def __init__(self, rules: DecodingRules, config: GenerationConfig, measure: Measure) -> None:
+    def __init__(self, rules: DecodingRules, config: GenerationConfig) -> None:
         self._rules = rules
         self.width = int(config.num_beams)
+        self.num_candidates = max(2, 1 + len(rules.ends)) * self.width  # enough, even where many of them end
         self._length_penalty = 1.0 if config.length_penalty is None else float(config.length_penalty)
         self._ends_early = config.early_stopping is True
-        self._measure = measure
         copy = Beam((rules.start,), _NO_CHANCE)
         self.running = [Beam((rules.start,), 0.0), *[copy] * (self.width - 1)]  # the most probable first
         self._ended: list[Beam] = []
@@ -225,26 +238,25 @@ class _Beams:
             return self._is_over
         return self._ends_early or self._rank(self.running[0]) <= self._rank(self._ended[-1])
 
-    def advance(self, logits: torch.Tensor, *, is_last: bool) -> list[int]:
-        """Extend the beams by a token, given the logits of each, beams x vocabulary.
+    def advance(self, found: Sequence[Sequence[Candidate]], *, is_last: bool) -> list[int]:
+        """Extend the beams by a token, given the candidates of each that are allowed.
 
         Returns for each beam the index of the one that it extends. The last step ends the search.
         """
         beams = self.running
-        logprobs = logits.float().log_softmax(-1)
-        scores = [self._rules.allowed(beam.ids, row) + beam.score for beam, row in zip(beams, logprobs, strict=True)]
-        num_candidates = max(2, 1 + len(self._rules.ends)) * self.width  # enough, even where many of them end
-        best, at = torch.cat(scores).topk(num_candidates)
+
+        def grown(score: float, parent: int, chosen: Candidate) -> Beam:
+            beam = beams[parent]
+            return Beam((*beam.ids, chosen.token_id), score, (*beam.measures, chosen.measures))
+
         candidates = [
-            (score, *divmod(index, logits.shape[1])) for score, index in zip(best.tolist(), at.tolist(), strict=True)
+            (_sum(beam.score, 0.0 if self._rules.forced(beam.ids) is not None else one.logprob), parent, one)
+            for parent, beam in enumerate(beams)
+            for one in found[parent]
         ]
-
-        def grown(score: float, parent: int, token_id: int) -> Beam:
-            beam, measured = beams[parent], self._measure(logprobs[parent], token_id)
-            return Beam((*beam.ids, token_id), score, (*beam.measures, measured))
-
-        ending = [c for c in candidates[: self.width] if is_last or c[2] in self._rules.ends]
-        going_on = [c for c in candidates if c[2] not in self._rules.ends][: self.width]
+        candidates = sorted(candidates, key=lambda c: c[0], reverse=True)[: self.num_candidates]
+        ending = [c for c in candidates[: self.width] if is_last or c[2].token_id in self._rules.ends]
+        going_on = [c for c in candidates if c[2].token_id not in self._rules.ends][: self.width]
         # Sorting keeps the order of equals: among them, the first one that was found stays.
         ended = sorted([*self._ended, *(grown(*c) for c in ending)], key=self._rank, reverse=True)
         self._ended = ended[: self.width]
@@ -259,3 +271,8 @@ class _Beams:
 
     def _rank(self, beam: Beam) -> float:
         return beam.rank(self._length_penalty)
+
+
+def _sum(score: float, logprob: float) -> float:
+    """Add as `generate` does, in 32 bits, in which near scores may be equal."""
+    return float(np.float32(score) + np.float32(logprob))

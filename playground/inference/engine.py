@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,25 +25,13 @@ from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Attention, Decoding, Draft, Event, Finished, Progress, RunStage
 from playground.fair_lock import FairLock
-from playground.inference.decoding import (
-    Ended,
-    Leading,
-    Measures,
-    News,
-    Search,
-    Written,
-    beam_search,
-    greedy_search,
-)
+from playground.inference.decoding import Ended, Leading, News, Search, Written, beam_search, greedy_search
 from playground.inference.detokenizer import Detokenizer, Vocabulary
 from playground.inference.fallback import write_by_generate
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.inference.vision import pixel_values
 from playground.pictures.reader import InputImage
-
-# A location token's `bin_probability` is the mass within this many bins: half a percent of a side, the width of a line.
-BIN_TOLERANCE = 5
 
 _T = TypeVar("_T")
 _TensorCache = LRUCache[Any, torch.Tensor]
@@ -69,7 +58,6 @@ class Engine:
         self._text_config = model.text_config
         self._tokenizer = loaded.tokenizer
         self._image_processor = loaded.image_processor
-        self._location_ids = loaded.location_ids
         self._vocabulary = Vocabulary.of(loaded.tokenizer)
         self._image_features = _tensor_cache(image_cache_bytes)
         self._encoder_hidden_states = _tensor_cache(prompt_cache_bytes)
@@ -223,6 +211,7 @@ class Engine:
             for ask, new in zip(missing, self._encode_prompts(model, run, missing, features), strict=True):
                 _keep(self._encoder_hidden_states, _key(ask), new)
                 known[_key(ask)] = new
+            model.wait()
             prompt_ms = _milliseconds_since(started)
         run.tell(Progress(RunStage.WRITING, image_ms, prompt_ms))
         return [hidden_states for ask in asks if (hidden_states := known[_key(ask)]) is not None]
@@ -236,13 +225,18 @@ class Engine:
         new = [image for digest, image in images.items() if digest not in features]
         started = time.perf_counter()
         for some in _groups(new, model.images_at_once):
-            pixels = torch.cat([pixel_values(image.pixels, self._image_processor) for image in some])
-            encoded = model.encode_images(pixels.to(model.device), run.raise_if_stopped)
+            with ThreadPoolExecutor(len(some)) as threads:  # resizing takes longer than what a GPU does then
+                pixels = torch.cat([*threads.map(partial(self._pixels, model), some)])
+            encoded = model.encode_images(pixels, run.raise_if_stopped)
             self.image_encodings += len(some)
             for image, row in zip(some, encoded, strict=True):
                 features[image.digest] = row.clone() if len(some) > 1 else row  # a row would keep them all
                 _keep(self._image_features, image.digest, features[image.digest])
+        model.wait()
         return features, _milliseconds_since(started) if new else 0.0
+
+    def _pixels(self, model: PreparedModel, image: InputImage) -> torch.Tensor:
+        return pixel_values(image.pixels, self._image_processor, model.device)
 
     def _encode_prompts(
         self, model: PreparedModel, run: Run, asks: Iterable[Ask], features: dict[str, torch.Tensor]
@@ -273,14 +267,12 @@ class Engine:
         if rules is None:
             for reader, hidden_states in zip(readers, states, strict=True):
                 tell = partial(self._tell, run, [reader])
-                write_by_generate(model, hidden_states, config, self._measure, lambda: run.is_stopped, tell)
+                write_by_generate(model, hidden_states, config, lambda: run.is_stopped, tell)
         elif num_beams == 1:
-            search = greedy_search(rules, self._measure, num_answers=num_answers, max_new_tokens=max_new_tokens)
+            search = greedy_search(rules, num_answers=num_answers, max_new_tokens=max_new_tokens)
             self._decode(model, run, readers, states, search)
         else:
-            search = beam_search(
-                rules, self._measure, config, num_answers=num_answers, max_new_tokens=max_new_tokens
-            )  # fmt: skip
+            search = beam_search(rules, config, num_answers=num_answers, max_new_tokens=max_new_tokens)
             self._decode(model, run, readers, states, search, num_beams=num_beams)
 
     def _decode(
@@ -293,17 +285,13 @@ class Engine:
         *,
         num_beams: int = 1,
     ) -> None:
-        """Let a search write the answers: send it logits until it is over, or none once nobody wants more."""
-        cache = model.decoder.start(*_stack(states), num_beams=num_beams)
+        """Let a search write the answers: send it candidates until it is over, or none once nobody wants more."""
+        write = model.steps.start(*_stack(states), num_beams=num_beams)
         step = next(search)
         while step.last_ids:
             for news in step.news:
                 self._tell(run, readers, news)
-            logits = None
-            if not run.is_stopped:
-                cache.reorder(step.parents)
-                logits = model.decoder.step(cache, torch.tensor(step.last_ids, device=model.device))
-            step = search.send(logits)
+            step = search.send(None if run.is_stopped else write(step))
         for news in step.news:
             self._tell(run, readers, news)
 
@@ -317,15 +305,6 @@ class Engine:
             case Ended(_, is_complete):
                 is_stopped = run.is_stopped and not is_complete
                 run.tell(Finished(not is_complete and not is_stopped, is_stopped, reader.answer))
-
-    def _measure(self, logprobs: torch.Tensor, token_id: int) -> Measures:
-        """Return the log-probability of a token and, for a location, the mass within BIN_TOLERANCE bins of it."""
-        locations = self._location_ids
-        if token_id not in locations:
-            return float(logprobs[token_id]), None
-        first = max(locations.start, token_id - BIN_TOLERANCE)
-        last = min(locations.stop, token_id + BIN_TOLERANCE + 1)
-        return float(logprobs[token_id]), min(1.0, float(logprobs[first:last].exp().sum()))
 
 
 def cells_of(weights: torch.Tensor, num_positions: int) -> npt.NDArray[np.float32]:

@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 from transformers.modeling_outputs import BaseModelOutput
 
-from playground.inference.decoding import Ended, Leading, Measure, Measures, News, Written, end_ids
+from playground.inference.decoding import Ended, Leading, Measures, News, Written, end_ids
 from playground.inference.prepared import PreparedModel
 
 
@@ -19,7 +19,6 @@ def write_by_generate(
     model: PreparedModel,
     hidden_states: torch.Tensor,
     config: GenerationConfig,
-    measure: Measure,
     is_stopped: Callable[[], bool],
     tell: Callable[[News], None],
 ) -> None:
@@ -37,7 +36,7 @@ def write_by_generate(
         start, *ids = sequences[0].tolist()
         while ids and ids[-1] == model.text_config.pad_token_id:
             ids.pop()
-        measured = _measure_all(model, hidden_states, [start, *ids], measure, is_stopped)
+        measured = _measure_all(model, hidden_states, [start, *ids], is_stopped)
         for token_id, measures in zip(ids, measured, strict=True):
             tell(Written(0, token_id, measures))
     tell(Ended(0, is_complete=bool(ids) and ids[-1] in end_ids(config)))
@@ -47,7 +46,6 @@ def _measure_all(
     model: PreparedModel,
     hidden_states: torch.Tensor,
     ids: Sequence[int],
-    measure: Measure,
     is_stopped: Callable[[], bool],
 ) -> Iterator[Measures]:
     """Yield the measures of the tokens after the first of a known answer, with a step for each."""
@@ -56,8 +54,9 @@ def _measure_all(
         if is_stopped():  # measuring a long answer takes seconds, and Stop has promised one
             yield None, None
         else:
-            logits = model.decoder.step(cache, torch.tensor([last], device=hidden_states.device))
-            yield measure(logits[0].float().log_softmax(-1), token_id)
+            fed, wanted = torch.tensor([[last], [token_id]], device=hidden_states.device)
+            measured = model.scores.measured(model.decoder.step(cache, fed), wanted, 1)
+            yield model.scores.read(measured, [token_id])[0][0].measures
 
 
 class _StopCriterion(StoppingCriteria):

@@ -7,7 +7,7 @@ of pictures, prompts or events.
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
@@ -64,36 +64,75 @@ class Encoder:
         return rows
 
 
-class Cache:
+# Of each layer the keys and the values: layers x 2 x prompts x heads x positions x head width.
+Prompts = torch.Tensor | list[torch.Tensor]
+
+
+class Cache(Protocol):
     """The keys and values of some answers while they are written: those of the prompts, and those of each token.
 
     Of each prompt there is one, whatever the number of beams that answer it.
     """
 
-    def __init__(
-        self, prompts: list[tuple[torch.Tensor, torch.Tensor]], mask: torch.Tensor | None, num_beams: int
-    ) -> None:
-        self.prompts = prompts  # of each layer: prompts x heads x positions x head width
+    prompts: Prompts
+    mask: torch.Tensor | None  # of what is read of the prompts
+    token_mask: torch.Tensor | None  # of what is read of the tokens
+    num_beams: int
+
+    def attend(
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return what the queries of a step read."""
+
+    @property
+    def position(self) -> torch.Tensor:
+        """The position of the next token."""
+
+    def add(self, layer: int, both: torch.Tensor) -> torch.Tensor:
+        """Keep the keys and values of one more token, 2 x batch x heads x head width; return those of all tokens."""
+
+    def end_step(self) -> None:
+        """Go on to the next token."""
+
+
+class GrowingCache(Cache):
+    """A cache of as many keys and values as there are tokens; a mask is False where nothing is read."""
+
+    token_mask = None  # all are read
+
+    def __init__(self, prompts: list[torch.Tensor], mask: torch.Tensor | None, num_beams: int) -> None:
+        self.prompts = prompts
         self.mask = mask
         self.num_beams = num_beams
-        self.length = 0
-        keys, _ = prompts[0]
-        num_prompts, heads, _, width = keys.shape
-        self._tokens = keys.new_empty(len(prompts), 2, num_prompts * num_beams, heads, _FIRST_CAPACITY, width)
+        self._length = 0
+        _, num_prompts, heads, _, width = prompts[0].shape
+        rows = num_prompts * num_beams
+        self._tokens = prompts[0].new_empty(len(prompts), 2, rows, heads, _FIRST_CAPACITY, width)
 
-    def add(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep the keys and values of one more token, batch x heads x head width; return those of all tokens."""
-        if self.length == self._tokens.shape[4]:
+    def attend(
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+    @property
+    def position(self) -> torch.Tensor:
+        return torch.tensor([self._length], device=self._tokens.device)
+
+    def add(self, layer: int, both: torch.Tensor) -> torch.Tensor:
+        if self._length == self._tokens.shape[4]:
             self._tokens = torch.cat([self._tokens, torch.empty_like(self._tokens)], 4)
         kept = self._tokens[layer]
-        kept[0, :, :, self.length], kept[1, :, :, self.length] = keys, values
-        return kept[0, :, :, : self.length + 1], kept[1, :, :, : self.length + 1]
+        kept[:, :, :, self._length] = both
+        return kept[:, :, :, : self._length + 1]
+
+    def end_step(self) -> None:
+        self._length += 1
 
     def reorder(self, parents: Sequence[int]) -> None:
         """Let each row go on from the tokens of another row of the same answer, or of its own."""
         if list(parents) != list(range(len(parents))):
-            used = self._tokens[:, :, parents, :, : self.length]
-            self._tokens[:, :, :, :, : self.length] = used
+            used = self._tokens[:, :, parents, :, : self._length]
+            self._tokens[:, :, :, :, : self._length] = used
 
 
 class _DecoderLayer:
@@ -150,20 +189,30 @@ class Decoder:
         self._layers = [_DecoderLayer(layer, make, dtype, take=take) for layer in decoder.layers]
         self._heads = model.config.text_config.decoder_attention_heads
         self._output = make(model.lm_head)
+        self.device: torch.device = model.device
 
-    def start(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1) -> Cache:
+    def start(
+        self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1
+    ) -> GrowingCache:
         """Return the cache of new answers to the hidden states of prompts, batch x positions x width.
 
         Each answer has `num_beams` rows, one after another. `mask` (batch x positions, bool) is False at the padding of
         shorter prompts.
         """
+        return GrowingCache(self.prompts(hidden_states), None if mask is None else mask[:, None, None], num_beams)
+
+    def prompts(self, hidden_states: torch.Tensor) -> list[torch.Tensor]:
+        """Return the keys and values of prompts, of each layer 2 x prompts x heads x positions x head width."""
         batch, positions, _ = hidden_states.shape
-        prompts = []
-        for layer in self._layers:
-            both = layer.cross_attn_kv(hidden_states).view(batch, positions, 2, self._heads, -1)
-            keys, values = both.permute(2, 0, 3, 1, 4).to(self._dtype).contiguous()
-            prompts.append((keys, values))
-        return Cache(prompts, None if mask is None else mask[:, None, None], num_beams)
+        joined = (layer.cross_attn_kv(hidden_states) for layer in self._layers)
+        split = (both.view(batch, positions, 2, self._heads, -1).permute(2, 0, 3, 1, 4) for both in joined)
+        return [both.to(self._dtype).contiguous() for both in split]
+
+    def new_keys(self, rows: int, positions: int) -> torch.Tensor:
+        """Return room for keys and values: layers x 2 x rows x heads x positions x head width."""
+        width = self._embed.embedding_dim // self._heads
+        shape = (len(self._layers), 2, rows, self._heads, positions, width)
+        return torch.zeros(shape, dtype=self._dtype, device=self.device)
 
     def cross_attention(self, hidden_states: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return how each token of an answer attends to its prompt, layers x tokens x positions: the mean of the heads.
@@ -174,7 +223,7 @@ class Decoder:
         position_embeddings = self._positions(ids[:, None], position_ids=torch.arange(length, device=ids.device))[0]
         rows = self._norm(self._embed(ids).to(self._dtype) + position_embeddings)
         attended = []
-        for layer, (keys, values) in zip(self._layers, self.start(hidden_states[None]).prompts, strict=True):
+        for layer, (keys, values) in zip(self._layers, self.prompts(hidden_states[None]), strict=True):
             qkv = layer.self_attn_qkv(rows).view(length, 3, self._heads, -1)
             queries, own_keys, own_values = qkv.permute(1, 2, 0, 3)
             seen = functional.scaled_dot_product_attention(queries, own_keys, own_values, is_causal=True)
@@ -190,17 +239,18 @@ class Decoder:
     def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
         """Take the last token of each row, of shape (batch,); return the logits of the next, batch x vocabulary."""
         batch = len(ids)
-        positions = torch.tensor([cache.length], device=ids.device)
-        position_embeddings = self._positions(ids[:, None], position_ids=positions)[0]
+        position_embeddings = self._positions(ids[:, None], position_ids=cache.position)[0]
         rows = self._norm(self._embed(ids).to(self._dtype) + position_embeddings)
         for index, layer in enumerate(self._layers):
-            queries, keys, values = layer.self_attn_qkv(rows).view(batch, 3, self._heads, -1).unbind(1)
-            seen = functional.scaled_dot_product_attention(queries[:, :, None], *cache.add(index, keys, values))
+            qkv = layer.self_attn_qkv(rows).view(batch, 3, self._heads, -1).transpose(0, 1)
+            keys, values = cache.add(index, qkv[1:])
+            seen = cache.attend(qkv[0, :, :, None], keys, values, cache.token_mask)
             rows = layer.self_attn_norm(rows + layer.self_attn_out(seen.reshape(batch, -1)))
             # The beams of an answer are queries to the same keys, so that these are read once for all of them.
-            queries = layer.cross_attn_q(rows).view(-1, cache.num_beams, *queries.shape[1:]).transpose(1, 2)
-            read = functional.scaled_dot_product_attention(queries, *cache.prompts[index], attn_mask=cache.mask)
-            rows = layer.cross_attn_norm(rows + layer.cross_attn_out(read.transpose(1, 2).reshape(batch, -1)))
+            queries = layer.cross_attn_q(rows).view(-1, cache.num_beams, self._heads, keys.shape[-1]).transpose(1, 2)
+            keys, values = cache.prompts[index]
+            seen = cache.attend(queries, keys, values, cache.mask)
+            rows = layer.cross_attn_norm(rows + layer.cross_attn_out(seen.transpose(1, 2).reshape(batch, -1)))
             rows = layer.norm(rows + layer.fc2(layer.activation(layer.fc1(rows))))
-        cache.length += 1
+        cache.end_step()
         return self._output(rows)

@@ -1,6 +1,6 @@
 """A loaded model made ready for inference: its passes over pictures, prompts and tokens, each the fastest known way.
 
-On a CPU the passes are this package's own; on a GPU the vision tower is transformers', whose calls cost little there.
+CPU and GPU run the same passes, with weights prepared for a CPU and passes recorded on a GPU.
 """
 
 import copy
@@ -12,10 +12,13 @@ from transformers import GenerationConfig
 
 from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint
 from playground.inference.decoding import DecodingRules
+from playground.inference.graphs import RecordedPass
 from playground.inference.kernels import Check, full, int8
 from playground.inference.language import Decoder, Encoder
 from playground.inference.memory import return_memory
-from playground.inference.vision import TorchTower, VisionTower
+from playground.inference.scores import Scores
+from playground.inference.steps import GrowingSteps, StaticSteps, Steps
+from playground.inference.vision import VisionTower
 
 # How many pictures go through the vision tower together. A large one keeps a processor busy by itself, and Stop has to
 # wait for a block of all of them.
@@ -25,6 +28,7 @@ _IMAGES_AT_ONCE_IF_SMALL = 4
 # small model the calls take longer than what they compute.
 _MAX_ROWS = 8
 _MAX_ROWS_IF_SMALL = 16
+_MAX_ROWS_ON_GPU = 24
 
 
 class PreparedModel:
@@ -33,7 +37,7 @@ class PreparedModel:
     `check` is called again and again during a pass, and what it raises ends it.
     """
 
-    def __init__(self, model: Any, *, eight_bits: bool, rules: type[DecodingRules]) -> None:
+    def __init__(self, model: Any, locations: range, *, eight_bits: bool, rules: type[DecodingRules]) -> None:
         self.rules = rules
         self.device: torch.device = model.device
         self.text_config = model.config.text_config
@@ -44,12 +48,15 @@ class PreparedModel:
         self._embed = model.get_input_embeddings()
         self._projector = model.model.multi_modal_projector
         is_cpu = model.device.type == "cpu"
+        # Where nothing is recorded, cuDNN plans each shape anew in each thread, as each run has its own: 10 ms a layer.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         num_parameters = sum(weights.numel() for weights in model.parameters())
         self.images_at_once = _images_at_once(num_parameters, is_cpu=is_cpu)
-        self.max_rows = _MAX_ROWS_IF_SMALL if num_parameters < SMALL_MODEL else _MAX_ROWS
+        is_recorded = model.device.type == "cuda"
+        self.max_rows = _max_rows(num_parameters, is_recorded=is_recorded)
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        tower = model.model.vision_tower
-        self._tower = VisionTower(tower, pack=pack) if is_cpu else TorchTower(tower)
+        self._tower = VisionTower(model.model.vision_tower, pack=pack)
+        self._recorded_encode = RecordedPass(lambda pixels: self._projector(self._tower(pixels)))
         self._encoder = Encoder(model, pack=pack)
         # Rules that are not covered are left to `generate`, which needs the decoder's weights.
         is_covered = rules.of(model.generation_config) is not None
@@ -57,13 +64,27 @@ class PreparedModel:
             self.decoder = Decoder(model, int8, torch.float32, take=is_covered)
         else:
             self.decoder = Decoder(model, full, model.dtype)
+        self.scores = Scores(locations)
+        self.steps: Steps = GrowingSteps(self.decoder, self.scores)
+        if is_recorded:
+            positions = int(self.text_config.max_position_embeddings)
+            self.steps = StaticSteps(
+                self.decoder, self.scores, max_rows=self.max_rows, prompt_positions=positions, tokens=positions
+            )
         self.generate = None if is_covered else copy.copy(model).generate
         return_memory()
 
     def encode_images(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
         """Return the features, batch x positions x width, of pictures as the image processor makes them."""
+        if self.device.type == "cuda":  # a picture takes some milliseconds there: nobody waits for the check
+            return self._recorded_encode(pixel_values)
         features: torch.Tensor = self._projector(self._tower(pixel_values, check))
         return features
+
+    def wait(self) -> None:
+        """Return once a GPU has done what it was told, so that times are true."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def embed_prompt(self, ids: Sequence[int]) -> torch.Tensor:
         """Return the embeddings of a prompt's tokens, positions x width."""
@@ -83,6 +104,12 @@ def _images_at_once(num_parameters: int, *, is_cpu: bool) -> int:
     return _IMAGES_AT_ONCE_IF_SMALL if num_parameters < SMALL_MODEL else 1
 
 
+def _max_rows(num_parameters: int, *, is_recorded: bool) -> int:
+    if is_recorded:
+        return _MAX_ROWS_ON_GPU
+    return _MAX_ROWS_IF_SMALL if num_parameters < SMALL_MODEL else _MAX_ROWS
+
+
 def prepare(loaded: LoadedCheckpoint, *, rules: type[DecodingRules] = DecodingRules) -> PreparedModel:
     """Return the passes of a loaded checkpoint, and consume its model: for any other use, load it again.
 
@@ -91,7 +118,7 @@ def prepare(loaded: LoadedCheckpoint, *, rules: type[DecodingRules] = DecodingRu
     model = loaded.model
     if vars(model).get("forward") is _consumed:
         _consumed()
-    prepared = PreparedModel(model, eight_bits=loaded.placement.eight_bits, rules=rules)
+    prepared = PreparedModel(model, loaded.location_ids, eight_bits=loaded.placement.eight_bits, rules=rules)
     for name in ("forward", "generate", "get_image_features", "get_encoder", "state_dict", "save_pretrained"):
         setattr(model, name, _consumed)
     return prepared

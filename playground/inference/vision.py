@@ -1,8 +1,9 @@
 """Pictures to tensors, and the vision tower of a loaded model: DaViT (Ding et al., 2022).
 
-On a CPU it computes what transformers' own classes compute, with fewer copies. Knows weights and tensors only.
+Computes what transformers' own classes compute, with fewer copies. Knows weights and tensors only.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,24 +17,29 @@ from playground.inference.memory import return_memory
 _HIDDEN_AT_ONCE = 2304 * 2048  # numbers of a hidden layer, so that they stay in the processor's cache
 
 
-def pixel_values(picture: Image.Image, processor: Any) -> torch.Tensor:
+def pixel_values(picture: Image.Image, processor: Any, device: torch.device | str = "cpu") -> torch.Tensor:
     """Return an RGB picture, resized and normalized as an image processor says: 1 x 3 x height x width."""
     steps = (processor.do_resize, processor.do_rescale, processor.do_normalize, not processor.do_center_crop)
     if not all(steps) or processor.size.get("height") is None:
         values: torch.Tensor = processor(images=picture, return_tensors="pt")["pixel_values"]
-        return values
+        return values.to(device)
     size = (processor.size["width"], processor.size["height"])
-    resized = torch.from_numpy(np.array(picture.resize(size, Image.Resampling(processor.resample))))
-    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    resized = torch.from_numpy(np.array(picture.resize(size, Image.Resampling(processor.resample)))).to(device)
+    mean, std = (torch.tensor(numbers, device=device) for numbers in (processor.image_mean, processor.image_std))
     values = resized * (processor.rescale_factor / std) - mean / std
     return values.permute(2, 0, 1)[None]
+
+
+def _at_once(weights: torch.Tensor, num_rows: int) -> int:
+    """Return how many rows are taken at the same time: on a GPU, which wants many, all."""
+    return max(1, num_rows) if weights.device.type == "cpu" else sys.maxsize
 
 
 class _Mlp:
     def __init__(self, module: Any, *, pack: bool) -> None:
         self._fc1 = activated(module.fc1, module.activation_fn, pack=pack)
         self._fc2 = (packed if pack else full)(module.fc2)
-        self._num_rows = max(1, _HIDDEN_AT_ONCE // module.fc1.out_features)
+        self._num_rows = _at_once(module.fc1.bias, _HIDDEN_AT_ONCE // module.fc1.out_features)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         return torch.cat([self._fc2(self._fc1(some)) for some in torch.split(rows, self._num_rows)])
@@ -52,7 +58,7 @@ class _WindowAttention(_Attention):
     def __init__(self, module: Any, *, pack: bool) -> None:
         super().__init__(module, pack=pack)
         self._side, self._num_heads = module.window_size, module.num_heads
-        self._num_windows = max(1, WEIGHTS_AT_ONCE // (self._num_heads * self._side**4))
+        self._num_windows = _at_once(module.proj.bias, WEIGHTS_AT_ONCE // (self._num_heads * self._side**4))
 
     def __call__(self, grid: torch.Tensor) -> torch.Tensor:
         _, height, width, _ = grid.shape
@@ -85,7 +91,8 @@ class _ChannelAttention(_Attention):
         rows = self.qkv(grid.view(batch, height * width, channels))
         # For each group, pixels x channels: channels are compared with each other over all pixels.
         queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_groups, -1).permute(2, 0, 3, 1, 4)
-        weights = (queries.transpose(2, 3) @ keys * (height * width) ** -0.5).softmax(-1)
+        # Scaled before the product, a sum over all pixels that float16 could not hold.
+        weights = ((queries * (height * width) ** -0.5).transpose(2, 3) @ keys).softmax(-1)
         seen = values @ weights.transpose(2, 3)
         return self.out(seen.transpose(1, 2).reshape(batch, height * width, channels)).view(grid.shape)
 
@@ -130,23 +137,6 @@ class VisionTower:
                 check()
                 grid = block(grid, check)
         return grid.permute(0, 3, 1, 2)
-
-
-class TorchTower:
-    """The vision tower of a model as transformers runs it, called like a `VisionTower`."""
-
-    def __init__(self, tower: Any) -> None:
-        self._tower = tower
-
-    def __call__(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
-        """Return the features of pictures, batch x channels x height x width. Each of the tower's modules checks."""
-        hooks = [module.register_forward_pre_hook(lambda *_: check()) for module in self._tower.modules()]
-        try:
-            features: torch.Tensor = self._tower(pixel_values.to(self._tower.dtype)).last_hidden_state
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return features
 
 
 def _blocks(pair: Any, *, pack: bool) -> list[_Block]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-import torch
 from transformers import GenerationConfig
 
 from playground.checkpoints.loader import LoadedCheckpoint
@@ -15,8 +14,8 @@ from playground.inference.prepared import PreparedModel, prepare
 class Endless(DecodingRules):
     """Rules by which no answer ends."""
 
-    def allowed(self, ids: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
-        return super().allowed(ids, scores).index_fill(0, torch.tensor([*self.ends]), -torch.inf)
+    def banned(self, ids: Sequence[int]) -> list[int]:
+        return [*super().banned(ids), *self.ends]
 
 
 class Uncovered(DecodingRules):

@@ -15,7 +15,6 @@ from playground.inference.decoding import (
     DecodingRules,
     Ended,
     Leading,
-    Measures,
     News,
     Search,
     Written,
@@ -24,6 +23,8 @@ from playground.inference.decoding import (
 )
 from playground.inference.kernels import full
 from playground.inference.language import Decoder
+from playground.inference.scores import Scores
+from playground.inference.steps import GrowingSteps, StaticSteps, Steps
 from playground.scenes.scene import make_scene
 
 PROMPTS = [  # of different lengths, about different pictures; their answers have different lengths too
@@ -57,15 +58,15 @@ def test_an_ngram_is_never_repeated(ngram_size: int) -> None:
     ids = [2]
     for _ in range(8):
         logits = torch.randn(9) + torch.tensor([0.0, 0, 0, 0, 0, 5, 5, 0, 0])  # two tokens that want to come back
-        expected = int(theirs(torch.tensor([ids]), logits[None].clone()).argmax())
-        ids.append(rules.choose(ids, logits))
-        assert ids[-1] == expected
+        allowed = theirs(torch.tensor([ids]), logits[None].clone())[0]
+        assert {*rules.banned(ids)} == {*torch.isinf(allowed).nonzero().flatten().tolist()}
+        ids.append(int(allowed.argmax()))
 
 
 def test_the_first_token_may_be_forced() -> None:
     rules = DecodingRules.of(config(forced_bos_token_id=4))
     assert rules is not None
-    assert [rules.choose(ids, torch.arange(9.0)) for ids in ([2], [2, 4])] == [4, 8]
+    assert [rules.forced(ids) for ids in ([2], [2, 4])] == [4, None]
 
 
 def test_an_answer_may_have_several_ends() -> None:
@@ -79,6 +80,7 @@ def test_an_answer_may_have_several_ends() -> None:
     [
         {"suppress_tokens": [5]}, {"repetition_penalty": 1.2}, {"min_new_tokens": 3}, {"bad_words_ids": [[4]]},
         {"num_beams": 3, "early_stopping": "never"}, {"decoder_start_token_id": None}, {"eos_token_id": None},
+        {"forced_bos_token_id": 2},
     ],
 )  # fmt: skip
 def test_other_rules_are_left_to_generate(rule: dict[str, Any]) -> None:
@@ -90,10 +92,10 @@ def test_other_rules_are_left_to_generate(rule: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """Encoder hidden states of several prompts, padded to one length, and a decoder that answers them."""
+    """Encoder hidden states of several prompts, padded to one length, and what answers them."""
 
     model: Any
-    decoder: Decoder
+    steps: Steps
     states: torch.Tensor
     mask: torch.Tensor
 
@@ -110,21 +112,17 @@ class Asked:
 
     def answered(self, search: Search, num_beams: int, stop_after: int | None = None) -> list[list[News]]:
         """Let a search write the answers; returns what it told at each step."""
-        cache = self.decoder.start(self.states, self.mask, num_beams=num_beams)
+        write = self.steps.start(self.states, self.mask, num_beams=num_beams)
         step = next(search)
         told = [list(step.news)]
         while step.last_ids:
-            logits = None
-            if len(told) - 1 != stop_after:
-                cache.reorder(step.parents)
-                logits = self.decoder.step(cache, torch.tensor(step.last_ids))
-            step = search.send(logits)
+            step = search.send(None if len(told) - 1 == stop_after else write(step))
             told.append(list(step.news))
         return told
 
 
-@pytest.fixture(scope="module")
-def asked(loaded: LoadedCheckpoint, processor: Any) -> Asked:
+@pytest.fixture(scope="module", params=["growing", "static"])
+def asked(loaded: LoadedCheckpoint, processor: Any, request: pytest.FixtureRequest) -> Asked:
     torch.manual_seed(5)
     rows = []
     with torch.inference_mode():
@@ -138,11 +136,12 @@ def asked(loaded: LoadedCheckpoint, processor: Any) -> Asked:
         rows += [torch.randn(length, rows[0].shape[1]) for length in (30, 20)]
         states = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = torch.arange(states.shape[1]) < torch.tensor([[len(row)] for row in rows])
-        return Asked(loaded.model, Decoder(loaded.model, full, torch.float32), states, mask)
-
-
-def measure(logprobs: torch.Tensor, token_id: int) -> Measures:
-    return float(logprobs[token_id]), float(token_id)
+        decoder, scores = Decoder(loaded.model, full, torch.float32), Scores(loaded.location_ids)
+        steps = {
+            "growing": lambda: GrowingSteps(decoder, scores),
+            "static": lambda: StaticSteps(decoder, scores, max_rows=24, prompt_positions=512, tokens=512),
+        }
+        return Asked(loaded.model, steps[request.param](), states, mask)
 
 
 def search_of(rules: GenerationConfig) -> Search:
@@ -150,8 +149,8 @@ def search_of(rules: GenerationConfig) -> Search:
     assert covered is not None
     limits = {"num_answers": NUM_ANSWERS, "max_new_tokens": rules.max_new_tokens}
     if rules.num_beams == 1:
-        return greedy_search(covered, measure, **limits)
-    return beam_search(covered, measure, rules, **limits)
+        return greedy_search(covered, **limits)
+    return beam_search(covered, rules, **limits)
 
 
 def written(told: list[list[News]], answer: int) -> list[int]:
@@ -231,7 +230,6 @@ def test_every_token_is_measured_by_the_logits_it_was_chosen_from(asked: Asked, 
         rows = decoder(torch.tensor([[2, *ids[:-1]]]), encoder_hidden_states=states).last_hidden_state[0]
         logprobs = asked.model.lm_head(rows).log_softmax(-1)
         measures = [one.measures for step in told for one in step if isinstance(one, Written) and one.answer == answer]
-        assert [token_id for _, token_id in measures] == ids
         expected = [float(row[token_id]) for row, token_id in zip(logprobs, ids, strict=True)]
         assert [logprob for logprob, _ in measures] == pytest.approx(expected, abs=1e-3)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers.activations import ACT2FN
 
-from playground.inference.kernels import activated, attend, int8, packed
+from playground.inference.kernels import activated, attend, attend_by_products, int8, packed
 from tests.inference.asking import relative_error
 
 
@@ -61,3 +61,12 @@ def test_attention_in_bfloat16_is_attention(batch: int) -> None:
         less = attend(queries.bfloat16(), keys.bfloat16(), values.bfloat16(), given)
         assert less.shape == (batch, 400, 128)
         assert relative_error(less, exact) < 0.01
+
+
+def test_attention_by_products_is_attention() -> None:
+    queries, keys, values = torch.randn(2, 4, 3, 32), torch.randn(2, 4, 70, 32), torch.randn(2, 4, 70, 32)
+    mask = torch.zeros(2, 1, 1, 70)
+    mask[1, ..., 50:] = -torch.inf
+    for given in (None, mask):
+        expected = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=given)
+        torch.testing.assert_close(attend_by_products(queries, keys, values, given), expected)

@@ -13,9 +13,9 @@ from playground.engines import Ask
 from playground.events import Decoding
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
-from playground.inference.vision import TorchTower, pixel_values
+from playground.inference.vision import pixel_values
 from playground.pictures.reader import read_image
-from tests.inference.asking import Counter, before, raiser
+from tests.inference.asking import Counter, before
 
 
 @pytest.fixture(autouse=True)
@@ -38,15 +38,6 @@ def test_the_features_are_those_of_transformers(
     pictures = torch.randn(2, 3, *side_hw)
     expected = loaded.model.get_image_features(pictures).pooler_output
     torch.testing.assert_close(prepared.encode_images(pictures), expected)
-
-
-def test_the_tower_of_a_gpu_is_the_tower_of_transformers(loaded: LoadedCheckpoint) -> None:
-    tower, pictures, checks = loaded.model.model.vision_tower, torch.randn(2, 3, 160, 160), Counter()
-    assert torch.equal(TorchTower(tower)(pictures, checks), tower(pictures).last_hidden_state)
-    assert checks.calls > 50
-    with pytest.raises(KeyError):
-        TorchTower(tower)(pictures, raiser(KeyError("stopped")))
-    assert not any(module._forward_pre_hooks for module in tower.modules())
 
 
 @pytest.mark.parametrize(
