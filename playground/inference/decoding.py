@@ -236,7 +236,8 @@ class _Beams:
         """Whether no better answer can be expected."""
         if self._is_over or len(self._ended) < self.width:
             return self._is_over
-        return self._ends_early or self._rank(self.running[0]) <= self._rank(self._ended[-1])
+        is_last = self._ends_early or not self.running  # a forced end ends them all
+        return is_last or self._rank(self.running[0]) <= self._rank(self._ended[-1])
 
     def advance(self, found: Sequence[Sequence[Candidate]], *, is_last: bool) -> list[int]:
         """Extend the beams by a token, given the candidates of each that are allowed.

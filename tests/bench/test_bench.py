@@ -28,14 +28,14 @@ def test_both_paths_answer_in_turn_and_the_last_line_is_json(
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert json.loads(file.read_text(encoding="utf-8")) == report
     assert set(report) == {
-        "placement", "rounds", "ours", "plain", "plain, greedy", "start_to_ready_ms", "peak_memory_mb",
+        "placement", "rounds", "ours", "plain", "plain, greedy", "ours, careful", "start_to_ready_ms", "peak_memory_mb",
         "token_ms_at_the_start_and_end_of_1024", "ratios", "limit_share",
     }  # fmt: skip
     assert set(report["ratios"]) == {
         "first_task", "second_task", "first_region", "greedy_first_task", "decode_ms_per_token", "peak_memory",
     }  # fmt: skip
     assert set(report["limit_share"]) == {"vision", "decoding"}
-    for column in ("ours", "plain", "plain, greedy"):
+    for column in ("ours", "plain", "plain, greedy", "ours, careful"):
         times = report[column]
         assert 0 < times["encode_image"] < times["first_token"] < times["total"]
         assert times["first_token"] < times["first_region"] <= times["total"]
