@@ -31,6 +31,12 @@ from tests.inference.asking import (
 PROMPTS = [OD, CAPTION, REGION.format(100, 100, 400, 400), REGION.format(500, 200, 900, 800), OD]
 
 
+@pytest.fixture(autouse=True)
+def eight_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a large model on a CPU: the bundled one writes more answers at the same time."""
+    monkeypatch.setattr(engine, "_max_rows", 8)
+
+
 @pytest.fixture(scope="module")
 def other() -> InputImage:
     return read_image(make_scene(5).image)
