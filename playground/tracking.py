@@ -22,7 +22,8 @@ _LEAST = (0.25, 0.25)  # how like a place must be, with each of them
 _OTHER_NAME = 0.5  # what the likeness of a region with another name counts
 _SCALE = 1.2  # by which a box is expected to grow or shrink at most
 _INERTIA = 0.7  # how much of the motion that was known counts beside the one that was seen last
-_INSIDE = 0.5  # the share of an expected box that must be inside the picture for it to be seen again
+_INSIDE = 0.6  # the share of a box that must still be inside the picture for it to be expected there
+_AT_EDGE = 0.02  # of a side of the picture: so near, a box is cut off by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ class _Track:
         return np.concatenate([center - half, center + half])
 
     def is_inside(self, seconds: float, resolution_wh: tuple[int, int]) -> bool:
-        box = self.at(seconds)
-        inside = np.clip(box, 0, np.array(resolution_wh * 2))
-        area = _areas(box)
-        return bool(_areas(inside) >= _INSIDE * area)
+        """Whether enough of it is still to be seen: it may be on its way out."""
+        ends = np.array(resolution_wh * 2, dtype=float)
+        margin = _AT_EDGE * ends
+        is_at_edge = (self.xyxy[:2] <= margin[:2]).any() or (self.xyxy[2:] >= (ends - margin)[2:]).any()
+        box = self.xyxy + self.motion * (seconds - self.seen) if is_at_edge else self.at(seconds)
+        return bool(_areas(np.clip(box, 0, ends)) >= _INSIDE * _areas(self.xyxy))
 
 
 class Tracker:

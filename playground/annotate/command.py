@@ -293,7 +293,8 @@ def _write(
     if written is None:
         console.say(f"No picture is answered, so there is no {format_id} to write.")
         return
-    _say_written(written, f"{written.path}: {written.num_pictures} pictures")
+    ends = ", and there it was ended. Start the same command again for the whole one." if written.is_cut else ""
+    _say_written(written, f"{written.path}: {written.num_pictures} pictures{ends}")
 
 
 def _say_written(written: WrittenFile, sentence: str) -> None:

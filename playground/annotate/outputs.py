@@ -42,6 +42,7 @@ class WrittenFile:
     path: Path
     num_pictures: int = 0
     left_out: list[str] = field(default_factory=list)  # sentences
+    is_cut: bool = False  # whether it was stopped before its end
 
 
 def write_output(
@@ -82,6 +83,7 @@ def write_output(
         )
         for frame in all_frames:
             if is_stopped():
+                written.is_cut = True
                 return
             written.num_pictures += 1
             yield frame

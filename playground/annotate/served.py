@@ -32,6 +32,8 @@ from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
 
+FILM_SECONDS = 600.0  # that a film may take to be written: it ends with what it has by then
+
 _logger = logging.getLogger(__name__)
 
 
@@ -232,7 +234,7 @@ class ServedJob:
         wanted = self.wanted
         if wanted is None:
             return None
-        answers = _WatchedAnswers(self.folder, take_room)
+        answers, begun = _WatchedAnswers(self.folder, take_room), time.monotonic()
         try:
             written = write_output(
                 answers,
@@ -242,6 +244,7 @@ class ServedJob:
                 shown_from=self._shown_from(wanted),
                 only_approved=only_approved,
                 name="pictures",
+                is_stopped=lambda: time.monotonic() - begun > FILM_SECONDS,
             )
         except ExportRejected as error:
             raise ExportRejected(self._told(str(error))) from error

@@ -103,7 +103,7 @@ class _Video:
         self._times.append(seconds)
         if row.prediction is None:
             return
-        candidates, tracks = _follow(self._tracker, row.prediction, self._wanted, seconds, self._shown_from)
+        candidates, tracks = follow_next(self._tracker, row.prediction, self._wanted, seconds, self._shown_from)
         for region in candidates:
             self._take(region, len(self._rows), seconds)
         self._rows.append((row.key, row.source, tracks))
@@ -141,7 +141,7 @@ class _Video:
             yield track, max(labels, key=lambda label: labels[label])
 
 
-def _follow(
+def follow_next(
     tracker: Tracker, prediction: Prediction, wanted: Question, seconds: float, shown_from: float
 ) -> tuple[list[Region], tuple[int | None, ...]]:
     """Return the regions of the next frame that have a track, and the track of each region before any is left out.

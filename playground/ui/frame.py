@@ -18,7 +18,8 @@ class PageLink:
     name: str
 
 
-PAGES = (PageLink("", "One picture"), PageLink("many", "Many pictures"), PageLink("compare", "Compare"))
+PAGES = (PageLink("", "One picture"), PageLink("many", "Many pictures"), PageLink("compare", "Compare"),
+         PageLink("live", "Live"))  # fmt: skip
 
 
 def add_title(path: str, lead: str) -> None:

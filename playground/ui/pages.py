@@ -22,6 +22,7 @@ from playground.ui import text
 from playground.ui.api import add_api
 from playground.ui.compare.layout import build_compare
 from playground.ui.job_api import add_job_api
+from playground.ui.live.layout import build_live
 from playground.ui.many.layout import build_many
 from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import address_to_listen_on, url_of
@@ -60,6 +61,8 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         build_compare(app, predictor, settings, first)
     with app.route("Many pictures", "/many", show_in_navbar=False):
         build_many(app, predictor, settings, jobs)
+    with app.route("Live", "/live", show_in_navbar=False):
+        build_live(app, predictor, settings)
     with app.route("Widget", "/widget", show_in_navbar=False):
         build_widget(app, predictor, settings)
     hold_files(app, jobs.held_files)
@@ -89,7 +92,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     use_disk(disk)
     return {
         "theme": _theme(),
-        "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "many.css", "widget.css")],
+        "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "many.css", "live.css", "widget.css")],
         "css": task_headings(),
         "js": read_asset("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",

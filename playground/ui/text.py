@@ -29,6 +29,7 @@ DECODING_TITLES = {"greedy": "Fast (greedy)", "careful": "Careful (three beams)"
 
 WAITING = "Waiting for the model…"
 STOPPED = "Stopped before it began."
+FILM_TOO_LONG = "a film may take ten minutes here. Write the whole one on a machine of your own."
 NOT_WHOLE = "The answer is not whole. Save it when it is done, or run again."
 NOTHING_TO_SAVE = "There is no answer to save yet. Ask something first."
 STOPPED_LOOKING = "Stopped; the answer before stays."

@@ -203,6 +203,7 @@ class ManyHandlers:
             what = "approved yet, and answered" if only_approved else "answered yet"
             raise ExportRejected(f"No picture is {what}, so there is nothing to save.")
         left = "".join(f" Left out: {sentence}" for sentence in written.left_out[:3])
+        left += f" It ends early: {text.FILM_TOO_LONG}" if written.is_cut else ""
         line = text.line(f"Saved {written.num_pictures} pictures.{left}", "warning" if left else "good")
         return {"file": str(written.path), "status": [line]}
 

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from playground.annotate.jobs import Jobs
-from playground.export import FORMATS
+from playground.export import FORMATS, VIDEO_FORMATS
 from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, TASKS, InputKind, Task
@@ -16,7 +16,7 @@ from playground.ui.many.components import FilesData, FilesDrop, ResultGrid
 from playground.ui.many.form import FIELDS
 from playground.ui.many.handlers import ManyHandlers
 from playground.ui.many.showing import PREVIEW
-from playground.ui.many.sources import SHOWN, source_options
+from playground.ui.many.sources import FIRST_FORMAT, SHOWN, source_options
 from playground.ui.parts import Components, checkpoint_choices
 from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING
 from playground.ui.server.multipart_limits import MAX_FILES
@@ -147,8 +147,8 @@ def _results() -> Components:
     components: Components = {}
     with gr.Row(elem_id="downloads"):  # above the grid, which has no end with ten thousand pictures
         components["format"] = gr.Dropdown(
-            label="Save all as", choices=[(row.title, row.id) for row in FORMATS], value="coco", scale=3, min_width=200,
-            interactive=True, elem_id="format",
+            label="Save all as", choices=[(row.title, row.id) for row in (*FORMATS, *VIDEO_FORMATS)],
+            value=FIRST_FORMAT, scale=3, min_width=200, interactive=True, elem_id="format",
         )  # fmt: skip
         components["only_approved"] = gr.Checkbox(
             False, label="Only what is approved", scale=2, min_width=160, interactive=True, elem_id="only-approved"

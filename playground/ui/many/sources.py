@@ -5,25 +5,29 @@ from typing import Any
 
 import gradio as gr
 
+from playground.export import FORMATS, VIDEO_FORMATS
 from playground.pictures.frames import VIDEO_EXTENSIONS
 from playground.ui.parts import Components
 from playground.ui.wiring import Updates
 
 _DOCUMENTS = (".pdf", ".zip")  # a ZIP may hold one
 _WITH_PAGES = (*_DOCUMENTS, ".tif", ".tiff")
-SHOWN = ("sources", "of_documents", "of_pages", "of_videos")
+SHOWN = ("sources", "of_documents", "of_pages", "of_videos", "format")
+FIRST_FORMAT = "coco"
 
 
 def shown_for(paths: Sequence[str]) -> Updates:
-    """Return what of the accordion is shown for these files."""
+    """Return what of the accordion is shown for these files, and the formats in which their answers can be saved."""
     has_documents, has_pages, has_videos = (
         any(path.lower().endswith(ends) for path in paths) for ends in (_DOCUMENTS, _WITH_PAGES, VIDEO_EXTENSIONS)
     )
+    rows = (*FORMATS, *VIDEO_FORMATS) if has_videos else FORMATS
     return {
         "sources": gr.update(visible=has_pages or has_videos),
         "of_documents": gr.update(visible=has_documents),
         "of_pages": gr.update(visible=has_pages),
         "of_videos": gr.update(visible=has_videos),
+        "format": gr.update(choices=[(row.title, row.id) for row in rows], value=FIRST_FORMAT),
     }
 
 
