@@ -87,7 +87,7 @@ def _memory() -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, measure, and print."""
-    parser = argparse.ArgumentParser(prog="python -m playground.evaluation.tracking", description=measure.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m playground.evaluation.tracking", description=measure_films.__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the film")
     parser.add_argument("--every", type=float, default=0.5, metavar="SECONDS", help="a frame is asked about")
     parser.add_argument("--things", type=int, default=5, help="that pass through it")
@@ -96,12 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     chosen = parser.parse_args(arguments)
     try:
-        measure(chosen)
+        measure_films(chosen)
     except PlaygroundError as error:
         parser.error(str(error))
 
 
-def measure(chosen: argparse.Namespace) -> None:
+def measure_films(chosen: argparse.Namespace) -> None:
     """Follow the things of made films, and print what was measured of each."""
     checkpoint = catalog.resolve(chosen.checkpoint)
     predictor = Predictor.load(checkpoint.name, offline=True)
