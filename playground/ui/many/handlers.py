@@ -23,7 +23,7 @@ from playground.ui.components import StageData
 from playground.ui.given_files import uploaded
 from playground.ui.many.components import FilesData, WantedData
 from playground.ui.many.form import ManyForm, kept_key
-from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row
+from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row, told_lines
 from playground.ui.many.sources import shown_for
 from playground.ui.server.disk import disk_of
 from playground.ui.server.failures import sentence_of
@@ -237,6 +237,7 @@ class ManyHandlers:
             "review": gr.update(visible=True),
             "stage": stage,
             "about": about,
+            "told": told_lines(row.prediction),
             "approve": gr.update(interactive=is_answered),
             "skip": gr.update(interactive=is_answered),
             "grid": grid_of(job, grid, number),

@@ -29,7 +29,7 @@ _MEGABYTE = 1_000_000
 _BUTTONS = ("preview", "run", "pause", "stop", "timer", "results")
 _SEEN = ("grid", "status", *_BUTTONS)
 _CLOSED = ("opened", "review", "stage")
-_OPENED = (*_CLOSED, "about", "approve", "skip", "grid", "status")
+_OPENED = (*_CLOSED, "about", "told", "approve", "skip", "grid", "status")
 
 
 def build_many(app: gr.Blocks, predictor: Predictor, settings: Settings, jobs: Jobs) -> None:
@@ -66,7 +66,7 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
         ),
         "phrase": gr.Textbox("", label="Phrase", visible=False, max_lines=4, elem_id="phrase", **options),
         "then": gr.Dropdown(
-            label="And then, of each region that was found?",
+            label="And then, of each region?",
             choices=[("Nothing more", ""), *((task.title, task.id) for task in TASKS if _is_about_regions(task))],
             value="",
             elem_id="then",
@@ -140,6 +140,7 @@ def _review() -> Components:
             }
         components["about"] = Lines(elem_id="about")
         components["stage"] = Stage(elem_id="stage", elem_classes="can-correct")
+        components["told"] = Lines(elem_id="told")
     return {**components, "review": review}
 
 

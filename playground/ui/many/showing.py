@@ -25,6 +25,7 @@ PREVIEW = 3  # pictures
 _MOST_ROWS = 240  # of one answer
 _MOST_LABELS = 200
 _SHOWN_LABELS = 4  # of a picture in the grid
+_MOST_TOLD = 60
 
 
 def sieve_of(wanted: WantedData) -> Sieve:
@@ -127,6 +128,12 @@ def _shown(prediction: Prediction, ids: tuple[int, ...], job: ServedJob) -> tupl
 
 def _edits(answer_id: str, said: Prediction, version: int, corrections: Corrections) -> Any:
     return edits_from(answer_id, len(said.regions), version, corrections)
+
+
+def told_lines(prediction: Prediction | None) -> list[text.Line]:
+    """Return what was asked about each region afterwards and has no place on the picture."""
+    regions = prediction.regions if prediction else ()
+    return [text.line(": ".join(filter(None, (one.label, one.text)))) for one in regions if one.text][:_MOST_TOLD]
 
 
 def controls(progress: JobProgress | None) -> Updates:
