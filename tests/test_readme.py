@@ -38,7 +38,7 @@ PAGES = {
 }
 README = PAGES["README.md"]
 CARD = yaml.safe_load(README.split("---\n")[1])
-REQUIREMENTS = ("requirements.txt", "requirements-extra.txt", "tests/requirements.txt")
+REQUIREMENTS = ("requirements.txt", "requirements-extra.txt", "requirements-scale.txt", "tests/requirements.txt")
 ADDRESS = "http://127.0.0.1:7860"  # as the pages write it
 
 
@@ -97,7 +97,7 @@ def test_the_card_preloads_the_default_checkpoint_at_the_revision_of_the_catalog
 
 @pytest.mark.parametrize(("file", "line"), PINS, ids=[f"{file}: {line}" for file, line in PINS])
 def test_a_requirement_is_pinned_to_the_version_that_is_tested(file: str, line: str) -> None:
-    match = re.fullmatch(r"([A-Za-z0-9_.-]+)==([0-9][0-9a-z.]*)", line)
+    match = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([0-9][0-9a-z.]*)", line)
     assert match
     name, version = match.groups()
     assert metadata.version(name).split("+")[0] == version, file
@@ -107,6 +107,7 @@ def test_requirements_lead_to_one_another_only() -> None:
     assert [line for name in REQUIREMENTS for line in lines_of(name) if line.startswith("-")] == [
         "-r ../requirements.txt",
         "-r ../requirements-extra.txt",
+        "-r ../requirements-scale.txt",
     ]
 
 
@@ -125,7 +126,7 @@ def test_the_start_command_needs_what_is_here() -> None:
 
 def test_the_pages_install_only_what_is_here() -> None:
     installed = re.findall(r"pip install -r (\S+\.txt)", "".join(PAGES.values()))
-    assert set(installed) == {"requirements.txt", "requirements-extra.txt"}
+    assert set(installed) == {"requirements.txt", "requirements-extra.txt", "requirements-scale.txt"}
     extras = re.findall(r'pip install "\.\[(\w+)\]"', "".join(PAGES.values()))
     hook = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["requirements_txt"]
     assert set(extras) == set(hook["optional-dependencies"])
