@@ -13,7 +13,7 @@ from playground.scenes.examples import Example
 from playground.tasks import InputKind, OutputKind, OwnTask, Task, get_task
 
 TITLE = "Florence-2 Playground"
-LEAD = "Drop a picture, pick what you want to know, and watch the answer being drawn."
+LEAD = "Drop a picture, ask something, and watch the answer being drawn."
 NEXT_PICTURE = "Drop another picture here"
 NO_PICTURE = "Add a picture first: drop one here, or pick an example."
 WELCOME = "An example, answered by this model. Drop a picture of your own, or ask something else about this one."
