@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
+import numpy as np
 from PIL import Image
 
 from playground.pictures.frames import RAW_SOUND
@@ -99,8 +100,8 @@ class _Sound:
             template: Any = part.streams.audio[0]
             self._is_raw = template.codec_context.name == RAW_SOUND
             if self._is_raw:
-                rate, layout = template.codec_context.sample_rate, template.codec_context.layout
-                self._stream = container.add_stream("aac", rate=rate, layout=layout)
+                self._rate = template.codec_context.sample_rate
+                self._stream = container.add_stream("aac", rate=self._rate, layout="stereo")
             else:
                 self._stream = container.add_stream_from_template(template)
 
@@ -127,8 +128,10 @@ class _Sound:
 
     def _write(self, packet: Any) -> None:
         if self._is_raw:
-            for frame in packet.decode():
-                self._container.mux(self._stream.encode(frame))
+            samples = np.frombuffer(bytes(packet), dtype="<i2")[None]
+            frame: Any = av.AudioFrame.from_ndarray(samples, format="s16", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = self._rate, packet.pts, packet.time_base
+            self._container.mux(self._stream.encode(frame))
         else:
             packet.stream = self._stream
             self._container.mux(packet)

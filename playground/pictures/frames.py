@@ -60,8 +60,12 @@ class VideoFile:
 
     def __init__(self, path: str) -> None:
         """Open a video. Raises ImageRejected."""
+        self._path = path
         with _errors_as_sentences():
-            self._container = av.open(path)
+            self._open()
+
+    def _open(self) -> None:
+        self._container = av.open(self._path)
         self._stream = _stream_of(self._container)
         self._stream.thread_type = "AUTO"
         self._base = self._stream.time_base or 0
@@ -82,17 +86,27 @@ class VideoFile:
         Raises ImageRejected.
         """
         with _errors_as_sentences():
-            if not self._at < seconds <= self._at + _SEEK_BEYOND:
-                self._container.seek(int((seconds + self._begin) / self._base), stream=self._stream)
-                self._frames = self._container.decode(self._stream)
-            for frame in self._frames:
-                if frame.pts is None:
-                    continue
-                self._at = float(frame.pts * self._base - self._begin)
-                if self._at >= seconds - _HALF_TICK:
-                    check_resolution((frame.width, frame.height), DEFAULT_LIMITS)
-                    picture: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # av says no types for it
-                    return self._at, picture.rotate(frame.rotation, expand=True) if frame.rotation % 360 else picture
+            if self._at < seconds <= self._at + _SEEK_BEYOND:
+                return self._next(seconds)
+            self._container.seek(int((seconds + self._begin) / self._base), stream=self._stream)
+            self._frames = self._container.decode(self._stream)
+            with suppress(av.error.FFmpegError):
+                first = self._next(0.0)
+                if first and first[0] <= seconds + _HALF_TICK:
+                    return first if first[0] >= seconds - _HALF_TICK else self._next(seconds)
+            self._open()  # without an index, seeking may land behind what is wanted
+            return self._next(seconds)
+
+    def _next(self, seconds: float) -> tuple[float, Image.Image] | None:
+        """Return the next frame that is shown at a time or later."""
+        for frame in self._frames:
+            if frame.pts is None:
+                continue
+            self._at = float(frame.pts * self._base - self._begin)
+            if self._at >= seconds - _HALF_TICK:
+                check_resolution((frame.width, frame.height), DEFAULT_LIMITS)
+                picture: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # av says no types for it
+                return self._at, picture.rotate(frame.rotation, expand=True) if frame.rotation % 360 else picture
         return None
 
 
@@ -112,7 +126,7 @@ def sound_of(path: str, start: float, end: float) -> bytes:
         with av.open(content, "w", format="nut") as nut:
             write = _as_it_is(nut, heard) if heard.codec_context.name in _SOUNDS_OF_MP4 else _as_raw(nut, heard)
             for packet in container.demux(heard):
-                if packet.pts is None or float(packet.pts * heard.time_base - begin) < start:
+                if packet.pts is None or packet.is_corrupt or float(packet.pts * heard.time_base - begin) < start:
                     continue
                 if float(packet.pts * heard.time_base - begin) >= end:
                     break

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from playground.annotate.outputs import VIDEO_FORMAT_IDS, WrittenFile, write_out
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, find_sources, read_step
 from playground.pictures.reader import read_image
+from playground.pictures.workers import PictureWorkers
 from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
@@ -38,7 +40,7 @@ def _boxes(seconds: float) -> list[tuple[str, tuple[int, int, int, int]]]:
 
 
 def film(path: Path, *, sound: str = "") -> Path:
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format="mpegts" if path.suffix == ".mts" else None) as container:
         stream = container.add_stream("libx264" if path.suffix != ".avi" else "mpeg4", rate=_RATE)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         heard: Any = container.add_stream(sound, rate=44100, layout="mono") if sound else None
@@ -162,3 +164,16 @@ def test_what_is_stopped_is_a_film_and_begun_again_the_whole_one(tmp_path):
     for format_id in VIDEO_FORMAT_IDS:
         mine, other = (written(folder, format_id, name="x").path for folder in (tmp_path / "job", whole))
         assert mine.read_bytes() == other.read_bytes(), format_id
+
+
+@pytest.mark.parametrize(("name", "sound"), [("a.mts", "aac"), ("a.mov", "pcm_s16le"), ("a.mkv", "")])
+def test_videos_of_other_kinds_become_films_too(tmp_path, name, sound):
+    path = film(tmp_path / name, sound=sound)  # one cannot be sought in, of one the sound is none for MP4, one has none
+    run(SquareFinder(), [path], tmp_path / "job", sources=sources(path))
+    with closing(PictureWorkers(count=1)) as workers:  # as a server reads it
+        read = SourceReader(workers.read, videos=workers)
+        times, _, heard = opened(file := written(tmp_path / "job", "mp4", read).path)
+        content = file.read_bytes()
+    assert len(times) == _RATE * _SECONDS
+    assert heard == pytest.approx(_SECONDS if sound else 0, abs=0.1)
+    assert written(tmp_path / "job", "mp4").path.read_bytes() == content
