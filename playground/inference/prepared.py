@@ -17,7 +17,7 @@ from playground.inference.kernels import Check, full, int8
 from playground.inference.language import Decoder, Encoder
 from playground.inference.memory import return_memory
 from playground.inference.scores import Scores
-from playground.inference.steps import GrowingSteps, StaticSteps, Steps
+from playground.inference.steps import DecodingSteps, GrowingSteps, StaticSteps
 from playground.inference.vision import VisionTower
 
 # How many pictures go through the vision tower together. A large one keeps a processor busy by itself, and Stop has to
@@ -65,7 +65,7 @@ class PreparedModel:
         else:
             self.decoder = Decoder(model, full, model.dtype)
         self.scores = Scores(locations)
-        self.steps: Steps = GrowingSteps(self.decoder, self.scores)
+        self.steps: DecodingSteps = GrowingSteps(self.decoder, self.scores)
         if is_recorded:
             positions = int(self.text_config.max_position_embeddings)
             self.steps = StaticSteps(

@@ -25,7 +25,7 @@ _FIRST_ROWS = 4  # for which there is memory from the first answer on; more rows
 Writing = Callable[[Step], list[list[Candidate]]]  # takes a search's steps; returns the candidates of each of its rows
 
 
-class Steps(Protocol):
+class DecodingSteps(Protocol):
     """How answers are written."""
 
     def start(self, states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1) -> Writing:

@@ -24,7 +24,7 @@ from playground.inference.decoding import (
 from playground.inference.kernels import full
 from playground.inference.language import Decoder
 from playground.inference.scores import Scores
-from playground.inference.steps import GrowingSteps, StaticSteps, Steps
+from playground.inference.steps import DecodingSteps, GrowingSteps, StaticSteps
 from playground.scenes.scene import make_scene
 
 PROMPTS = [  # of different lengths, about different pictures; their answers have different lengths too
@@ -95,7 +95,7 @@ class Asked:
     """Encoder hidden states of several prompts, padded to one length, and what answers them."""
 
     model: Any
-    steps: Steps
+    steps: DecodingSteps
     states: torch.Tensor
     mask: torch.Tensor
 
