@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from playground.annotate.answers import Answers, Row, question_of
+from playground.annotate.answers import Answers, question_of
 from playground.annotate.findings import Findings
-from playground.annotate.given import GivenFiles, size_of
+from playground.annotate.given import GivenFiles
 from playground.annotate.job import AnswersTogether, PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.options import SourceOptions
@@ -23,14 +23,13 @@ from playground.annotate.own_text import OwnTextFirst
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import PictureSource, find_sources
 from playground.annotate.thumbnails import Thumbnails, thumbnail_key
+from playground.annotate.turns import InTurn, WatchedAnswers
 from playground.engines import WaitCancelled
 from playground.errors import CheckpointUnavailable, ExportRejected, JobRejected, PlaygroundError
 from playground.fair_lock import FairLock
-from playground.pictures.reader import InputImage
 from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.question import Question
-from playground.results import Prediction
 
 FILM_SECONDS = 600.0  # that a film may take to be written: it ends with what it has by then
 
@@ -234,7 +233,7 @@ class ServedJob:
         wanted = self.wanted
         if wanted is None:
             return None
-        answers, begun = _WatchedAnswers(self.folder, take_room), time.monotonic()
+        answers, begun = WatchedAnswers(self.folder, take_room), time.monotonic()
         try:
             written = write_output(
                 answers,
@@ -297,7 +296,7 @@ class ServedJob:
                 journal.forget_errors()
             self._began = time.monotonic(), len(self.findings.read(anew=True))
             self._count()
-            answers: AnswersTogether = _InTurn(self._predictor, self._turn, ending)
+            answers: AnswersTogether = InTurn(self._predictor, self._turn, ending)
             if self._given.options.own_text:
                 answers = OwnTextFirst(answers, question)
             sources = islice(self._sources(), self._limit)
@@ -353,44 +352,3 @@ class ServedJob:
         with suppress(CheckpointUnavailable):  # of an earlier server, which had another
             return self._predictor.engines.status(wanted.checkpoint).checkpoint.min_score
         return 0.0
-
-
-class _WatchedAnswers(Answers):
-    """Answers that are written into a file: between two of them it is looked how large that has become."""
-
-    def __init__(self, folder: Path, take_room: Callable[[int], None]) -> None:
-        super().__init__(folder)
-        self._take_room = take_room
-
-    def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:
-        """Yield the rows. Raises what `take_room` raises."""
-        taken = 0
-        for row in super().rows(only_approved=only_approved, by_document=by_document):
-            if (size := sum(size_of(path) for path in self.folder.glob("*.part"))) > taken:
-                self._take_room(size - taken)
-                taken = size
-            yield row
-
-
-class _InTurn:
-    """Answers a group when no other job does; nothing is answered once the job is to end."""
-
-    def __init__(self, predictor: Predictor, turn: FairLock, ending: threading.Event) -> None:
-        self._predictor = predictor
-        self._turn = turn
-        self._ending = ending
-
-    def predict_each(
-        self, images: Sequence[InputImage], question: Question
-    ) -> Generator[tuple[int, Prediction], None, None]:
-        with (
-            self._turn.held(self._check),
-            closing(self._predictor.predict_each(images, question, stop=self._ending)) as predictions,
-        ):
-            for answered in predictions:
-                self._check()  # what was cut short is no answer
-                yield answered
-
-    def _check(self) -> None:
-        if self._ending.is_set():
-            raise WaitCancelled
