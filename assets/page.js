@@ -6,6 +6,7 @@
   // ---- pictures that are on their way: uploads, and whatever the server has not shown yet
 
   const SECONDS_TO_BE_TAKEN = 5; // after its upload
+  const SECONDS_TO_BE_HEARD = 3;
   const uploads = new Set(); // since a file began to be sent, until the server is asked to show it
   let takes = 0; // which the server was asked for, and has not shown
   let gestures = 0; // all that it was asked for: of two pictures the later one stays
@@ -17,11 +18,17 @@
 
   // What the page sends says that it does: behind a proxy a server knows neither its own name nor its page's.
   const plainFetch = window.fetch;
+  const sent = new Set(); // what is not answered yet, of what is no run
   const send = (request, options) => {
     if (options?.method !== "POST") return plainFetch(request, options);
     const headers = new Headers(options.headers);
     headers.set("X-Gradio-User", "app");
-    return plainFetch(request, { ...options, headers });
+    const answer = plainFetch(request, { ...options, headers });
+    if (!/\/run\/predict(\?|$)/.test(String(request?.url ?? request))) return answer;
+    sent.add(answer);
+    const end = () => sent.delete(answer);
+    answer.then(end, end);
+    return answer;
   };
   const inWords = async (response) => {
     const { detail } = await response.clone().json().catch(() => ({}));
@@ -164,7 +171,9 @@
       const lines = [{ text: "Waiting for the picture…", tone: "busy" }];
       return isTaking() ? { lines } : { __type__: "update" };
     },
+    // A choice that was made before Run was pressed would end the run if the server heard of it later.
     whenTaken: async () => {
+      await Promise.race([Promise.allSettled(sent), new Promise((go) => setTimeout(go, 1000 * SECONDS_TO_BE_HEARD))]);
       if (!isTaking()) return [];
       if (isWaiting) await new Promise(() => {}); // the first press is answered, and this one never
       isWaiting = true;

@@ -380,6 +380,24 @@ def test_run_during_an_upload_asks_about_the_picture_that_is_on_its_way(visitor:
     page.unroute("**/upload?*")
 
 
+def test_run_asks_what_was_chosen_before_it_although_the_server_hears_of_that_late(visitor: Visitor) -> None:
+    picture(visitor)
+    page, held = visitor.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        """Keep what is sent first, which is the choice."""
+        route.continue_() if held else held.append(route)
+
+    page.route("**/run/predict", hold)
+    visitor.pace.seconds = 0
+    choose_task(visitor)
+    press_run(visitor)
+    page.wait_for_timeout(500)
+    held[0].continue_()
+    page.unroute("**/run/predict", hold)
+    expect(page.locator("#status")).to_contain_text("Done in")
+
+
 def test_run_during_an_upload_that_fails_asks_nothing(visitor: Visitor) -> None:
     answer(visitor)
     before = visitor.source
