@@ -59,7 +59,16 @@ def _moments(
             before, after = after, next(rest, None)
         if after is None and seconds >= before.place.seconds + before.place.step - _HALF_TICK:
             return
+        is_hiding = follow_all or any(region.cover for region in before.picture.prediction.regions)
+        if is_hiding and seconds > before.place.seconds + _HALF_TICK and not _is_known(before, after):
+            continue  # nobody knows where it went, so the frame before stays
         yield seconds, picture, _at(seconds, before, after, follow_all=follow_all)
+
+
+def _is_known(before: FilmFrame, after: FilmFrame | None) -> bool:
+    """Whether two answers are so near that it is known what was between them."""
+    gap = after.place.seconds - before.place.seconds if after else float("inf")
+    return gap <= _FOLLOWED_STEPS * before.place.step
 
 
 def _pictures(place: VideoFrame) -> Iterator[tuple[float, Image.Image]]:
@@ -77,10 +86,9 @@ def _at(seconds: float, before: FilmFrame, after: FilmFrame | None, *, follow_al
     With `follow_all`, which is for what is to be hidden, it is there all the time.
     """
     answer, passed = before.picture.prediction, seconds - before.place.seconds
-    gap = after.place.seconds - before.place.seconds if after else before.place.step
-    if after is None or gap > _FOLLOWED_STEPS * before.place.step:
-        return answer if passed < before.place.step or follow_all else replace(answer, regions=())
-    share = passed / gap
+    if after is None or not _is_known(before, after):
+        return answer if passed < before.place.step else replace(answer, regions=())
+    share = passed / (after.place.seconds - before.place.seconds)
     later = {region.track: region for region in after.picture.prediction.regions if region.track is not None}
     regions = [
         region.moved_to(later.pop(region.track).xyxy, share) if region.track in later else region

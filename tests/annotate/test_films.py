@@ -177,3 +177,24 @@ def test_videos_of_other_kinds_become_films_too(tmp_path, name, sound):
     assert len(times) == _RATE * _SECONDS
     assert heard == pytest.approx(_SECONDS if sound else 0, abs=0.1)
     assert written(tmp_path / "job", "mp4").path.read_bytes() == content
+
+
+class OnceCovering(SquareFinder):
+    """Covers one of the red squares, in the first frame alone."""
+
+    def answers(self, images: Sequence[Any], question: Question) -> list[Prediction]:
+        first, *rest = super().answers(images, question)
+        top, *others = first.regions
+        is_first = top.xyxy[0] < 15
+        return [replace(first, regions=(replace(top, cover="cover"), *others)) if is_first else first, *rest]
+
+
+def test_what_is_hidden_in_one_frame_is_hidden_in_all_and_between(tmp_path):
+    path = film(tmp_path / "a.mp4")
+    run(OnceCovering(), [path], tmp_path / "job", sources=sources(path))
+    times, pictures, _ = opened(written(tmp_path / "job", "mp4").path)
+    assert times[-1] == pytest.approx(3.5, abs=1e-3), "behind the last answer nobody knows where it is"
+    for seconds, picture in zip(times, pictures, strict=True):
+        (_, (x_min, y_min, x_max, y_max)), *_ = _boxes(seconds)
+        inside = np.asarray(picture)[y_min + 2 : y_max - 1, x_min + 2 : x_max - 1].astype(int)
+        assert (inside[..., 0] - inside[..., 2]).max() < 60, f"at {seconds}"  # nothing is red

@@ -14,7 +14,7 @@ import gradio as gr
 from playground.annotate.tracking import follow_next
 from playground.drawing.colors import colors_of
 from playground.engines import State
-from playground.errors import ImageRejected, InputRejected, PlaygroundError
+from playground.errors import ImageRejected, InputRejected
 from playground.predictor import Predictor
 from playground.question import Question, check_question
 from playground.results import Prediction
@@ -72,10 +72,8 @@ class LiveHandlers:
             question = Question(task, phrase)
             check_question(question, _USUAL_WH, self._predictor.own_tasks("") or ())
             return {"camera": self._answer(camera, question, request), "status": []}
-        except ImageRejected as error:
-            back.problem = str(error)
-        except (InputRejected, PlaygroundError) as error:
-            back.problem, back.is_over = str(error), True
+        except (ImageRejected, InputRejected) as error:  # a phrase may be on its way
+            back.problem, back.is_over = str(error), self._settings.on_zero_gpu
         except Exception as error:
             back.problem, back.is_over = sentence_of(error), True
         return {"camera": back, "status": [text.line(back.problem, "error")]}

@@ -6,7 +6,7 @@ import gradio as gr
 
 from playground.predictor import Predictor
 from playground.settings import Settings
-from playground.tasks import DEFAULT_TASK, TASKS, InputKind
+from playground.tasks import DEFAULT_TASK, TASKS, InputKind, Task
 from playground.ui.components import Lines
 from playground.ui.frame import add_title
 from playground.ui.live.components import Camera
@@ -29,7 +29,7 @@ def build_live(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None
             components: Components = {
                 "task": gr.Dropdown(
                     label="What do you want to know?",
-                    choices=[(task.title, task.id) for task in TASKS if task.input_kind is not InputKind.REGIONS],
+                    choices=[(task.title, task.id) for task in TASKS if _can_be_asked(task)],
                     value=DEFAULT_TASK.id,
                     elem_id="task",
                     **options,
@@ -41,6 +41,11 @@ def build_live(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None
             components["camera"] = Camera(elem_id="camera")
     _wire(Wiring(components), components, handlers, app)
     app.unload(handlers.leave)
+
+
+def _can_be_asked(task: Task) -> bool:
+    """Whether a task is for a camera: there is nobody to draw regions, and nothing to hide from who holds it."""
+    return task.input_kind is not InputKind.REGIONS and not task.covers
 
 
 def _wire(wiring: Wiring, on: Components, handlers: LiveHandlers, app: gr.Blocks) -> None:
