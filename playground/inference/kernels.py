@@ -135,7 +135,7 @@ def attend_by_products(
 ) -> torch.Tensor:
     """Return what `scaled_dot_product_attention` does, for few queries; `mask` is what is added to the weights.
 
-    A GPU that is asked for so little is not kept busy by PyTorch's own kernel.
+    A GPU that is asked for so little is not kept busy by PyTorch's own kernel, and a CPU's is slow in bfloat16.
     """
     weights = queries * queries.shape[-1] ** -0.5 @ keys.transpose(-2, -1)
     read: torch.Tensor = (weights if mask is None else weights + mask).softmax(-1) @ values

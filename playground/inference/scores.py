@@ -47,6 +47,8 @@ class Scores:
 
 def _best(logits: torch.Tensor, count: int) -> torch.Tensor:
     """Return the ids of the most probable tokens of each row, the best first."""
+    if count == 1:
+        return logits.argmax(-1, keepdim=True)
     return best_of_parts(logits, count) if logits.device.type == "cuda" else logits.topk(count).indices
 
 

@@ -77,7 +77,7 @@ class _Memory:
     def __init__(self, decoder: Decoder, max_rows: int, prompt_positions: int, tokens: int) -> None:
         self.max_rows = max_rows
         self.prompts = decoder.new_keys(max_rows, prompt_positions)
-        self.mask = self.prompts.new_zeros(max_rows, 1, 1, prompt_positions)  # what is added to attention: 0 or -inf
+        self.mask = self.prompts.new_zeros(max_rows, 1, 1, prompt_positions)
         self.tokens = decoder.new_keys(max_rows, tokens)
         self._told = torch.zeros(4, max_rows, dtype=torch.long, device=decoder.device)
         self.position, self.last_ids, self.parents, self.wanted = self._told[0, :1], *self._told[1:]
@@ -102,7 +102,7 @@ class _Memory:
 
 
 class _StaticCache(Cache):
-    """A cache in memory at fixed places; a mask is what is added to attention. What is not written yet is masked."""
+    """A cache in memory at fixed places. What is not written yet is masked."""
 
     attend = staticmethod(attend_by_products)
 
