@@ -254,7 +254,7 @@ async def _body(http: HttpRequest, max_bytes: int) -> bytes:
     async for part in http.stream():
         length += len(part)
         if length > max_bytes:
-            raise InputRejected(f"The request is larger than {max_bytes // 1_000_000} MB. Ask about less at once.",
+            raise InputRejected(f"The request is larger than {max_bytes / 1e6:g} MB. Ask about less at once.",
                                 field="request")  # fmt: skip
         parts.append(part)
     return b"".join(parts)
