@@ -38,7 +38,7 @@ _PER_DAY = (1_000, 10_000, 100_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class ReplicaTimes:
     """Seconds of one replica: to encode a picture, to write an answer alone and eight together, and on the way."""
 
     encode: float
@@ -62,7 +62,7 @@ class Simulated:
 
 
 class _Replicas:
-    def __init__(self, env: simpy.Environment, times: Times, count: int) -> None:
+    def __init__(self, env: simpy.Environment, times: ReplicaTimes, count: int) -> None:
         self._env = env
         self._times = times
         self._waiting: list[deque[tuple[simpy.Event, bool]]] = [deque() for _ in range(count)]
@@ -91,7 +91,7 @@ class _Replicas:
                 answered.succeed()
 
 
-def simulate_people(times: Times, *, replicas: int, people: int, seconds: float) -> Simulated:
+def simulate_people(times: ReplicaTimes, *, replicas: int, people: int, seconds: float) -> Simulated:
     """Simulate people who ask again as soon as they are answered, about pictures that are encoded."""
     env = simpy.Environment()
     cluster, took = _Replicas(env, times, replicas), list[float]()
@@ -109,7 +109,7 @@ def simulate_people(times: Times, *, replicas: int, people: int, seconds: float)
     return _summary(took, seconds)
 
 
-def simulate_visitors(times: Times, *, replicas: int, per_second: float, seconds: float = _SECONDS) -> Simulated:
+def simulate_visitors(times: ReplicaTimes, *, replicas: int, per_second: float, seconds: float = _SECONDS) -> Simulated:
     """Simulate questions that come whenever they come, half of them about a new picture."""
     env, chance = simpy.Environment(), random.Random(0)
     cluster, took = _Replicas(env, times, replicas), list[float]()
@@ -136,7 +136,7 @@ def _summary(took: Sequence[float], seconds: float) -> Simulated:
     return Simulated(60 * len(took) / seconds, median(took), quantiles(took, n=20)[-1])
 
 
-def replicas_needed(times: Times, questions_a_day: int) -> int:
+def replicas_needed(times: ReplicaTimes, questions_a_day: int) -> int:
     """Return the fewest replicas that keep the aim in the busiest hour of a day."""
     per_second = _PEAK * questions_a_day / 86_400
     # A trickle is simulated for so long that some hundred questions come.
@@ -179,11 +179,13 @@ def _timed(work: Any) -> float:
     return time.perf_counter() - started
 
 
-def check(measured: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def compare_runs(measured: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return, for each run that was measured, how far the simulation is from it."""
     rows = []
     for row in measured:
-        people = simulate_people(Times(**row["times"]), replicas=row["replicas"], people=row["people"], seconds=120)
+        people = simulate_people(
+            ReplicaTimes(**row["times"]), replicas=row["replicas"], people=row["people"], seconds=120
+        )
         off = people.answers_per_minute / row["answers_per_minute"] - 1
         rows.append(
             {
@@ -210,12 +212,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         console.say(json.dumps(measure_times(chosen.measure)))
         return
     known = json.loads(Path(chosen.times).read_text(encoding="utf-8"))
-    checked = check(known["runs"])
+    checked = compare_runs(known["runs"])
     for row in checked:
         console.say(json.dumps(row))
     needed = {}
     for name, times in known["times"].items():
-        needed[name] = {str(per_day): replicas_needed(Times(**times), per_day) for per_day in _PER_DAY}
+        needed[name] = {str(per_day): replicas_needed(ReplicaTimes(**times), per_day) for per_day in _PER_DAY}
         console.say(f"{name}: replicas for questions a day: {needed[name]}")
     console.say(json.dumps({"runs": checked, "replicas": needed}))
 

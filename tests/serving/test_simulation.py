@@ -8,14 +8,14 @@ simpy = pytest.importorskip("simpy", reason="simpy is not installed; requirement
 
 from playground.serving.simulation import (  # noqa: E402  # which needs simpy
     MEASURED,
-    Times,
-    check,
+    ReplicaTimes,
+    compare_runs,
     replicas_needed,
     simulate_people,
     simulate_visitors,
 )
 
-TIMES = Times(encode=1.0, alone=0.5, together=1.2, way=0.0)
+TIMES = ReplicaTimes(encode=1.0, alone=0.5, together=1.2, way=0.0)
 
 
 def test_one_person_waits_for_nobody_and_eight_are_answered_together() -> None:
@@ -37,7 +37,7 @@ def test_more_questions_need_more_replicas() -> None:
 
 
 def test_the_page_says_how_far_the_simulation_is_from_what_was_measured() -> None:
-    rows = check(json.loads(MEASURED.read_text(encoding="utf-8"))["runs"])
+    rows = compare_runs(json.loads(MEASURED.read_text(encoding="utf-8"))["runs"])
     page = MEASURED.with_suffix(".md").read_text(encoding="utf-8")
     for row in rows:
         assert f"| {row['replicas']} | {row['people']} | {row['measured']:.0f} | {row['simulated']:.0f} |" in page
