@@ -4,7 +4,7 @@ Knows PyAV. Frames are found by their time, so that videos of a changing rate ar
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +18,7 @@ from playground.pictures.limits import DEFAULT_LIMITS, check_resolution
 
 VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts")
 _HALF_TICK = 1e-4  # seconds: times are written down with four decimals
+_LONGER = 1.0  # seconds by which a video may seem to be longer than it is
 _SEEK_BEYOND = 10.0  # seconds that are skipped rather than decoded
 _SOUNDS_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
 RAW_SOUND = "pcm_s16le"
@@ -36,13 +37,27 @@ class FrameStep:
 def frame_times(path: str, step: FrameStep) -> Iterator[float]:
     """Yield the times, in seconds from the beginning, of the frames that are wanted. Raises ImageRejected.
 
-    No frame is decoded for that.
+    No frame is decoded for that. Behind the last one it is raised too, where the video was longer once.
     """
     with _errors_as_sentences(), av.open(path) as container:
         stream = _stream_of(container)
         base = stream.time_base or 0
         begin = (stream.start_time or 0) * base
-        shown = sorted(float(packet.pts * base - begin) for packet in container.demux(stream) if packet.pts is not None)
+        shown, end = list[float](), 0.0
+        for packet in container.demux():
+            if packet.pts is None or packet.time_base is None:
+                continue
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base - begin))
+            if packet.stream_index == stream.index:
+                shown.append(float(packet.pts * base - begin))
+        whole = (container.duration or 0) / av.time_base
+    shown.sort()
+    yield from _wanted(shown, step)
+    if end < min(whole - max(_LONGER, whole / 50), step.end):
+        raise ImageRejected(f"The video was cut short: it ends at {end:.1f} of {whole:.1f} seconds. Get the whole one.")
+
+
+def _wanted(shown: Sequence[float], step: FrameStep) -> Iterator[float]:
     in_range = [time for time in shown if step.start - _HALF_TICK <= time <= step.end + _HALF_TICK]
     if step.frames:
         yield from in_range[:: step.frames]

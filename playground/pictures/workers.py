@@ -103,8 +103,10 @@ class PictureWorkers:
     def frame_times(self, path: str, step: "FrameStep") -> Iterator[float]:
         """Yield what `frames.frame_times` does, up to so many as nobody asks about. Raises ImageRejected."""
         with self._worker() as worker:
-            times = worker.find_out(path, {"step": asdict(step)})
-        yield from map(float, times)
+            found = worker.find_out(path, {"step": asdict(step)})
+        yield from map(float, found["times"])
+        if found["problem"]:
+            raise ImageRejected(str(found["problem"]))
 
     def look_plainly(self, source: Path | bytes, *, at_pixels: bool = True) -> PlainLook | None:
         """Return what `plain.look_plainly` does; None too where that takes too much."""
@@ -361,8 +363,14 @@ def _found(source: Path | bytes, request: dict[str, Any]) -> bytes:
         else:
             from playground.pictures.frames import FrameStep, frame_times
 
-            times = islice(frame_times(str(source), FrameStep(**request["step"])), _MAX_TIMES)
-            found = [round(seconds, 4) for seconds in times]
+            found = {"times": [], "problem": ""}
+            try:
+                for seconds in islice(frame_times(str(source), FrameStep(**request["step"])), _MAX_TIMES):
+                    found["times"].append(round(seconds, 4))
+            except ImageRejected as problem:
+                if not found["times"]:
+                    raise
+                found["problem"] = str(problem)
     except ImageRejected as refusal:
         return json.dumps({"refused": str(refusal)}).encode() + b"\n"
     return json.dumps({"found": found}).encode() + b"\n"

@@ -1,5 +1,6 @@
 """Frames of videos: found by their time, upright, in whatever order they are asked for."""
 
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from playground.errors import ImageRejected
 from playground.pictures.frames import FrameStep, VideoFile, frame_times
+from playground.pictures.workers import PictureWorkers
 
 
 def film(path: Path, ticks: list[int], *, rotation: int = 0) -> Path:
@@ -70,3 +72,15 @@ def test_what_is_no_video_is_a_sentence(tmp_path):
     for use in (lambda path: list(frame_times(path, FrameStep())), VideoFile):
         with pytest.raises(ImageRejected, match="The video is damaged, cut short or of an unusual kind"):
             use(str(tmp_path / "a.mp4"))
+
+
+def test_a_video_that_was_cut_short_gives_what_it_has_and_says_so(tmp_path):
+    path = film(tmp_path / "cut.mkv", list(range(60)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with closing(PictureWorkers(count=1)) as workers:
+        for times_of in (frame_times, workers.frame_times):
+            times = times_of(str(path), FrameStep(seconds=0.5))
+            assert [next(times) for _ in range(3)] == [0, 0.5, 1.0]
+            with pytest.raises(ImageRejected, match=r"was cut short: it ends at \d\.\d of 6\.0 seconds"):
+                list(times)
+            assert list(times_of(str(path), FrameStep(end=1.0))) == [0, 1.0], "no more was wanted"
