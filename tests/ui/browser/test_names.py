@@ -21,13 +21,19 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.close()
 
 
+def open_names(page: Page) -> None:
+    """Unfold the table with the keyboard, once the server has said that the task takes names."""
+    expect(page.locator("#names summary")).to_be_visible()
+    page.locator("#names summary").press("Enter")
+
+
 def test_things_are_named_looked_at_closer_and_held_against_their_own_scores(page: Page) -> None:
     take_example(page, 3)  # a room with two cats, a fish and more
     expect(page.locator("#stage img")).to_be_visible()
     choose(page, "Short caption")
     expect(page.locator("#names")).to_be_hidden()
     choose(page, "Find the things I name")
-    page.locator("#names summary").press("Enter")
+    open_names(page)
     expect(page.locator("#names")).to_contain_text("gets a row here")
     page.fill("#phrase textarea", "cat, chair, fish")
     table = page.locator("#names .names-row")
@@ -56,7 +62,7 @@ def test_things_are_named_looked_at_closer_and_held_against_their_own_scores(pag
     page.reload()
     expect(page.locator("#regions")).to_contain_text("swimmer")
     expect(page.locator("#regions")).not_to_contain_text("cat")
-    page.locator("#names summary").press("Enter")
+    open_names(page)
     expect(page.get_by_label("What “fish” is called")).to_have_value("swimmer")
     expect(counts.first).to_have_text(re.compile(r"1\.00 · 0/\d"))
     expect(page.locator("#names input[type=checkbox]")).to_be_checked()
