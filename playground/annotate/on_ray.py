@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -48,6 +49,7 @@ _STORE_BYTES = 1_000_000_000  # of pixels on their way; what is beyond is put on
 _SOURCES_AT_ONCE = 20_000  # that are handed over to Ray: a list of a million would lie in memory
 _ROWS_AT_ONCE = 1000  # of the Parquet file
 _CPUS_OF_AN_ENGINE = 4
+_CONNECT_SECONDS = 5
 _REGIONS = TypeAdapter(tuple[Region, ...])
 
 
@@ -73,8 +75,9 @@ def _connected(address: str) -> Iterator[None]:
     import ray
 
     try:
+        _check_answers(address)
         ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise SettingsInvalid(
             f"No Ray answers at {address!r} ({type(error).__name__}). Give --ray local, or the address of a Ray's head."
         ) from error
@@ -82,6 +85,13 @@ def _connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise OSError or ValueError where nothing listens at HOST:PORT: Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
 
 
 def run_job_on_ray(

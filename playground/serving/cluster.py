@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from playground.checkpoints import hub
 from playground.checkpoints.catalog import resolve
 from playground.checkpoints.files import check_folder
-from playground.errors import CheckpointUnavailable
+from playground.errors import CheckpointUnavailable, SettingsInvalid
 from playground.local_ray import STORE_BYTES, check_ray, local_ray
 from playground.serving.wire import DEFAULT_PORT
 
@@ -33,6 +34,7 @@ def local_cluster(
     Raises SettingsInvalid where Ray is not installed, CheckpointUnavailable where the checkpoint cannot be had.
     """
     check_ray()
+    _check_free(host, port)
     checkpoint = _fetched(checkpoint, offline=offline)
     processors = os.cpu_count() or 1
     each = max(1, processors // replicas)
@@ -54,6 +56,17 @@ def local_cluster(
             yield f"ray://{host}:{port}"
         finally:
             serve.shutdown()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise SettingsInvalid where the replicas cannot listen, which Serve would try for long."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except (OSError, OverflowError) as error:
+        raise SettingsInvalid(
+            f"Nothing can listen at port {port} of {host} ({error}). Another program may be there; name another --port."
+        ) from error
 
 
 def _fetched(checkpoint: str, *, offline: bool) -> str:

@@ -15,9 +15,10 @@ import pytest
 from playground.annotate.answers import Answers
 from playground.annotate.job import PictureAnsweredElsewhere, PictureFailed, PictureSkipped, run_job
 from playground.annotate.journal import Journal
-from playground.annotate.on_ray import _Engines, _Intake, _Share, _written, write_parquet
+from playground.annotate.on_ray import _connected, _Engines, _Intake, _Share, _written, write_parquet
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, find_sources
+from playground.errors import SettingsInvalid
 from playground.pictures.reader import read_image
 from playground.predictor import Predictor
 from playground.question import Question
@@ -95,6 +96,12 @@ def test_some_processors_are_left_to_whoever_reads() -> None:
     assert _Share.of({"CPU": 16.0}, "auto") == _Share(2, 3, 4)
     assert _Share.of({"CPU": 16.0, "GPU": 2.0}, "auto") == _Share(8, 2, 1, 1)
     assert _Share.of({"CPU": 16.0, "GPU": 2.0}, "cpu") == _Share(2, 3, 4)
+
+
+@needs_ray
+def test_where_no_ray_answers_is_told_at_once() -> None:
+    with pytest.raises(SettingsInvalid, match="No Ray answers at"), _connected("127.0.0.1:9"):
+        pass
 
 
 @needs_ray

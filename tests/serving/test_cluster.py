@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from playground.engines import Ask
+from playground.errors import SettingsInvalid
 from playground.events import Event, Finished, Token
 from playground.pictures.reader import InputImage
 from playground.serving.client import RemoteEngines
@@ -45,14 +46,16 @@ def engines(ports: tuple[int, int]) -> Iterator[RemoteEngines]:
     from playground.serving.cluster import local_cluster
 
     port, metrics_port = ports
+    before = set(processes_called("ray::"))
     with local_cluster(
         replicas=2, checkpoint="tiny-florence2", device="cpu", offline=True, port=port, metrics_port=metrics_port
     ) as address:
         engines = RemoteEngines(address, Settings())
         engines.wait()
+        started = set(processes_called("ray::")) - before
         yield engines
         engines.close()
-    assert not processes_listening_as("ray::"), "all of it has ended"
+    until(lambda: not started & set(processes_called("ray::")))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def expected() -> dict[tuple[str, str], str]:
     return {}
 
 
-def processes_listening_as(name: str) -> list[int]:
+def processes_called(name: str) -> list[int]:
     """Return this machine's processes of a name that this program has started."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -93,6 +96,14 @@ def crowd(
     return measure_load(engines, figures, seconds, expected=expect, fault_every=2)
 
 
+def test_a_port_that_is_taken_is_a_sentence() -> None:
+    from playground.serving.cluster import local_cluster
+
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, pytest.raises(SettingsInvalid, match="name another --port"), local_cluster(port=taken.getsockname()[1]):
+        pass
+
+
 def test_many_people_are_answered_while_some_leave(
     engines: RemoteEngines, expected: dict[tuple[str, str], str]
 ) -> None:
@@ -106,7 +117,7 @@ def test_many_people_are_answered_while_some_leave(
 
 
 def test_it_listens_on_loopback_and_tells_its_figures(engines: RemoteEngines, ports: tuple[int, int]) -> None:
-    own = processes_listening_as("ray::")
+    own = processes_called("ray::")
     assert len(own) > 3
     inodes = {os.readlink(link) for pid in own for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
     for table in ("tcp", "tcp6"):
