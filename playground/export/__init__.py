@@ -95,7 +95,8 @@ def file_name(name: str, format_id: str, *, count: int = 1) -> str:
 
 def _row(format_id: str) -> Format:
     if format_id not in _BY_ID:
-        raise ExportRejected(f"{str(format_id)[:80]!r} is not a format. Formats: {', '.join(_BY_ID)}.")
+        known = ", ".join(row.id for row in FORMATS)
+        raise ExportRejected(f"{str(format_id)[:80]!r} is not a format. Formats: {known}.")
     return _BY_ID[format_id]
 
 

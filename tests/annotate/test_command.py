@@ -117,6 +117,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(typed, scenes, tmp
 
 
 def test_ctrl_c_ends_it_after_the_pictures_in_work_and_says_how_to_go_on(typed, scenes, tmp_path, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGINT)
     answer = Predictor.predict_each
 
     def interrupted(*arguments, **options):
@@ -132,7 +133,7 @@ def test_ctrl_c_ends_it_after_the_pictures_in_work_and_says_how_to_go_on(typed, 
     assert "Pictures: 16 answered" in said.out
     assert said.out.endswith("Start the same command again to go on.\n")
     assert "a.csv" not in content_of(tmp_path / "a")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     assert typed(*arguments)
     assert "Pictures: 1 answered, 16 done before" in capsys.readouterr().out
 

@@ -18,6 +18,7 @@ from playground.scenes.scene import Scene
 TINY = Path(catalog.resolve("tiny-florence2").source)
 
 
+@pytest.mark.long
 def test_both_paths_answer_in_turn_and_the_last_line_is_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

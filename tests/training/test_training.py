@@ -40,6 +40,7 @@ def run(trainer: Trainer, until: int) -> list[float]:
     return [figures["loss"] for figures in trainer.run(until)]
 
 
+@pytest.mark.long
 def test_six_steps_are_three_steps_saved_and_three_more(tokenizer: Any, tmp_path: Path) -> None:
     straight = Trainer(OPTIONS, tokenizer)
     losses = run(straight, 6)
