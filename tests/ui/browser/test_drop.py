@@ -132,8 +132,8 @@ def test_the_camera_gives_what_its_lens_saw_for_the_second_picture_too(
     camera = browser.browser_type.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *fakes])
     page = camera.new_page(viewport={"width": 1280, "height": 800})
     page.goto(address)
-    for _turn in ("first", "second"):
-        page.click("#picture button[aria-label='Capture from camera']")
+    page.click("#picture button[aria-label='Capture from camera']")
+    for _turn in ("first", "second"):  # the field stays with the camera
         page.get_by_text("Click to Access Webcam").click()
         page.wait_for_function("document.querySelector('#picture video')?.readyState >= 3")
         with page.expect_response(is_about_a_file):
