@@ -45,6 +45,7 @@ def page(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
             errors: list[str] = []
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.goto(url)
+            expect(page.locator("#status")).to_contain_text("is ready")
             yield page
             assert not page.evaluate("window.isRun")
             page.close()
