@@ -116,17 +116,30 @@ class SourceReader:
             ThreadPoolExecutor(1, thread_name_prefix="read-frames") as one_thread,
         ):
             reading: deque[Future[ReadSource]] = deque()
+            room = _Room(_AHEAD_PIXELS)
+
+            def read(place: int, source: PictureSource) -> ReadSource:
+                one = self.read_new(source, is_done)
+                room.take(place, _num_pixels(one))
+                return one
+
+            def wanted() -> ReadSource:
+                one = reading.popleft().result()
+                room.give(_num_pixels(one))
+                return one
+
             try:
-                for source in sources:
+                for place, source in enumerate(sources):
                     chosen = threads if source.seconds is None else one_thread
-                    reading.append(chosen.submit(self.read_new, source, is_done))
-                    while len(reading) > _AHEAD or _num_pixels(reading) > _AHEAD_PIXELS:
-                        yield reading.popleft().result()
+                    reading.append(chosen.submit(read, place, source))
+                    if len(reading) > _AHEAD:
+                        yield wanted()
                 while reading:
-                    yield reading.popleft().result()
+                    yield wanted()
             finally:
                 for one in reading:
                     one.cancel()
+                room.close()
 
     def _sha256(self, file: Path | bytes) -> str:
         """Return the digest of a file; that of the last one is remembered, since its pages follow one another."""
@@ -151,9 +164,37 @@ class SourceReader:
             return self._opened[1]
 
 
-def _num_pixels(reading: Iterable[Future[ReadSource]]) -> int:
-    images = [one.result().image for one in reading if one.done()]
-    return sum(image.pixels.width * image.pixels.height for image in images if image)
+class _Room:
+    """Room for so many pixels that are read and wait. Who has no room waits with its picture, in its own thread."""
+
+    def __init__(self, num_pixels: int) -> None:
+        self._free = num_pixels
+        self._next = 0  # the place of the picture that is wanted: it always has room, or all would wait
+        self._is_closed = False
+        self._changed = threading.Condition()
+
+    def take(self, place: int, num_pixels: int) -> None:
+        """Wait until there is room for a picture."""
+        with self._changed:
+            self._changed.wait_for(lambda: num_pixels <= self._free or place <= self._next or self._is_closed)
+            self._free -= num_pixels
+
+    def give(self, num_pixels: int) -> None:
+        """Say that the next picture does not wait any more."""
+        with self._changed:
+            self._free += num_pixels
+            self._next += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody wait."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+
+def _num_pixels(read: ReadSource) -> int:
+    return read.image.pixels.width * read.image.pixels.height if read.image else 0
 
 
 def _sha256(file: Path | bytes) -> str:

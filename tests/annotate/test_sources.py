@@ -2,12 +2,14 @@
 
 import os
 import stat
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from playground.annotate import reading
 from playground.annotate.archives import Archive
 from playground.annotate.journal import Journal
 from playground.annotate.outputs import write_output
@@ -187,9 +189,34 @@ def test_the_frames_of_a_video_are_pictures(tmp_path):
     expected = ["clip-00h00m00s000", "clip-00h00m00s600", "clip-00h00m01s200", "clip-00h00m01s800"]
     assert [source.stem for source in found[1:]] == expected
     assert PictureSource.from_dict(found[2].to_dict()) == found[2]
-    reads = list(SourceReader(lambda image, **_: number_of(image)).read_ahead(found[1:], lambda *_: False))
-    assert [read.image for read in reads] == [0, 6, 12, 18]
+    reads = list(SourceReader(read_image).read_ahead(found[1:], lambda *_: False))
+    assert [number_of(read.image.pixels) for read in reads] == [0, 6, 12, 18]
     assert len({read.sha256 for read in reads}) == 1
+
+
+def test_large_pictures_are_not_read_far_ahead(tmp_path, monkeypatch):
+    """However long the model works on one, and with frames, which a thread of their own reads, in between."""
+    film(tmp_path / "5.mp4", list(range(4)))
+    for number in (*range(5), *range(6, 16)):
+        Image.new("RGB", (100, 80)).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr(reading, "_AHEAD_PIXELS", 3 * 100 * 80)
+    sources = list(find_sources([tmp_path], Wanted(frames=read_step("0.1s", "0", ""))))
+    pixels: list[int] = []
+
+    def read(source, **options):
+        image = read_image(source, **options)
+        pixels.append(image.pixels.width * image.pixels.height)
+        return image
+
+    ahead = SourceReader(read).read_ahead(sources, lambda *_: False)
+    for num_read, one in enumerate(ahead, start=1):
+        assert one.image
+        time.sleep(0.05)  # the model works
+        assert sum(pixels) <= (num_read + 3 + 3) * 100 * 80  # three have room, and one is in each of three threads
+    assert num_read == len(pixels) == len(sources)
+    ahead = SourceReader(read).read_ahead(sources, lambda *_: False)
+    next(ahead)
+    ahead.close()  # nobody is left waiting for room
 
 
 def test_steps_and_times_are_read_or_refused():
