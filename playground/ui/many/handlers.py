@@ -67,12 +67,12 @@ class ManyHandlers:
         return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData())}
 
     @_told_in_the_status
-    def bring(self, files: FilesData, request: gr.Request) -> Updates:
+    def bring(self, files: FilesData, format: str, request: gr.Request) -> Updates:
         """Make a job of what was uploaded."""
         folder = disk_of(get_upload_folder()).folder_of(request)
         key = self._jobs.create(uploaded(files.paths), folder)
         job = self._jobs.find(key)
-        return {"job": key, **self._closed(), **shown_for(job.given_files), **self._seen(job, WantedData())}
+        return {"job": key, **self._closed(), **shown_for(job.given_files, format), **self._seen(job, WantedData())}
 
     @_told_in_the_status
     def preview(self, form: ManyForm, job: str, grid: WantedData) -> Updates:

@@ -16,18 +16,22 @@ SHOWN = ("sources", "of_documents", "of_pages", "of_videos", "format")
 FIRST_FORMAT = "coco"
 
 
-def shown_for(paths: Sequence[str]) -> Updates:
-    """Return what of the accordion is shown for these files, and the formats in which their answers can be saved."""
+def shown_for(paths: Sequence[str], format: str = FIRST_FORMAT) -> Updates:
+    """Return what of the accordion is shown for these files, and the formats in which their answers can be saved.
+
+    `format` is the one that is chosen; it stays where these files have it.
+    """
     has_documents, has_pages, has_videos = (
         any(path.lower().endswith(ends) for path in paths) for ends in (_DOCUMENTS, _WITH_PAGES, VIDEO_EXTENSIONS)
     )
     rows = (*FORMATS, *VIDEO_FORMATS) if has_videos else FORMATS
+    chosen = format if format in {row.id for row in rows} else FIRST_FORMAT
     return {
         "sources": gr.update(visible=has_pages or has_videos),
         "of_documents": gr.update(visible=has_documents),
         "of_pages": gr.update(visible=has_pages),
         "of_videos": gr.update(visible=has_videos),
-        "format": gr.update(choices=[(row.title, row.id) for row in rows], value=FIRST_FORMAT),
+        "format": gr.update(choices=[(row.title, row.id) for row in rows], value=chosen),
     }
 
 
