@@ -84,7 +84,7 @@ def _gestures(page: Page) -> dict[str, Gesture]:
 
 
 def _hide(page: Page) -> Gesture:
-    return ("click", True, lambda: page.locator("#regions tbody tr").first.click())
+    return ("click", True, page.locator("#regions tbody tr").first.click)
 
 
 def _restyle(page: Page) -> Gesture:
