@@ -29,9 +29,10 @@ def is_archive(path: str) -> bool:
 class Archive:
     """An archive that is open. Safe to read from several threads."""
 
-    def __init__(self, path: str, limits: Limits = DEFAULT_LIMITS) -> None:
-        """Open an archive. Raises ImageRejected."""
+    def __init__(self, path: str, limits: Limits = DEFAULT_LIMITS, *, may_be_empty: bool = False) -> None:
+        """Open an archive, whose files are within the limits, and may or may not be empty. Raises ImageRejected."""
         self._limits = limits
+        self._may_be_empty = may_be_empty
         try:
             self._zip = zipfile.ZipFile(path)
         except OSError as error:
@@ -66,7 +67,7 @@ class Archive:
                 content = file.read(self._limits.max_megabytes * MEGABYTE + 1)
         except Exception as error:
             raise ImageRejected("This file is damaged in the archive. Pack it again.") from error
-        check_file_size(len(content), self._limits)
+        self._check_size(len(content))
         return content
 
     def _problem(self, info: zipfile.ZipInfo) -> str:
@@ -79,7 +80,11 @@ class Archive:
         if info.flag_bits & _ENCRYPTED:
             return "This file in the archive needs a password. Unpack the archive, and give the folder."
         try:
-            check_file_size(info.file_size, self._limits)
+            self._check_size(info.file_size)
         except ImageRejected as error:
             return str(error)
         return ""
+
+    def _check_size(self, size: int) -> None:
+        if size or not self._may_be_empty:
+            check_file_size(size, self._limits)

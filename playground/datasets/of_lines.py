@@ -1,0 +1,136 @@
+"""JSON Lines: a picture, a prompt and an answer a line, as tutorials on fine-tuning Florence-2 write them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
+from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.labeled import FrameSize, Labeled, unusable
+from playground.errors import SourceRejected, UnknownTask
+from playground.grammar import parse
+from playground.locations import NUM_BINS
+from playground.question import Question
+from playground.regions import MAX_TEXT, Region
+from playground.tasks import TASKS, InputKind, Task, get_task
+
+_PICTURE = ("image", "file_name", "image_path", "filename", "path")
+_PROMPT = ("prefix", "prompt", "task", "question", "instruction")
+_ANSWER = ("suffix", "answer", "answers", "completion", "response", "text", "caption")
+_ASKED = re.compile(r"\s*(<[^<>\s]+>)\s*(.*)", re.DOTALL)
+_FRAME: FrameSize = (float(NUM_BINS), float(NUM_BINS))  # of the location tokens
+_BINS = (NUM_BINS, NUM_BINS)
+_LOCATION = re.compile(r"<loc_\d{1,3}>")
+_OWN_PROMPT = next(task for task in TASKS if task.input_kind is InputKind.PROMPT)
+
+
+def find_lines(files: DataFiles) -> FoundSet | None:
+    """Return the data set, if a file of lines names pictures and answers."""
+    parts: dict[str, list[str]] = {}
+    for path in files.ending(".jsonl"):
+        if _has_answers(files, path):
+            parts.setdefault(_subset_of(path), []).append(path)
+    if not parts:
+        return None
+
+    def labeled(wanted: str) -> Iterator[Labeled]:
+        for subset, paths in parts.items():
+            if is_wanted(subset, wanted):
+                for path in paths:
+                    yield from _labeled(files, path, subset)
+
+    return FoundSet("JSON Lines", (), tuple(parts), labeled)
+
+
+def _has_answers(files: DataFiles, path: str) -> bool:
+    """Whether one of the first lines is a row of a data set."""
+    try:
+        for count, (_, line) in enumerate(files.lines(path)):
+            row = _row(line)
+            if row and _first(row, _PICTURE) and _first(row, _ANSWER):
+                return True
+            if count > 20:
+                return False
+    except SourceRejected:
+        return False
+    return False
+
+
+def _subset_of(path: str) -> str:
+    subset = subset_named(path.rpartition("/")[2].partition(".")[0])
+    return subset if subset in ("train", "val", "test") else subset_named(folder_of(path).rpartition("/")[2])
+
+
+def _row(line: str) -> Mapping[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _first(row: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the first text that a row holds under one of these keys; of several texts the first counts."""
+    for key in keys:
+        value = row.get(key)
+        if isinstance(value, list) and value:
+            value = value[0]
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
+            return str(value)[:MAX_TEXT]
+    return ""
+
+
+def _labeled(files: DataFiles, path: str, subset: str) -> Iterator[Labeled]:
+    here = folder_of(path)
+    near = (here, join_paths(here, "images"), folder_of(here), "images")
+    for number, line in files.lines(path):
+        place = f"{path}, line {number}"
+        row = _row(line)
+        picture, answer = (_first(row, _PICTURE), _first(row, _ANSWER)) if row else ("", "")
+        if row is None or not picture or not answer:
+            what = "is no JSON object" if row is None else "names no picture" if not picture else "holds no answer"
+            sentence = f'This line {what}: it needs {{"image": ..., "prefix": ..., "suffix": ...}}.'
+            yield unusable(place, sentence, subset=subset, said_by=place)
+            continue
+        question, regions = understood(_first(row, _PROMPT), answer)
+        source = files.find(picture, near)
+        yield Labeled(picture, source, regions, _texts(row, answer), question, subset, place, _FRAME)
+
+
+def _texts(row: Mapping[str, Any], answer: str) -> tuple[str, ...]:
+    several = row.get("answers")
+    others = [str(one)[:MAX_TEXT] for one in several if isinstance(one, str)] if isinstance(several, list) else []
+    return tuple(dict.fromkeys([answer, *others]))
+
+
+def understood(prompt: str, answer: str) -> tuple[Question | None, tuple[Region, ...]]:
+    """Return what a prompt asks, and the regions of its answer, in a frame of 1000 x 1000.
+
+    A prompt begins with the token of a task, or is one of somebody's own, such as `<DocVQA>What is the date?`.
+    """
+    if not prompt.strip():
+        return None, ()
+    task, rest = _task_of(prompt)
+    if task is None:
+        has_locations = bool(_LOCATION.search(answer))
+        regions = parse(answer, _OWN_PROMPT, _BINS).regions if has_locations else ()
+        return Question(_OWN_PROMPT.id, prompt.strip()), regions
+    boxes = tuple(region.xyxy for region in parse(rest, "<REGION_PROPOSAL>", _BINS).regions)
+    is_about_regions = task.input_kind is InputKind.REGIONS
+    question = Question(task.id, "" if is_about_regions else rest.strip(), boxes if is_about_regions else ())
+    return question, parse(answer, task, _BINS).regions
+
+
+def _task_of(prompt: str) -> tuple[Task | None, str]:
+    """Return the task that a prompt asks for, by its token or by its whole sentence, and what follows."""
+    if match := _ASKED.fullmatch(prompt):
+        try:
+            task = get_task(match[1])
+        except UnknownTask:
+            return None, ""
+        return task, match[2]
+    for task in TASKS:
+        if task.input_kind is InputKind.NONE and task.prompt == prompt.strip() and task.then is None:
+            return task, ""
+    return None, ""

@@ -1,0 +1,162 @@
+"""YOLO, as Ultralytics reads it: `data.yaml`, pictures, and beside each a text of boxes or outlines in shares."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
+from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.labeled import Labeled, region_of, unusable
+from playground.errors import SourceRejected
+from playground.regions import Region
+
+_MAX_YAML = 5_000_000  # bytes
+_MAX_TRIED = 20
+_PARTS = ("train", "val", "valid", "test")
+
+
+def find_yolo(files: DataFiles) -> FoundSet | None:
+    """Return the data set, if a YAML file or `classes.txt` names its classes."""
+    for path in list(files.ending(".yaml", ".yml"))[:_MAX_TRIED]:
+        if settings := _settings(files, path):
+            return _found(_Yolo(files, path, _names(settings["names"]), _places(settings)))
+    for path in files.ending("classes.txt"):
+        here = folder_of(path)
+        if any(file.startswith(join_paths(here, "labels") + "/") for file in files.ending(".txt")):
+            names = dict(enumerate(line for _, line in files.lines(path)))
+            return _found(_Yolo(files, path, names, {"": ["images"]}))
+    return None
+
+
+def _settings(files: DataFiles, path: str) -> dict[str, Any] | None:
+    try:
+        data = files.read(path)
+        content = yaml.safe_load(data.decode("utf-8-sig", "replace")) if len(data) <= _MAX_YAML else None
+    except (SourceRejected, yaml.YAMLError, RecursionError, ValueError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("names"), list | dict):
+        return None
+    return content if any(key in content for key in _PARTS) else None
+
+
+def _names(names: list[Any] | dict[Any, Any]) -> dict[int, str]:
+    pairs = names.items() if isinstance(names, dict) else enumerate(names)
+    return {int(number): str(name)[:500] for number, name in pairs if str(number).isdecimal()}
+
+
+def _places(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return where the pictures of each part are, as the settings name it."""
+    root, places = settings.get("path"), dict[str, list[str]]()
+    for key in _PARTS:
+        named = settings.get(key)
+        for text in named if isinstance(named, list) else [named]:
+            if isinstance(text, str) and text.strip():
+                whole = f"{root}/{text}" if isinstance(root, str) and root.strip() else text
+                places.setdefault(subset_named(key), []).extend([whole, text] if whole != text else [text])
+    return places
+
+
+def _found(data: "_Yolo") -> FoundSet:
+    return FoundSet("YOLO", tuple(data.names.values()), data.subsets, data.labeled)
+
+
+class _Yolo:
+    def __init__(self, files: DataFiles, path: str, names: dict[int, str], places: dict[str, list[str]]) -> None:
+        self.names = names
+        self._files = files
+        self._path = path
+        self._missing: list[Labeled] = []
+        self._folders: dict[str, str] = {}  # the part of each folder, or list of pictures
+        for subset, named in places.items():
+            found = list(dict.fromkeys(filter(None, map(self._place, named))))
+            if not found:
+                problem = f"{path} names {named[-1][:200]!r} for {subset}, which is not in the data set."
+                self._missing.append(unusable(path, problem, subset=subset, said_by=path))
+            for place in found:  # what was not divided names one folder for all parts
+                self._folders[place] = "" if place in self._folders else subset
+        self.subsets = tuple(dict.fromkeys(self._folders.values()))
+
+    def labeled(self, wanted: str) -> Iterator[Labeled]:
+        """Yield the pictures of a part; each belongs to the innermost folder that a part names."""
+        yield from (one for one in self._missing if is_wanted(one.subset, wanted))
+        seen: set[str] = set()
+        for place, subset in sorted(self._folders.items(), key=lambda pair: -pair[0].count("/")):
+            for path in self._pictures_of(place):
+                if path not in seen:
+                    seen.add(path)
+                    if is_wanted(subset, wanted):
+                        yield self._picture(path, subset)
+
+    def _place(self, named: str) -> str:
+        """Return the folder or list that the settings name, from their own folder or from the whole.
+
+        Roboflow writes `../train/images` where it means `train/images`.
+        """
+        path = named.replace("\\", "/")
+        while path.startswith(("../", "./", "/")):
+            path = path.partition("/")[2]
+        for tried in (join_paths(folder_of(self._path), path), join_paths(path)):
+            if self._files.has(tried) or (tried and self._files.has_folder(tried)):
+                return tried
+        return ""
+
+    def _pictures_of(self, place: str) -> Iterator[str]:
+        if not place.endswith(".txt"):
+            yield from self._files.pictures_in(place)
+            return
+        for _, line in self._files.lines(place):
+            source = self._files.find(line, (folder_of(place), folder_of(self._path)))
+            yield join_paths(source.member or source.path) if source.problem else self._path_of(line, place)
+
+    def _path_of(self, line: str, place: str) -> str:
+        for folder in (folder_of(place), folder_of(self._path), ""):
+            if self._files.has(path := join_paths(folder, line)):
+                return path
+        name = join_paths(line).rpartition("/")[2]
+        return next((path for path in self._files.pictures_in("") if path.rpartition("/")[2] == name), line)
+
+    def _picture(self, path: str, subset: str) -> Labeled:
+        labels = self._labels_of(path)
+        faults: list[str] = []
+        regions = list(self._regions(labels, faults)) if labels else []
+        source = self._files.source(path) if self._files.has(path) else self._files.find(path)
+        labeled = Labeled(path, source, tuple(regions), (), None, subset, labels or path, (1.0, 1.0), (), tuple(faults))
+        return labeled.checked()
+
+    def _labels_of(self, path: str) -> str:
+        """Return the file of a picture's labels; a picture without one shows nothing of any class."""
+        stem = path.rpartition(".")[0]
+        before, folder, after = f"/{stem}".rpartition("/images/")
+        beside = f"{before}/labels/{after}".lstrip("/") if folder else stem
+        return next((file for file in (f"{beside}.txt", f"{stem}.txt") if self._files.has(file)), "")
+
+    def _regions(self, labels: str, faults: list[str]) -> Iterator[Region]:
+        for number, line in self._files.lines(labels):
+            try:
+                class_id, *shares = map(float, line.split())
+                label = self.names[int(class_id)]
+                region = _region(label, shares)
+            except KeyError:
+                faults.append(
+                    f"Line {number} of {labels} is of class {line.split()[0][:20]}, which {self._path} has not."
+                )
+                continue
+            except (ValueError, OverflowError):
+                region = None
+            if region is None:
+                faults.append(f"Line {number} of {labels} is no box and no outline, and was left out: {line[:60]!r}.")
+            else:
+                yield region
+
+
+def _region(label: str, shares: list[float]) -> Region | None:
+    """Return a box (center, width and height, and perhaps a score) or an outline. Raises ValueError."""
+    if not all(abs(share) < 1e6 for share in shares):
+        return None
+    if len(shares) in (4, 5):
+        x, y, width, height = shares[:4]
+        return region_of(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    if len(shares) < 6 or len(shares) % 2:
+        return None
+    return region_of(label, None, [tuple(zip(shares[::2], shares[1::2], strict=True))])

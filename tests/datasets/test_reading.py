@@ -1,0 +1,250 @@
+"""Data sets as people have them: what our own exports write, what others write, and what is wrong with some."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import supervision as sv
+from PIL import Image
+
+from playground.annotate.answers import REVIEWS, Verdict
+from playground.annotate.journal import Journal, Row
+from playground.annotate.sources import PictureSource
+from playground.datasets.labeled import Labeled
+from playground.datasets.reading import LabeledData, read_dataset
+from playground.errors import ImageRejected, SourceRejected
+from playground.export import Annotated, export
+from playground.question import Question
+from playground.regions import Region
+from playground.results import Prediction
+from tests.export.samples import CAR, LOOK, SECOND_CAR, SIGN, TREE, WHEELS, noise
+
+SIZE = (160, 120)
+THINGS: dict[str, tuple[Region, ...]] = {"street": (CAR, TREE, WHEELS), "名前": (SECOND_CAR, SIGN), "empty": ()}
+
+
+def picture(folder: Path, name: str, size: tuple[int, int] = SIZE) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (90, 120, 30)).save(path)
+    return path
+
+
+def put(folder: Path, files: dict[str, Any]) -> Path:
+    """Write texts, and everything else as JSON."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def opened(data: LabeledData) -> dict[str, Labeled]:
+    """Each picture that can be had, with its labels in its own pixels."""
+    return {one.name: data.open(one)[1] for one in data.labeled() if not one.problem}
+
+
+def stem(name: str) -> str:
+    return name.rpartition("/")[2].partition(".")[0]
+
+
+def outline_box(region: Region) -> tuple[float, ...]:
+    points = np.array([point for part in region.outline for point in part])
+    return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+
+
+@pytest.mark.parametrize(
+    ("format_id", "slack"),
+    [pytest.param("coco", 0.001, id="COCO"), pytest.param("yolo", 0.01, id="YOLO"), pytest.param("voc", 1, id="VOC")],
+)
+@pytest.mark.parametrize("parts", [("",) * 3, ("train", "train", "val")], ids=["whole", "in parts"])
+def test_what_is_exported_is_read_back_with_every_region(
+    tmp_path: Path, format_id: str, slack: float, parts: tuple[str, ...]
+) -> None:
+    pictures = [
+        replace(Annotated(name, Prediction(Question("<OD>"), "m", SIZE, regions=regions), noise(seed)), subset=part)
+        for seed, ((name, regions), part) in enumerate(zip(THINGS.items(), parts, strict=True))
+    ]
+    file = tmp_path / "set.zip"
+    export(pictures, format_id, file, LOOK)
+    data = read_dataset(file)
+    back = opened(data)
+    assert data.summary().num_faults == 0
+    assert {stem(name): one.subset for name, one in back.items()} == dict(zip(THINGS, parts, strict=True))
+    for name, one in back.items():
+        wanted = THINGS[stem(name)]
+        assert [region.label for region in one.regions] == [region.label for region in wanted]
+        for region, true in zip(one.regions, wanted, strict=True):
+            assert outline_box(region) == pytest.approx(outline_box(true), abs=slack)
+            assert bool(region.polygons) == bool(true.polygons or true.xyxyxyxy)
+
+
+def test_predictions_and_journals_are_read_as_people_have_corrected_them(tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    question = Question("<OD>", checkpoint="m")
+    journal = Journal(folder, question)
+    for place, (name, regions) in enumerate([("a", (CAR,)), ("b", (CAR, TREE)), ("c", (TREE,))]):
+        path = picture(tmp_path, f"photos/{name}.png")
+        row = Row(PictureSource(str(path)), f"digest {place}", Prediction(question, "m", SIZE, regions=regions))
+        journal.append(row, 1, 1)
+        if name != "c":
+            changes = ({"id": 1, "gone": True},) if name == "b" else ()
+            journal.review(row.reviewed(Verdict.APPROVED if name == "a" else Verdict.OPEN, changes, len(changes)))
+    journal.close()
+
+    assert {n: [r.label for r in one.regions] for n, one in opened(read_dataset(folder)).items()} == {
+        "a.png": ["car"], "b.png": ["car"], "c.png": ["tree"],
+    }  # fmt: skip
+    assert list(opened(read_dataset(folder, reviewed_only=True))) == ["a.png", "b.png"]
+    packed = tmp_path / "job.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in [folder / "predictions.jsonl", folder / REVIEWS, *sorted((tmp_path / "photos").iterdir())]:
+            archive.write(file, f"mine/{file.name}")
+    assert list(opened(read_dataset(packed, reviewed_only=True))) == ["a.png", "b.png"]
+
+    several = [Annotated(name, Prediction(question, "m", SIZE, regions=(SIGN,)), noise()) for name in ("a", "b")]
+    export(several, "json", tmp_path / "photos" / "saved.jsonl", LOOK)
+    assert [one.regions for one in opened(read_dataset(tmp_path / "photos")).values()] == [(SIGN,), (SIGN,)]
+
+
+def coco(**more: Any) -> dict[str, Any]:
+    mask = np.zeros(SIZE[::-1], dtype=bool)
+    mask[20:60, 30:90] = True
+    drawn = {"counts": sv.mask_to_rle(mask, compressed=True), "size": [120, 160]}
+    image = {"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}
+    annotations = [
+        {"id": 1, "image_id": 7, "category_id": 3, "bbox": [30, 20, 60, 40], "segmentation": drawn},
+        {"id": 2, "image_id": 7, "category_id": 3, "bbox": [0, 0, 9, 9], "iscrowd": 1},
+        {"id": 3, "image_id": 7, "category_id": 3, "bbox": [0, 0, 160.5, 9]},
+        {"id": 4, "image_id": 7, "category_id": 99, "bbox": [0, 0, 9, 9]},
+        {"id": 5, "image_id": 7, "category_id": 3, "bbox": [300, 0, 9, 9]},
+        {"id": 6, "image_id": 7, "category_id": 3, "bbox": [3, 3, 0, 9]},
+        {"id": 7, "image_id": 8, "category_id": 3, "bbox": [3, 3, 1, 9]},
+        "no object",
+    ]  # fmt: skip
+    images = [image, {**image, "id": 9, "file_name": "gone.png"}, {"id": 10}]
+    return {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "car"}], **more}
+
+
+def test_faults_of_coco_are_sentences_and_the_rest_is_read(tmp_path: Path) -> None:
+    picture(tmp_path, "val2017/a.png")
+    captions = [{"id": n, "image_id": 1, "caption": f"A car {n}."} for n in range(2)]
+    about = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": captions}
+    put(tmp_path, {"annotations/instances_val2017.json": coco(), "annotations/captions_val2017.json": about})
+    data = read_dataset(tmp_path)
+    assert (data.kind, data.classes, data.subsets) == ("COCO", ("car",), ("val",))
+    [one] = opened(data).values()
+    assert [region.xyxy for region in one.regions] == [(30, 20, 90, 60), (0, 0, 160, 9)]
+    assert outline_box(one.regions[0]) == pytest.approx((30, 20, 90, 60), abs=1)
+    assert len(one.ignored) == 1
+    assert one.texts == ("A car 0.", "A car 1.")
+    faults = "\n".join(data.summary().faults)
+    for sentence in (
+        "2 annotations are of pictures that the file does not list", "The picture 3 has no file_name",
+        "There is no such picture in the data set: 'gone.png'", "category 99", "lies outside the picture",
+        "Annotation 6",
+    ):  # fmt: skip
+        assert sentence in faults
+    assert data.summary().num_faults == 6
+    assert read_dataset(tmp_path / "annotations" / "instances_val2017.json").summary().num_texts == 0
+
+
+def test_faults_of_yolo_are_sentences_and_the_rest_is_read(tmp_path: Path) -> None:
+    settings = "path: ../datasets/mine\ntrain: ../train/images\nval: valid/images\nnames: {0: car, 1: red tree}\n"
+    lines = "1 0.5 0.5 0.5 0.5\n\n7 0.5 0.5 0.1 0.1\n0 nan 1 1 1\n0 0.1 0.1 0.5 0.1 0.3 0.4\n0 1 2\n0 .5 .5 .2 .2 .9\n"
+    put(tmp_path, {"data.yaml": settings, "train/labels/a.txt": lines})
+    picture(tmp_path, "train/images/a.png", (200, 100))
+    picture(tmp_path, "train/images/nothing.png")
+    data = read_dataset(tmp_path / "data.yaml")
+    assert (data.kind, data.classes, data.subsets) == ("YOLO", ("car", "red tree"), ("train",))
+    back = opened(data)
+    assert back["train/images/nothing.png"].regions == ()
+    tree, triangle, scored = back["train/images/a.png"].regions
+    assert (tree.label, tree.xyxy) == ("red tree", (50, 25, 150, 75))
+    assert np.array(triangle.polygons[0]) == pytest.approx(np.array([(20, 10), (100, 10), (60, 40)]))
+    assert scored.xyxy == pytest.approx((80, 40, 120, 60))
+    assert data.summary().num_faults == 4  # of which one is the missing part
+
+
+XML = """<annotation><filename>a.png</filename><size><width>160</width><height>120</height></size>
+<object><name>car</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>160</xmax><ymax>60</ymax></bndbox></object>
+<object><name>far</name><difficult>1</difficult><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>
+<object><bndbox><xmin>3</xmin></bndbox></object></annotation>"""
+
+
+def test_faults_of_voc_are_sentences_and_the_rest_is_read(tmp_path: Path) -> None:
+    put(tmp_path, {"Annotations/a.xml": XML, "Annotations/b.xml": "<annotation><obj", "ImageSets/Main/test.txt": "a\n"})
+    picture(tmp_path, "JPEGImages/a.png")
+    data = read_dataset(tmp_path)
+    [one] = opened(data).values()
+    assert (one.regions[0].xyxy, one.subset, len(one.ignored)) == ((0, 0, 160, 60), "test", 1)
+    assert data.summary().num_faults == 2
+
+
+def test_prompts_and_answers_are_read_by_the_grammar(tmp_path: Path) -> None:
+    rows = [
+        {"image": "a.png", "prefix": "<OD>", "suffix": "car<loc_0><loc_0><loc_499><loc_499>a tree<loc_5><loc_5>"},
+        {"file_name": "images/a.png", "prompt": "<DocVQA>What is the date?", "answer": "12 May"},
+        {"image": "a.png", "task": "<REGION_TO_CATEGORY><loc_0><loc_0><loc_499><loc_999>", "suffix": "car"},
+        {"image": "a.png", "question": "What is the text in the image?", "answers": ["STOP", "stop"]},
+        {"image": "a.png", "prefix": "<OD>"},
+        {"image": "b.png", "prefix": "<CAPTION>", "suffix": "A car."},
+    ]  # fmt: skip
+    put(tmp_path, {"train.jsonl": "\n".join([*map(json.dumps, rows), "{not json"])})
+    picture(tmp_path, "images/a.png", (1000, 500))
+    data = read_dataset(tmp_path)
+    asked = [data.open(one)[1] for one in data.labeled("train") if not one.problem]
+    od, document, region, read = asked
+    assert [(r.label, r.xyxy) for r in od.regions] == [("car", pytest.approx((0.5, 0.25, 499.5, 249.75)))]
+    assert document.question == Question("<CUSTOM>", "<DocVQA>What is the date?")
+    assert (document.texts, region.texts, read.texts) == (("12 May",), ("car",), ("STOP", "stop"))
+    assert region.question is not None
+    assert region.question.regions[0] == pytest.approx((0.5, 0.25, 499.5, 499.75))
+    assert read.question == Question("<OCR>")
+    assert data.summary().num_broken == 3
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def odd_places(folder: Path) -> Iterator[tuple[str, Path]]:
+    yield "nothing there", folder / "gone"
+    (folder / "empty").mkdir()
+    yield "an empty folder", folder / "empty"
+    yield "pictures alone", picture(folder, "photos/a.png").parent
+    (folder / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+    yield "a damaged archive", folder / "broken.zip"
+    (folder / "movie.mp4").write_bytes(b"0000")
+    yield "neither folder nor archive", folder / "movie.mp4"
+    yield "other JSON", put(folder / "json", {"a.json": {"images": 3, "annotations": "none"}, "b.jsonl": "[]\n7"})
+    yield "a bomb of YAML names no part", put(folder / "yaml", {"data.yaml": "names: &a [*a]\n"})
+
+
+def test_what_is_no_data_set_is_refused_with_what_is_accepted(tmp_path: Path) -> None:
+    for _, path in odd_places(tmp_path):
+        with pytest.raises(SourceRejected, match=r"COCO .* YOLO .* VOC .* JSON Lines|ZIP"):
+            read_dataset(path)
+
+
+def test_an_archive_that_reaches_out_and_labels_of_another_picture_are_faults_of_one_picture(tmp_path: Path) -> None:
+    line = json.dumps({"image": "../a.png", "prefix": "<CAPTION>", "suffix": "x"})
+    png = picture(tmp_path, "a.png").read_bytes()
+    (tmp_path / "out.zip").write_bytes(zipped({"train.jsonl": line.encode(), "../a.png": png}))
+    [one] = read_dataset(tmp_path / "out.zip").labeled()
+    assert "leads out of the archive" in one.problem
+    put(tmp_path, {"coco.json": coco(images=[{"id": 7, "file_name": "a.png", "width": 120, "height": 160}])})
+    data = read_dataset(tmp_path / "coco.json")
+    one = next(one for one in data.labeled() if not one.problem)
+    with pytest.raises(ImageRejected, match=r"has 160 x 120 pixels, but coco\.json is about one of 120 x 160"):
+        data.open(one)
