@@ -34,6 +34,8 @@ def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, S
     parser.add_argument("--checkpoint", default=settings.checkpoint, metavar="NAME | HUB_ID | FOLDER",
                         help="florence-2-base, florence-2-base-ft, florence-2-large, florence-2-large-ft, "
                              "tiny-florence2, a hub id of a fine-tune, or a folder")  # fmt: skip
+    parser.add_argument("--adapter", action="append", metavar="FOLDER | HUB_ID",
+                        help="a LoRA of the checkpoint; of several, the first one answers")  # fmt: skip
     parser.add_argument("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument(
         "--precision",
@@ -49,6 +51,7 @@ def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, S
     parser.add_argument("--mcp", default=settings.mcp, action="store_true", help="serve the tools as an MCP server too")
     parser.add_argument("--check", action="store_true", help="look whether all is well, say what is found, and end")
     chosen = vars(parser.parse_args(arguments))
+    chosen["adapter"] = settings.adapter if chosen["adapter"] is None else ",".join(chosen["adapter"])
     return chosen.pop("check"), replace(settings, **chosen)
 
 
@@ -115,8 +118,9 @@ def _first_engines(settings: Settings) -> "Iterator[Pool | RemoteEngines]":
 
     pool = Pool(settings)
     named = pool.status().checkpoint
-    if named.is_local:
-        check_folder(named, Path(named.source))  # at once, before the seconds that gradio's import takes
+    for row in filter(None, (named, named.base)):
+        if row.is_local:
+            check_folder(row, Path(row.source))  # at once, before the seconds that gradio's import takes
     yield pool
 
 

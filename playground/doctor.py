@@ -65,8 +65,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _checkpoints(settings: Settings) -> list[Checkpoint]:
-    named = [resolve(settings.checkpoint)] if settings.checkpoint else []
-    rows = [*named, *CATALOG, resolve(_ORIGINAL)]
+    named = [resolve(name) for name in settings.named_checkpoints]
+    rows = [*named, *(row.base for row in named if row.base), *CATALOG, resolve(_ORIGINAL)]
     return list({checkpoint.name: checkpoint for checkpoint in rows}.values())
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
 
 from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, described_by, from_hub, resolve
@@ -23,6 +24,9 @@ from playground.engines import AskedEngine, State, Status, WaitCancelled, too_la
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.inference.memory import share_arenas
 from playground.settings import Settings
+
+if TYPE_CHECKING:
+    from playground.inference.features import FeatureCache
 
 _POLL_SECONDS = 0.1  # how soon a waiting run notices that nobody waits for it any more
 
@@ -88,15 +92,29 @@ class Pool:
         self._entries = {checkpoint.name: _Entry(checkpoint) for checkpoint in CATALOG}
         self._current = ""  # empty until it is chosen
         self._why_bundled = ""
-        if settings.checkpoint:
-            named = resolve(settings.checkpoint)
-            self._current = named.name
-            self._entries.setdefault(named.name, _Entry(named))
+        for named in map(resolve, settings.named_checkpoints):
+            if named.base is not None:
+                self._entries.setdefault(named.base.name, _Entry(named.base))
+            name = self._add(named)
+            self._current = self._current or name
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # one checkpoint at a time goes to memory
         self._uses = itertools.count(1)
         self._first = threading.Thread(target=self._bring_first, name="pool-first", daemon=True)
         self._is_closed = False
+        # By the sight of the engines that share them, as long as one of them is loaded.
+        self._features: WeakValueDictionary[str, FeatureCache] = WeakValueDictionary()
+
+    def _add(self, checkpoint: Checkpoint) -> str:
+        """Let a checkpoint be asked for; one of the same name from elsewhere gets a number. Returns its name."""
+        number = 1
+        while (known := self._entries.get(checkpoint.name)) and known.checkpoint.source != checkpoint.source:
+            number += 1
+            numbered = f" ({number})"
+            name, title = (text.removesuffix(f" ({number - 1})") for text in (checkpoint.name, checkpoint.title))
+            checkpoint = replace(checkpoint, name=f"{name}{numbered}", title=f"{title}{numbered}")
+        self._entries.setdefault(checkpoint.name, _Entry(checkpoint))
+        return checkpoint.name
 
     @property
     def current_name(self) -> str:
@@ -120,8 +138,7 @@ class Pool:
         if checkpoint not in CATALOG:
             checkpoint = replace(checkpoint, title=checkpoint.source)  # several owners give a model the same name
         with self._changed:
-            self._entries.setdefault(checkpoint.name, _Entry(checkpoint))
-        return checkpoint.name
+            return self._add(checkpoint)
 
     def start(self) -> None:
         """Choose the first checkpoint and load it, in the background."""
@@ -187,13 +204,16 @@ class Pool:
 
     def _make_real_engine(self, loaded: LoadedCheckpoint) -> ClosableEngine:
         from playground.inference.engine import Engine  # brings torch, which the page does not wait for
+        from playground.inference.features import FeatureCache
         from playground.inference.prepared import prepare
 
+        image_cache_bytes = self._settings.image_cache_megabytes * 2**20
         return Engine(
             loaded,
             prepare(loaded),
-            image_cache_bytes=self._settings.image_cache_megabytes * 2**20,
+            image_cache_bytes=image_cache_bytes,
             prompt_cache_bytes=self._settings.prompt_cache_megabytes * 2**20,
+            shared_features=self._features.setdefault(loaded.sight, FeatureCache(image_cache_bytes)),
         )
 
     def close(self) -> None:
@@ -287,41 +307,51 @@ class Pool:
 
     def _bring(self, entry: _Entry) -> None:
         """Take one checkpoint from wherever it is to memory."""
-        folder = None
+        folder = adapter = None
         try:
-            folder = self._steps.find_local(entry.checkpoint) or self._fetch(entry)
+            if entry.checkpoint.base is not None:
+                adapter = self._folder_of(entry, entry.checkpoint)
+            folder = self._folder_of(entry, entry.checkpoint.base or entry.checkpoint)
             with self._loading:
-                self._load(entry, folder)
+                self._load(entry, folder, adapter)
         except SettingsInvalid as error:
             message = f"{entry.checkpoint.title} cannot run here as the playground is set up."
             self._set(entry, State.FAILED, message, details=str(error))
         except PlaygroundError as error:
             details = error.details if isinstance(error, CheckpointUnavailable) else ""
-            self._set(entry, State.FAILED, _without_folder(str(error), entry.checkpoint, folder), details=details)
+            message = _without_folders(str(error), entry.checkpoint, folder, adapter)
+            self._set(entry, State.FAILED, message, details=details)
         except Exception as error:
             _logger.exception("Loading %s failed", entry.checkpoint.name)
             self._set(entry, State.FAILED, f"{entry.checkpoint.title} could not be loaded ({type(error).__name__}).")
 
-    def _fetch(self, entry: _Entry) -> Path:
+    def _folder_of(self, entry: _Entry, checkpoint: Checkpoint) -> Path:
+        return self._steps.find_local(checkpoint) or self._fetch(entry, checkpoint)
+
+    def _fetch(self, entry: _Entry, checkpoint: Checkpoint) -> Path:
         if self._settings.offline:
-            raise hub.offline_error(entry.checkpoint)
+            raise hub.offline_error(checkpoint)
 
         def show(percent: float) -> None:
             self._check_open()
-            message = f"Downloading {entry.checkpoint.title}: {percent:.0f} %"
+            message = f"Downloading {checkpoint.title}: {percent:.0f} %"
             self._set(entry, State.DOWNLOADING, message, percent)
 
         show(0)
-        return self._steps.download(entry.checkpoint, show, self._settings.download_stall_seconds)
+        return self._steps.download(checkpoint, show, self._settings.download_stall_seconds)
 
-    def _load(self, entry: _Entry, folder: Path) -> None:
+    def _load(self, entry: _Entry, folder: Path, adapter: Path | None) -> None:
         title = entry.checkpoint.title
+        features = list(self._features.values())  # the newcomer may see as one does that makes room for it
         self._make_room(entry)
         self._set(entry, State.LOADING, f"Loading {title}.")
         settings = self._settings
-        entry.checkpoint = described_by(entry.checkpoint, folder)
-        loaded = self._steps.load(entry.checkpoint, folder, device=settings.device, precision=settings.precision)
+        entry.checkpoint = described_by(entry.checkpoint, folder, adapter)
+        loaded = self._steps.load(
+            entry.checkpoint, folder, adapter=adapter, device=settings.device, precision=settings.precision
+        )
         engine = self._make_engine(loaded)
+        del features
         license = entry.checkpoint.license
         license = f"Its card states the license {license}" if license else ""
         details = ". ".join(filter(None, (str(loaded.placement), loaded.details.rstrip("."), license, loaded.notice)))
@@ -371,8 +401,9 @@ class Pool:
             self._changed.notify_all()
 
 
-def _without_folder(sentence: str, checkpoint: Checkpoint, folder: Path | None) -> str:
+def _without_folders(sentence: str, checkpoint: Checkpoint, *folders: Path | None) -> str:
     """Return a sentence for the page, whose visitors the folders of a server do not concern."""
-    for place in {str(folder or ""), checkpoint.source if checkpoint.is_local else ""} - {""}:
+    sources = {row.source for row in (checkpoint, checkpoint.base) if row and row.is_local}
+    for place in sorted({*map(str, filter(None, folders)), *sources}, key=len, reverse=True):
         sentence = sentence.replace(f"{place}{os.sep}", "").replace(place, "its folder")
     return sentence

@@ -50,13 +50,18 @@ class Predictor:
         self._known_pictures = KnownPictures()
 
     @classmethod
-    def load(cls, checkpoint: str, *, device: str = "auto", offline: bool = False) -> "Predictor":
-        """Load a catalog name, a hub id or a folder; returns when it is ready. Raises CheckpointUnavailable."""
+    def load(cls, checkpoint: str, *, adapter: str = "", device: str = "auto", offline: bool = False) -> "Predictor":
+        """Load a catalog name, a hub id or a folder; returns when it is ready. Raises CheckpointUnavailable.
+
+        `adapter` is a LoRA of it, a hub id or a folder; of several, with commas, the first one answers.
+        """
         # A download that goes on is worth waiting for: only one that stalls is given up.
-        settings = Settings(checkpoint=checkpoint, device=device, offline=offline, load_wait_seconds=math.inf)
+        settings = Settings(
+            checkpoint=checkpoint, adapter=adapter, device=device, offline=offline, load_wait_seconds=math.inf
+        )
         pool = Pool(settings)
         pool.start()
-        with pool.acquire(checkpoint, cancelled=lambda: False):
+        with pool.acquire():
             return cls(pool)
 
     def read_image(self, source: Any, *, page: int = 0) -> InputImage:

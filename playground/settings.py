@@ -9,6 +9,7 @@ from playground.errors import SettingsInvalid
 
 PREFIX = "PLAYGROUND_"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")  # int8: bfloat16, and 8-bit weights for the text
+WITH = " + "  # between the name of a checkpoint and that of an adapter of it
 # Variables of Gradio's that people know, and the settings that they stand for where ours say nothing.
 _GRADIOS = {"GRADIO_SERVER_NAME": "host", "GRADIO_SERVER_PORT": "port", "GRADIO_TEMP_DIR": "cache_folder"}
 _YES = ("1", "true", "yes", "on")
@@ -20,6 +21,7 @@ class Settings:
     """Every value can be set as an environment variable: `max_megapixels` as `PLAYGROUND_MAX_MEGAPIXELS`."""
 
     checkpoint: str = ""  # catalog name, hub id or folder; empty: chosen at the start
+    adapter: str = ""  # folder or hub id of an adapter of the checkpoint; of several, with commas, the first answers
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     precision: str = "auto"  # one of PRECISIONS
     host: str = ""  # empty: this machine only
@@ -58,6 +60,19 @@ class Settings:
     engines: str = ""  # "auto" or "ray://HOST:PORT": a cluster that answers; empty: this program itself
     replicas: int = 0  # of the cluster that "auto" starts; 0: as many as fit this machine
     answers_at_once: int = 0  # questions that are put at the same time; 0: one, or 32 to a cluster
+
+    @property
+    def named_checkpoints(self) -> tuple[str, ...]:
+        """The checkpoints that are asked for by name, of which the first answers: with adapters, one for each."""
+        adapters = [adapter.strip() for adapter in self.adapter.split(",") if adapter.strip()]
+        if not adapters:
+            return (self.checkpoint,) if self.checkpoint else ()
+        return tuple(f"{self.checkpoint}{WITH}{adapter}" for adapter in adapters)
+
+    @property
+    def first_checkpoint(self) -> str:
+        """The name of the checkpoint that answers; empty: chosen at the start."""
+        return next(iter(self.named_checkpoints), "")
 
     @property
     def is_for_one_user(self) -> bool:

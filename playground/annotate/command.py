@@ -70,8 +70,10 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     """Return the command of a command line. Raises PlaygroundError; ends the program for what argparse refuses."""
     settings = Settings.from_env(environ)
     chosen = _parser(settings).parse_args(arguments)
+    settings = replace(settings, checkpoint=chosen.checkpoint, adapter=chosen.adapter)
+    named = settings.first_checkpoint
     question = Question(
-        chosen.task, chosen.phrase, (), chosen.checkpoint, chosen.decoding, chosen.max_new_tokens,
+        chosen.task, chosen.phrase, (), named, chosen.decoding, chosen.max_new_tokens,
         names=read_names(chosen.name),
         min_scores=read_min_scores(chosen.min_score),
         merge="ios" if chosen.merge_contained else "iou" if chosen.merge_duplicates else "",
@@ -80,7 +82,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         then=chosen.then,
     )  # fmt: skip
     # The tasks of a fine-tune that is not on this machine are known once it is loaded.
-    own_tasks = resolve(chosen.checkpoint).tasks if chosen.checkpoint else ()
+    own_tasks = resolve(named).tasks if named else ()
     if own_tasks is not None:
         question = question_for_many(question, own_tasks)
     if chosen.limit is not None and chosen.limit < 1:
@@ -98,7 +100,7 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         tuple(chosen.sources),
         options, question, folder,
         formats, chosen.limit, chosen.overwrite,
-        chosen.retry_errors, replace(settings, checkpoint=chosen.checkpoint, device=chosen.device,
+        chosen.retry_errors, replace(settings, checkpoint=named, adapter="", device=chosen.device,
                                      offline=chosen.offline),
         split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
         Beside(chosen.captions_beside) if chosen.captions_beside else None,
@@ -148,6 +150,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--merge-duplicates", action="store_true", help="keep the surest of regions that lie on one another")
     add("--merge-contained", action="store_true", help="the same, and of those that lie inside another")
     add("--checkpoint", default=settings.checkpoint, metavar="NAME", help="as for app.py")
+    add("--adapter", default=settings.adapter, metavar="FOLDER | HUB_ID", help="as for app.py")
     add("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
     add("--decoding", default="greedy", choices=list(DECODINGS), help="careful searches with three beams")
     add("--max-new-tokens", type=int, metavar="N", help="the longest answer")

@@ -216,7 +216,8 @@ class _Engines:
 
     def __init__(self, settings: dict[str, Any], question: str, own_text: bool) -> None:
         self._question = Question.from_dict(json.loads(question))
-        pool = Pool(Settings(**{**settings, "checkpoint": self._question.checkpoint, "load_wait_seconds": math.inf}))
+        named = settings["checkpoint"] or self._question.checkpoint  # a folder's name says not where it is
+        pool = Pool(Settings(**{**settings, "checkpoint": named, "load_wait_seconds": math.inf}))
         pool.start()
         predictor = Predictor(pool)
         self._answers: AnswersTogether = OwnTextFirst(predictor, self._question) if own_text else predictor

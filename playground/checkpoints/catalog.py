@@ -17,12 +17,14 @@ from playground.errors import CheckpointUnavailable, UnknownTask
 from playground.grammar import CONTROL_TOKENS
 from playground.paths import ASSETS
 from playground.regions import Text
+from playground.settings import WITH
 from playground.tasks import TASK_TOKENS, InputKind, OutputKind, OwnTask, get_task, own_task
 from playground.wire import what_is_wrong
 
 BUNDLED = "tiny-florence2"
 OFFERED = "florence-2-base"  # to whom the bundled one answers
 DESCRIPTION = "playground.json"  # beside weights of anybody's: what is known of them
+ADAPTER_CONFIG = "adapter_config.json"  # of an adapter, beside its weights
 RECIPE = "RECIPE.json"  # beside weights of ours: how they were made, what they must hash to, and what was measured
 
 _MAX_JSON_BYTES = 100_000_000  # a vocabulary has 4 MB
@@ -53,6 +55,7 @@ class Checkpoint:
     A region that scores less than `min_score` and an answer that `is_unsure` are not shown as if they were sure;
     `unsure_note` says so. `min_confidence` holds the bound of an answer as a whole by the id of its task.
     `python -m playground.evaluation.confidence` measures what these bounds hide.
+    One with a `base` is that one with an adapter, whose files `source`, `revision` and `is_local` are about.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Checkpoint:
     min_confidence: Mapping[str, float] = field(default_factory=dict, hash=False)
     probe: Probe | None = None
     unsure_note: str = _UNSURE
+    base: "Checkpoint | None" = None
 
     def is_unsure(self, task: str, confidence: float | None, picture_confidence: float | None) -> bool:
         """Whether an answer to a task is below the bounds; what was not measured is not judged."""
@@ -100,32 +104,52 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def from_folder(name: str, folder: Path) -> Checkpoint:
     """Describe a local folder by its `playground.json` where it has one; one that is wrong is a `fault`."""
-    bare = Checkpoint(name, folder.name, str(folder), is_local=True)
+    return _described(Checkpoint(name, folder.name, str(folder), is_local=True), folder)
+
+
+def _described(bare: Checkpoint, folder: Path) -> Checkpoint:
+    """Return a checkpoint with what the description of a folder says of it, or says anew where it is an adapter."""
     try:
         facts = _facts(folder)
-        known_tasks = facts.get("known_tasks")
-        if not isinstance(known_tasks, list | None):
-            raise ValueError("known_tasks must be a list of task ids")
+        own_tasks, before = _read_tasks(facts), f"{bare.base.title}{WITH}" if bare.base else ""
         return replace(
             bare,
-            title=str(facts.get("title", folder.name)),
-            parameters=str(facts.get("parameters", "")),
-            note=str(facts.get("note", "")),
-            known_tasks=None if known_tasks is None else frozenset(map(str, known_tasks)),
-            tasks=_read_tasks(facts),
-            min_score=_read_share("min_score", facts.get("min_score", 0.0)),
-            min_confidence=_read_min_confidence(facts.get("min_confidence", {})),
-            probe=_read_probe(facts.get("probe")),
-            unsure_note=str(facts.get("unsure_note", _UNSURE)),
+            title=bare.title if "title" not in facts else f"{before}{facts['title']}",
+            parameters=str(facts.get("parameters", bare.parameters)),
+            note=str(facts.get("note", bare.note)),
+            known_tasks=_read_known_tasks(bare, facts.get("known_tasks")),
+            tasks=None if bare.tasks is None else _with_tasks(bare.tasks, own_tasks),
+            min_score=_read_share("min_score", facts.get("min_score", bare.min_score)),
+            min_confidence=_read_min_confidence(facts.get("min_confidence", bare.min_confidence)),
+            probe=_read_probe(facts["probe"]) if "probe" in facts else bare.probe,
+            unsure_note=str(facts.get("unsure_note", bare.unsure_note)),
         )
     except ValueError as error:
         return replace(bare, fault=_fault(bare, error))
 
 
-def described_by(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+def _read_known_tasks(bare: Checkpoint, listed: Any) -> frozenset[str] | None:
+    """Return the tasks that were learned: with an adapter, those of its base too."""
+    if not isinstance(listed, list | None):
+        raise ValueError("known_tasks must be a list of task ids")
+    learned = frozenset(map(str, listed or ()))
+    if bare.base is not None:
+        return None if bare.known_tasks is None else bare.known_tasks | learned
+    return None if listed is None else learned
+
+
+def _with_tasks(known: tuple[OwnTask, ...], more: tuple[OwnTask, ...]) -> tuple[OwnTask, ...]:
+    told_anew = {task.token for task in more}
+    return (*(task for task in known if task.token not in told_anew), *more)
+
+
+def described_by(checkpoint: Checkpoint, folder: Path, adapter: Path | None = None) -> Checkpoint:
     """Return a checkpoint with the tasks that its files bring along, where these are not known yet."""
     if checkpoint.tasks is not None:
         return checkpoint
+    if checkpoint.base is not None and adapter is not None:
+        base = described_by(checkpoint.base, folder)
+        return _described(replace(checkpoint, base=base, tasks=base.tasks), adapter)
     try:
         return replace(checkpoint, tasks=_read_tasks(_facts(folder)))
     except ValueError as error:
@@ -293,7 +317,48 @@ def resolve(name: str) -> Checkpoint:
     if os.path.isdir(path):
         folder = Path(path).resolve()
         return from_folder(_name_of(folder), folder)
+    base, plus, adapter = f" {name}".partition(WITH)
+    if plus and adapter.strip():
+        return with_adapter(resolve(base) if base.strip() else _base_named_in(adapter.strip()), adapter.strip())
     return from_hub("" if os.path.exists(path) else name, said=name)
+
+
+def with_adapter(base: Checkpoint, adapter: str) -> Checkpoint:
+    """Return a checkpoint with an adapter, a hub id or a local folder. Raises CheckpointUnavailable."""
+    path = os.path.expanduser(adapter)
+    is_local, match = os.path.isdir(path), _HUB_ID.fullmatch(adapter)
+    if not is_local and not match:
+        raise CheckpointUnavailable(
+            f"{adapter[:200]!r} is not an adapter. Give a hub id as owner/name or owner/name@revision, or a folder "
+            "that exists, which holds adapter_config.json and adapter_model.safetensors."
+        )
+    folder = Path(path).resolve()
+    label = folder.name if is_local else adapter
+    bare = replace(
+        base, name=f"{base.name}{WITH}{label}", title=f"{base.title}{WITH}{label}", is_local=is_local,
+        source=str(folder) if is_local else match["repository"] if match else "",
+        revision=match["revision"] if match and not is_local else None,
+        tasks=base.tasks if is_local else None, download_size="", license="", base=base,
+    )  # fmt: skip
+    return _described(bare, folder) if is_local else bare
+
+
+def is_named(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether a hub id or a path means this checkpoint, whoever published it: its last part says so."""
+    last = name.rstrip("/").rpartition("/")[2].lower()
+    return last in (checkpoint.name.lower(), checkpoint.source.rpartition("/")[2].lower())
+
+
+def _base_named_in(adapter: str) -> Checkpoint:
+    """Return the checkpoint that a local adapter says it was made for. Raises CheckpointUnavailable."""
+    config = Path(os.path.expanduser(adapter)) / ADAPTER_CONFIG
+    named = str(read_json(config).get("base_model_name_or_path") or "") if config.is_file() else ""
+    if not named:
+        raise CheckpointUnavailable(
+            f"Which checkpoint the adapter {adapter[:200]} changes is not known. Name it: --checkpoint NAME --adapter "
+            f"{adapter[:200]}."
+        )
+    return next((checkpoint for checkpoint in CATALOG if is_named(checkpoint, named)), None) or resolve(named)
 
 
 def from_hub(name: str, *, said: str = "") -> Checkpoint:
@@ -303,7 +368,7 @@ def from_hub(name: str, *, said: str = "") -> Checkpoint:
         names = ", ".join(checkpoint.name for checkpoint in CATALOG)
         raise CheckpointUnavailable(
             f"{(said or name)[:200]!r} is not a checkpoint. Give one of {names}, a hub id as owner/name or "
-            "owner/name@revision, or a folder that exists."
+            "owner/name@revision, a folder that exists, or one of these with an adapter: NAME + ADAPTER."
         )
     source = match["repository"]
     for checkpoint in CATALOG:

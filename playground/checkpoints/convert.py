@@ -1,8 +1,9 @@
 """Write any Florence-2 as a native checkpoint, so that others can load it too.
 
-    python -m playground.checkpoints.convert FOLDER OUT
+    python -m playground.checkpoints.convert FOLDER OUT [--adapter ADAPTER]
 
 FOLDER has either layout, in safetensors or in pickles. Pickles are opened by a process of its own, see `unpickle`.
+With ADAPTER, the folder of a LoRA of it, the weights are written as they are with that merged into them.
 """
 
 import argparse
@@ -14,25 +15,27 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from playground.checkpoints import unpickle
-from playground.checkpoints.catalog import Checkpoint, resolve
+from playground.checkpoints.catalog import DESCRIPTION, Checkpoint, read_json, resolve, with_adapter
 from playground.checkpoints.files import check_folder, is_complete, pickle_files, stored_tensors, weight_files
 from playground.checkpoints.layout import post_processing
-from playground.checkpoints.loader import assemble, load_checked
-from playground.checkpoints.parts import TORCH_DTYPES, Parts, read_parts
+from playground.checkpoints.loader import assemble, load_checked, read_adapted
+from playground.checkpoints.parts import TORCH_DTYPES, Parts
 from playground.errors import CheckpointUnavailable, PlaygroundError
 
-_CARRIED_OVER = ("README*", "LICEN[CS]E*", "NOTICE*", "playground.json")
+_CARRIED_OVER = ("README*", "LICEN[CS]E*", "NOTICE*")
 _MEGABYTES_FOR_TORCH = 6_000  # of address space that importing it reserves; what it uses is a tenth
 
 
-def convert(folder: Path, out: Path) -> str:
+def convert(folder: Path, out: Path, adapter: Path | None = None) -> str:
     """Write the checkpoint of a folder natively to another one, which appears at once or not at all.
 
-    Returns a sentence on what was written. Raises CheckpointUnavailable.
+    `adapter` is the folder of a LoRA that is merged into it. Returns a sentence on what was written. Raises
+    CheckpointUnavailable.
     """
     if not folder.is_dir():
         raise CheckpointUnavailable(
@@ -44,31 +47,43 @@ def convert(folder: Path, out: Path) -> str:
     with tempfile.TemporaryDirectory(prefix=f"{out.name}-unfinished-", dir=out.parent) as unfinished:
         opened = _without_pickles(folder, Path(unfinished) / "opened")
         written = Path(unfinished) / "written"
-        said = _write(resolve(str(opened)), opened, written)
-        for pattern in _CARRIED_OVER:
-            for path in folder.glob(pattern):
-                shutil.copyfile(path, written / path.name)
+        base = replace(resolve(str(opened)), title=folder.name)
+        said = _write(with_adapter(base, str(adapter)) if adapter else base, opened, written, adapter)
+        for origin in filter(None, (folder, adapter)):
+            _carry_over(origin, written)
         for path in written.iterdir():
             path.chmod(0o644)  # safetensors makes its files for their owner alone
         written.rename(out)
     return f"{out}: {said}"
 
 
-def _write(checkpoint: Checkpoint, folder: Path, out: Path) -> str:
+def _carry_over(origin: Path, out: Path) -> None:
+    """Copy what is for people, and add what is said of the tasks: of two origins the second one has the last word."""
+    for pattern in _CARRIED_OVER:
+        for path in origin.glob(pattern):
+            shutil.copyfile(path, out / path.name)
+    facts, described = origin / DESCRIPTION, out / DESCRIPTION
+    if facts.is_file():
+        known = read_json(described) if described.is_file() else {}
+        described.write_text(json.dumps(known | read_json(facts), indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _write(checkpoint: Checkpoint, folder: Path, out: Path, adapter: Path | None) -> str:
     import torch
     from transformers import Florence2Processor
 
     def write() -> str:
-        parts, dtype = read_parts(checkpoint, folder), _dtype(folder)
+        adapted, dtype = read_adapted(checkpoint, folder, adapter), _dtype(folder)
+        parts = adapted.parts
         model = assemble(checkpoint, parts, getattr(torch, dtype))
         model.save_pretrained(out)
         processor: Any = Florence2Processor
         processor(
             parts.image_processor, parts.tokenizer, post_processor_config=post_processing(parts.banned_phrases)
         ).save_pretrained(out)
-        return _said(parts, model, dtype)
+        return " ".join(filter(None, (_said(parts, model, dtype), adapted.notice)))
 
-    return load_checked(checkpoint, folder, write)
+    return load_checked(checkpoint, folder, write, adapter)
 
 
 def _said(parts: Parts, model: Any, dtype: str) -> str:
@@ -142,9 +157,10 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a checkpoint in any layout")
     parser.add_argument("out", type=Path, metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("--adapter", type=Path, metavar="ADAPTER", help="the folder of a LoRA to merge into it")
     arguments = parser.parse_args()
     try:
-        print(convert(arguments.folder, arguments.out))
+        print(convert(arguments.folder, arguments.out, arguments.adapter))
     except PlaygroundError as error:
         sys.exit(str(error))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.checkpoints.catalog import Checkpoint, read_json
+from playground.checkpoints.catalog import ADAPTER_CONFIG, DESCRIPTION, Checkpoint, read_json
 from playground.errors import CheckpointUnavailable
 
 # What a checkpoint must hold, by the name to tell; each row lists the sets of files that will do.
@@ -21,34 +21,59 @@ _REQUIRED: dict[str, tuple[set[str], ...]] = {
     "tokenizer.json": ({"tokenizer.json"}, {"vocab.json", "merges.txt"}),
     "model.safetensors": ({"model.safetensors"}, {"model.safetensors.index.json"}),
 }
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_REQUIRED_OF_ADAPTER = {name: ({name},) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)}
+_WANTED = re.compile(r"[^/]+\.(json|safetensors|txt)")  # never pickled weights, never code
 _WEIGHTS = re.compile(r"[\w.-]+\.safetensors")
 _MAX_LAYERS, _MAX_WIDTH = 200, 1_000_000  # of the published ones: 12, and 51 thousand words
 _CHUNK = 2**22  # bytes that are compared at once
 _PICKLE = re.compile(r"pytorch_model.*\.bin")
 
 
-def is_complete(folder: Path) -> bool:
-    """Tell whether a folder has all the files of a checkpoint."""
-    return not _missing_files(folder)
+def is_complete(folder: Path, *, is_adapter: bool = False) -> bool:
+    """Tell whether a folder has all the files of a checkpoint, or of an adapter."""
+    return not _missing_files(folder, is_adapter=is_adapter)
 
 
 def check_folder(checkpoint: Checkpoint, folder: Path) -> None:
-    """Refuse a folder that lacks a file or holds another model. Raises CheckpointUnavailable, saying what to do."""
-    missing = _missing_files(folder)
+    """Refuse a folder that lacks a file or holds another model. Raises CheckpointUnavailable, saying what to do.
+
+    Of a checkpoint with an adapter, it is the adapter's folder.
+    """
+    missing = _missing_files(folder, is_adapter=checkpoint.base is not None)
     if missing:
         raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, _file_names(folder)))
-    check_config(checkpoint, read_json(folder / "config.json"))
+    check_config(checkpoint, read_json(folder / config_name(checkpoint)))
 
 
 def check_names(checkpoint: Checkpoint, names: Collection[str]) -> None:
     """Refuse a repository by the names of its files alone. Raises CheckpointUnavailable, saying what to do."""
-    missing = _missing_names(names)
+    missing = _missing_names(names, is_adapter=checkpoint.base is not None)
     if missing:
         raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, names))
 
 
+def is_wanted(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether a file of a repository is of use; beside an adapter there may be whole models."""
+    if checkpoint.base is not None:
+        return name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS, DESCRIPTION)
+    return _WANTED.fullmatch(name) is not None
+
+
+def config_name(checkpoint: Checkpoint) -> str:
+    """Return the name of the file that says what kind of model the files are of."""
+    return "config.json" if checkpoint.base is None else ADAPTER_CONFIG
+
+
 def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
-    """Refuse another model than a Florence-2. Raises CheckpointUnavailable, saying what to do."""
+    """Refuse another model than a Florence-2, or another adapter than a LoRA. Raises CheckpointUnavailable."""
+    if checkpoint.base is not None:
+        if kind := _not_plain_lora(config):
+            raise CheckpointUnavailable(
+                f"{checkpoint.title} cannot be: this adapter is not a plain LoRA but has {kind}, and it cannot be "
+                "merged here. Merge it with peft (`merge_and_unload`), save the whole, and open its folder."
+            )
+        return
     model_type = config.get("model_type")
     if model_type != "florence2":
         raise CheckpointUnavailable(
@@ -60,6 +85,21 @@ def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
             f"{checkpoint.title} cannot be: {name} in its config.json is larger than that of any Florence-2. "
             "Fetch it again, or choose another checkpoint."
         )
+
+
+# What changes a weight in another way than by B times A: DoRA scales it, an aLoRA works only behind certain words.
+_OTHER_KINDS = ("use_dora", "use_qalora", "use_bdlora", "lora_bias", "alora_invocation_tokens", "layer_replication")
+_PLAIN_BEGINNINGS = (True, False, None, "gaussian", "eva")  # any other took something from the base's own weights
+
+
+def _not_plain_lora(config: dict[str, Any]) -> str:
+    if config.get("peft_type") != "LORA":
+        return f"peft_type {config.get('peft_type')!r:.40}"
+    for name in _OTHER_KINDS:
+        if config.get(name):
+            return name
+    beginning = config.get("init_lora_weights")
+    return "" if beginning in _PLAIN_BEGINNINGS else f"init_lora_weights {beginning!r:.40}"
 
 
 def _too_large(config: dict[str, Any]) -> str:
@@ -97,27 +137,37 @@ def pickle_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.bin") if _PICKLE.fullmatch(path.name))
 
 
-def _missing_files(folder: Path) -> list[str]:
-    missing = _missing_names(_file_names(folder))
-    return missing or [path.name for path in weight_files(folder) if not path.is_file()]
+def _missing_files(folder: Path, *, is_adapter: bool) -> list[str]:
+    missing = _missing_names(_file_names(folder), is_adapter=is_adapter)
+    files = [] if is_adapter else weight_files(folder)
+    return missing or [path.name for path in files if not path.is_file()]
 
 
 def _file_names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
-def _missing_names(names: Collection[str]) -> list[str]:
-    present = set(names)
-    return [name for name, choices in _REQUIRED.items() if not any(choice <= present for choice in choices)]
+def _missing_names(names: Collection[str], *, is_adapter: bool) -> list[str]:
+    present, required = set(names), _REQUIRED_OF_ADAPTER if is_adapter else _REQUIRED
+    return [name for name, choices in required.items() if not any(choice <= present for choice in choices)]
 
 
 def _missing_sentence(checkpoint: Checkpoint, missing: list[str], names: Collection[str]) -> str:
+    if checkpoint.base is not None and ADAPTER_CONFIG in missing and "config.json" in names:
+        return (
+            f"{checkpoint.source} is a whole checkpoint, not an adapter. Give it with --checkpoint, without --adapter."
+        )
+    if ADAPTER_WEIGHTS in missing and "adapter_model.bin" in names:
+        return (
+            f"{checkpoint.title} has its weights only as adapter_model.bin, a format that can run code when it is "
+            f"opened, so it is not opened here. Save the adapter as {ADAPTER_WEIGHTS}, which peft has done since 0.7."
+        )
     if "model.safetensors" in missing and any(map(_PICKLE.fullmatch, names)):
         return _pickle_sentence(checkpoint)
-    if "config.json" in missing and "adapter_config.json" in names:
+    if checkpoint.base is None and ADAPTER_CONFIG in names:
         return (
-            f"{checkpoint.title} is an adapter: it holds only what was changed of another checkpoint. Merge it into "
-            "that one (`merge_and_unload` of peft), save the whole, and open its folder."
+            f"{checkpoint.title} is an adapter: it holds only what was changed of another checkpoint. Give it with "
+            "--adapter, and the checkpoint that it changes with --checkpoint."
         )
     return (
         f"{checkpoint.title} is incomplete: {', '.join(missing)} missing in {checkpoint.source}. "

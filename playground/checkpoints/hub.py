@@ -17,11 +17,10 @@ from huggingface_hub import HfApi, constants, errors, hf_hub_download, snapshot_
 from tqdm import tqdm
 
 from playground.checkpoints.catalog import Checkpoint, read_json
-from playground.checkpoints.files import check_config, check_names, is_complete
+from playground.checkpoints.files import check_config, check_names, config_name, is_complete, is_wanted
 from playground.errors import CheckpointUnavailable, PlaygroundError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_WANTED_FILE = re.compile(r"[^/]+\.(json|safetensors|txt)")  # never pickled weights, never code
 _LIST_SECONDS = 30  # for the list of a repository's files
 _INSTEAD = "or choose the tiny demo model, which is on this machine"
 
@@ -52,7 +51,7 @@ def find_local(checkpoint: Checkpoint, *, cache_dir: Path | None = None) -> Path
                 local_files_only=True,
                 allow_patterns=["*.json", "*.safetensors"],
             )
-            if is_complete(Path(found)):
+            if is_complete(Path(found), is_adapter=checkpoint.base is not None):
                 return Path(found)
     return None
 
@@ -204,7 +203,7 @@ def _fetch(checkpoint: Checkpoint, transfer: _Transfer, *, endpoint: str | None,
         )
         num_bytes += size
         transfer.reach(num_bytes)
-        if file_name == "config.json":
+        if file_name == config_name(checkpoint):
             check_config(checkpoint, read_json(Path(path)))
     folder = find_local(checkpoint, cache_dir=cache_dir)
     if folder is None:
@@ -219,7 +218,7 @@ def _list_files(checkpoint: Checkpoint, api: HfApi) -> tuple[str, dict[str, int]
             info = api.model_info(checkpoint.source, revision=revision, files_metadata=True, timeout=_LIST_SECONDS)
             sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
             check_names(checkpoint, sizes)
-            return revision, {name: size for name, size in sizes.items() if _WANTED_FILE.fullmatch(name)}
+            return revision, {name: size for name, size in sizes.items() if is_wanted(checkpoint, name)}
     raise CheckpointUnavailable(
         f"The hub has {checkpoint.source}, but no revision {checkpoint.revision or 'main'!r} of it. "
         "Leave out the part from the @, or name another revision."

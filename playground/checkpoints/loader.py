@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from playground.checkpoints.adapters import Adaptation, adapt
 from playground.checkpoints.catalog import RECIPE, Checkpoint, read_json
-from playground.checkpoints.files import check_folder, weight_files
+from playground.checkpoints.files import ADAPTER_WEIGHTS, check_folder, weight_files
 from playground.checkpoints.fits import check_fit, import_transformers
 from playground.checkpoints.hub import first_line, resolved_revision, revision_notice
 from playground.checkpoints.layout import Layout
@@ -54,6 +55,7 @@ class LoadedCheckpoint:
     resolved_revision: str | None  # the commit that the files are of; None for a folder outside the hub's cache
     notice: str  # what differs from what was asked for, in a sentence; mostly empty
     details: str = ""  # what is worth knowing of the files, in a sentence; mostly empty
+    sight: str = ""  # two that have the same one, which is not empty, see a picture as the same features
 
 
 SMALL_MODEL = 50_000_000  # parameters; with fewer, a model spends its time on the overhead of each call
@@ -130,35 +132,48 @@ def cpu_multiplies_bfloat16() -> bool:
 # --- Loading
 
 
-def load(checkpoint: Checkpoint, folder: Path, *, device: str = "auto", precision: str = "auto") -> LoadedCheckpoint:
-    """Load the files of `folder` as `checkpoint`. Runs no code of the checkpoint and touches no network.
+def load(
+    checkpoint: Checkpoint, folder: Path, *, adapter: Path | None = None, device: str = "auto", precision: str = "auto"
+) -> LoadedCheckpoint:
+    """Load the files of `folder` as `checkpoint`, those of its base where it has an `adapter`, which is a folder too.
 
-    Raises CheckpointUnavailable for anything that would make the answers wrong, SettingsInvalid as `choose_placement`.
+    Runs no code of the checkpoint and touches no network. Raises CheckpointUnavailable for anything that would make the
+    answers wrong, SettingsInvalid as `choose_placement`.
     """
-    return load_checked(checkpoint, folder, lambda: _load(checkpoint, folder, device, precision))
+    return load_checked(checkpoint, folder, lambda: _load(checkpoint, folder, adapter, device, precision), adapter)
 
 
-def load_checked(checkpoint: Checkpoint, folder: Path, load_it: Callable[[], _T]) -> _T:
+def load_checked(checkpoint: Checkpoint, folder: Path, load_it: Callable[[], _T], adapter: Path | None = None) -> _T:
     """Return what comes of loading files that are all there and not changed; says in a sentence what goes wrong."""
-    check_folder(checkpoint, folder)
+    rows = [(checkpoint.base or checkpoint, folder), *([(checkpoint, adapter)] if adapter else [])]
+    for row, place in rows:
+        check_folder(row, place)
     try:
-        check_digests(checkpoint, folder)
+        for row, place in rows:
+            check_digests(row, place)
         return load_it()
     except PlaygroundError:
         raise
     except Exception as error:
-        raise CheckpointUnavailable(_explain(error, checkpoint, folder)) from error
+        raise CheckpointUnavailable(_explain(error, checkpoint.base or checkpoint, folder)) from error
 
 
-def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> LoadedCheckpoint:
+def read_adapted(checkpoint: Checkpoint, folder: Path, adapter: Path | None) -> Adaptation:
+    """Return the parts of a checkpoint with its adapter, where it has one, merged into them."""
+    parts = read_parts(checkpoint.base or checkpoint, folder)
+    return adapt(checkpoint, parts, adapter) if adapter else Adaptation(parts, changes_sight=False, notice="")
+
+
+def _load(checkpoint: Checkpoint, folder: Path, adapter: Path | None, device: str, precision: str) -> LoadedCheckpoint:
     import_transformers()
     import torch
 
     placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
-    parts = read_parts(checkpoint, folder)
+    adapted = read_adapted(checkpoint, folder, adapter)
+    parts = adapted.parts
     location_ids = _location_ids(parts.tokenizer, checkpoint)
     model = assemble(checkpoint, parts, getattr(torch, placement.dtype))
-    revision = resolved_revision(checkpoint, folder)
+    revision = resolved_revision(checkpoint, adapter or folder)
     return LoadedCheckpoint(
         checkpoint=checkpoint,
         model=model.to(placement.device).eval(),
@@ -168,9 +183,18 @@ def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> 
         banned_phrases=parts.banned_phrases,
         location_ids=location_ids,
         resolved_revision=revision,
-        notice=" ".join(filter(None, (revision_notice(checkpoint, revision), checkpoint.fault))),
+        notice=" ".join(filter(None, (revision_notice(checkpoint, revision), adapted.notice, checkpoint.fault))),
         details=_details(parts),
+        sight=_sight(placement, [folder, *([adapter] if adapter and adapted.changes_sight else [])]),
     )
+
+
+def _sight(placement: Placement, folders: list[Path]) -> str:
+    """Return what the features of a picture depend on: the files, each as it is now, and the number format."""
+    names = ("config.json", "preprocessor_config.json", "processor_config.json", ADAPTER_WEIGHTS)
+    paths = [path for folder in folders for path in (*weight_files(folder), *map(folder.joinpath, names))]
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.is_file()]
+    return f"{placement} {files}"
 
 
 def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
@@ -235,7 +259,8 @@ def check_digests(checkpoint: Checkpoint, folder: Path) -> str:
 
     The hub's cache names a file by it, and a recipe of ours says it. Raises CheckpointUnavailable for another one.
     """
-    known = [(path, expected) for path in weight_files(folder) if (expected := _expected_sha256(path))]
+    paths = weight_files(folder) if checkpoint.base is None else [folder / ADAPTER_WEIGHTS]
+    known = [(path, expected) for path in paths if (expected := _expected_sha256(path))]
     for path, expected in known:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -255,7 +280,8 @@ def _expected_sha256(path: Path) -> str:
 def _damaged_sentence(checkpoint: Checkpoint, folder: Path, what: str) -> str:
     # The hub's cache keeps the bytes beside its snapshots: it would link to the damaged ones again.
     is_cached = resolved_revision(checkpoint, folder) is not None
-    damaged = folder.parents[1] if is_cached else f"model.safetensors in {folder}"
+    name = "model.safetensors" if checkpoint.base is None else ADAPTER_WEIGHTS
+    damaged = folder.parents[1] if is_cached else f"{name} in {folder}"
     return (
         f"The weights of {checkpoint.title} are changed, damaged or cut short ({what}). "
         f"Delete {damaged} and fetch it again."

@@ -28,6 +28,7 @@ from playground.fair_lock import FairLock
 from playground.inference.decoding import Ended, Leading, News, Search, Written, beam_search, greedy_search
 from playground.inference.detokenizer import Detokenizer, Vocabulary
 from playground.inference.fallback import write_by_generate
+from playground.inference.features import FeatureCache
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.inference.vision import pixel_values
@@ -42,12 +43,23 @@ class Engine:
 
     `image_encodings` counts the pictures that went through the vision tower. The caches live and die with the engine,
     so that the picture's digest and the prompt are key enough: checkpoint, revision and dtype never change within it.
+    The features of pictures alone may be shared, by engines whose loaded checkpoints have the same `sight`.
     """
 
     def __init__(
-        self, loaded: LoadedCheckpoint, model: PreparedModel, *, image_cache_bytes: int, prompt_cache_bytes: int
+        self,
+        loaded: LoadedCheckpoint,
+        model: PreparedModel,
+        *,
+        image_cache_bytes: int,
+        prompt_cache_bytes: int,
+        shared_features: FeatureCache | None = None,
     ) -> None:
-        """Answer with a model that was prepared from a loaded checkpoint, of which the rest is taken."""
+        """Answer with a model that was prepared from a loaded checkpoint, of which the rest is taken.
+
+        `shared_features` are those of engines of the same sight; without them the engine has `image_cache_bytes` of its
+        own.
+        """
         self.checkpoint: Checkpoint = loaded.checkpoint
         self.placement: Placement = loaded.placement
         self.notice = loaded.notice
@@ -59,7 +71,7 @@ class Engine:
         self._tokenizer = loaded.tokenizer
         self._image_processor = loaded.image_processor
         self._vocabulary = Vocabulary.of(loaded.tokenizer)
-        self._image_features = _tensor_cache(image_cache_bytes)
+        self._image_features = shared_features or FeatureCache(image_cache_bytes)
         self._encoder_hidden_states = _tensor_cache(prompt_cache_bytes)
         self._lock = FairLock()
 
@@ -87,7 +99,7 @@ class Engine:
     @property
     def cache_bytes(self) -> tuple[int, int]:
         """Bytes held by the image features and by the encoder hidden states."""
-        return int(self._image_features.currsize), int(self._encoder_hidden_states.currsize)
+        return self._image_features.num_bytes, int(self._encoder_hidden_states.currsize)
 
     def num_tokens(self, text: str) -> int:
         """Return the number of tokens of a prompt without its two ends."""
@@ -97,7 +109,7 @@ class Engine:
         """Drop the model and the caches once no run holds them."""
         with self._lock.held():
             self._model = None
-            self._image_features.clear()
+            self._image_features = FeatureCache(0)
             self._encoder_hidden_states.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -231,7 +243,7 @@ class Engine:
             self.image_encodings += len(some)
             for image, row in zip(some, encoded, strict=True):
                 features[image.digest] = row.clone() if len(some) > 1 else row  # a row would keep them all
-                _keep(self._image_features, image.digest, features[image.digest])
+                self._image_features.keep(image.digest, features[image.digest])
         model.wait()
         return features, _milliseconds_since(started) if new else 0.0
 

@@ -22,7 +22,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--replicas", type=int, default=1, metavar="N", help="how many; each gets its share of the processors")
-    add("--checkpoint", default=settings.checkpoint, metavar="NAME", help="as for app.py")
+    add("--checkpoint", default=settings.first_checkpoint, metavar="NAME",
+        help="as for app.py; with an adapter: 'NAME + FOLDER' or 'NAME + HUB_ID'")  # fmt: skip
     add("--device", default=settings.device, help="auto, cpu, cuda, mps")
     add("--precision", default=settings.precision, choices=PRECISIONS, help="as for app.py")
     add("--offline", default=settings.offline, action="store_true", help="contact nobody")

@@ -40,8 +40,8 @@ class _ClusterProcess:
         replicas = settings.replicas or max(2, (os.cpu_count() or 1) // 4)
         command = [
             sys.executable, "-m", "playground.serving", "--end-with-input", f"--replicas={replicas}", f"--port={port}",
-            f"--checkpoint={settings.checkpoint}", f"--device={settings.device}", f"--precision={settings.precision}",
-            *(["--offline"] if settings.offline else []),
+            f"--checkpoint={settings.first_checkpoint}", f"--device={settings.device}",
+            f"--precision={settings.precision}", *(["--offline"] if settings.offline else []),
         ]  # fmt: skip
         # In a session of its own: Ctrl+C is the page's, which ends the cluster in its turn.
         self._process = subprocess.Popen(

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playground.checkpoints import hub
-from playground.checkpoints.catalog import resolve
+from playground.checkpoints.catalog import CATALOG, Checkpoint, resolve
 from playground.checkpoints.files import check_folder
 from playground.errors import CheckpointUnavailable, SettingsInvalid
 from playground.local_ray import STORE_BYTES, check_ray, local_ray
 from playground.serving.wire import DEFAULT_PORT
+from playground.settings import WITH
 
 
 @contextmanager
@@ -77,14 +78,22 @@ def _fetched(checkpoint: str, *, offline: bool) -> str:
     if not checkpoint:
         return ""
     named = resolve(checkpoint)
-    if named.is_local:
-        check_folder(named, Path(named.source))
-        return named.name if named.name == checkpoint else str(Path(named.source).absolute())
-    if not hub.find_local(named):
-        if offline:
-            raise hub.offline_error(named)
-        hub.download(named, lambda _: None, 60.0)
-    return checkpoint
+    rows = [row for row in (named.base, named) if row]
+    for row in rows:
+        if row.is_local:
+            check_folder(row, Path(row.source))
+        elif not hub.find_local(row):
+            if offline:
+                raise hub.offline_error(row)
+            hub.download(row, lambda _: None, 60.0)
+    return WITH.join(map(_place, rows))
+
+
+def _place(row: Checkpoint) -> str:
+    """Return the name by which a process in another folder finds a checkpoint or an adapter."""
+    if row.is_local and row not in CATALOG:
+        return str(Path(row.source).absolute())
+    return row.name if row in CATALOG else f"{row.source}@{row.revision}" if row.revision else row.source
 
 
 def _why(message: str) -> str:

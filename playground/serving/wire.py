@@ -50,7 +50,7 @@ class Description:
     @classmethod
     def of(cls, engine: AskedEngine, details: str = "") -> "Description":
         """Describe an engine, without the folder of the machine that it is on."""
-        checkpoint = replace(engine.checkpoint, source=engine.checkpoint.name, is_local=False)
+        checkpoint = replace(engine.checkpoint, source=engine.checkpoint.name, is_local=False, base=None)
         return cls(
             checkpoint, engine.notice, engine.banned_phrases, engine.max_prompt_tokens, engine.max_answer_tokens,
             engine.image_side, engine.max_asks, details,
