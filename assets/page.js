@@ -53,6 +53,24 @@
     }
   };
 
+  // ---- the links to more pages, which are open for a click or Escape
+
+  const closeLinks = () => find("#title .more[open]")?.removeAttribute("open");
+  document.addEventListener("click", ({ target }) => target.closest("#title .more summary") || closeLinks());
+  document.addEventListener("keydown", ({ key, target }) => {
+    if (key !== "Escape" || !target.closest("#title .more[open]")) return;
+    closeLinks();
+    find("#title .more summary").focus();
+  });
+  // Gradio opens its panel of the API by its own button alone.
+  const openApi = () => {
+    if (location.hash !== "#api") return;
+    history.replaceState(null, "", location.pathname + location.search);
+    find("footer .show-api")?.click();
+  };
+  addEventListener("hashchange", openApi);
+  openApi();
+
   // ---- what a reload brings back: the browser's part is the form, and the key to what the server keeps of this tab
 
   const KEPT = ["playground", window.gradio_config.current_page].filter(Boolean).join(" "); // each page for itself

@@ -18,15 +18,21 @@ class PageLink:
     name: str
 
 
+_MAIN = 2  # the first ones are always in sight, the others under "More", where the page that is open stands beside it
 PAGES = (PageLink("", "One picture"), PageLink("many", "Many pictures"), PageLink("compare", "Compare"),
          PageLink("live", "Live"))  # fmt: skip
+_API = PageLink("#api", "Use via API")  # the panel of the first page, which tells of all endpoints
 
 
 def add_title(path: str, lead: str) -> None:
     """Put the title, what the page at this path is for, and the links to all pages on a page that is being built."""
-    links = "".join(_link(page, is_here=page.path == path) for page in PAGES)
+    main, more = PAGES[:_MAIN], PAGES[_MAIN:]
+    links = "".join(_link(page, is_here=page.path == path) for page in main)
+    here = "".join(_link(page, is_here=True) for page in more if page.path == path)
+    others = "".join(_link(page, is_here=False) for page in (*more, _API) if page.path != path)
+    menu = f'<details class="more"><summary>More</summary><div>{others}</div></details>'
     gr.HTML(
-        f'<header class="title"><h1>{text.TITLE}</h1><nav aria-label="Pages">{links}</nav><p>{lead}</p></header>',
+        f'<header class="title"><h1>{text.TITLE}</h1><nav aria-label="Pages">{links}{here}{menu}</nav><p>{lead}</p></header>',
         elem_id="title",
         apply_default_css=False,
     )

@@ -96,7 +96,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "css": task_headings(),
         "js": read_asset("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",
-        "footer_links": ["api"],
+        "footer_links": ["api"],  # hidden: the way there is among the links to the pages
         "app_kwargs": {
             "middleware": [
                 Middleware(SecurityHeaders, settings=settings),

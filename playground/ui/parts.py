@@ -30,7 +30,7 @@ def picture_field(*, has_camera: bool = True) -> Picture:
         height=210,
         buttons=[],
         webcam_options=gr.WebcamOptions(mirror=False),  # what was held before the lens can be read
-        placeholder="Drop a picture here\nor click to choose one",
+        placeholder="Drop or paste a picture here\nor click to choose one",
     )
 
 
