@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ from playground.inference.fallback import write_by_generate
 from playground.inference.features import FeatureCache
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
+from playground.inference.threads import computing_with
 from playground.inference.vision import pixel_values
 from playground.pictures.reader import InputImage
 
@@ -142,8 +144,8 @@ class Engine:
         looked: list[Attention] = []
 
         def look(run: Run) -> None:
-            with self._lock.held(run.raise_if_stopped), torch.inference_mode():
-                looked.append(self._look(run, ask, answer))
+            with self._turn(run) as model:
+                looked.append(self._look(model, run, ask, answer))
             run.tell(Finished(is_truncated=False, is_stopped=False))
 
         for _ in Run([ask], Decoding(), stop or threading.Event(), deadline).events(look):
@@ -162,10 +164,8 @@ class Engine:
         taken: list[torch.Tensor] = []
 
         def take(run: Run) -> None:
-            with self._lock.held(run.raise_if_stopped), torch.inference_mode():
-                if self._model is None:
-                    raise EngineFailed("This checkpoint was unloaded while it was waited for. Ask again to load it.")
-                taken.append(self._encode_images(self._model, run, run.asks)[0][image.digest])
+            with self._turn(run) as model:
+                taken.append(self._encode_images(model, run, run.asks)[0][image.digest])
             run.tell(Finished(is_truncated=False, is_stopped=False))
 
         for _ in Run([Ask(image, "")], Decoding(), stop or threading.Event(), deadline).events(take):
@@ -176,10 +176,7 @@ class Engine:
         grid: npt.NDArray[np.float32] = taken[0][-side * side :].reshape(side, side, -1).float().cpu().numpy()
         return grid
 
-    def _look(self, run: Run, ask: Ask, answer: str) -> Attention:
-        model = self._model
-        if model is None:
-            raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
+    def _look(self, model: PreparedModel, run: Run, ask: Ask, answer: str) -> Attention:
         (hidden_states,) = self._encode(model, run, [ask])
         read = self._tokenizer(answer, add_special_tokens=False, return_offsets_mapping=True)
         ids, spans = read["input_ids"][: self.max_answer_tokens], read["offset_mapping"][: self.max_answer_tokens]
@@ -191,13 +188,20 @@ class Engine:
         )
 
     def _take_turn(self, run: Run) -> None:
-        with self._lock.held(run.raise_if_stopped), torch.inference_mode():
-            self._answer(run)
+        with self._turn(run) as model:
+            self._answer(model, run)
 
-    def _answer(self, run: Run) -> None:
-        if self._model is None:
-            raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
-        model, num_beams = self._model, run.decoding.num_beams
+    @contextmanager
+    def _turn(self, run: Run) -> Iterator[PreparedModel]:
+        """Wait for this run's turn, and let it have the model."""
+        with self._lock.held(run.raise_if_stopped), torch.inference_mode():
+            if self._model is None:
+                raise EngineFailed("This checkpoint was unloaded while the question waited. Ask again to load it.")
+            with computing_with(self._model.num_threads):
+                yield self._model
+
+    def _answer(self, model: PreparedModel, run: Run) -> None:
+        num_beams = run.decoding.num_beams
         asked = run.decoding.max_new_tokens or self.max_answer_tokens
         config = _generation_config(model.generation_config, num_beams, max(1, min(asked, self.max_answer_tokens)))
         num_at_once = max(1, self._max_rows // num_beams)

@@ -18,6 +18,7 @@ from playground.inference.language import Decoder, Encoder
 from playground.inference.memory import return_memory
 from playground.inference.scores import Scores
 from playground.inference.steps import DecodingSteps, GrowingSteps, StaticSteps
+from playground.inference.threads import ALL_THREADS
 from playground.inference.vision import VisionTower
 
 # How many pictures go through the vision tower together. A large one keeps a processor busy by itself, and Stop has to
@@ -52,6 +53,9 @@ class PreparedModel:
         torch.backends.cuda.enable_cudnn_sdp(False)
         num_parameters = sum(weights.numel() for weights in model.parameters())
         self.images_at_once = _images_at_once(num_parameters, is_cpu=is_cpu)
+        # Threads wait for one another after each call. A small model's calls are so short that this gains little, and
+        # where other programs use the processor too it costs ten times the answer.
+        self.num_threads = 1 if num_parameters < SMALL_MODEL else ALL_THREADS
         is_recorded = model.device.type == "cuda"
         self.max_rows = _max_rows(num_parameters, is_recorded=is_recorded)
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ from playground.annotate.jobs import Jobs
 from playground.checkpoints.catalog import BUNDLED
 from playground.events import RunStage
 from playground.inference.engine import Engine
+from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.predictor import Predictor
 from playground.question import Question
@@ -40,9 +41,9 @@ class _Groups:
         self.turns: list[tuple[float, float]] = []
         answer = Engine._answer
 
-        def timed(engine: Engine, run: Run) -> None:
+        def timed(engine: Engine, model: PreparedModel, run: Run) -> None:
             began = time.monotonic()
-            answer(engine, run)
+            answer(engine, model, run)
             if len(run.asks) > 1:
                 self.turns.append((began, time.monotonic()))
 
