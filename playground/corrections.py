@@ -99,7 +99,17 @@ def _region(change: _Change, said: Prediction) -> Region | None:
         return region
     is_as_said = change.source == "model" or (region.label == before.label and region.outline == before.outline)
     source: Source = "model" if is_as_said else "edited"
-    return replace(region, source=source, score=before.score, original=None if is_as_said else before)
+    is_reshaped = change.source == "model" and not _are_alike(region.outline, before.outline)  # by a model, when asked
+    original = before if is_reshaped or not is_as_said else None
+    return replace(region, source=source, score=before.score, original=original)
+
+
+def _are_alike(outline: tuple[Polygon, ...], other: tuple[Polygon, ...]) -> bool:
+    """Whether two outlines are the same but for how the page rounds them."""
+    points, others = ([number for part in one for point in part for number in point] for one in (outline, other))
+    return list(map(len, outline)) == list(map(len, other)) and all(
+        abs(a - b) <= _SLACK for a, b in zip(points, others, strict=True)
+    )
 
 
 def _check_within(region: Region, resolution_wh: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 from playground.asking import KnownPictures, PictureRun, answer_each, answer_one
 from playground.engines import AskedEngine, Engines, WaitCancelled
@@ -17,13 +17,18 @@ from playground.errors import CheckpointUnavailable, InputRejected, UnknownTask
 from playground.events import RunStage
 from playground.glances import Glance, look
 from playground.likeness import likeness
+from playground.masks.prompts import Sharpened
+from playground.masks.sharpener import OFF, Sharpener
 from playground.pictures.plain import PlainLook, look_plainly
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
 from playground.question import MAX_INPUTS, Question, check_question
+from playground.regions import Region
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import TASKS, TO_FIND, TO_NAME, OwnTask, Task
+
+_MOST_NOTICES = 10  # of regions that have no sharper outline
 
 
 class Predictor:
@@ -42,27 +47,33 @@ class Predictor:
         read: Callable[..., InputImage] = read_image,
         look_plainly: Callable[..., PlainLook | None] = look_plainly,
         run_seconds: float = math.inf,
+        sharpener: Sharpener | None = None,
     ) -> None:
         self.engines = engines
+        self.sharpener = sharpener or Sharpener(Settings(masks=OFF))
         self.look_plainly = look_plainly
         self._read = read
         self._run_seconds = run_seconds
         self._known_pictures = KnownPictures()
 
     @classmethod
-    def load(cls, checkpoint: str, *, adapter: str = "", device: str = "auto", offline: bool = False) -> "Predictor":
+    def load(
+        cls, checkpoint: str, *, adapter: str = "", device: str = "auto", offline: bool = False, masks: str = ""
+    ) -> "Predictor":
         """Load a catalog name, a hub id or a folder; returns when it is ready. Raises CheckpointUnavailable.
 
-        `adapter` is a LoRA of it, a hub id or a folder; of several, with commas, the first one answers.
+        `adapter` is a LoRA of it, a hub id or a folder; of several, with commas, the first one answers. `masks` is what
+        `sharpen` uses, as `app.py --masks` takes it; it is loaded when it is first needed.
         """
         # A download that goes on is worth waiting for: only one that stalls is given up.
         settings = Settings(
-            checkpoint=checkpoint, adapter=adapter, device=device, offline=offline, load_wait_seconds=math.inf
-        )
-        pool = Pool(settings)
+            checkpoint=checkpoint, adapter=adapter, device=device, offline=offline, masks=masks,
+            load_wait_seconds=math.inf,
+        )  # fmt: skip
+        pool, sharpener = Pool(settings), Sharpener(settings)
         pool.start()
         with pool.acquire():
-            return cls(pool)
+            return cls(pool, sharpener=sharpener)
 
     def read_image(self, source: Any, *, page: int = 0) -> InputImage:
         """Return a picture within the limits: of a path, bytes, a PIL picture or an array. Raises ImageRejected.
@@ -177,6 +188,48 @@ class Predictor:
         alike = tuple(replace(region, score=score) for region, score in pairs)
         notices = (*found.notices, "The scores say how alike each is to the example.")
         return replace(found, regions=alike, notices=notices, scores_are_likeness=True)
+
+    @overload
+    def sharpen(
+        self, image: Any, given: Prediction, points: Any = ..., *, stop: threading.Event | None = ...
+    ) -> Prediction: ...
+
+    @overload
+    def sharpen(
+        self, image: Any, given: Sequence[Region], points: Any = ..., *, stop: threading.Event | None = ...
+    ) -> tuple[Region, ...]: ...
+
+    def sharpen(
+        self,
+        image: Any,
+        given: Prediction | Sequence[Region],
+        points: Any = (),
+        *,
+        stop: threading.Event | None = None,
+    ) -> Prediction | tuple[Region, ...]:
+        """Return a prediction, or regions, with sharper outlines of what is in the boxes.
+
+        `points` say more of a single region, each as (x, y, whether it is to be inside). A region keeps its label and
+        its score; where there is no sharper outline it stays as it was. A prediction has a notice of that, and must be
+        about this picture. Raises what `sharpen_each` does.
+        """
+        if not isinstance(given, Prediction):
+            return tuple(row.region for row in self.sharpened(image, given, points, stop=stop))
+        picture = self.read_image(image)
+        if given.digest and picture.digest != given.digest:
+            sentence = "The answer is about another picture. Send the picture that was asked about."
+            raise InputRejected(sentence, field="image")
+        made = self.sharpened(picture, given.regions, points, stop=stop)
+        why_not = tuple(dict.fromkeys(f"{row.region.label}: {row.why_not}" for row in made if row.why_not))
+        regions = tuple(row.region for row in made)
+        return replace(given, regions=regions, notices=(*given.notices, *why_not[:_MOST_NOTICES]))
+
+    def sharpened(
+        self, image: Any, regions: Sequence[Region], points: Any = (), *, stop: threading.Event | None = None
+    ) -> tuple[Sharpened, ...]:
+        """Return what becomes of each region, with the overlap that the model of masks expects. Raises as `sharpen`."""
+        deadline = time.monotonic() + self._run_seconds
+        return self.sharpener.sharpen(self.read_image(image), regions, points, stop=stop, deadline=deadline)
 
     def _last(self, picture: InputImage, question: Question, stop: threading.Event) -> Prediction:
         *_, final = self.run(picture, question, stop=stop)

@@ -24,6 +24,7 @@ class Settings:
     adapter: str = ""  # folder or hub id of an adapter of the checkpoint; of several, with commas, the first answers
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     precision: str = "auto"  # one of PRECISIONS
+    masks: str = ""  # what makes sharper outlines: a name of the catalog of masks, hub id, folder, or "off"
     host: str = ""  # empty: this machine only
     port: int = 0  # 0: 7860 or the next free one
     offline: bool = False  # contact nobody

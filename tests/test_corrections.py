@@ -40,8 +40,11 @@ def test_a_corrected_answer_holds_what_a_person_made_of_it_and_what_the_model_ha
 
 def test_a_region_that_is_again_as_the_model_said_is_the_models() -> None:
     assert corrected(SAID, read_corrections([{**VAN, "label": "car"}], SAID)).regions[0] == CAR
-    named = read_corrections([{**VAN, "source": "model", "text": "A red van."}], SAID)
-    assert corrected(SAID, named).regions[0] == replace(CAR, label="van", text="A red van.")
+    named = read_corrections([{**VAN, "source": "model", "text": "A red van.", "xyxy": [4.04, 4, 20, 16]}], SAID)
+    assert corrected(SAID, named).regions[0] == replace(CAR, label="van", text="A red van.", xyxy=(4.04, 4, 20, 16))
+    sharper = {"id": 0, "label": "car", "xyxy": [5, 4, 20, 16], "polygons": [[[5, 4], [20, 4], [20, 16]]]}
+    (region, *_) = corrected(SAID, read_corrections([{**sharper, "source": "model"}], SAID)).regions
+    assert (region.source, region.score, region.original) == ("model", 0.9, CAR), "another model drew it"
 
 
 def test_a_name_under_which_something_was_found_is_found_whatever_it_is_called_then() -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -75,6 +75,7 @@ class Checkpoint:
     probe: Probe | None = None
     unsure_note: str = _UNSURE
     base: "Checkpoint | None" = None
+    makes: Literal["answers", "masks"] = "answers"
 
     def is_unsure(self, task: str, confidence: float | None, picture_confidence: float | None) -> bool:
         """Whether an answer to a task is below the bounds; what was not measured is not judged."""
@@ -297,6 +298,50 @@ CATALOG: tuple[Checkpoint, ...] = (
     _fine_tune("gokaygokay/Florence-2-Flux-Large", "Florence-2 Flux, captions", "Apache-2.0"),
     from_folder(BUNDLED, ASSETS / BUNDLED),
 )
+
+
+def _mask_maker(name: str, title: str, source: str, sizes: tuple[str, str], revision: str | None) -> Checkpoint:
+    parameters, download_size = sizes
+    return Checkpoint(
+        name, title, source, revision, parameters=parameters, download_size=download_size, license="Apache-2.0",
+        makes="masks",
+    )  # fmt: skip
+
+
+# What makes masks, the default first. The revisions of the others are not known to us.
+MASK_CATALOG: tuple[Checkpoint, ...] = (
+    _mask_maker("sam2.1-tiny", "SAM 2.1 tiny", "facebook/sam2.1-hiera-tiny", ("39 M", "0.16 GB"),
+                "de431c4043854a71d8101e17995dfe596bf101a5"),
+    _mask_maker("sam2.1-small", "SAM 2.1 small", "facebook/sam2.1-hiera-small", ("46 M", "0.18 GB"), None),
+    _mask_maker("sam2.1-base-plus", "SAM 2.1 base+", "facebook/sam2.1-hiera-base-plus", ("81 M", "0.32 GB"), None),
+    _mask_maker("sam2.1-large", "SAM 2.1 large", "facebook/sam2.1-hiera-large", ("224 M", "0.9 GB"),
+                "665f8e2ad61cf5f53d65644ff27c8ee525124610"),
+    _mask_maker("edgetam", "EdgeTAM", "yonigozlan/EdgeTAM-hf", ("14 M", "0.06 GB"), None),
+)  # fmt: skip
+
+
+def resolve_masks(name: str) -> Checkpoint:
+    """Return what makes masks, of a name as `resolve` takes it; the empty one is the default.
+
+    Touches no network. Raises CheckpointUnavailable, saying what is accepted.
+    """
+    name = name.strip()
+    for checkpoint in MASK_CATALOG:
+        if name in ("", checkpoint.name, checkpoint.source):
+            return checkpoint
+    path = os.path.expanduser(name)
+    if os.path.isdir(path):
+        folder = Path(path).resolve()
+        return Checkpoint(f"{folder.name} (folder)", folder.name, str(folder), is_local=True, makes="masks")
+    match = None if os.path.exists(path) else _HUB_ID.fullmatch(name)
+    if not match:
+        names = ", ".join(checkpoint.name for checkpoint in MASK_CATALOG)
+        raise CheckpointUnavailable(
+            f"{name[:200]!r} makes no masks. Give --masks one of {names}, off, a hub id as owner/name or "
+            "owner/name@revision, or a folder that exists."
+        )
+    source = match["repository"]
+    return Checkpoint(name, source.partition("/")[2], source, match["revision"], makes="masks")
 
 
 def default_name(device: str) -> str:

@@ -106,7 +106,7 @@ def _dtype(folder: Path) -> str:
 def _without_pickles(folder: Path, opened: Path) -> Path:
     """Return the folder if its weights are safetensors, else another one in which they are."""
     pickles = pickle_files(folder)
-    if is_complete(folder) or not pickles:
+    if is_complete(resolve(str(folder)), folder) or not pickles:
         return folder
     opened.mkdir()
     for path in folder.iterdir():

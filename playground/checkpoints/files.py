@@ -22,17 +22,20 @@ _REQUIRED: dict[str, tuple[set[str], ...]] = {
     "model.safetensors": ({"model.safetensors"}, {"model.safetensors.index.json"}),
 }
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_REQUIRED_OF_ADAPTER = {name: ({name},) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)}
+_REQUIRED_OF_ADAPTER: dict[str, tuple[set[str], ...]] = {name: ({name},) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)}
 _WANTED = re.compile(r"[^/]+\.(json|safetensors|txt)")  # never pickled weights, never code
+_REQUIRED_FOR_MASKS = {name: _REQUIRED[name] for name in ("config.json", "model.safetensors")}
+# The published SAM 2.1 calls itself a model for videos, of which that for pictures is a part.
+_MASK_TYPES = ("sam2", "sam2_video", "edgetam", "edgetam_video")
 _WEIGHTS = re.compile(r"[\w.-]+\.safetensors")
 _MAX_LAYERS, _MAX_WIDTH = 200, 1_000_000  # of the published ones: 12, and 51 thousand words
 _CHUNK = 2**22  # bytes that are compared at once
 _PICKLE = re.compile(r"pytorch_model.*\.bin")
 
 
-def is_complete(folder: Path, *, is_adapter: bool = False) -> bool:
-    """Tell whether a folder has all the files of a checkpoint, or of an adapter."""
-    return not _missing_files(folder, is_adapter=is_adapter)
+def is_complete(checkpoint: Checkpoint, folder: Path) -> bool:
+    """Tell whether a folder has all the files of a checkpoint, or of its adapter."""
+    return not _missing_files(checkpoint, folder)
 
 
 def check_folder(checkpoint: Checkpoint, folder: Path) -> None:
@@ -40,7 +43,7 @@ def check_folder(checkpoint: Checkpoint, folder: Path) -> None:
 
     Of a checkpoint with an adapter, it is the adapter's folder.
     """
-    missing = _missing_files(folder, is_adapter=checkpoint.base is not None)
+    missing = _missing_files(checkpoint, folder)
     if missing:
         raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, _file_names(folder)))
     check_config(checkpoint, read_json(folder / config_name(checkpoint)))
@@ -48,7 +51,7 @@ def check_folder(checkpoint: Checkpoint, folder: Path) -> None:
 
 def check_names(checkpoint: Checkpoint, names: Collection[str]) -> None:
     """Refuse a repository by the names of its files alone. Raises CheckpointUnavailable, saying what to do."""
-    missing = _missing_names(names, is_adapter=checkpoint.base is not None)
+    missing = _missing_names(checkpoint, names)
     if missing:
         raise CheckpointUnavailable(_missing_sentence(checkpoint, missing, names))
 
@@ -66,7 +69,10 @@ def config_name(checkpoint: Checkpoint) -> str:
 
 
 def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
-    """Refuse another model than a Florence-2, or another adapter than a LoRA. Raises CheckpointUnavailable."""
+    """Refuse another model than the checkpoint is to be, or another adapter than a LoRA.
+
+    Raises CheckpointUnavailable, saying what to do.
+    """
     if checkpoint.base is not None:
         if kind := _not_plain_lora(config):
             raise CheckpointUnavailable(
@@ -75,14 +81,19 @@ def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
             )
         return
     model_type = config.get("model_type")
-    if model_type != "florence2":
+    if checkpoint.makes == "masks" and model_type not in _MASK_TYPES:
+        raise CheckpointUnavailable(
+            f"{checkpoint.title} is a checkpoint of model type {model_type!r}, not one that makes masks. "
+            f"Choose one whose config.json says {' or '.join(_MASK_TYPES)}."
+        )
+    if checkpoint.makes == "answers" and model_type != "florence2":
         raise CheckpointUnavailable(
             f"{checkpoint.title} is a checkpoint of model type {model_type!r}, not of Florence-2. "
             "Choose one whose config.json says florence2."
         )
     if name := _too_large(config):
         raise CheckpointUnavailable(
-            f"{checkpoint.title} cannot be: {name} in its config.json is larger than that of any Florence-2. "
+            f"{checkpoint.title} cannot be: {name} in its config.json is larger than that of any such model. "
             "Fetch it again, or choose another checkpoint."
         )
 
@@ -137,9 +148,9 @@ def pickle_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.bin") if _PICKLE.fullmatch(path.name))
 
 
-def _missing_files(folder: Path, *, is_adapter: bool) -> list[str]:
-    missing = _missing_names(_file_names(folder), is_adapter=is_adapter)
-    files = [] if is_adapter else weight_files(folder)
+def _missing_files(checkpoint: Checkpoint, folder: Path) -> list[str]:
+    missing = _missing_names(checkpoint, _file_names(folder))
+    files = [] if checkpoint.base is not None else weight_files(folder)
     return missing or [path.name for path in files if not path.is_file()]
 
 
@@ -147,9 +158,15 @@ def _file_names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
-def _missing_names(names: Collection[str], *, is_adapter: bool) -> list[str]:
-    present, required = set(names), _REQUIRED_OF_ADAPTER if is_adapter else _REQUIRED
+def _missing_names(checkpoint: Checkpoint, names: Collection[str]) -> list[str]:
+    present, required = set(names), _required_of(checkpoint)
     return [name for name, choices in required.items() if not any(choice <= present for choice in choices)]
+
+
+def _required_of(checkpoint: Checkpoint) -> dict[str, tuple[set[str], ...]]:
+    if checkpoint.base is not None:
+        return _REQUIRED_OF_ADAPTER
+    return _REQUIRED_FOR_MASKS if checkpoint.makes == "masks" else _REQUIRED
 
 
 def _missing_sentence(checkpoint: Checkpoint, missing: list[str], names: Collection[str]) -> str:
@@ -162,9 +179,9 @@ def _missing_sentence(checkpoint: Checkpoint, missing: list[str], names: Collect
             f"{checkpoint.title} has its weights only as adapter_model.bin, a format that can run code when it is "
             f"opened, so it is not opened here. Save the adapter as {ADAPTER_WEIGHTS}, which peft has done since 0.7."
         )
-    if "model.safetensors" in missing and any(map(_PICKLE.fullmatch, names)):
+    if checkpoint.makes == "answers" and "model.safetensors" in missing and any(map(_PICKLE.fullmatch, names)):
         return _pickle_sentence(checkpoint)
-    if checkpoint.base is None and ADAPTER_CONFIG in names:
+    if checkpoint.base is None and checkpoint.makes == "answers" and ADAPTER_CONFIG in names:
         return (
             f"{checkpoint.title} is an adapter: it holds only what was changed of another checkpoint. Give it with "
             "--adapter, and the checkpoint that it changes with --checkpoint."

@@ -22,7 +22,7 @@ from playground.errors import CheckpointUnavailable, PlaygroundError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _LIST_SECONDS = 30  # for the list of a repository's files
-_INSTEAD = "or choose the tiny demo model, which is on this machine"
+_INSTEAD = ", or choose the tiny demo model, which is on this machine"
 
 _T = TypeVar("_T")
 
@@ -51,7 +51,7 @@ def find_local(checkpoint: Checkpoint, *, cache_dir: Path | None = None) -> Path
                 local_files_only=True,
                 allow_patterns=["*.json", "*.safetensors"],
             )
-            if is_complete(Path(found), is_adapter=checkpoint.base is not None):
+            if is_complete(checkpoint, Path(found)):
                 return Path(found)
     return None
 
@@ -83,9 +83,14 @@ def revision_notice(checkpoint: Checkpoint, resolved: str | None) -> str:
 def offline_error(checkpoint: Checkpoint) -> CheckpointUnavailable:
     """Return the error that says that a checkpoint cannot be fetched, and to whoever runs the playground how it can."""
     return CheckpointUnavailable(
-        f"{checkpoint.title} is not on this machine, and the playground is offline. Ask whoever runs it, {_INSTEAD}.",
+        f"{checkpoint.title} is not on this machine, and the playground is offline. "
+        f"Ask whoever runs it{_instead(checkpoint)}.",
         details=f"To get it, start the playground once without --offline, or run `{download_command(checkpoint)}`.",
     )
+
+
+def _instead(checkpoint: Checkpoint) -> str:
+    return _INSTEAD if checkpoint.makes == "answers" else ""
 
 
 def download_command(checkpoint: Checkpoint) -> str:
@@ -132,7 +137,7 @@ def download(
             transfer.is_abandoned = True
             raise CheckpointUnavailable(
                 f"The hub sent nothing of {checkpoint.title} for {stall_seconds:g} seconds. "
-                f"Check the connection and try again, {_INSTEAD}."
+                f"Check the connection and try again{_instead(checkpoint)}."
             )
         wait([fetched], stall_seconds - idle_seconds)
     try:
@@ -264,7 +269,7 @@ def _explained(error: Exception, checkpoint: Checkpoint) -> CheckpointUnavailabl
 def _explain(error: Exception, checkpoint: Checkpoint) -> str:
     match error:
         case errors.HfHubHTTPError():
-            return explain_refusal(error, checkpoint.source)
+            return explain_refusal(error, checkpoint.source, instead=_instead(checkpoint))
         case OSError(errno=errno.ENOSPC):
             return (
                 f"The disk is full, so {checkpoint.title} could not be fetched. Free some space, or set HF_HOME to a "
@@ -277,11 +282,11 @@ def _explain(error: Exception, checkpoint: Checkpoint) -> str:
             )
     return (
         f"{checkpoint.title} could not be fetched: the connection to the hub failed. "
-        f"Check the connection and try again, {_INSTEAD}."
+        f"Check the connection and try again{_instead(checkpoint)}."
     )
 
 
-def explain_refusal(error: errors.HfHubHTTPError, repository: str) -> str:
+def explain_refusal(error: errors.HfHubHTTPError, repository: str, *, instead: str = _INSTEAD) -> str:
     """Return what a refusal of the hub means for whoever wants a repository, in a sentence or two."""
     status = error.response.status_code
     match error:
@@ -300,4 +305,4 @@ def explain_refusal(error: errors.HfHubHTTPError, repository: str) -> str:
             f"The hub refused {repository} with {status}. Log in with `hf auth login`, or check the token in HF_TOKEN, "
             "and try again."
         )
-    return f"The hub answered {status} for {repository}. Try again in a few minutes, {_INSTEAD}."
+    return f"The hub answered {status} for {repository}. Try again in a few minutes{instead}."

@@ -7,7 +7,7 @@ transformers: the page is served before they are.
 import hashlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -168,7 +168,7 @@ def _load(checkpoint: Checkpoint, folder: Path, adapter: Path | None, device: st
     import_transformers()
     import torch
 
-    placement = choose_placement(device, num_parameters=_count_parameters(folder), precision=precision)
+    placement = choose_placement(device, num_parameters=count_parameters(folder), precision=precision)
     adapted = read_adapted(checkpoint, folder, adapter)
     parts = adapted.parts
     location_ids = _location_ids(parts.tokenizer, checkpoint)
@@ -220,7 +220,7 @@ def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
         unexpected=report["unexpected_keys"],
         original_names=parts.original_names,
     )
-    _check_numbers(model, parts, checkpoint)
+    check_numbers(model, parts.original_names, checkpoint)
     if parts.generation_config is not None:
         model.generation_config = parts.generation_config
     return model
@@ -243,13 +243,13 @@ def _location_ids(tokenizer: Any, checkpoint: Checkpoint) -> range:
     return range(first, first + NUM_BINS)
 
 
-def _check_numbers(model: Any, parts: Parts, checkpoint: Checkpoint) -> None:
+def check_numbers(model: Any, original_names: Mapping[str, str], checkpoint: Checkpoint) -> None:
     """Refuse weights that are not numbers or infinite: one of them makes every answer nonsense."""
     for name, tensor in model.state_dict().items():
         # A not-a-number is the least and the most of whatever it is among; a tenth of a second for Florence-2-base.
         if tensor.is_floating_point() and tensor.numel() and not all(bound.isfinite() for bound in tensor.aminmax()):
             raise CheckpointUnavailable(
-                f"{checkpoint.title} holds numbers in {parts.original_names.get(name, name)} that are infinite or none "
+                f"{checkpoint.title} holds numbers in {original_names.get(name, name)} that are infinite or none "
                 "at all, as a training leaves them that has failed. Fetch it again, or choose another checkpoint."
             )
 
@@ -305,7 +305,7 @@ def _explain(error: Exception, checkpoint: Checkpoint, folder: Path) -> str:
     )
 
 
-def _count_parameters(folder: Path) -> int:
+def count_parameters(folder: Path) -> int:
     """Count the weights from the headers of their files. Raises SafetensorError where a file is cut or damaged."""
     from safetensors import safe_open
 

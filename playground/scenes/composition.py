@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from playground import outlines
 from playground.regions import Box, Point, Polygon
-from playground.scenes import outlines
 from playground.scenes.backgrounds import BACKGROUNDS
 from playground.scenes.things import COLORS, DRAWINGS, KINDS, Habitat, Rgb
 from playground.scenes.words import choose_word, word_aspect

@@ -1,4 +1,4 @@
-"""Outlines of masks: traced along the edges of pixels, then simplified. Knows nothing of scenes."""
+"""Outlines of masks: traced along the edges of pixels, then simplified. Knows no picture and no model."""
 
 import math
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from playground.outlines import from_top, signed_area, simplify, trace
 from playground.regions import Polygon
-from playground.scenes.outlines import from_top, signed_area, simplify, trace
 
 Mask = npt.NDArray[np.bool_]
 

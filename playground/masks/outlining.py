@@ -1,0 +1,70 @@
+"""What a model of masks says of each cell of a picture, to outlines in its pixels. Knows no model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from contourpy import FillType, contour_generator
+
+from playground.outlines import from_top, signed_area, simplify
+from playground.regions import Point, Polygon
+
+_SPECK = 0.01  # of the area of all parts: smaller ones are no parts of a thing
+_CELLS_OFF, _PIXELS_OFF = 0.15, 0.3  # that a simplified outline may be off, whichever is more
+_MOST_CELLS_OFF = 2.0  # of a picture with fewer pixels than cells
+
+
+def outlines_of(logits: npt.NDArray[np.float32], resolution_wh: tuple[int, int]) -> tuple[Polygon, ...]:
+    """Return the parts of the outline where the logits are above 0, the largest first, in pixels of the picture.
+
+    The logits, rows x columns, lie over the whole of it; between the middles of two cells they change evenly. An
+    outline of a region has no holes: they are filled, and with them what lies in one.
+    """
+    columns_rows = logits.shape[::-1]
+    loops = sorted(_outer_loops(logits), key=_area, reverse=True)
+    least = _SPECK * sum(map(_area, loops))
+    scale = np.array(resolution_wh) / columns_rows
+    tolerance = max(_CELLS_OFF, min(_PIXELS_OFF / float(scale.max()), _MOST_CELLS_OFF))
+    parts: list[Polygon] = []
+    for loop in loops:
+        if _area(loop) < least or any(_holds(part, loop[0]) for part in parts):
+            continue
+        parts.append(loop)
+    simplified = (simplify(from_top(part), tolerance) for part in parts)
+    return tuple(_scaled(part, scale) for part in simplified if len(part) >= 3 and _area(part) > 0)
+
+
+def _outer_loops(logits: npt.NDArray[np.float32]) -> Iterator[Polygon]:
+    """Yield closed outlines in cells, those around holes left out; at the edges of the picture they run along them."""
+    rows, columns = logits.shape
+    lines = contour_generator(
+        _middles(columns), _middles(rows), np.pad(logits, 1, mode="edge"), fill_type=FillType.OuterOffset
+    )
+    filled: Any = lines.filled(0, np.inf)
+    for points, offsets in zip(*filled, strict=True):
+        yield tuple((x, y) for x, y in points[: int(offsets[1]) - 1].tolist())  # the last point is the first again
+
+
+def _middles(cells: int) -> npt.NDArray[np.float64]:
+    return np.concatenate([[0.0], np.arange(cells) + 0.5, [float(cells)]])
+
+
+def _area(polygon: Polygon) -> float:
+    return abs(signed_area(polygon))
+
+
+def _holds(polygon: Polygon, point: Point) -> bool:
+    """Whether a point is inside, by how often a line from it crosses the outline."""
+    corners = np.array(polygon)
+    following = np.roll(corners, -1, axis=0)
+    (x0, y0), (x1, y1) = corners.T, following.T
+    crosses = (y0 > point[1]) != (y1 > point[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = x0 + (point[1] - y0) / (y1 - y0) * (x1 - x0)
+    return bool(np.count_nonzero(crosses & (point[0] < at)) % 2)
+
+
+def _scaled(polygon: Polygon, scale: npt.NDArray[np.float64]) -> Polygon:
+    x_scale, y_scale = scale.tolist()
+    return tuple((round(x * x_scale, 2), round(y * y_scale, 2)) for x, y in polygon)
