@@ -36,6 +36,9 @@ def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, S
                              "tiny-florence2, a hub id of a fine-tune, or a folder")  # fmt: skip
     parser.add_argument("--adapter", action="append", metavar="FOLDER | HUB_ID",
                         help="a LoRA of the checkpoint; of several, the first one answers")  # fmt: skip
+    parser.add_argument("--masks", default=settings.masks, metavar="NAME | HUB_ID | FOLDER | off",
+                        help="what draws sharper outlines: sam2.1-tiny, which is fetched when it is first needed, "
+                             "another SAM 2.1, EdgeTAM, or a folder of one")  # fmt: skip
     parser.add_argument("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument(
         "--precision",
@@ -79,10 +82,12 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
+    from playground.masks.sharpener import Sharpener
     from playground.pictures.limits import Limits
     from playground.pictures.workers import PictureWorkers
     from playground.predictor import Predictor
 
+    sharpener = Sharpener(settings)
     with _first_engines(settings) as engines:
         from playground.ui.pages import build_app, serving
 
@@ -92,8 +97,9 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
         limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
         workers = PictureWorkers(limits)
         predictor = Predictor(
-            engines, read=workers.read, look_plainly=workers.look_plainly, run_seconds=settings.run_seconds
-        )
+            engines, read=workers.read, look_plainly=workers.look_plainly, run_seconds=settings.run_seconds,
+            sharpener=sharpener,
+        )  # fmt: skip
         with serving(build_app(predictor, settings), settings, is_port_named=is_port_named) as url:
             console.say(f"The page is at {url}")
             if settings.mcp:

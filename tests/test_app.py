@@ -75,11 +75,13 @@ runpy.run_path("app.py", run_name="__main__")
         pytest.param([], {}, Settings(), id="nothing said"),
         pytest.param(
             [
-                *("--checkpoint", "a/b", "--device", "cpu", "--precision", "int8"),
+                *("--checkpoint", "a/b", "--device", "cpu", "--precision", "int8", "--masks", "off"),
                 *("--host", "0.0.0.0", "--port", "8000", "--offline", "--mcp"),
             ],
             {},
-            Settings("a/b", "cpu", "int8", "0.0.0.0", 8000, offline=True, mcp=True),
+            Settings(
+                "a/b", device="cpu", precision="int8", masks="off", host="0.0.0.0", port=8000, offline=True, mcp=True
+            ),
             id="every option",
         ),
         pytest.param(

@@ -16,7 +16,7 @@ from playground.fair_lock import FairLock
 from playground.inference.run import Run
 from playground.masks.model import Features, MaskModel
 from playground.masks.outlining import outlines_of
-from playground.masks.prompts import MaskPrompt, Outline
+from playground.masks.prompts import MaskOutline, MaskPrompt
 from playground.pictures.reader import InputImage
 
 
@@ -41,14 +41,14 @@ class MaskEngine:
         *,
         stop: threading.Event | None = None,
         deadline: float = math.inf,
-    ) -> Generator[tuple[int, Outline], None, None]:
+    ) -> Generator[tuple[int, MaskOutline], None, None]:
         """Yield the place of each prompt and its outline, as soon as it is there.
 
         Setting `stop`, or the deadline, a time of `time.monotonic`, ends it within one block of the vision tower or one
         batch of prompts, with what is there. Closing the generator does the same, and does not wait. Raises
         EngineFailed when memory does not suffice, or when a step hangs beyond the deadline.
         """
-        made: list[tuple[int, Outline]] = []
+        made: list[tuple[int, MaskOutline]] = []
 
         def work(run: Run) -> None:
             with self._lock.held(run.raise_if_stopped), torch.inference_mode():
@@ -58,7 +58,7 @@ class MaskEngine:
                     some = [prompts[place] for place in places]
                     logits, ious = self._model.decode(features, some, image.resolution_wh)
                     for place, mask, iou in zip(places, logits, ious, strict=True):
-                        made.append((place, Outline(outlines_of(mask.numpy(), image.resolution_wh), iou)))
+                        made.append((place, MaskOutline(outlines_of(mask.numpy(), image.resolution_wh), iou)))
                     run.tell(Progress(RunStage.WRITING))
             run.tell(Finished(is_truncated=False, is_stopped=False))
 

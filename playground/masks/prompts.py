@@ -31,7 +31,7 @@ class MaskPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class MaskOutline:
     """The parts of an outline, none where the mask is empty.
 
     `predicted_iou` is how far the model expects its mask to overlap the true one, from 0 to 1: its own guess, which is

@@ -18,7 +18,7 @@ from playground.checkpoints.catalog import resolve_masks
 from playground.checkpoints.files import check_folder
 from playground.engines import State, Status, too_late_sentence
 from playground.errors import CheckpointUnavailable, InputRejected, PlaygroundError, SettingsInvalid
-from playground.masks.prompts import MaskPrompt, Outline, Sharpened, read_points
+from playground.masks.prompts import MaskOutline, MaskPrompt, Sharpened, read_points
 from playground.pictures.reader import InputImage
 from playground.regions import Box, Region
 from playground.settings import Settings
@@ -41,7 +41,7 @@ class MakesOutlines(Protocol):
 
     def outlines(
         self, image: InputImage, prompts: Sequence[MaskPrompt], *, stop: threading.Event | None, deadline: float
-    ) -> Generator[tuple[int, Outline], None, None]:
+    ) -> Generator[tuple[int, MaskOutline], None, None]:
         """Yield the place of each prompt and its outline, as soon as it is there."""
 
 
@@ -214,7 +214,7 @@ def _box(region: Region, plus: Sequence[tuple[float, float]], resolution_wh: tup
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _with_outline(region: Region, outline: Outline) -> Sharpened:
+def _with_outline(region: Region, outline: MaskOutline) -> Sharpened:
     """Return a region with another outline, and the box around that; who found it, and how sure that was, stay."""
     if not outline.polygons:
         return Sharpened(region, outline.predicted_iou, _EMPTY)

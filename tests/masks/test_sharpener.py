@@ -84,7 +84,7 @@ def test_boxes_together_are_outlined_as_one_by_one(engine: MaskEngine, model: Ma
         logits, (iou,) = model.decode(features, [prompt], picture.resolution_wh)
         alone = outlines_of(logits[0].numpy(), picture.resolution_wh)
         areas = [[signed_area(part) for part in parts] for parts in (together[place].polygons, alone)]
-        assert areas[0] == pytest.approx(areas[1], rel=0.01, abs=0.5)
+        assert areas[0] == pytest.approx(areas[1], rel=0.01, abs=2)
         assert together[place].predicted_iou == pytest.approx(iou, abs=1e-5)
     assert engine.image_encodings == 1
 
