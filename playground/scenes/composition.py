@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw
 from playground import outlines
 from playground.regions import Box, Point, Polygon
 from playground.scenes.backgrounds import BACKGROUNDS
-from playground.scenes.things import COLORS, DRAWINGS, KINDS, Habitat, Rgb
+from playground.scenes.things import COLORS, KINDS, Habitat, Rgb, drawing_of
 from playground.scenes.words import choose_word, word_aspect
 
 MAX_THINGS = 8
@@ -33,6 +34,13 @@ _OUTLINE_TOLERANCE = 2.5  # pixels of these masks
 _MAX_HIDDEN = 0.4  # share of a thing that others may cover
 _MAX_OVERLAP = 0.3  # of two boxes, as a share of the smaller
 _MARGINS = (1.0, 0.9)  # of a board around its word, both sides together, in heights of the word
+
+
+class Guest(NamedTuple):
+    """A thing that is wanted in a scene."""
+
+    kind: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class PlacedThing:
 
     def outline(self, scale: float = 1.0) -> Polygon:
         """Return the outline of the whole thing, as if nothing hid it."""
-        return outlines.from_top(self.project(DRAWINGS[self.kind].outline, scale))
+        return outlines.from_top(self.project(drawing_of(self.kind).outline, scale))
 
     def outline_box(self) -> Box:
         """Return the box around the outline, in scene units."""
@@ -90,14 +98,17 @@ class Composition:
     visible: tuple[Visible, ...]  # of each thing
 
 
-def compose(rng: random.Random, extent: tuple[float, float], sign_share: float = SIGN_SHARE) -> Composition:
+def compose(
+    rng: random.Random, extent: tuple[float, float], sign_share: float = SIGN_SHARE, guests: Sequence[Guest] = ()
+) -> Composition:
     """Choose a scene of 0 to MAX_THINGS things; `extent` is its width and height in scene units.
 
-    `sign_share` of the things are signs, beside those that come up like any other kind.
+    `sign_share` of the things are signs, beside those that come up like any other kind. `guests` come beside
+    them, where there is room.
     """
     background, horizon = rng.choice(list(BACKGROUNDS)), rng.uniform(0.4, 0.65)
     count = rng.choices(range(MAX_THINGS + 1), _COUNT_WEIGHTS)[0]
-    things, visible = _uncover(_place_things(rng, count, extent, horizon * extent[1], sign_share), extent)
+    things, visible = _uncover(_place_things(rng, count, extent, horizon * extent[1], sign_share, guests), extent)
     return Composition(background, horizon, tuple(things), tuple(visible))
 
 
@@ -118,9 +129,9 @@ def scatter(
             break
         kind, color = rng.choice(kinds), rng.choice(colors)
         fill = _shift(COLORS[color], [rng.randint(-14, 14) for _ in range(3)])
-        width, height = side * math.sqrt(DRAWINGS[kind].aspect), side / math.sqrt(DRAWINGS[kind].aspect)
+        width, height = side * math.sqrt(drawing_of(kind).aspect), side / math.sqrt(drawing_of(kind).aspect)
         x = rng.uniform(0, extent[0] - width)
-        y = _choose_top(rng, DRAWINGS[kind].habitat, height, extent[1], horizon * extent[1])
+        y = _choose_top(rng, drawing_of(kind).habitat, height, extent[1], horizon * extent[1])
         thing = PlacedThing(kind, color, fill, "small", (x, y, x + width, y + height), rng.random() < 0.5)
         if all(_overlap(thing.outline_box(), other.outline_box()) == 0 for other in things):
             things.append(thing)
@@ -137,30 +148,47 @@ def bounds(points: Sequence[Point]) -> Box:
 
 
 def _place_things(
-    rng: random.Random, count: int, extent: tuple[float, float], horizon: float, sign_share: float
+    rng: random.Random,
+    count: int,
+    extent: tuple[float, float],
+    horizon: float,
+    sign_share: float,
+    guests: Sequence[Guest],
 ) -> list[PlacedThing]:
     """Choose things and their spots; those that stand lower are nearer and come later."""
     things: list[PlacedThing] = []
-    for _ in range(count):
-        kind = SIGN if rng.random() < sign_share else rng.choice(KINDS)
+    for number in range(count + len(guests)):
+        kind, color = guests[number - count] if number >= count else (_choose_kind(rng, sign_share), "")
         neighbor = rng.choice(things) if things and rng.random() < 0.3 else None
         for _ in range(_MAX_TRIES):
-            thing = _place_thing(rng, kind, extent, horizon, neighbor)
+            thing = _place_thing(rng, kind, color, extent, horizon, neighbor)
             if thing and all(_fit_together(thing, other) for other in things):
                 things.append(thing)
                 break
     return sorted(things, key=lambda thing: thing.box[3])
 
 
+def _choose_kind(rng: random.Random, sign_share: float) -> str:
+    return SIGN if rng.random() < sign_share else rng.choice(KINDS)
+
+
 def _place_thing(
-    rng: random.Random, kind: str, extent: tuple[float, float], horizon: float, neighbor: PlacedThing | None
+    rng: random.Random,
+    kind: str,
+    color: str,
+    extent: tuple[float, float],
+    horizon: float,
+    neighbor: PlacedThing | None,
 ) -> PlacedThing | None:
-    """Return a thing somewhere in its habitat, near its neighbor if it has one; None if it does not fit there."""
-    color, size = rng.choice(list(COLORS)), rng.choice(list(SIZES))
+    """Return a thing somewhere in its habitat, near its neighbor if it has one; None if it does not fit there.
+
+    It has some color, unless one is given.
+    """
+    color, size = color or rng.choice(list(COLORS)), rng.choice(list(SIZES))
     fill = _shift(COLORS[color], [rng.randint(-14, 14) for _ in range(3)])
     word, angle = "", 0.0
     side = rng.uniform(*SIZES[size])
-    aspect = DRAWINGS[kind].aspect
+    aspect = drawing_of(kind).aspect
     if kind == SIGN:
         word = choose_word(rng)
         angle = 0.0 if rng.random() < 0.5 else math.radians(rng.choice((-1, 1)) * rng.uniform(4, 20))
@@ -171,7 +199,7 @@ def _place_thing(
     if width > 0.85 * extent[0] or height > 0.7 * extent[1]:
         return None
     x = rng.uniform(0, extent[0] - width)
-    y = _choose_top(rng, DRAWINGS[kind].habitat, height, extent[1], horizon)
+    y = _choose_top(rng, drawing_of(kind).habitat, height, extent[1], horizon)
     if neighbor:
         x = rng.uniform(neighbor.box[0] - 0.6 * width, neighbor.box[2] - 0.4 * width)
     is_mirrored = kind != SIGN and rng.random() < 0.5

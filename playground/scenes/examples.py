@@ -69,7 +69,7 @@ def examples(scene: ScenePlan, *, about: Thing | None = None, rng: random.Random
     thing = about or (_choose_thing(rng, scene) if scene.things else None)
     words = tuple(thing.writing for thing in scene.from_left() if thing.writing)
     made = [
-        Example(Question("<OD>"), _boxes(scene, lambda t: t.kind)),
+        detection(scene),
         Example(Question("<DENSE_REGION_CAPTION>"), _boxes(scene, lambda t: t.description)),
         Example(Question("<REGION_PROPOSAL>"), _boxes(scene, lambda _: "")),
         _find_classes(rng, scene),
@@ -83,6 +83,11 @@ def examples(scene: ScenePlan, *, about: Thing | None = None, rng: random.Random
         *(_about_region(thing) if thing else ()),
     ]
     return {example.task: example for example in made}
+
+
+def detection(scene: ScenePlan) -> Example:
+    """Return what is to be found in a scene, guests too."""
+    return Example(Question("<OD>"), _boxes(scene, lambda thing: thing.kind))
 
 
 def _about_region(thing: Thing) -> list[Example]:

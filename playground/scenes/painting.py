@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from playground.scenes.backgrounds import BACKGROUNDS, paint_background
 from playground.scenes.composition import Composition, PlacedThing
-from playground.scenes.things import DRAWINGS, Rgb
+from playground.scenes.things import Rgb, drawing_of
 from playground.scenes.words import word_mask
 
 _EDGE: Rgb = (60, 60, 60)
@@ -44,7 +44,7 @@ def paint_things(canvas: Image.Image, things: Sequence[PlacedThing], edge_width:
 
 def _paint_thing(canvas: Image.Image, thing: PlacedThing, scale: float, edge_width: int) -> None:
     draw = ImageDraw.Draw(canvas)
-    for part in DRAWINGS[thing.kind].parts:
+    for part in drawing_of(thing.kind).parts:
         polygon = thing.project(part.polygon, scale)
         if part.fill is None and part.tone == 0:
             draw.polygon(polygon, fill=thing.fill, outline=_EDGE, width=edge_width)

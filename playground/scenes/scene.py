@@ -5,6 +5,7 @@ Knows no task, no token, no model and no training.
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -15,6 +16,7 @@ from playground.scenes.composition import (
     SIGN,
     SIGN_SHARE,
     Composition,
+    Guest,
     PlacedThing,
     Visible,
     bounds,
@@ -27,6 +29,7 @@ __all__ = [
     "MAX_THINGS",
     "SIGN",
     "TRAINING_SEEDS",
+    "Guest",
     "Scene",
     "ScenePlan",
     "Thing",
@@ -87,14 +90,16 @@ def make_scene(
     resolution_wh: tuple[int, int] = (512, 512),
     supersampling: int = 2,
     sign_share: float = SIGN_SHARE,
+    guests: Sequence[Guest] = (),
 ) -> Scene:
     """Draw the scene of a seed: 0 to MAX_THINGS things, `sign_share` of them signs beside those that come up anyway.
 
+    `guests` are wanted beside these; one for which there is no room is not there.
     Pictures of the same proportions and the same share have the same composition.
 
     Raises ValueError unless both sides are at least one pixel.
     """
-    plan, composition, rng = _plan(seed, resolution_wh, sign_share)
+    plan, composition, rng = _plan(seed, resolution_wh, sign_share, guests)
     image = paint(rng, composition, resolution_wh, supersampling=supersampling)
     return Scene(plan.seed, plan.background, plan.things, plan.resolution_wh, image)
 
@@ -121,13 +126,15 @@ def plan_scene(seed: int, *, resolution_wh: tuple[int, int] = (512, 512), sign_s
     return _plan(seed, resolution_wh, sign_share)[0]
 
 
-def _plan(seed: int, resolution_wh: tuple[int, int], sign_share: float) -> tuple[ScenePlan, Composition, random.Random]:
+def _plan(
+    seed: int, resolution_wh: tuple[int, int], sign_share: float, guests: Sequence[Guest] = ()
+) -> tuple[ScenePlan, Composition, random.Random]:
     """Return a scene before it is painted, and the random generator that goes on to decorate its background."""
     width, height = resolution_wh
     if min(resolution_wh) < 1:
         raise ValueError(f"resolution_wh must be a width and a height of at least 1, but got {resolution_wh}.")
     rng, scale = random.Random(seed), math.sqrt(width * height)
-    composition = compose(rng, (width / scale, height / scale), sign_share)
+    composition = compose(rng, (width / scale, height / scale), sign_share, guests)
     pairs = zip(composition.things, composition.visible, strict=True)
     things = tuple(_to_thing(placed, visible, resolution_wh) for placed, visible in pairs)
     return ScenePlan(seed, composition.background, things, resolution_wh), composition, rng

@@ -1,0 +1,73 @@
+"""Which lessons a step takes and how each is seen: the same for a seed, whenever it is asked for."""
+
+import random
+from collections.abc import Sequence
+
+import torch
+from cachetools import LRUCache
+from PIL import Image
+
+from playground.finetune.learner import LoraLearner, TokenRows
+from playground.finetune.lessons import Lesson
+from playground.finetune.teaching import Teaching
+from playground.finetune.views import view
+
+_CACHE_BYTES = 700_000_000  # of the features of views, or of their pixels: some 400 of Florence-2-base
+_MAX_SIDES = 2  # a picture is not larger than so many times what the model sees, before it is seen otherwise
+
+
+class LessonBatches:
+    """The views of lessons as features and token rows. Where the tower is frozen, a view is encoded once."""
+
+    def __init__(self, learner: LoraLearner, lessons: Sequence[Lesson], teaching: Teaching) -> None:
+        self._learner = learner
+        self._lessons = lessons
+        self._teaching = teaching
+        self._kept: LRUCache[tuple[int, int], tuple[torch.Tensor, str, str]] = LRUCache(
+            _CACHE_BYTES, getsizeof=lambda kept: kept[0].nbytes
+        )
+
+    def at(self, step: int) -> list[tuple[int, int]]:
+        """Return the lessons of a step by their places, each with the number of its view; every one in each epoch."""
+        size, count = self._teaching.batch_size * self._teaching.accumulate, len(self._lessons)
+        chosen = []
+        for position in range(step * size, (step + 1) * size):
+            epoch, place = divmod(position, count)
+            order = random.Random(f"{self._teaching.seed} order {epoch}").sample(range(count), count)
+            number = random.Random(f"{self._teaching.seed} view {position}").randrange(self._teaching.views)
+            chosen.append((order[place], number))
+        return chosen
+
+    def batch(self, chosen: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, TokenRows]:
+        """Return the features of views, rows x positions x width, and what is asked and answered about each."""
+        views = [self._view(place, number) for place, number in chosen]
+        stacked = torch.cat([kept for kept, *_ in views])
+        features = self._learner.encode(stacked) if self._learner.learns_vision else stacked
+        return features, self._learner.rows([prompt for _, prompt, _ in views], [answer for *_, answer in views])
+
+    def _view(self, place: int, number: int) -> tuple[torch.Tensor, str, str]:
+        """Return the features of a view, or its pixels where the tower learns, its prompt and its answer."""
+        kept = self._kept.get((place, number))
+        if kept is None:
+            lesson = self._lessons[place]
+            image, seen = _at_most(lesson, self._learner.image_side * _MAX_SIDES)
+            if number:
+                rng = random.Random(f"{self._teaching.seed} {lesson.name} {place} {number}")
+                image, seen = view(rng, image, seen)
+            pixels = self._learner.pixels(image)
+            tensor = pixels if self._learner.learns_vision else self._learner.encode(pixels)
+            kept = (tensor, seen.prompt(image.size), seen.answer(image.size))
+            if tensor.nbytes <= self._kept.maxsize:
+                self._kept[place, number] = kept
+        return kept
+
+
+def _at_most(lesson: Lesson, side: int) -> tuple[Image.Image, Lesson]:
+    """Return a lesson's picture, of at most so many pixels a side, and the lesson in its pixels."""
+    image = lesson.read().pixels
+    width, height = image.size
+    small = (min(width, side), min(height, side))
+    if small == image.size:
+        return image, lesson
+    x, y = small[0] / width, small[1] / height
+    return image.resize(small, Image.Resampling.BICUBIC, reducing_gap=2.0), lesson.scaled(x, y)

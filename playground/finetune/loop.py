@@ -1,0 +1,280 @@
+"""A teaching from the first lesson to the adapter on disk, as a stream of how far it is.
+
+transformers' `Trainer` is not used: it calls back where a page wants a generator that it can close, encodes a picture
+anew in each step where the features of a frozen tower are kept, and would measure with another decoder than the one
+that answers people. Knows no command line and no page.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from playground.checkpoints import hub, loader
+from playground.checkpoints.catalog import resolve
+from playground.checkpoints.loader import LoadedCheckpoint
+from playground.errors import SettingsInvalid
+from playground.finetune.batches import LessonBatches
+from playground.finetune.learner import LoraLearner
+from playground.finetune.lessons import Lesson
+from playground.finetune.lora import ADAPTER_WEIGHTS, adapter_weights, check_peft, set_adapter_weights, write_adapter
+from playground.finetune.measuring import ask_lessons, predictor_of, quality_of
+from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, Teaching, TeachingProgress, TeachingStage
+from playground.inference.memory import return_memory
+
+STATE = "teaching.pt"  # in the folder of the adapter, until it is done
+_SAVE_SECONDS = 20.0
+_WARM_UP = 0.05  # share of the steps
+_DECAY = 0.5  # share of the steps, at the end, over which the learning rate falls to zero
+_SMOOTHING = 0.9
+_SPARE_TOKENS = 16  # of a held-out answer, beyond the longest true one
+
+
+def finetune(
+    lessons: Sequence[Lesson], held_out: Sequence[Lesson], base: str, teaching: Teaching, out: Path
+) -> Generator[TeachingProgress, None, None]:
+    """Teach a checkpoint, by name or folder, and yield how far it is; the adapter is in `out` when the last one came.
+
+    Closing the generator ends it within a step; the same call goes on from there, as after a kill, and ends with the
+    same weights. Lessons are taken as they are: `checks.check_lessons` says before which can be used. Without held-out
+    lessons nothing is measured and the last weights are kept, else the best.
+
+    Raises SettingsInvalid where peft is missing or `out` holds another teaching, CheckpointUnavailable, ImageRejected.
+    """
+    check_peft()
+    if not lessons:
+        raise SettingsInvalid("There is nothing to learn from. Give at least one labeled picture.")
+    progress = TeachingProgress(TeachingStage.LOADING, steps=teaching.steps)
+    yield progress
+    loaded = load_to_teach(base)
+    yield from LoraTeaching(loaded, lessons, held_out, teaching, out).run()
+
+
+def load_to_teach(base: str) -> LoadedCheckpoint:
+    """Return a checkpoint in float32, which small changes need. Raises CheckpointUnavailable."""
+    checkpoint = resolve(base)
+    folder = hub.find_local(checkpoint)
+    if folder is None:
+        folder = hub.download(checkpoint, lambda _: None, math.inf)
+    return loader.load(checkpoint, folder, precision="float32")
+
+
+class LoraTeaching:
+    """A teaching that can be left after any step and goes on as if it had not been."""
+
+    def __init__(
+        self,
+        loaded: LoadedCheckpoint,
+        lessons: Sequence[Lesson],
+        held_out: Sequence[Lesson],
+        teaching: Teaching,
+        out: Path,
+    ) -> None:
+        """Take a loaded checkpoint's model. Raises SettingsInvalid where `out` holds another teaching."""
+        self.teaching = teaching
+        self._out = out
+        self._held_out = held_out[: teaching.max_measured]
+        self._learner = LoraLearner(loaded, teaching)
+        self._batches = LessonBatches(self._learner, lessons, teaching)
+        self._held_out_batches = LessonBatches(self._learner, self._held_out, replace(teaching, views=1))
+        self._optimizer = torch.optim.AdamW(self._learner.parameters, lr=teaching.learning_rate, weight_decay=0.0)
+        self._identity = _identity(loaded.checkpoint.name, lessons, held_out, teaching)
+        self._longest = 0
+        self._step, self._seconds = 0, 0.0
+        self._losses: list[float] = []  # since the last point
+        self._smooth: float | None = None
+        self._points: tuple[MeasuredPoint, ...] = ()
+        self._answers: tuple[HeldOutAnswer, ...] = ()
+        self._quality_name = ""
+        self._best: dict[str, torch.Tensor] = {}
+        self._restore()
+
+    def run(self) -> Generator[TeachingProgress, None, None]:
+        """Take the steps that are left, measure now and then, and write the adapter."""
+        began = time.perf_counter() - self._seconds
+        saved = time.perf_counter()
+        try:
+            if not self._points:
+                yield from self._measure()
+            while self._step < self.teaching.steps and not self._is_over:
+                self._take()
+                self._seconds = time.perf_counter() - began
+                yield self._progress(TeachingStage.TEACHING)
+                if self._step % self.teaching.measure_every == 0 or self._step == self.teaching.steps or self._is_late:
+                    yield from self._measure()
+                if time.perf_counter() - saved > _SAVE_SECONDS:
+                    self._save()
+                    saved = time.perf_counter()
+                self._seconds = time.perf_counter() - began
+        except BaseException:  # GeneratorExit too: whoever closes it may go on later
+            self._save()
+            raise
+        self._write()
+        yield replace(
+            self._progress(TeachingStage.DONE),
+            folder=self._out,
+            is_stopped_early=self._step < self.teaching.steps,
+        )
+
+    @property
+    def _is_late(self) -> bool:
+        return self.teaching.max_seconds is not None and self._seconds > self.teaching.max_seconds
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether it took as long as it may, or no measurement of late was better than those before."""
+        patience = self.teaching.patience
+        better = self._best_point
+        stale = bool(better and patience) and len([p for p in self._points if p.step > better.step]) >= patience
+        return self._is_late or (stale and bool(self._held_out))
+
+    @property
+    def _best_point(self) -> MeasuredPoint | None:
+        """The point with the lowest held-out loss, which says more than the answers to some two dozen pictures."""
+        return min(
+            self._points,
+            key=lambda point: math.inf if point.held_out_loss is None else point.held_out_loss,
+            default=None,
+        )
+
+    def _take(self) -> None:
+        """Take one step."""
+        step, size = self._step, self.teaching.batch_size
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.teaching.learning_rate * learning_rate_share(step, self.teaching.steps)
+        chosen = self._batches.at(step)
+        total = 0.0
+        with torch.random.fork_rng(devices=[]), self._learner.threads():
+            torch.manual_seed(hash_of(f"{self.teaching.seed} {step}"))
+            self._learner.set_learning(is_learning=True)
+            for first in range(0, len(chosen), size):
+                features, rows = self._batches.batch(chosen[first : first + size])
+                loss = self._learner.loss(features, rows) / self.teaching.accumulate
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.item()
+        torch.nn.utils.clip_grad_norm_(self._learner.parameters, 1.0)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if not math.isfinite(total):
+            raise SettingsInvalid(
+                f"The loss is no number any more after step {step}: the learning rate of "
+                f"{self.teaching.learning_rate:g} is too high. Give a tenth of it."
+            )
+        self._step += 1
+        self._losses.append(total)
+        self._smooth = total if self._smooth is None else _SMOOTHING * self._smooth + (1 - _SMOOTHING) * total
+
+    def _measure(self) -> Generator[TeachingProgress, None, None]:
+        """Ask about the held-out pictures, and keep the weights where the answers are the best so far."""
+        yield self._progress(TeachingStage.MEASURING)
+        loss = sum(self._losses) / len(self._losses) if self._losses else None
+        point = MeasuredPoint(self._step, loss)
+        if self._held_out:
+            answers = self._ask()
+            quality = quality_of(self._held_out, answers)
+            self._answers, self._quality_name = tuple(answers), quality.name
+            point = replace(point, held_out_loss=self._held_out_loss(), quality=quality.value)
+        self._points, self._losses = (*self._points, point), []
+        if self._best_point == point or not self._held_out:
+            self._best = adapter_weights(self._learner.adapted)
+        yield self._progress(TeachingStage.MEASURING)
+
+    def _ask(self) -> list[HeldOutAnswer]:
+        predictor = predictor_of(self._learner.loaded, self._learner.adapted)
+        asked = ask_lessons(predictor, self._held_out, self._longest_answer() + _SPARE_TOKENS)
+        answers = [answer for _, answer in sorted(asked, key=lambda pair: pair[0])]
+        del predictor
+        return_memory()
+        return answers
+
+    def _held_out_loss(self) -> float:
+        self._learner.set_learning(is_learning=False)
+        size, losses = self.teaching.batch_size, []
+        with torch.no_grad(), self._learner.threads():
+            for first in range(0, len(self._held_out), size):
+                chosen = [(place, 0) for place in range(first, min(first + size, len(self._held_out)))]
+                losses += [self._learner.loss(*self._held_out_batches.batch(chosen)).item()] * len(chosen)
+        return sum(losses) / len(losses)
+
+    def _longest_answer(self) -> int:
+        """Return how many tokens the longest of the held-out answers has: one that babbles must not take hours."""
+        if not self._longest:
+            answers = (lesson.answer(lesson.read().resolution_wh) for lesson in self._held_out)
+            self._longest = max(map(self._learner.num_tokens, answers))
+        return self._longest
+
+    def _progress(self, stage: TeachingStage) -> TeachingProgress:
+        left = self._seconds / self._step * (self.teaching.steps - self._step) if self._step else None
+        if left is not None and self.teaching.max_seconds is not None:
+            left = min(left, max(0.0, self.teaching.max_seconds - self._seconds))
+        return TeachingProgress(
+            stage, self._step, self.teaching.steps, self._smooth, self._seconds, left,
+            self._quality_name, self._points, self._answers,
+        )  # fmt: skip
+
+    # --- Files
+
+    def _save(self) -> None:
+        """Write all that `_restore` needs, whole or not at all."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        state = {
+            "identity": self._identity,
+            "weights": adapter_weights(self._learner.adapted),
+            "optimizer": self._optimizer.state_dict(),
+            "best": self._best,
+            "step": self._step,
+            "seconds": self._seconds,
+            "losses": self._losses,
+            "smooth": self._smooth,
+            "points": [[p.step, p.loss, p.held_out_loss, p.quality] for p in self._points],
+            "quality_name": self._quality_name,
+        }
+        unfinished = self._out / f"{STATE}.new"
+        torch.save(state, unfinished)
+        unfinished.replace(self._out / STATE)
+
+    def _restore(self) -> None:
+        file = self._out / STATE
+        if not file.is_file():
+            if (self._out / ADAPTER_WEIGHTS).exists():
+                raise SettingsInvalid(f"{self._out} holds an adapter already. Choose another folder, or delete it.")
+            return
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        if state["identity"] != self._identity:
+            raise SettingsInvalid(
+                f"{self._out} holds a teaching of other lessons or settings that was not finished. Choose another "
+                "folder, or delete it."
+            )
+        set_adapter_weights(self._learner.adapted, state["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._best, self._step, self._seconds = state["best"], state["step"], state["seconds"]
+        self._losses, self._smooth, self._quality_name = state["losses"], state["smooth"], state["quality_name"]
+        self._points = tuple(MeasuredPoint(*point) for point in state["points"])
+
+    def _write(self) -> None:
+        set_adapter_weights(self._learner.adapted, self._best or adapter_weights(self._learner.adapted))
+        write_adapter(self._learner.adapted, self._out)
+        (self._out / STATE).unlink(missing_ok=True)
+
+
+def learning_rate_share(step: int, steps: int) -> float:
+    """Return the share of the learning rate that a step has: a short rise, a plateau, and a fall towards zero."""
+    rise = (step + 1) / max(1.0, _WARM_UP * steps)
+    return min(1.0, rise, (steps - step) / (_DECAY * steps))
+
+
+def hash_of(text: str) -> int:
+    """Return a number for a text that is the same in every process."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def _identity(base: str, lessons: Sequence[Lesson], held_out: Sequence[Lesson], teaching: Teaching) -> str:
+    told = [[(le.name, le.question.to_dict(), [r.to_dict() for r in le.regions], le.text) for le in side]
+            for side in (lessons, held_out)]  # fmt: skip
+    return hashlib.sha256(json.dumps([base, teaching.to_dict(), told]).encode()).hexdigest()

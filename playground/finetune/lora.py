@@ -1,0 +1,65 @@
+"""LoRA (Hu et al., 2021) on Florence-2's own classes, with peft: small matrices beside frozen ones.
+
+`lm_head` is tied to the embeddings of the tokens and left as it is.
+"""
+
+import copy
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from playground.checkpoints.catalog import Checkpoint
+from playground.errors import SettingsInvalid
+
+LANGUAGE_TARGETS = r".*language_model\.(encoder|decoder)\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
+VISION_TARGETS = r".*vision_tower\..*\.(qkv|proj|fc1|fc2)"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+def check_peft() -> None:
+    """Raise SettingsInvalid, with the command that installs it, where peft is missing."""
+    if importlib.util.find_spec("peft") is None:
+        raise SettingsInvalid("Teaching needs peft. Install it: pip install -r requirements-train.txt")
+
+
+def with_adapter(model: Any, checkpoint: Checkpoint, *, rank: int, vision: bool) -> Any:
+    """Return peft's model around a Florence-2 whose own weights are frozen; at first it answers as before."""
+    from peft import LoraConfig, get_peft_model
+
+    targets = f"({LANGUAGE_TARGETS})|({VISION_TARGETS})" if vision else LANGUAGE_TARGETS
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, bias="none")
+    adapted = get_peft_model(model, config)
+    # peft would take the name of the folder that the model was read from, of which a merged state knows none.
+    config.base_model_name_or_path = checkpoint.name if checkpoint.is_local else checkpoint.source
+    config.revision = checkpoint.revision
+    return adapted
+
+
+def merged_copy(adapted: Any) -> Any:
+    """Return a Florence-2 of its own with what the adapter adds in its weights; the adapted one goes on learning."""
+    model = copy.deepcopy(adapted).merge_and_unload()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval()
+
+
+def adapter_weights(adapted: Any) -> dict[str, Any]:
+    """Return copies of the weights that are learned, by peft's names."""
+    from peft import get_peft_model_state_dict
+
+    return {
+        name: tensor.detach().cpu().clone()
+        for name, tensor in get_peft_model_state_dict(adapted, save_embedding_layers=False).items()
+    }
+
+
+def set_adapter_weights(adapted: Any, weights: dict[str, Any]) -> None:
+    """Put back what `adapter_weights` returned."""
+    from peft import set_peft_model_state_dict
+
+    set_peft_model_state_dict(adapted, weights)
+
+
+def write_adapter(adapted: Any, folder: Path) -> None:
+    """Write the adapter in peft's layout: `adapter_config.json` and `adapter_model.safetensors`."""
+    adapted.save_pretrained(folder, save_embedding_layers=False)  # they are frozen; "auto" would ask the hub

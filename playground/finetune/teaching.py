@@ -1,0 +1,101 @@
+"""What decides the weights of an adapter, beside the lessons; and how far a teaching is."""
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from playground.results import Prediction
+
+# Found by `python -m playground.finetune.search` on drawn scenes; docs/finetuning.md has the table.
+DEFAULT_LEARNING_RATE = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """How to teach.
+
+    `rank` is the width of the adapter, `vision` whether the vision tower learns too. A step takes `batch_size` lessons,
+    `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given. `location_blur` is
+    the width, in bins, of the bell that is learned in place of a coordinate: that with which the checkpoint was
+    trained, 0 where that learned the coordinate alone. `patience` is after how many measurements in a row without a
+    lower held-out loss it ends; 0 goes on to the last step. `max_seconds` ends it early too.
+    """
+
+    steps: int = 300
+    batch_size: int = 8
+    accumulate: int = 1
+    learning_rate: float = DEFAULT_LEARNING_RATE
+    rank: int = 16
+    vision: bool = False
+    views: int = 8
+    location_blur: float = 0.0
+    seed: int = 0
+    measure_every: int = 50
+    max_measured: int = 24
+    patience: int = 3
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "rank", "views", "measure_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but got {getattr(self, name)}.")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(f"learning_rate must be between 0 and 1, but got {self.learning_rate:g}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by their names."""
+        return asdict(self)
+
+
+class TeachingStage(Enum):
+    """What a teaching is doing."""
+
+    LOADING = "loading the checkpoint"
+    CHECKING = "checking the lessons"
+    MEASURING = "asking about the held-out pictures"
+    TEACHING = "teaching"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPoint:
+    """What was measured after a step. `quality` is in 0..1, by the metric `quality_name`; None without held-out lessons.
+
+    `loss` is the mean of the steps since the point before; None at the first.
+    """
+
+    step: int
+    loss: float | None
+    held_out_loss: float | None = None
+    quality: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutAnswer:
+    """What the model answers to a held-out lesson at this moment."""
+
+    name: str
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class TeachingProgress:
+    """How far a teaching is, complete in itself.
+
+    `loss` is that of the last steps, smoothed. `answers` are those of the last measurement. `folder` is where the
+    adapter lies once it is `DONE`; `is_stopped_early` whether it was before the last step. `notices` are sentences.
+    """
+
+    stage: TeachingStage
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    seconds: float = 0.0
+    seconds_left: float | None = None
+    quality_name: str = ""
+    points: tuple[MeasuredPoint, ...] = ()
+    answers: tuple[HeldOutAnswer, ...] = ()
+    notices: tuple[str, ...] = ()
+    folder: Path | None = None
+    is_stopped_early: bool = False

@@ -1,0 +1,111 @@
+"""A labeled picture seen otherwise: nearer, farther, mirrored, in another light. What is true of it moves along."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from playground.export.outlines import clip
+from playground.finetune.lessons import Lesson
+from playground.regions import Box, Point, Region
+from playground.scenes.augment import degrade
+from playground.scenes.outlines import from_top
+from playground.tasks import OutputKind
+
+_MOVED_KINDS = (
+    OutputKind.LABELED_BOXES,
+    OutputKind.BOXES,
+    OutputKind.POLYGONS,
+    OutputKind.BOXES_OR_POLYGONS,
+    OutputKind.TEXT_WITH_BOX,
+)
+_SIDES = re.compile(r"\b(left|right|leftmost|rightmost)\b", re.IGNORECASE)
+_COLORS = re.compile(
+    r"\b(red|orange|yellow|green|blue|purple|violet|pink|brown|white|black|gr[ae]y|gold|golden|silver|beige|tan|"
+    r"turquoise|teal|colou?red|colou?rful)\b",
+    re.IGNORECASE,
+)
+_MIN_SHARE, _WHOLE_SHARE = 0.25, 0.6  # of a region that is seen: below the one it is gone, between the two unclear
+_TRIES = 8
+_HUE_SHARE = 0.5  # of the views whose colors are others, where no answer names one
+
+
+def view(rng: random.Random, image: Image.Image, lesson: Lesson) -> tuple[Image.Image, Lesson]:
+    """Return another view of a picture, of the same size, and the lesson about it.
+
+    Nothing is mirrored where something is said to be left or right, no color is changed where one is named, and where
+    the answer is text the picture is not moved.
+    """
+    words = " ".join((lesson.question.phrase, lesson.text, *(region.label for region in lesson.regions)))
+    if lesson.output_kind in _MOVED_KINDS and not lesson.is_answered_by_text:
+        window = _window(rng, image.size, lesson)
+        is_mirrored = rng.random() < 0.5 and not _SIDES.search(words)
+        image, lesson = _look_through(image, lesson, window, is_mirrored=is_mirrored)
+    if rng.random() < _HUE_SHARE and not _COLORS.search(words):
+        image = _recolored(image, rng.randrange(256))
+    return degrade(rng, image), lesson
+
+
+def _window(rng: random.Random, size: tuple[int, int], lesson: Lesson) -> Box:
+    """Return the part of the plane that is seen, in pixels: larger or smaller than the picture."""
+    width, height = size
+    whole = (0.0, 0.0, float(width), float(height))
+    if rng.random() < 0.2:
+        return whole
+    for _ in range(_TRIES):
+        scale, stretch = 2 ** rng.uniform(-0.6, 0.5), 2 ** rng.uniform(-0.2, 0.2)
+        w, h = width * scale * stretch, height * scale / stretch
+        x, y = (width - w) * rng.uniform(-0.05, 1.05), (height - h) * rng.uniform(-0.05, 1.05)
+        window = (x, y, x + w, y + h)
+        boxes = [region.xyxy for region in lesson.regions]
+        asked = all(_share_seen(box, window) >= 1 for box in lesson.question.regions)
+        if asked and not any(_MIN_SHARE <= _share_seen(box, window) < _WHOLE_SHARE for box in boxes):
+            return window
+    return whole
+
+
+def _share_seen(box: Box, window: Box) -> float:
+    width = min(box[2], window[2]) - max(box[0], window[0])
+    height = min(box[3], window[3]) - max(box[1], window[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return max(0.0, width) * max(0.0, height) / area if area else 0.0
+
+
+def _look_through(image: Image.Image, lesson: Lesson, window: Box, *, is_mirrored: bool) -> tuple[Image.Image, Lesson]:
+    width, height = image.size
+    x_min, y_min, x_max, y_max = window
+    extent = (x_max, y_min, x_min, y_max) if is_mirrored else window
+    around = tuple(int(channel) for channel in np.asarray(image.resize((1, 1), Image.Resampling.BOX))[0, 0])
+    seen = image.transform(image.size, Image.Transform.EXTENT, extent, Image.Resampling.BILINEAR, fillcolor=around)
+
+    def move(point: Point) -> Point:
+        x = (point[0] - x_min) * width / (x_max - x_min)
+        return width - x if is_mirrored else x, (point[1] - y_min) * height / (y_max - y_min)
+
+    kept = [region for region in lesson.regions if _share_seen(region.xyxy, window) >= _MIN_SHARE]
+    regions = tuple(_moved(region, move, image.size) for region in kept)
+    asked = tuple(_moved_box(box, move, image.size) for box in lesson.question.regions)
+    return seen, replace(lesson, regions=regions, question=replace(lesson.question, regions=asked))
+
+
+def _moved_box(box: Box, move: Callable[[Point], Point], size: tuple[int, int]) -> Box:
+    (x1, y1), (x2, y2) = move((box[0], box[1])), move((box[2], box[3]))
+    width, height = size
+    xs, ys = sorted((min(max(x1, 0.0), width), min(max(x2, 0.0), width))), sorted((y1, y2))
+    return xs[0], min(max(ys[0], 0.0), height), xs[1], min(max(ys[1], 0.0), height)
+
+
+def _moved(region: Region, move: Callable[[Point], Point], size: tuple[int, int]) -> Region:
+    parts = (clip(tuple(map(move, part)), size) for part in region.polygons)
+    polygons = tuple(from_top(part) for part in parts if len(part) >= 3)
+    return replace(region, xyxy=_moved_box(region.xyxy, move, size), polygons=polygons, xyxyxyxy=None)
+
+
+def _recolored(image: Image.Image, turn: int) -> Image.Image:
+    """Return the picture with all hues turned on by so many of 256 steps."""
+    hue, saturation, value = image.convert("HSV").split()
+    turned = hue.point([(step + turn) % 256 for step in range(256)])
+    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
