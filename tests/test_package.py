@@ -78,7 +78,7 @@ def test_what_it_needs_is_what_the_requirements_pin(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
     said = Parser().parsestr(archive.read(name).decode("utf-8"))
-    names = ("extra", "scale")
+    names = ("extra", "scale", "train")
     extra = [f"{line}; extra == '{name}'" for name in names for line in lines_of(f"requirements-{name}.txt")]
     assert sorted(said.get_all("Requires-Dist", [])) == sorted([*lines_of("requirements.txt"), *extra])
     assert (said["Name"], said["License-Expression"]) == ("florence2-playground", "MIT")

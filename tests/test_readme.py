@@ -38,7 +38,8 @@ PAGES = {
 }
 README = PAGES["README.md"]
 CARD = yaml.safe_load(README.split("---\n")[1])
-REQUIREMENTS = ("requirements.txt", "requirements-extra.txt", "requirements-scale.txt", "tests/requirements.txt")
+OPTIONAL = ("requirements-extra.txt", "requirements-scale.txt", "requirements-train.txt")
+REQUIREMENTS = ("requirements.txt", *OPTIONAL, "tests/requirements.txt")
 ADDRESS = "http://127.0.0.1:7860"  # as the pages write it
 
 
@@ -108,6 +109,7 @@ def test_requirements_lead_to_one_another_only() -> None:
         "-r ../requirements.txt",
         "-r ../requirements-extra.txt",
         "-r ../requirements-scale.txt",
+        "-r ../requirements-train.txt",
     ]
 
 
@@ -126,7 +128,7 @@ def test_the_start_command_needs_what_is_here() -> None:
 
 def test_the_pages_install_only_what_is_here() -> None:
     installed = re.findall(r"pip install -r (\S+\.txt)", "".join(PAGES.values()))
-    assert set(installed) == {"requirements.txt", "requirements-extra.txt", "requirements-scale.txt"}
+    assert set(installed) == {"requirements.txt", *OPTIONAL}
     extras = re.findall(r'pip install "\.\[(\w+)\]"', "".join(PAGES.values()))
     hook = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["requirements_txt"]
     assert set(extras) == set(hook["optional-dependencies"])

@@ -5,10 +5,9 @@
 
 import random
 from collections.abc import Sequence
-from functools import partial
 
 from playground.finetune.lessons import Lesson
-from playground.pictures.reader import InputImage, read_image
+from playground.pictures.reader import read_image
 from playground.question import Question
 from playground.scenes.examples import detection
 from playground.scenes.scene import TRAINING_SEEDS, Guest, make_scene
@@ -17,6 +16,7 @@ from playground.scenes.things import COLORS
 NEW_KIND = "owl"
 SHOWN_COLORS = ("red", "yellow", "blue", "purple", "brown")
 UNSEEN_COLORS = tuple(color for color in COLORS if color not in SHOWN_COLORS)
+SCENE_WH = (320, 320)
 LESSON_SEEDS = 2 * TRAINING_SEEDS  # from here on scenes are drawn to teach, or to measure what was taught
 
 
@@ -25,9 +25,6 @@ def scene_lesson(seed: int, colors: Sequence[str], *, guests: int | None = None)
     rng = random.Random(f"guests of {seed}")
     count = rng.choice((1, 1, 2)) if guests is None else guests
     invited = tuple(Guest(NEW_KIND, rng.choice(colors)) for _ in range(count))
-    scene = make_scene(seed, guests=invited)
-    return Lesson(f"scene {seed}", partial(_draw, seed, invited), Question("<OD>"), detection(scene).regions)
-
-
-def _draw(seed: int, guests: Sequence[Guest]) -> InputImage:
-    return read_image(make_scene(seed, guests=guests).image)
+    scene = make_scene(seed, resolution_wh=SCENE_WH, guests=invited)
+    image = read_image(scene.image)
+    return Lesson(f"scene {seed}", lambda: image, Question("<OD>"), detection(scene).regions)

@@ -18,12 +18,13 @@ import torch
 
 from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import resolve
+from playground.checkpoints.files import ADAPTER_WEIGHTS
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.errors import SettingsInvalid
 from playground.finetune.batches import LessonBatches
 from playground.finetune.learner import LoraLearner
 from playground.finetune.lessons import Lesson
-from playground.finetune.lora import ADAPTER_WEIGHTS, adapter_weights, check_peft, set_adapter_weights, write_adapter
+from playground.finetune.lora import adapter_weights, check_peft, set_adapter_weights, write_adapter
 from playground.finetune.measuring import ask_lessons, predictor_of, quality_of
 from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, Teaching, TeachingProgress, TeachingStage
 from playground.inference.memory import return_memory
@@ -129,10 +130,9 @@ class LoraTeaching:
     @property
     def _is_over(self) -> bool:
         """Whether it took as long as it may, or no measurement of late was better than those before."""
-        patience = self.teaching.patience
-        better = self._best_point
-        stale = bool(better and patience) and len([p for p in self._points if p.step > better.step]) >= patience
-        return self._is_late or (stale and bool(self._held_out))
+        best, patience = self._best_point, self.teaching.patience
+        since = [point for point in self._points if best and point.step > best.step]
+        return self._is_late or bool(self._held_out and patience and len(since) >= patience)
 
     @property
     def _best_point(self) -> MeasuredPoint | None:

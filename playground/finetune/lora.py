@@ -13,7 +13,6 @@ from playground.errors import SettingsInvalid
 
 LANGUAGE_TARGETS = r".*language_model\.(encoder|decoder)\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 VISION_TARGETS = r".*vision_tower\..*\.(qkv|proj|fc1|fc2)"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def check_peft() -> None:

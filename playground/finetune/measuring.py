@@ -42,7 +42,7 @@ class OneEngine:
         """Refuse any other. Raises CheckpointUnavailable."""
         raise CheckpointUnavailable(f"Only {self.current_name} is asked here, not {repository[:80]!r}.")
 
-    def status(self, name: str = "") -> Status:
+    def status(self, name: str = "") -> Status:  # noqa: ARG002  # as the protocol has it
         """Return that it is ready."""
         return Status(self._engine.checkpoint, State.READY, f"{self._engine.checkpoint.title} is ready.")
 
@@ -51,7 +51,7 @@ class OneEngine:
         return self.status(name)
 
     @contextmanager
-    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[AskedEngine]:
+    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = bool) -> Iterator[AskedEngine]:  # noqa: ARG002
         """Hold it."""
         yield self._engine
 

@@ -60,7 +60,7 @@ class TeachingStage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPoint:
-    """What was measured after a step. `quality` is in 0..1, by the metric `quality_name`; None without held-out lessons.
+    """What was measured after a step; of held-out lessons, None without any. `quality` is in 0..1.
 
     `loss` is the mean of the steps since the point before; None at the first.
     """
