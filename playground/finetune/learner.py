@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint, cpu_multiplies_bfloat16
-from playground.finetune.lora import with_adapter
+from playground.finetune.lora import put_adapter_on
 from playground.finetune.teaching import Teaching
 from playground.inference.vision import pixel_values
 
@@ -45,7 +45,7 @@ class LoraLearner:
             model.set_attn_implementation("eager")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(teaching.seed)
-            self.adapted = with_adapter(model, loaded.checkpoint, rank=teaching.rank, vision=teaching.vision)
+            self.adapted = put_adapter_on(model, loaded.checkpoint, rank=teaching.rank, vision=teaching.vision)
         self._model = self.adapted.get_base_model().model
         self._head = self.adapted.get_base_model().lm_head
         self._text = self._model.language_model

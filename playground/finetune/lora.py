@@ -21,7 +21,7 @@ def check_peft() -> None:
         raise SettingsInvalid("Teaching needs peft. Install it: pip install -r requirements-train.txt")
 
 
-def with_adapter(model: Any, checkpoint: Checkpoint, *, rank: int, vision: bool) -> Any:
+def put_adapter_on(model: Any, checkpoint: Checkpoint, *, rank: int, vision: bool) -> Any:
     """Return peft's model around a Florence-2 whose own weights are frozen; at first it answers as before."""
     from peft import LoraConfig, get_peft_model
 

@@ -23,7 +23,7 @@ _CACHE_BYTES = 32_000_000
 _GROUP = 16  # pictures that are asked about together
 
 
-class OneEngine:
+class TaughtEngine:
     """The checkpoints of a teaching: one, as it is at this moment."""
 
     def __init__(self, engine: AskedEngine) -> None:
@@ -66,7 +66,9 @@ def predictor_of(loaded: LoadedCheckpoint, adapted: Any) -> Predictor:
     model.set_attn_implementation("sdpa")
     now = replace(loaded, model=model, placement=placement)
     prepared = prepare(now)
-    return Predictor(OneEngine(Engine(now, prepared, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)))
+    return Predictor(
+        TaughtEngine(Engine(now, prepared, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES))
+    )
 
 
 def ask_lessons(

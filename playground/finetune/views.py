@@ -30,7 +30,7 @@ _COLORS = re.compile(
 )
 _MIN_SHARE, _WHOLE_SHARE = 0.25, 0.6  # of a region that is seen: below the one it is gone, between the two unclear
 _TRIES = 8
-_HUE_SHARE = 0.5  # of the views whose colors are others, where no answer names one
+_HUE_SHARE = 0.7  # of the views whose colors are others, where no answer names one
 
 
 def view(rng: random.Random, image: Image.Image, lesson: Lesson) -> tuple[Image.Image, Lesson]:
