@@ -10,9 +10,9 @@ from PIL import Image
 
 from playground.export.outlines import clip
 from playground.finetune.lessons import Lesson
+from playground.outlines import from_top
 from playground.regions import Box, Point, Region
 from playground.scenes.augment import degrade
-from playground.scenes.outlines import from_top
 from playground.tasks import OutputKind
 
 _MOVED_KINDS = (
