@@ -238,7 +238,7 @@ class PictureRun:
             resolution_wh=self._image.resolution_wh,
             digest=self._image.digest,
             text=text,
-            regions=tuple(regions),
+            regions=tuple(map(self._scored, regions)),
             raw_text="\n".join(raw_texts),
             stage=self._stage,
             is_draft=any(answer.is_draft for answer in answers),
@@ -255,6 +255,12 @@ class PictureRun:
         if then and given_by(then) == "label":
             answer = replace(answer, text=text_with(answer, regions))
         return chosen(answer)
+
+    def _scored(self, region: Region) -> Region:
+        """Return a region with its score as the checkpoint gives it; its bounds of confidence are about raw ones."""
+        if region.score is None or self._engine.checkpoint.score_temperature == 1.0:
+            return region
+        return replace(region, score=self._engine.checkpoint.scored(region.score))
 
     def final(self) -> Prediction:
         """Return the last prediction."""

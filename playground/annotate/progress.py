@@ -41,12 +41,25 @@ class ProgressBar:
         """Count an event and show it."""
         match event:
             case PictureAnswered() | PictureAnsweredElsewhere():
-                self.num_answered += 1
+                self.count_answered()
             case PictureFailed(source, error):
-                self.num_failed += 1
-                self.problems = [*self.problems, f"{source}: {error}"][:_MAX_PROBLEMS]
+                self.count_failed(f"{source}: {error}")
             case PictureSkipped():
                 self.num_skipped += 1
+                self._show()
+
+    def count_answered(self) -> None:
+        """Count a picture that was answered, and show it."""
+        self.num_answered += 1
+        self._show()
+
+    def count_failed(self, problem: str) -> None:
+        """Count a picture that was not answered, and show it; the problem is a sentence with its name."""
+        self.num_failed += 1
+        self.problems = [*self.problems, problem][:_MAX_PROBLEMS]
+        self._show()
+
+    def _show(self) -> None:
         self._bar.set_postfix_str(self._pace(), refresh=False)
         self._bar.update()
         if self._bar.disable and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:

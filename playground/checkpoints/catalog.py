@@ -27,6 +27,8 @@ DESCRIPTION = "playground.json"  # beside weights of anybody's: what is known of
 ADAPTER_CONFIG = "adapter_config.json"  # of an adapter, beside its weights
 RECIPE = "RECIPE.json"  # beside weights of ours: how they were made, what they must hash to, and what was measured
 
+LARGEST_TEMPERATURE = 10.0  # by which the logits of scores are divided, and the smallest is as far below 1
+
 _MAX_JSON_BYTES = 100_000_000  # a vocabulary has 4 MB
 _MAX_TASKS, _MAX_TITLE, _MAX_PROMPT = 40, 80, 1000
 _UNSURE = "The model is not sure of this answer."
@@ -55,6 +57,8 @@ class Checkpoint:
     A region that scores less than `min_score` and an answer that `is_unsure` are not shown as if they were sure;
     `unsure_note` says so. `min_confidence` holds the bound of an answer as a whole by the id of its task.
     `python -m playground.evaluation.confidence` measures what these bounds hide.
+    Scores are given under `score_temperature`, by which their logits are divided: above 1 they are more modest.
+    `python -m playground.evaluation --data` fits it.
     One with a `base` is that one with an adapter, whose files `source`, `revision` and `is_local` are about.
     """
 
@@ -76,6 +80,13 @@ class Checkpoint:
     unsure_note: str = _UNSURE
     base: "Checkpoint | None" = None
     makes: Literal["answers", "masks"] = "answers"
+    score_temperature: float = 1.0
+
+    def scored(self, score: float) -> float:
+        """Return a score of a region as it is given to people."""
+        if self.score_temperature == 1.0 or not 0 < score < 1:
+            return score
+        return float(1 / (1 + (1 / score - 1) ** (1 / self.score_temperature)))
 
     def is_unsure(self, task: str, confidence: float | None, picture_confidence: float | None) -> bool:
         """Whether an answer to a task is below the bounds; what was not measured is not judged."""
@@ -124,6 +135,7 @@ def _described(bare: Checkpoint, folder: Path) -> Checkpoint:
             min_confidence=_read_min_confidence(facts.get("min_confidence", bare.min_confidence)),
             probe=_read_probe(facts["probe"]) if "probe" in facts else bare.probe,
             unsure_note=str(facts.get("unsure_note", bare.unsure_note)),
+            score_temperature=_read_temperature(facts.get("score_temperature", bare.score_temperature)),
         )
     except ValueError as error:
         return replace(bare, fault=_fault(bare, error))
@@ -243,6 +255,13 @@ def _read_probe(probe: Any) -> Probe | None:
 def _read_share(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1, but got {value!r:.40}")
+    return float(value)
+
+
+def _read_temperature(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 1 / LARGEST_TEMPERATURE <= value <= LARGEST_TEMPERATURE:
+        raise ValueError(f"score_temperature must be a number from 0.1 to 10, but got {value!r:.40}")
     return float(value)
 
 

@@ -15,15 +15,18 @@ from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE
 
 LABEL_FILES = (".json", ".jsonl", ".yaml", ".yml")  # that may hold the labels of a whole data set
 _MAX_FILES = 2_000_000
-_MAX_LABELS_MEGABYTES = 1000  # of one file of labels: the largest of COCO has 450
-_LABEL_LIMITS = replace(DEFAULT_LIMITS, max_megabytes=_MAX_LABELS_MEGABYTES)
+LABEL_MEGABYTES = 1000  # of one file of labels, unpacked: the largest of COCO has 450
 
 
 class DataFiles:
     """What files there are. Only their names are kept."""
 
-    def __init__(self, root: str | Path, *, only: str = "") -> None:
-        """Look through a folder or an archive; `only` is the one file of labels that counts. Raises SourceRejected."""
+    def __init__(self, root: str | Path, *, only: str = "", label_megabytes: int = LABEL_MEGABYTES) -> None:
+        """Look through a folder or an archive; `only` is the one file of labels that counts. Raises SourceRejected.
+
+        Of a file of labels so many megabytes are read at most.
+        """
+        self._label_limits = replace(DEFAULT_LIMITS, max_megabytes=label_megabytes)
         self.root = os.path.abspath(root)
         self.is_archive = not os.path.isdir(self.root)
         sources = self._of_archive() if self.is_archive else self._of_folder()
@@ -74,7 +77,7 @@ class DataFiles:
         """Return a file of labels. Raises SourceRejected."""
         source = self._sources[path]
         try:
-            return self._labels.read(source.member) if source.member else _read_file(source.path)
+            return self._labels.read(source.member) if source.member else self._read_file(source.path)
         except (OSError, ImageRejected) as error:
             raise SourceRejected(f"{path} cannot be read: {error}") from error
 
@@ -87,7 +90,16 @@ class DataFiles:
     @cached_property
     def _labels(self) -> Archive:
         """The archive as it is read for labels, which may be larger than pictures, and empty."""
-        return Archive(self.root, _LABEL_LIMITS, may_be_empty=True)
+        return Archive(self.root, self._label_limits, may_be_empty=True)
+
+    def _read_file(self, path: str) -> bytes:
+        if not os.path.isfile(path):  # nor a pipe, which may never end
+            raise ImageRejected("It is not there any more.")
+        most = self._label_limits.max_megabytes
+        if os.path.getsize(path) > most * MEGABYTE:
+            raise ImageRejected(f"It has more than {most} MB. Divide it.")
+        with open(path, "rb") as file:
+            return file.read(most * MEGABYTE)
 
     def _of_folder(self) -> Iterator[tuple[str, PictureSource]]:
         count, seen = 0, set[tuple[int, int]]()
@@ -156,12 +168,3 @@ def _common_folder(names: list[str]) -> str:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX")) and name != ".."  # of which the archive says what is wrong
-
-
-def _read_file(path: str) -> bytes:
-    if not os.path.isfile(path):  # nor a pipe, which may never end
-        raise ImageRejected("It is not there any more.")
-    if os.path.getsize(path) > _MAX_LABELS_MEGABYTES * MEGABYTE:
-        raise ImageRejected(f"It has more than {_MAX_LABELS_MEGABYTES} MB. Divide it.")
-    with open(path, "rb") as file:
-        return file.read(_MAX_LABELS_MEGABYTES * MEGABYTE)

@@ -22,6 +22,6 @@ class FoundSet:
 ALL = "*"
 
 
-def is_wanted(subset: str, wanted: str) -> bool:
+def holds_part(subset: str, wanted: str) -> bool:
     """Whether a part belongs to what is wanted."""
     return wanted in (ALL, subset)

@@ -8,13 +8,14 @@ import numpy as np
 import supervision as sv
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
-from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.formats import FoundSet, holds_part
 from playground.datasets.labeled import Labeled, region_of, unusable
 from playground.errors import SourceRejected
 from playground.regions import MAX_TEXT, Box, Polygon, Region
 
 _MAX_TRIED = 50  # files of JSON that are looked into
 _MAX_MASK_PIXELS = 50_000_000
+_MAX_ALL_MASK_PIXELS = 20_000_000_000  # of a part: some seconds, for all of COCO's crowds a thousandth
 _OTHERS = ("person_keypoints_", "stuff_", "panoptic_", "image_info")  # files beside those that are read
 _MARK = b'"annotations"'
 
@@ -32,7 +33,7 @@ def find_coco(files: DataFiles) -> FoundSet | None:
 
     def labeled(wanted: str) -> Iterator[Labeled]:
         for subset, paths in parts.items():
-            if is_wanted(subset, wanted):
+            if holds_part(subset, wanted):
                 yield from _Part(files, subset, paths).labeled()
 
     return FoundSet("COCO", tuple(classes), tuple(parts), labeled)
@@ -80,6 +81,7 @@ class _Part:
         self._pictures: dict[str, list[tuple[str, dict[str, Any], list[dict[str, Any]]]]] = {}
         self._categories: dict[str, dict[Any, str]] = {}
         self._faults: list[Labeled] = []
+        self._mask_pixels = _MAX_ALL_MASK_PIXELS
         for path in paths:
             self._take(path, _content(files, path) or {"images": [], "annotations": []})
 
@@ -138,12 +140,22 @@ class _Part:
                 "have, and was left out."
             )
             return None
-        parts = _outline(annotation.get("segmentation"))
+        parts = self._outline(annotation.get("segmentation"))
         text = annotation.get("text")
         region = region_of(label, _box(annotation.get("bbox")), parts, text=text if isinstance(text, str) else "")
         if region is None:
             faults.append(f"Annotation {number} has no box with an area, and was left out.")
         return region
+
+    def _outline(self, value: Any) -> list[Polygon]:
+        """Return the parts of an outline: of polygons as they are, of run lengths as they are drawn."""
+        if isinstance(value, dict):
+            self._mask_pixels -= _num_pixels(value)
+            return _outline_of_runs(value) if self._mask_pixels >= 0 else []
+        if not isinstance(value, list):
+            return []
+        flat = [part for part in value if isinstance(part, list) and len(part) >= 6 and all(map(_is_number, part))]
+        return [tuple((float(x), float(y)) for x, y in zip(part[::2], part[1::2], strict=False)) for part in flat]
 
 
 def _is_number(value: object) -> bool:
@@ -161,24 +173,18 @@ def _box(value: Any) -> Box | None:
     return (x, y, x + width, y + height) if width > 0 and height > 0 else None
 
 
-def _outline(value: Any) -> list[Polygon]:
-    """Return the parts of an outline: of polygons as they are, of run lengths as they are drawn."""
-    if isinstance(value, dict):
-        return _outline_of_runs(value)
-    if not isinstance(value, list):
-        return []
-    flat = [part for part in value if isinstance(part, list) and len(part) >= 6 and all(map(_is_number, part))]
-    return [tuple((float(x), float(y)) for x, y in zip(part[::2], part[1::2], strict=False)) for part in flat]
+def _num_pixels(value: Mapping[str, Any]) -> int:
+    size = value.get("size")
+    is_one = isinstance(size, list) and len(size) == 2 and all(map(_side, size))
+    return int(size[0]) * int(size[1]) if isinstance(size, list) and is_one else 0
 
 
 def _outline_of_runs(value: Mapping[str, Any]) -> list[Polygon]:
-    size, counts = value.get("size"), value.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or not all(map(_side, size)):
-        return []
-    if size[0] * size[1] > _MAX_MASK_PIXELS or not isinstance(counts, list | str):
+    counts = value.get("counts")
+    if not 0 < _num_pixels(value) <= _MAX_MASK_PIXELS or not isinstance(counts, list | str):
         return []
     try:
-        mask = sv.rle_to_mask(counts, (int(size[1]), int(size[0])))
+        mask = sv.rle_to_mask(counts, (int(value["size"][1]), int(value["size"][0])))
     except (ValueError, TypeError, IndexError, OverflowError):
         return []
     # A contour goes through the centers of pixels, of which half belongs to the thing as well.

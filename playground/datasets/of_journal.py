@@ -10,7 +10,7 @@ from typing import Any
 from playground.annotate.answers import REVIEWS, Answers, Row, Verdict
 from playground.annotate.sources import JOURNAL, PictureSource
 from playground.datasets.files import DataFiles, folder_of, join_paths
-from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.formats import FoundSet, holds_part
 from playground.datasets.labeled import Labeled, unusable
 from playground.errors import InputRejected, JobRejected, PredictionInvalid, SourceRejected
 from playground.export.texts import text_answered
@@ -27,7 +27,7 @@ def find_journal(files: DataFiles, *, reviewed_only: bool) -> FoundSet | None:
         return None
 
     def labeled(wanted: str) -> Iterator[Labeled]:
-        for path in paths if is_wanted("", wanted) else ():
+        for path in paths if holds_part("", wanted) else ():
             is_job = "sha256" in _first_of(files, path)
             yield from _of_job(files, path, reviewed_only) if is_job else _of_lines(files, path)
 

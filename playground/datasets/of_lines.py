@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
-from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.formats import FoundSet, holds_part
 from playground.datasets.labeled import FrameSize, Labeled, unusable
 from playground.errors import SourceRejected, UnknownTask
 from playground.grammar import parse
@@ -36,7 +36,7 @@ def find_lines(files: DataFiles) -> FoundSet | None:
 
     def labeled(wanted: str) -> Iterator[Labeled]:
         for subset, paths in parts.items():
-            if is_wanted(subset, wanted):
+            if holds_part(subset, wanted):
                 for path in paths:
                     yield from _labeled(files, path, subset)
 

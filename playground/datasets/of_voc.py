@@ -8,7 +8,7 @@ from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
-from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.formats import FoundSet, holds_part
 from playground.datasets.labeled import Labeled, region_of, unusable
 from playground.errors import SourceRejected
 from playground.regions import Box, Polygon, Region
@@ -36,7 +36,7 @@ def find_voc(files: DataFiles) -> FoundSet | None:
 
     def labeled(wanted: str) -> Iterator[Labeled]:
         for path in paths:
-            if is_wanted(subset := subset_of(path), wanted):
+            if holds_part(subset := subset_of(path), wanted):
                 yield _picture(files, path, subset).checked()
 
     return FoundSet("Pascal VOC", (), tuple(dict.fromkeys(map(subset_of, paths))), labeled)

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
-from playground.datasets.formats import FoundSet, is_wanted
+from playground.datasets.formats import FoundSet, holds_part
 from playground.datasets.labeled import Labeled, region_of, unusable
 from playground.errors import SourceRejected
 from playground.regions import Region
@@ -79,13 +79,13 @@ class _Yolo:
 
     def labeled(self, wanted: str) -> Iterator[Labeled]:
         """Yield the pictures of a part; each belongs to the innermost folder that a part names."""
-        yield from (one for one in self._missing if is_wanted(one.subset, wanted))
+        yield from (one for one in self._missing if holds_part(one.subset, wanted))
         seen: set[str] = set()
         for place, subset in sorted(self._folders.items(), key=lambda pair: -pair[0].count("/")):
             for path in self._pictures_of(place):
                 if path not in seen:
                     seen.add(path)
-                    if is_wanted(subset, wanted):
+                    if holds_part(subset, wanted):
                         yield self._picture(path, subset)
 
     def _place(self, named: str) -> str:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from playground.annotate.reading import SourceReader
-from playground.datasets.files import LABEL_FILES, DataFiles, subset_named
+from playground.datasets.files import LABEL_FILES, LABEL_MEGABYTES, DataFiles, subset_named
 from playground.datasets.formats import ALL, FoundSet
 from playground.datasets.labeled import Labeled
 from playground.datasets.of_coco import find_coco
@@ -98,17 +98,21 @@ class LabeledData:
 
 
 def read_dataset(
-    path: str | Path, *, read: Callable[..., InputImage] = read_image, reviewed_only: bool = False
+    path: str | Path,
+    *,
+    read: Callable[..., InputImage] = read_image,
+    reviewed_only: bool = False,
+    label_megabytes: int = LABEL_MEGABYTES,
 ) -> LabeledData:
     """Return the data set of a folder, a ZIP, or the file of labels in a folder. Raises SourceRejected.
 
     `read` takes what `read_image` does: a server reads pictures elsewhere. `reviewed_only` takes of the playground's
-    own answers only those that a person has approved or corrected.
+    own answers only those that a person has approved or corrected. A file of labels may have `label_megabytes`.
     """
     text = os.path.expanduser(str(path))
     if not os.path.exists(text):
         raise SourceRejected(f"There is no data set at {text[:200]!r}. Accepted: the folder or the ZIP of {ACCEPTED}.")
-    files = _files_of(os.path.abspath(text))
+    files = _files_of(os.path.abspath(text), label_megabytes)
     finders: tuple[Callable[[DataFiles], FoundSet | None], ...] = (
         partial(find_journal, reviewed_only=reviewed_only), find_coco, find_yolo, find_voc, find_lines,
     )  # fmt: skip
@@ -118,12 +122,12 @@ def read_dataset(
     raise SourceRejected(f"{text[:200]!r} is no data set that is known here. Accepted: {ACCEPTED}.")
 
 
-def _files_of(path: str) -> DataFiles:
+def _files_of(path: str, label_megabytes: int) -> DataFiles:
     """Return the files of a folder or an archive; of a file of labels those around it, or around `annotations`."""
     if os.path.isdir(path) or not path.lower().endswith(LABEL_FILES):
-        return DataFiles(path)
+        return DataFiles(path, label_megabytes=label_megabytes)
     folder = os.path.dirname(path)
     name = os.path.basename(folder)
     if name.lower() in ("annotations", "labels") or subset_named(name) in ("train", "val", "test"):
         folder = os.path.dirname(folder)
-    return DataFiles(folder, only=os.path.relpath(path, folder).replace(os.sep, "/"))
+    return DataFiles(folder, only=os.path.relpath(path, folder).replace(os.sep, "/"), label_megabytes=label_megabytes)

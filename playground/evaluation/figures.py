@@ -81,7 +81,7 @@ def _wording(answers: Sequence[Answered]) -> Figures:
 
 def _reading(answers: Sequence[Answered]) -> Figures:
     return {
-        "error rate": metrics.character_error_rate([(a.text, a.truth.text) for a in answers if a.truth.text]),
+        "error rate": metrics.error_rate([(a.text, a.truth.text) for a in answers if a.truth.text]),
         **_wordless(answers),
     }
 
@@ -94,7 +94,7 @@ def _reading_with_quads(answers: Sequence[Answered]) -> Figures:
     ]
     return {
         "quad IoU": metrics.mean([iou for iou, _, _ in matches]),
-        "error rate": metrics.character_error_rate([(found.label, truth) for _, found, truth in matches if found]),
+        "error rate": metrics.error_rate([(found.label, truth) for _, found, truth in matches if found]),
         **_wordless(answers),
     }
 

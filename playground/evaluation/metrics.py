@@ -193,20 +193,23 @@ def _words(text: str) -> Counter[str]:
     return Counter(word for word in words if word not in _ARTICLES)
 
 
-def edit_distance(a: str, b: str) -> int:
-    """Return how many characters to insert, delete or replace to make one text the other (Levenshtein, 1966)."""
-    row = list(range(len(b) + 1))
-    for i, character in enumerate(a, start=1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(b, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (character != other))
-    return row[-1]
+def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
+    """Return how many characters, or words, to insert, delete or replace (Levenshtein, 1966)."""
+    numbers = {piece: number for number, piece in enumerate(dict.fromkeys([*a, *b]))}
+    wanted = np.array([numbers[piece] for piece in b], dtype=np.int64)
+    places = np.arange(len(b) + 1)
+    row = places
+    for i, piece in enumerate(a, start=1):
+        replaced_or_deleted = np.minimum(row[:-1] + (wanted != numbers[piece]), row[1:] + 1)
+        # An insertion takes one from the best place before: a running minimum of what is left after the steps.
+        row = np.minimum.accumulate(np.concatenate(([i], replaced_or_deleted)) - places) + places
+    return int(row[-1])
 
 
-def character_error_rate(pairs: Sequence[tuple[str, str]]) -> float:
+def error_rate(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> float:
     """Return the edit distance of all answers to their truths, as a share of the true characters: (answer, truth), ...
 
-    More than 1 is possible: an answer may be longer than the truth.
+    Of lists of words it is the share of words. More than 1 is possible: an answer may be longer than the truth.
     """
     total = sum(len(truth) for _, truth in pairs)
     return sum(edit_distance(*pair) for pair in pairs) / total if total else math.nan

@@ -2,6 +2,8 @@
 
     python -m playground.evaluation --count 1000 --write
 
+With `--data` it is `on_data` that measures, on somebody's own pictures.
+
 Prints a table of figures beside the targets, how far scores can be trusted, and one line of JSON. `--write` puts the
 figures into RECIPE.json beside the weights.
 """
@@ -126,7 +128,10 @@ def write_recipe(folder: Path, measured: Figures, count: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, ask, and print."""
-    parser = argparse.ArgumentParser(prog="python -m playground.evaluation", description="Measure a checkpoint.")
+    parser = argparse.ArgumentParser(
+        prog="python -m playground.evaluation",
+        description="Measure a checkpoint on drawn scenes; with --data FOLDER on your own pictures (--data x --help).",
+    )
     parser.add_argument("--count", type=int, default=1000, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     parser.add_argument(

@@ -9,8 +9,8 @@ from playground.evaluation.metrics import (
     area_under_roc,
     average_precision_by_phrase,
     calibration_error,
-    character_error_rate,
     edit_distance,
+    error_rate,
     mask_iou,
     match_quads,
     matches,
@@ -240,7 +240,7 @@ def test_edit_distance(a, b, distance):
     ],
 )
 def test_the_error_rate_is_of_all_characters_together(pairs, rate):
-    assert character_error_rate(pairs) == pytest.approx(rate, nan_ok=True)
+    assert error_rate(pairs) == pytest.approx(rate, nan_ok=True)
 
 
 def test_the_mean_of_nothing_is_not_a_number():

@@ -1,0 +1,136 @@
+"""The report of a measurement: one page that needs nothing beside it, and the same figures as JSON.
+
+Knows no model. The page is `assets/report.html`, filled by Jinja, which escapes whatever a data set says.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from playground.datasets.labeled import Labeled
+from playground.datasets.reading import LabeledData
+from playground.evaluation.asking_data import DataQuestions
+from playground.evaluation.data_figures import MeasuredData, to_dict
+from playground.evaluation.sheet import draw_worst
+from playground.paths import ASSETS
+from playground.tasks import get_task
+
+_MAX_MATRIX = 15  # classes that a confusion matrix shows
+_MAX_FAULTS = 50
+_LOWER_IS_BETTER = ("error",)  # in the names of figures
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What was measured: `wire` is what JSON carries, `page` the report as HTML."""
+
+    wire: dict[str, Any]
+    page: str
+
+    def lines(self) -> list[str]:
+        """Return the figures for a terminal."""
+        names = [one["checkpoint"] for one in self.wire["checkpoints"]]
+        lines = [f"{'figure':34} {' '.join(f'{name[:24]:>24}' for name in names)}"]
+        for row in _rows(self.wire["checkpoints"]):
+            cells = " ".join(f"{'–' if value is None else f'{value:.4f}':>24}" for value in row["figures"])
+            lines.append(f"{row['name']:34} {cells}")
+        return lines
+
+
+def make_report(
+    data: LabeledData,
+    name: str,
+    subset: str,
+    asks: DataQuestions,
+    pictures: Sequence[Labeled],
+    measured: Sequence[MeasuredData],
+) -> DataReport:
+    """Return the report about these pictures of a data set of this name; the worst are read and drawn."""
+    faults = [f"{one.name}: {fault}" for one in pictures for fault in one.faults]
+    about = {
+        "name": name, "kind": data.kind, "subset": "" if subset == "*" else subset, "pictures": len(pictures),
+        "classes": list(asks.classes), "num_faults": len(faults), "faults": faults[:_MAX_FAULTS],
+    }  # fmt: skip
+    task = f"“{asks.task.title}” ({asks.task.id})" if asks.task else _asked(measured)
+    wire = {"data": about, "task": task, "checkpoints": [to_dict(one) for one in measured]}
+    return DataReport(wire, _page(wire, [draw_worst(data, one.worst) for one in measured]))
+
+
+def _asked(measured: Sequence[MeasuredData]) -> str:
+    """Return what was asked where each picture brings its own question."""
+    tasks = {bad.outcome.questions[0].task for one in measured for bad in one.worst if bad.outcome.questions}
+    return ", ".join(get_task(task).title for task in sorted(tasks)) or "what the data set asks about each picture"
+
+
+def _page(wire: Mapping[str, Any], images: Sequence[Sequence[str]]) -> str:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((ASSETS / "report.html").read_text(encoding="utf-8"))
+    style = Markup((ASSETS / "report.css").read_text(encoding="utf-8"))  # our own file
+    return template.render(
+        **wire, style=style, images=images, figures=_rows(wire["checkpoints"]), points=_points, matrix=_matrix
+    )
+
+
+def _rows(checkpoints: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the main figures, a row each, of all checkpoints beside one another."""
+    columns = [dict(_figures(one)) for one in checkpoints]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = []
+    for name in names:
+        figures = [column.get(name) for column in columns]
+        known = [value for value in figures if value is not None]
+        best = min if any(word in name for word in _LOWER_IS_BETTER) else max
+        if known:
+            rows.append({"name": name, "figures": figures, "best": best(known)})
+    return rows
+
+
+def _figures(one: Mapping[str, Any]) -> dict[str, float | None]:
+    figures: dict[str, float | None] = {}
+    if detection := one["detection"]:
+        figures |= {"AP@50": detection["ap_50"], "AP@50:95": detection["ap_50_95"]}
+        figures |= {f"AP@50:95, {size} things": ap["ap_50_95"] for size, ap in detection["by_size"].items()}
+        best = detection["best_threshold"]
+        figures |= {f"{name} at the best score": best[key] for name, key in _AT_BEST.items()}
+        figures |= {"mask IoU": detection["mask_iou"]}
+        if detection["calibration"]:
+            figures["calibration error"] = detection["calibration"]["error"]
+    if text := one["text"]:
+        figures |= {name: text[key] for name, key in _OF_TEXTS.items()}
+    return figures
+
+
+_AT_BEST = {"precision": "precision", "recall": "recall", "F1": "f1"}
+_OF_TEXTS = {
+    "exactly right": "exact", "character error rate": "character_errors", "word error rate": "word_errors",
+    "F1 of words": "word_f1", "BLEU": "bleu", "chrF": "chrf",
+}  # fmt: skip
+
+
+def _points(curve: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Return a curve over the threshold as the points of a polyline, in the axes of the page."""
+    known = [(point["threshold"], point[key]) for point in curve if point[key] is not None]
+    return " ".join(f"{44 + 400 * x:.1f},{220 - 200 * y:.1f}" for x, y in known)
+
+
+def _matrix(confusion: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a confusion matrix that is shown: of many classes those with most mistakes."""
+    names, counts = confusion["classes"], confusion["true_by_found"]
+    last = len(names) - 1
+    places = list(range(last))
+    if is_part := last > _MAX_MATRIX:
+
+        def mistakes(place: int) -> int:
+            return int(sum(counts[place]) + sum(row[place] for row in counts) - 2 * counts[place][place])
+
+        places = sorted(sorted(places, key=mistakes, reverse=True)[:_MAX_MATRIX])
+    places.append(last)
+    rows = []
+    for row in places:
+        total = max(1, sum(counts[row]))
+        cells = [{"count": counts[row][column], "share": round(counts[row][column] / total, 2)} for column in places]
+        rows.append({"name": names[row], "cells": cells})
+    return {"names": [names[place] for place in places], "rows": rows, "is_part": is_part}
