@@ -31,8 +31,9 @@ def add_title(path: str, lead: str) -> None:
     here = "".join(_link(page, is_here=True) for page in more if page.path == path)
     others = "".join(_link(page, is_here=False) for page in (*more, _API) if page.path != path)
     menu = f'<details class="more"><summary>More</summary><div>{others}</div></details>'
+    nav = f'<nav aria-label="Pages">{links}{here}{menu}</nav>'
     gr.HTML(
-        f'<header class="title"><h1>{text.TITLE}</h1><nav aria-label="Pages">{links}{here}{menu}</nav><p>{lead}</p></header>',
+        f'<header class="title"><h1>{text.TITLE}</h1>{nav}<p>{lead}</p></header>',
         elem_id="title",
         apply_default_css=False,
     )

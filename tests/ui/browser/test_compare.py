@@ -121,6 +121,7 @@ def test_what_was_asked_about_one_picture_is_on_the_left_of_a_first_comparison(p
     choose(page, "task", "Find the things I name")
     page.fill("#phrase textarea", "kite")
     run(page)
+    page.click("#title summary")
     page.get_by_role("link", name="Compare").click()
     expect(page.locator("#left .stage-picture")).to_be_visible()
     expect(page.locator("#right .stage-picture")).to_be_visible()

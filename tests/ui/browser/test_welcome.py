@@ -49,7 +49,7 @@ def test_a_picture_that_comes_during_the_first_answer_takes_its_place(
 def test_a_first_visit_sees_an_answered_example_until_a_picture_comes(page: Page, welcoming: str) -> None:
     expect(page.locator("#notes")).to_contain_text(WELCOME)
     assert "cup" in rows(page)
-    expect(page.get_by_text("Drop or paste a picture here")).to_be_visible()  # the field is as large as for a first picture
+    expect(page.get_by_text("Drop or paste a picture")).to_be_visible()  # the field is as large as for a first picture
     page.reload()
     expect(page.locator("#notes")).to_contain_text(WELCOME)
     give_file(page, str(MEADOW))
