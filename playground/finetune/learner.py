@@ -51,6 +51,7 @@ class LoraLearner:
         self._text = self._model.language_model
         self._config = self._text.config
         self._tokenizer = loaded.tokenizer
+        self._location_weight = teaching.location_weight
         self._soft_bins = _soft_bins(len(loaded.location_ids), teaching.location_blur).to(self.device)
         self.set_learning(is_learning=True)
 
@@ -123,16 +124,18 @@ class LoraLearner:
             ).last_hidden_state
             kept = labels != IGNORED
             logits = self._head(hidden[kept])
-        return self._token_losses(logits.float(), labels[kept]).mean()
+        return self._mean_loss(logits.float(), labels[kept])
 
-    def _token_losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def _mean_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logprobs = functional.log_softmax(logits, -1)
         losses = -logprobs.gather(1, targets[:, None])[:, 0]
         locations = self.loaded.location_ids
         is_location = (targets >= locations.start) & (targets < locations.stop)
         bins = logprobs[is_location, locations.start : locations.stop]
         soft = self._soft_bins[targets[is_location] - locations.start]
-        return losses.masked_scatter(is_location, -(soft * bins).sum(-1))
+        losses = losses.masked_scatter(is_location, -(soft * bins).sum(-1))
+        weights = torch.where(is_location, self._location_weight, 1.0)
+        return (losses * weights).sum() / weights.sum()
 
     def _autocast(self) -> Any:
         """Multiply in bfloat16 where that is quicker: not in a small model, whose time goes to its calls."""

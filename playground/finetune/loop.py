@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,28 @@ import torch
 
 from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import resolve
-from playground.checkpoints.files import ADAPTER_WEIGHTS
+from playground.checkpoints.files import ADAPTER_WEIGHTS, weight_files
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.errors import SettingsInvalid
 from playground.finetune.batches import LessonBatches
+from playground.finetune.card import TaughtAdapter, write_card
+from playground.finetune.curves import draw_teaching
 from playground.finetune.learner import LoraLearner
 from playground.finetune.lessons import Lesson
 from playground.finetune.lora import adapter_weights, check_peft, set_adapter_weights, write_adapter
 from playground.finetune.measuring import ask_lessons, predictor_of, quality_of
-from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, Teaching, TeachingProgress, TeachingStage
+from playground.finetune.teaching import (
+    HeldOutAnswer,
+    MeasuredPoint,
+    Teaching,
+    TeachingProgress,
+    TeachingStage,
+    number_of,
+)
 from playground.inference.memory import return_memory
 
 STATE = "teaching.pt"  # in the folder of the adapter, until it is done
+CURVES = "curves.svg"
 _SAVE_SECONDS = 20.0
 _WARM_UP = 0.05  # share of the steps
 _DECAY = 0.5  # share of the steps, at the end, over which the learning rate falls to zero
@@ -80,6 +91,7 @@ class LoraTeaching:
         """Take a loaded checkpoint's model. Raises SettingsInvalid where `out` holds another teaching."""
         self.teaching = teaching
         self._out = out
+        self._lessons = lessons
         self._held_out = held_out[: teaching.max_measured]
         self._learner = LoraLearner(loaded, teaching)
         self._batches = LessonBatches(self._learner, lessons, teaching)
@@ -136,12 +148,11 @@ class LoraTeaching:
 
     @property
     def _best_point(self) -> MeasuredPoint | None:
-        """The point with the lowest held-out loss, which says more than the answers to some two dozen pictures."""
-        return min(
-            self._points,
-            key=lambda point: math.inf if point.held_out_loss is None else point.held_out_loss,
-            default=None,
-        )
+        """The point with the lowest held-out loss, which says more than some two dozen answers; else the last."""
+        measured = [(point.held_out_loss, point) for point in self._points if point.held_out_loss is not None]
+        if measured:
+            return min(measured, key=lambda pair: pair[0])[1]
+        return self._points[-1] if self._points else None
 
     def _take(self) -> None:
         """Take one step."""
@@ -151,7 +162,7 @@ class LoraTeaching:
         chosen = self._batches.at(step)
         total = 0.0
         with torch.random.fork_rng(devices=[]), self._learner.threads():
-            torch.manual_seed(hash_of(f"{self.teaching.seed} {step}"))
+            torch.manual_seed(number_of(f"{self.teaching.seed} {step}"))
             self._learner.set_learning(is_learning=True)
             for first in range(0, len(chosen), size):
                 features, rows = self._batches.batch(chosen[first : first + size])
@@ -181,7 +192,7 @@ class LoraTeaching:
             self._answers, self._quality_name = tuple(answers), quality.name
             point = replace(point, held_out_loss=self._held_out_loss(), quality=quality.value)
         self._points, self._losses = (*self._points, point), []
-        if self._best_point == point or not self._held_out:
+        if self._best_point == point:
             self._best = adapter_weights(self._learner.adapted)
         yield self._progress(TeachingStage.MEASURING)
 
@@ -260,18 +271,30 @@ class LoraTeaching:
     def _write(self) -> None:
         set_adapter_weights(self._learner.adapted, self._best or adapter_weights(self._learner.adapted))
         write_adapter(self._learner.adapted, self._out)
+        (self._out / CURVES).write_text(draw_teaching(self._points, self._quality_name), encoding="utf-8")
+        (self._out / "README.md").write_text(write_card(self._taught()), encoding="utf-8")
         (self._out / STATE).unlink(missing_ok=True)
+
+    def _taught(self) -> TaughtAdapter:
+        checkpoint, folder = self._learner.loaded.checkpoint, hub.find_local(self._learner.loaded.checkpoint)
+        files = [self._out / ADAPTER_WEIGHTS, *(weight_files(folder) if folder else ())]
+        versions = {name: version(name) for name in ("peft", "torch", "transformers")}
+        return TaughtAdapter(
+            checkpoint, self._lessons, self._held_out, self.teaching, self._points[0],
+            self._best_point or self._points[-1], self._quality_name, self._seconds,
+            {file.name: _sha256(file) for file in files}, versions,
+        )  # fmt: skip
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def learning_rate_share(step: int, steps: int) -> float:
     """Return the share of the learning rate that a step has: a short rise, a plateau, and a fall towards zero."""
     rise = (step + 1) / max(1.0, _WARM_UP * steps)
     return min(1.0, rise, (steps - step) / (_DECAY * steps))
-
-
-def hash_of(text: str) -> int:
-    """Return a number for a text that is the same in every process."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def _identity(base: str, lessons: Sequence[Lesson], held_out: Sequence[Lesson], teaching: Teaching) -> str:

@@ -1,5 +1,6 @@
 """What decides the weights of an adapter, beside the lessons; and how far a teaching is."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,7 +19,7 @@ class Teaching:
     `rank` is the width of the adapter, `vision` whether the vision tower learns too. A step takes `batch_size` lessons,
     `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given. `location_blur` is
     the width, in bins, of the bell that is learned in place of a coordinate: that with which the checkpoint was
-    trained, 0 where that learned the coordinate alone. `patience` is after how many measurements in a row without a
+    trained, 0 where that learned the coordinate alone. `location_weight` is what a coordinate counts beside a word. `patience` is after how many measurements in a row without a
     lower held-out loss it ends; 0 goes on to the last step. `max_seconds` ends it early too.
     """
 
@@ -30,6 +31,7 @@ class Teaching:
     vision: bool = False
     views: int = 8
     location_blur: float = 0.0
+    location_weight: float = 1.0
     seed: int = 0
     measure_every: int = 50
     max_measured: int = 24
@@ -99,3 +101,8 @@ class TeachingProgress:
     notices: tuple[str, ...] = ()
     folder: Path | None = None
     is_stopped_early: bool = False
+
+
+def number_of(text: str) -> int:
+    """Return a number for a text that is the same in every process."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])

@@ -1,0 +1,148 @@
+"""What is wrong with lessons, said before anything runs: what is left out, and what can be used but may surprise.
+
+Knows no model: how long a text is for one is passed in.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from playground.datasets.labeled import Labeled
+from playground.datasets.reading import LabeledData
+from playground.errors import ImageRejected, InputRejected, UnknownTask
+from playground.finetune.lessons import Lesson, lessons_about
+from playground.finetune.teaching import number_of
+from playground.pictures.reader import InputImage
+from playground.question import Question
+
+_TOLD = 20  # sentences of a kind; how many more there are is said
+_HELD_OUT_PARTS = ("val", "test")  # of a data set that is divided already
+_MIN_TO_DIVIDE = 5  # pictures: of fewer none is held out
+
+
+@dataclass(frozen=True, slots=True)
+class LessonReport:
+    """The lessons that can be used, what was left out, and what is worth knowing, a sentence each."""
+
+    lessons: tuple[Lesson, ...]
+    held_out: tuple[Lesson, ...]
+    left_out: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """How much there is, as a sentence."""
+        pictures, others = (len({lesson.name for lesson in side}) for side in (self.lessons, self.held_out))
+        labels = Counter(region.label for lesson in self.lessons for region in lesson.regions if region.label)
+        named = ", ".join(f"{count} × {label}" for label, count in labels.most_common(8))
+        more = f", and {len(labels) - 8} labels more" if len(labels) > 8 else ""
+        what = f": {named}{more}" if named else ""
+        return (
+            f"{_count(len(self.lessons), 'lesson')} about {_count(pictures, 'picture')}{what}; "
+            f"{_count(len(self.held_out), 'lesson')} about {_count(others, 'picture')} held out to measure."
+        )
+
+    def lines(self) -> list[str]:
+        """Return the report for a terminal."""
+        lines = [self.summary]
+        for heading, sentences in (("Left out", self.left_out), ("Worth knowing", self.notices)):
+            if sentences:
+                lines += [f"{heading}:", *(f"  {sentence}" for sentence in sentences[:_TOLD])]
+            if len(sentences) > _TOLD:
+                lines.append(f"  and {len(sentences) - _TOLD} more.")
+        return lines
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def lessons_of_data(data: LabeledData, question: Question | None, *, held_out_share: float, seed: int) -> LessonReport:
+    """Return what a data set teaches of a task; without a question what each of its lines asks.
+
+    Its own parts val and test are held out; where it has none, a share of its pictures, chosen by their names. Each
+    picture is opened once.
+    """
+    train: list[Lesson] = []
+    held: list[Lesson] = []
+    left_out: list[str] = []
+    faults: list[str] = []
+    is_divided = any(part in data.subsets for part in _HELD_OUT_PARTS) and len(data.subsets) > 1
+    for labeled in data.labeled():
+        try:
+            _, opened = data.open(labeled)
+        except ImageRejected as error:
+            left_out.append(f"{labeled.name}: {error}")
+            continue
+        faults += [f"{labeled.name}: {fault}" for fault in opened.faults]
+        asked = question or opened.question
+        lessons = _lessons(data, labeled, opened, asked) if asked else []
+        if not lessons:
+            task = asked.task if asked else "any task"
+            left_out.append(f"{labeled.name}: It holds nothing that could be an answer to {task}.")
+        (held if is_divided and labeled.subset in _HELD_OUT_PARTS else train).extend(lessons)
+    if not is_divided:
+        train, held = _divided(train, held_out_share, seed)
+    return LessonReport(tuple(train), tuple(held), tuple(left_out), (*faults, *_unseen(train, held)))
+
+
+def _lessons(data: LabeledData, labeled: Labeled, opened: Labeled, question: Question) -> list[Lesson]:
+    asked = opened.question if opened.question and opened.question.task == question.task else question
+    return list(lessons_about(labeled.name, partial(_open, data, labeled), asked, opened.regions, opened.texts))
+
+
+def _open(data: LabeledData, labeled: Labeled) -> InputImage:
+    return data.open(labeled)[0]
+
+
+def _divided(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[Lesson], list[Lesson]]:
+    """Hold out a share of the pictures: the same ones for a seed, whatever else comes to the data set."""
+    names = sorted({lesson.name for lesson in lessons}, key=lambda name: number_of(f"{seed} {name}"))
+    count = max(1, round(share * len(names))) if share and len(names) >= _MIN_TO_DIVIDE else 0
+    held = set(names[:count])
+    return [one for one in lessons if one.name not in held], [one for one in lessons if one.name in held]
+
+
+def _unseen(train: Iterable[Lesson], held: Iterable[Lesson]) -> list[str]:
+    """Return which labels are on one side only: they cannot be measured, or not be learned."""
+    taught, measured = ({r.label for lesson in side for r in lesson.regions if r.label} for side in (train, held))
+    found = [f"“{label}” is in no held-out picture: how well it is learned is not measured." for label in
+             sorted(taught - measured) if measured]  # fmt: skip
+    return found + [f"“{label}” is in held-out pictures only: it cannot be learned." for label in
+                    sorted(measured - taught)]  # fmt: skip
+
+
+def check_lessons(
+    report: LessonReport, num_tokens: Callable[[str], int], *, max_prompt_tokens: int, max_answer_tokens: int
+) -> LessonReport:
+    """Return the report without the lessons that a model cannot be taught, with a sentence for each of them."""
+    left_out = list(report.left_out)
+
+    def is_usable(lesson: Lesson) -> bool:
+        wrong = _what_is_wrong(lesson, num_tokens, max_prompt_tokens, max_answer_tokens)
+        if wrong:
+            left_out.append(f"{lesson.name}: {wrong}")
+        return not wrong
+
+    lessons, held_out = (tuple(filter(is_usable, side)) for side in (report.lessons, report.held_out))
+    return LessonReport(lessons, held_out, tuple(left_out), report.notices)
+
+
+def _what_is_wrong(lesson: Lesson, num_tokens: Callable[[str], int], max_prompt: int, max_answer: int) -> str:
+    try:
+        resolution_wh = lesson.read().resolution_wh
+        prompt, answer = lesson.prompt(resolution_wh), lesson.answer(resolution_wh)
+    except (ImageRejected, InputRejected, UnknownTask) as error:
+        return str(error)
+    except ValueError as error:
+        return f"It cannot be written as an answer: {error}"
+    width, height = resolution_wh
+    for region in lesson.regions:
+        x_min, y_min, x_max, y_max = region.xyxy
+        if x_max <= 0 or y_max <= 0 or x_min >= width or y_min >= height:
+            return f"A region of “{region.label}” lies outside the picture of {width} x {height}."
+    for what, text, limit in (("question", prompt, max_prompt), ("answer", answer, max_answer)):
+        if (count := num_tokens(text)) > limit:
+            return f"Its {what} has {count} tokens; this checkpoint can take {limit}. Divide it."
+    return ""

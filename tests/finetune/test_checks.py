@@ -1,0 +1,103 @@
+"""What is said of a data set before anything runs; and of a command that cannot be."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from playground.datasets.reading import read_dataset
+from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data
+from playground.finetune.command import main
+from playground.question import Question
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """Six pictures, of which one is missing, one has a box outside, and one alone shows a tree."""
+    names = [f"{number}.png" for number in range(7)]
+    for name in names[1:]:
+        Image.new("RGB", (100, 80), "navy").save(tmp_path / name)
+    annotations = [
+        {"id": number, "image_id": number, "category_id": 1, "bbox": [10, 10, 20, 20]} for number in range(7)
+    ]
+    annotations.append({"id": 7, "image_id": 1, "category_id": 1, "bbox": [300, 10, 20, 20]})
+    annotations.append({"id": 8, "image_id": 3, "category_id": 2, "bbox": [30, 30, 20, 20]})
+    content = {
+        "images": [{"id": n, "file_name": name, "width": 100, "height": 80} for n, name in enumerate(names)],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "tree"}],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
+    return tmp_path
+
+
+def test_what_is_left_out_is_said(coco: Path) -> None:
+    report = lessons_of_data(read_dataset(coco), Question("<OD>"), held_out_share=0.2, seed=0)
+    assert (len(report.lessons), len(report.held_out)) == (5, 1)
+    assert [sentence.partition(":")[0] for sentence in report.left_out] == ["0.png"]
+    assert any("lies outside the picture of 100 x 80" in sentence for sentence in report.notices)
+    unseen = [sentence for sentence in report.notices if "“tree”" in sentence]
+    assert len(unseen) == 1
+    assert "5 lessons about 5 pictures" in report.summary
+    again = lessons_of_data(read_dataset(coco), Question("<OD>"), held_out_share=0.2, seed=0)
+    assert [lesson.name for lesson in again.held_out] == [lesson.name for lesson in report.held_out]
+    short = check_lessons(report, len, max_prompt_tokens=400, max_answer_tokens=40)
+    assert [lesson.name for lesson in (*short.lessons, *short.held_out)] != []
+    assert [sentence for sentence in short.left_out if "this checkpoint can take 40. Divide it." in sentence]
+    text = "\n".join(short.lines())
+    assert "Left out:\n  0.png: " in text
+
+
+def test_lines_of_prompts_and_answers_teach_what_each_asks(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 80), "navy").save(tmp_path / "a.png")
+    rows = [
+        {"image": "a.png", "prefix": "<OD>", "suffix": "car<loc_100><loc_100><loc_300><loc_400>"},
+        {"image": "a.png", "prefix": "<DocVQA>What is the date?", "suffix": "12 May"},
+        {"image": "a.png", "prefix": "<REGION_TO_CATEGORY><loc_1><loc_1><loc_300><loc_400>", "suffix": "car"},
+        {"image": "a.png", "prefix": "<CAPTION>", "suffix": "A car</s> and more"},
+    ]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    report = lessons_of_data(read_dataset(tmp_path), None, held_out_share=0.0, seed=0)
+    report = check_lessons(report, len, max_prompt_tokens=999, max_answer_tokens=999)
+    answers = [lesson.answer((100, 80)) for lesson in report.lessons]
+    assert answers[0] == "car<loc_100><loc_100><loc_300><loc_400>"
+    assert answers[1] == "12 May"
+    assert answers[2].startswith("car<loc_")
+    assert len(answers) == 3
+    assert "must not hold </s>" in report.left_out[0]
+
+
+def test_an_empty_report_says_so() -> None:
+    assert LessonReport((), ()).summary.startswith("0 lessons about 0 pictures; 0 lessons")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--data", "nowhere", "--out", "x"], "Accepted: the folder or the ZIP of COCO", id="no data"),
+        pytest.param(["--out", "x"], "--data must be given, or --demo", id="nothing"),
+        pytest.param(["--data", ".", "--out", "x", "--rank", "0"], "rank must be at least 1", id="rank"),
+        pytest.param(["--data", ".", "--out", "x", "--held-out", "2"], "is not a share", id="share"),
+        pytest.param(["--data", ".", "--out", "x", "--task", "<DETECT>"], "is not a task", id="task"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_where_peft_is_missing_the_command_that_installs_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else find(name))
+    with pytest.raises(SystemExit):
+        main(["--data", ".", "--out", "x"])
+    assert "pip install -r requirements-train.txt" in capsys.readouterr().err

@@ -1,0 +1,55 @@
+"""What the adapter learns from: tokens in the places where transformers has them, and no padding."""
+
+import pytest
+import torch
+
+from playground.checkpoints.catalog import BUNDLED
+from playground.finetune.learner import IGNORED, LoraLearner
+from playground.finetune.lessons import Lesson
+from playground.finetune.loop import load_to_teach
+from playground.finetune.teaching import Teaching
+
+
+@pytest.fixture(scope="module")
+def learner() -> LoraLearner:
+    made = LoraLearner(load_to_teach(BUNDLED), Teaching(rank=4, vision=True))
+    made.set_learning(is_learning=False)
+    return made
+
+
+def test_the_loss_is_that_of_transformers_and_padding_has_no_part_in_it(
+    learner: LoraLearner, lessons: list[Lesson]
+) -> None:
+    images = [lesson.read() for lesson in lessons]
+    prompts = [lesson.prompt(image.resolution_wh) for lesson, image in zip(lessons, images, strict=True)]
+    answers = [lesson.answer(image.resolution_wh) for lesson, image in zip(lessons, images, strict=True)]
+    rows = learner.rows(prompts, answers)
+    lengths = [learner.num_tokens(answer) for answer in answers]
+    assert len(set(lengths)) > 1
+    assert [int((row != IGNORED).sum()) for row in rows.labels] == lengths
+    assert (rows.decoder_inputs[:, 0] == 2).all()
+    assert (rows.decoder_inputs[0, 1 : lengths[0]] == rows.labels[0, : lengths[0] - 1]).all()
+    with torch.no_grad():
+        pixels = torch.cat([learner.pixels(image.pixels) for image in images])
+        features = learner.encode(pixels)
+        together = learner.loss(features, rows)
+        alone = [
+            learner.loss(features[place : place + 1], learner.rows([prompt], [answer]))
+            for place, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+        ]
+        pictured = ["<image>" * features.shape[1] + prompts[0]]
+        ids = learner.loaded.tokenizer(pictured, return_tensors="pt")["input_ids"]
+        ids = torch.cat([ids[:, 1 : features.shape[1] + 1], ids[:, :1], ids[:, features.shape[1] + 1 :]], 1)
+        labels = learner.rows(prompts[:1], answers[:1]).labels
+        theirs = learner.adapted.get_base_model()(input_ids=ids, pixel_values=pixels[:1], labels=labels).loss
+    weighted = sum(loss * length for loss, length in zip(alone, lengths, strict=True)) / sum(lengths)
+    assert together.item() == pytest.approx(weighted.item(), rel=1e-4)
+    assert alone[0].item() == pytest.approx(theirs.item(), rel=1e-4)
+
+
+def test_the_head_is_left_out_and_the_tower_learns_only_where_that_is_wanted(learner: LoraLearner) -> None:
+    names = [name for name, weights in learner.adapted.named_parameters() if weights.requires_grad]
+    assert all(".lora_" in name for name in names)
+    parts = {part for name in names for part in name.split(".") if part.endswith(("proj", "fc1", "fc2", "qkv"))}
+    assert parts == {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", "qkv", "proj"}
+    assert not [name for name in names if "lm_head" in name or "shared" in name]

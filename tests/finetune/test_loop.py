@@ -1,0 +1,104 @@
+"""A teaching as a whole: left and gone on with, kept on disk, and loaded as anybody loads it."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from playground.checkpoints.catalog import BUNDLED
+from playground.errors import SettingsInvalid
+from playground.finetune.lessons import Lesson
+from playground.finetune.loop import STATE, finetune
+from playground.finetune.measuring import ask_lessons
+from playground.finetune.teaching import Teaching, TeachingProgress, TeachingStage
+from playground.predictor import Predictor
+from playground.regions import Region
+
+RENAMED = "car"  # as everything is called from now on
+QUICK = Teaching(steps=24, batch_size=3, learning_rate=1e-2, views=1, measure_every=12, max_measured=3, patience=0)
+
+
+@pytest.fixture(scope="module")
+def renamed(lessons: list[Lesson]) -> list[Lesson]:
+    return [replace(one, regions=tuple(Region(RENAMED, region.xyxy) for region in one.regions)) for one in lessons]
+
+
+@pytest.fixture(scope="module")
+def taught(renamed: list[Lesson], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[TeachingProgress]]:
+    folder = tmp_path_factory.mktemp("taught") / "adapter"
+    return folder, list(finetune(renamed, renamed, BUNDLED, QUICK, folder))
+
+
+def test_it_tells_how_far_it_is(taught: tuple[Path, list[TeachingProgress]]) -> None:
+    folder, progress = taught
+    assert progress[0].stage is TeachingStage.LOADING
+    steps = [one.step for one in progress if one.stage is TeachingStage.TEACHING]
+    assert steps == list(range(1, QUICK.steps + 1))
+    left = [one.seconds_left for one in progress if one.stage is TeachingStage.TEACHING]
+    assert left[0] is not None
+    assert left[-1] == 0
+    last = progress[-1]
+    assert (last.stage, last.folder, last.is_stopped_early) == (TeachingStage.DONE, folder, False)
+    assert [point.step for point in last.points] == [0, 12, 24]
+    first, *_, end = last.points
+    assert first.quality is not None
+    assert end.quality is not None
+    assert first.quality < end.quality
+    assert end.held_out_loss is not None
+    assert first.held_out_loss is not None
+    assert end.held_out_loss < first.held_out_loss / 2
+    assert len(last.answers) == 3
+
+
+def test_the_adapter_has_the_layout_of_peft_and_a_card(taught: tuple[Path, list[TeachingProgress]]) -> None:
+    folder, progress = taught
+    names = {"adapter_config.json", "adapter_model.safetensors", "README.md", "curves.svg"}
+    assert {path.name for path in folder.iterdir()} == names
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["peft_type"], config["base_model_name_or_path"]) == ("LORA", BUNDLED)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    digest = hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
+    best = min(progress[-1].points, key=lambda point: point.held_out_loss or 0)
+    for told in (f"base_model: {BUNDLED}", digest, "| learning_rate | 0.01 |", f"| {RENAMED} |", "3 pictures",
+                 f"| after | {best.quality:.3f} |"):  # fmt: skip
+        assert told in card
+    assert "mAP@50" in (folder / "curves.svg").read_text(encoding="utf-8")
+
+
+def test_what_was_learned_is_in_the_answers_after_loading_and_none_is_empty(
+    taught: tuple[Path, list[TeachingProgress]], renamed: list[Lesson], predictor: Predictor
+) -> None:
+    folder, progress = taught
+    loaded = Predictor.load(BUNDLED, adapter=str(folder), offline=True)
+    answers = [answer for _, answer in sorted(ask_lessons(loaded, renamed, 200), key=lambda pair: pair[0])]
+    texts = [answer.prediction.raw_text for answer in answers]
+    assert all(texts)
+    named = [{region.label for region in answer.prediction.regions} for answer in answers]
+    assert {RENAMED} in named
+    assert {region.label for region in predictor.predict(renamed[0].read(), "<OD>").regions} != {RENAMED}
+    if min(progress[-1].points, key=lambda point: point.held_out_loss or 0).step == QUICK.steps:
+        assert texts == [answer.prediction.raw_text for answer in progress[-1].answers]
+
+
+def test_one_that_is_left_goes_on_and_ends_with_the_same_weights(
+    taught: tuple[Path, list[TeachingProgress]], renamed: list[Lesson], tmp_path: Path
+) -> None:
+    folder, progress = taught
+    left = finetune(renamed, renamed, BUNDLED, QUICK, tmp_path)
+    for one in left:
+        if one.step == 14:
+            break
+    left.close()
+    assert [path.name for path in tmp_path.iterdir()] == [STATE]
+    with pytest.raises(SettingsInvalid, match=r"holds a teaching of other lessons or settings.*Choose another folder"):
+        list(finetune(renamed, renamed, BUNDLED, replace(QUICK, seed=1), tmp_path))
+    again = list(finetune(renamed, renamed, BUNDLED, QUICK, tmp_path))
+    assert [one.step for one in again if one.stage is TeachingStage.TEACHING] == list(range(15, 25))
+    assert again[-1].points == progress[-1].points
+    ours, theirs = (load_file(path / "adapter_model.safetensors") for path in (tmp_path, folder))
+    assert all(bool((ours[name] == theirs[name]).all()) for name in theirs)
+    with pytest.raises(SettingsInvalid, match="holds an adapter already"):
+        list(finetune(renamed, [], BUNDLED, QUICK, tmp_path))
