@@ -8,19 +8,19 @@ from typing import Any
 
 from playground.results import Prediction
 
-# Found by `python -m playground.finetune.search` on drawn scenes; docs/finetuning.md has the table.
-DEFAULT_LEARNING_RATE = 2e-3
+DEFAULT_LEARNING_RATE = 2e-3  # of those in the table of docs/finetuning.md
 
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
     """How to teach.
 
-    `rank` is the width of the adapter, `vision` whether the vision tower learns too. A step takes `batch_size` lessons,
-    `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given. `location_blur` is
-    the width, in bins, of the bell that is learned in place of a coordinate: that with which the checkpoint was
-    trained, 0 where that learned the coordinate alone. `location_weight` is what a coordinate counts beside a word. `patience` is after how many measurements in a row without a
-    lower held-out loss it ends; 0 goes on to the last step. `max_seconds` ends it early too.
+    `rank` is the width of the adapter, `vision` whether the last stages of the vision tower learn too. A step takes
+    `batch_size` lessons, `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given.
+    `location_blur` is the width, in bins, of the bell that is learned in place of a coordinate: that with which the
+    checkpoint was trained, 0 where that learned the coordinate alone; `location_weight` is what a coordinate counts
+    beside a word. `patience` is after how many measurements in a row without a lower held-out loss it ends; 0 goes on
+    to the last step. `max_seconds` ends it early too.
     """
 
     steps: int = 300
