@@ -19,6 +19,7 @@ function createMenu({ root, ask, acts, suits, nameOf }) {
     before = document.activeElement;
     heading.textContent = isAll ? `All ${ids.length} regions` : nameOf(ids[0]);
     menu.setAttribute("aria-label", heading.textContent);
+    for (const item of items.filter(({ dataset }) => dataset.all)) item.textContent = isAll ? item.dataset.all : item.dataset.one;
     for (const item of items) item.hidden = Boolean(item.dataset.act) && !suits(item.dataset.act, ids, isAll);
     menu.showPopover();
     const { width, height } = menu.getBoundingClientRect();

@@ -47,7 +47,7 @@ const edits = createEdits({
     clearTimeout(resting);
     resting = setTimeout(sayCorrected, isOver ? 0 : MILLISECONDS_OF_REST);
   },
-  isGoingOn: () => correcting.isOn(),
+  isGoingOn: () => correcting.isOn() || points.isOn(),
 });
 const correcting = createCorrecting({
   root,
@@ -58,17 +58,28 @@ const correcting = createCorrecting({
 });
 
 let wanted = null; // of regions; an event that is on its way finds it whatever Python writes meanwhile
-const want = (what, ids) => {
-  wanted = { answer: edits.isOf(), what, ids };
+const want = (what, ids, more) => {
+  wanted = { answer: edits.isOf(), what, ids, ...more };
   props.value = { ...props.value, ask: wanted };
 };
+const askAbout = (what, ids, more) => {
+  want(what, ids, more);
+  trigger("ask", {});
+};
+const points = createPoints({
+  root,
+  edits,
+  ask: (id, prompt) => askAbout("sharpen", [id], prompt),
+  changeMode: () => {
+    showMode(null);
+    showEdits();
+  },
+});
+if (!element.closest(".can-sharpen")) root.querySelector("[data-ask=sharpen]").remove();
 const menu = createMenu({
   root,
   nameOf: (id) => edits.boxes().find((box) => box.id === id)?.label || "Region",
-  ask: (what, ids) => {
-    want(what, ids);
-    trigger("ask", {});
-  },
+  ask: (what, ids) => (what === "sharpen" && ids.length === 1 ? points.start(ids[0]) : askAbout(what, ids)),
   acts: {
     cut: (ids) => {
       want("", ids);
@@ -122,6 +133,7 @@ function receive() {
   if (edits.tellLate()) sayCorrected();
   if (given.found) edits.find(given.found);
   correcting.take(hasPicture ? [value.w, value.h] : [0, 0], Boolean(value.edits));
+  points.take(hasPicture ? [value.w, value.h] : [0, 0], Boolean(value.edits), given.found);
   showBoxes(edits.boxes());
   showTruth((hasPicture && value.truth) || { text: "", boxes: [] });
   showMode(value.regions || (isSame ? null : []));
@@ -130,9 +142,9 @@ function receive() {
 /** Whether regions are drawn on the picture, or an answer is corrected, or neither. */
 function showMode(regions) {
   const hasPicture = !picture.hidden;
-  regionLayer.take([value.w, value.h], hasPicture && isDrawing && !correcting.isOn(), regions);
+  regionLayer.take([value.w, value.h], hasPicture && isDrawing && !correcting.isOn() && !points.isOn(), regions);
   frame.classList.toggle("is-correcting", correcting.isOn());
-  dressFrame(correcting.label() || regionLayer.label());
+  dressFrame(points.label() || correcting.label() || regionLayer.label());
   if (hasPicture) showLook();
 }
 
@@ -147,12 +159,13 @@ function dressFrame(label) {
 
 function showEdits() {
   showBoxes(edits.boxes());
+  points.draw();
   showLook();
 }
 
 /** What was corrected is on no picture yet: the page draws it. */
 function showLook() {
-  const annotated = correcting.isOn() || edits.isStale() ? null : value.annotated;
+  const annotated = correcting.isOn() || points.isOn() || edits.isStale() ? null : value.annotated;
   showSource((annotated || value.image).url, Boolean(annotated));
 }
 
@@ -360,10 +373,10 @@ hear("stage:hide", (ids) => {
 let pressed = null; // where, in the window
 
 const asksHere = Boolean(element.closest(".can-ask")); // whether the page answers
-const canAsk = () => Boolean(value.edits) && !isDrawing && !correcting.isOn();
+const canAsk = () => Boolean(value.edits) && !isDrawing && !correcting.isOn() && !points.isOn();
 
 function openMenu(event) {
-  const id = asksHere && value.edits ? boxUnder(event) : null;
+  const id = asksHere && value.edits && !points.isOn() ? boxUnder(event) : null;
   if (id === null || event.target.closest("button, input")) return;
   event.preventDefault();
   menu.open([id], { x: event.clientX, y: event.clientY });
@@ -375,7 +388,7 @@ frame.addEventListener("click", (event) => {
   const apart = pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]);
   if (canAsk() && event.detail === 1 && apart < 4) openMenu(event);
 });
-hear("stage:menu", ({ ids, ...place }) => value.edits && menu.open(ids ?? edits.boxes().map(({ id }) => id).filter((id) => !hidden.has(id)), place));
+hear("stage:menu", ({ ids, ...place }) => value.edits && !points.isOn() && menu.open(ids ?? edits.boxes().map(({ id }) => id).filter((id) => !hidden.has(id)), place));
 hear("keydown", (_, event) => correcting.pressUndo(event));
 addEventListener("pagehide", edits.leave);
 watch("value", receive);

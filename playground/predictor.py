@@ -221,8 +221,10 @@ class Predictor:
             raise InputRejected(sentence, field="image")
         made = self.sharpened(picture, given.regions, points, stop=stop)
         why_not = tuple(dict.fromkeys(f"{row.region.label}: {row.why_not}" for row in made if row.why_not))
+        ious = ", ".join([f"{row.predicted_iou:.2f}" for row in made if not row.why_not][:_MOST_NOTICES])
+        guess = (f"Predicted IoU of the sharper outlines, which is no score: {ious}",) if ious else ()
         regions = tuple(row.region for row in made)
-        return replace(given, regions=regions, notices=(*given.notices, *why_not[:_MOST_NOTICES]))
+        return replace(given, regions=regions, notices=(*given.notices, *guess, *why_not[:_MOST_NOTICES]))
 
     def sharpened(
         self, image: Any, regions: Sequence[Region], points: Any = (), *, stop: threading.Event | None = None

@@ -15,7 +15,7 @@ from playground import console
 from playground.annotate.answers import question_of
 from playground.annotate.beside import Beside, write_beside
 from playground.annotate.choices import read_min_scores, read_names
-from playground.annotate.job import PictureAnswered, question_for_many, run_job
+from playground.annotate.job import AnswersTogether, PictureAnswered, question_for_many, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.on_ray import RayJob, run_job_on_ray, write_parquet
 from playground.annotate.options import SourceOptions
@@ -30,12 +30,14 @@ from playground.annotate.outputs import (
 from playground.annotate.own_text import OwnTextFirst, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
+from playground.annotate.sharp import SharpOutlines
 from playground.annotate.sources import check_sources, find_sources
 from playground.annotate.splits import Split, read_split
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
 from playground.export import Affixes
 from playground.local_ray import check_ray
+from playground.masks.sharpener import Sharpener
 from playground.pictures.limits import Limits
 from playground.pictures.workers import PictureWorkers
 from playground.pool import Pool
@@ -64,6 +66,7 @@ class JobCommand:
     beside: Beside | None
     by_track: bool = False
     ray: str = ""
+    sharp_outlines: bool = False
 
 
 def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCommand:
@@ -96,15 +99,17 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
         raise SettingsInvalid(f"--split divides data sets to train on: {known}. Add one to --format, or leave it out.")
     options = SourceOptions(chosen.pages, chosen.password, chosen.own_text, chosen.every, chosen.start, chosen.end)
     options.check(question)
+    if chosen.sharp_outlines and chosen.ray:
+        raise SettingsInvalid("--sharp-outlines are drawn by this program, not by a Ray. Leave one of the two out.")
     return JobCommand(
         tuple(chosen.sources),
         options, question, folder,
         formats, chosen.limit, chosen.overwrite,
         chosen.retry_errors, replace(settings, checkpoint=named, adapter="", device=chosen.device,
-                                     offline=chosen.offline),
+                                     offline=chosen.offline, masks=chosen.masks),
         split, Affixes(chosen.caption_prefix, chosen.caption_suffix),
         Beside(chosen.captions_beside) if chosen.captions_beside else None,
-        chosen.color_by == "track", chosen.ray,
+        chosen.color_by == "track", chosen.ray, chosen.sharp_outlines,
     )  # fmt: skip
 
 
@@ -149,6 +154,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--tiles", action="store_true", help="look closer: at overlapping tiles of large pictures too")
     add("--merge-duplicates", action="store_true", help="keep the surest of regions that lie on one another")
     add("--merge-contained", action="store_true", help="the same, and of those that lie inside another")
+    add("--sharp-outlines", action="store_true", help="let what --masks names draw the outline of what is in each box")
+    add("--masks", default=settings.masks, metavar="NAME", help="as for app.py")
     add("--checkpoint", default=settings.checkpoint, metavar="NAME", help="as for app.py")
     add("--adapter", default=settings.adapter, metavar="FOLDER | HUB_ID", help="as for app.py")
     add("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
@@ -233,7 +240,8 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
     Where no checkpoint is named, it is that of the answers which are there.
     """
     named = command.question.checkpoint or (known.checkpoint if known else "")
-    pool = Pool(replace(command.settings, checkpoint=named, load_wait_seconds=float("inf")))
+    settings = replace(command.settings, checkpoint=named, load_wait_seconds=float("inf"))
+    pool = Pool(settings)
     if command.ray:
         check_ray()
     console.say("Loading the checkpoint.")
@@ -243,7 +251,7 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
     status = pool.status(name)
     for line in filter(None, (status.message, status.details, status.why)):
         console.say(line)
-    return Predictor(pool), name, group_size
+    return Predictor(pool, sharpener=Sharpener(settings)), name, group_size
 
 
 def _ask(
@@ -261,7 +269,11 @@ def _ask(
         job = RayJob(command.ray, command.settings, command.options.password, command.options.own_text, group_size)
         events = run_job_on_ray(job, sources, journal.question, journal=journal, is_stopped=stop.is_set)
     else:
-        answers = OwnTextFirst(predictor, journal.question) if command.options.own_text else predictor
+        answers: AnswersTogether = predictor
+        if command.options.own_text:
+            answers = OwnTextFirst(predictor, journal.question)
+        if command.sharp_outlines:
+            answers = SharpOutlines(answers, predictor)
         events = run_job(
             answers, reader, sources, journal.question, journal=journal, group_size=group_size, is_stopped=stop.is_set
         )

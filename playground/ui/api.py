@@ -105,6 +105,23 @@ class Api:
             return self._predictor.find_more(picture, regions or (), checkpoint=_named(checkpoint)).to_dict()
 
     @no_tool
+    def sharpen(
+        self, image: Upload | None, prediction: dict[str, Any], points: list[list[Any]] | None = None
+    ) -> dict[str, Any]:
+        """Draw sharper outlines of the regions of a prediction; its notices tell the IoU that their model predicts.
+
+        Args:
+            image: The picture that the prediction is about.
+            prediction: A prediction as `/run` returned it.
+            points: For a prediction of a single region: [x, y, true for inside or false for outside], in pixels.
+        """
+        with errors_for_the_user():
+            if self._on_zero_gpu:
+                raise InputRejected(text.NOT_ON_ZERO_GPU, field="image")
+            read = Prediction.from_dict(prediction)
+            return self._predictor.sharpen(_given(image).source, read, points or ()).to_dict()
+
+    @no_tool
     def tasks(self, checkpoint: str = "") -> list[dict[str, str]]:
         """List the tasks: id, title, group, what input they need and what shape the answer has.
 
@@ -289,6 +306,8 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
         )
         alike = [image, regions, checkpoint]
         ask.click(api.find_more, alike, gr.JSON(label="prediction"), api_name="find_more", **MODEL_QUEUE)
+        pointed = [image, prediction, gr.JSON(label="points", value=None)]
+        ask.click(api.sharpen, pointed, gr.JSON(label="prediction"), api_name="sharpen", **MODEL_QUEUE)
         ask.click(api.export, [image, prediction, format_], file, api_name="export", **COSTLY)
         if settings.mcp:
             options = _Options(label="options", value=None)

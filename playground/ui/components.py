@@ -87,15 +87,21 @@ class EditsData(GradioModel):
 
 
 class AskData(GradioModel):
-    """What a person asks about regions of the answer that `answer` stands for: `ids` of boxes."""
+    """What a person asks about regions of the answer that `answer` stands for: `ids` of boxes.
+
+    For the sharper outline of one, `points` say more, each [x, y, 1 for plus or 0 for minus], and `box` is what it
+    began with.
+    """
 
     answer: str = ""
     what: str = ""
     ids: list[int] = Field(default_factory=list)
+    points: list[list[float]] = Field(default_factory=list)
+    box: list[float] | None = None
 
 
 class FoundData(GradioModel):
-    """What the model says about regions of an answer: by box, its new `label`, `text` or `polygons`.
+    """What a model says about regions of an answer: by box, its new `label`, `text` or `polygons`, or `xyxy` as well.
 
     Until it `is_final` it is shown and nothing more; then it is a step of its own, which can be undone.
     """
@@ -235,10 +241,13 @@ class Stage(AssetComponent):
     once the answer was, `ask` and `cut`, when something is wanted of regions.
     """
 
-    template, style = read_asset("stage.html"), read_asset("stage.css") + read_asset("correct.css")
+    template, style = (
+        read_asset("stage.html"),
+        read_asset("stage.css") + read_asset("correct.css") + read_asset("points.css"),
+    )
     script = "".join(
         read_asset(f"{name}.js")
-        for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "menu", "stage")
+        for name in ("workspace", "regions", "zoom", "shapes", "edits", "correct", "points", "menu", "stage")
     )
     data_model = StageData
 

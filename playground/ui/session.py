@@ -17,8 +17,9 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from playground.corrections import NO_CORRECTIONS, Corrections, corrected, ids_of
 from playground.drawing.detections import shapes_of
 from playground.drawing.styles import Look
+from playground.masks.prompts import MaskPoint
 from playground.merging import without_duplicates
-from playground.regions import Region
+from playground.regions import Box, Region
 from playground.results import Prediction
 from playground.scenes.examples import Example
 
@@ -175,11 +176,16 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class AskedRegions:
-    """What is to be asked about regions of an answer: `what` is the id of a follow-up."""
+    """What is to be asked about regions of an answer: `what` is the id of a follow-up, or of what `RegionAsks` knows.
+
+    `points` and `box` are those of a sharper outline.
+    """
 
     what: str
     answer_id: str
     ids: tuple[int, ...]
+    points: tuple[MaskPoint, ...] = ()
+    box: Box | None = None
 
 
 class Shown(Enum):

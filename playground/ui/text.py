@@ -35,6 +35,8 @@ NOTHING_TO_SAVE = "There is no answer to save yet. Ask something first."
 STOPPED_LOOKING = "Stopped; the answer before stays."
 NOT_ON_ZERO_GPU = "On this machine each answer has a GPU for some seconds only, too short for this. Ask for it by name."
 LOOKING_FOR_MORE = "Looking for more like this…"
+NOT_SHARPENED = "Sharper outlines are turned off here. Ask whoever runs the playground to start it without --masks off."
+PREDICTED_IOU = "By so much its model expects the outlines to overlap the true ones. It is no score of a region."
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
 STILL_ANSWERING = "The model is still answering. Wait until it is done, or press Stop."
@@ -122,6 +124,21 @@ def asked_line(done: str, found: int, count: int, elapsed: float, told: Sequence
     result = f"{done} {found}{of_all} {'region' if count == 1 else 'regions'} in {seconds(1000 * elapsed)}"
     whole = [result if found else "Nothing was found there", *told]
     return line(". ".join(sentence.rstrip(".") for sentence in whole) + "." * bool(told), "warning" if told else "good")
+
+
+def sharpening_line(count: int) -> Line:
+    """What is said while the outlines of so many regions become sharper."""
+    return line(f"Sharpening {_regions(count)}…", "busy")
+
+
+def sharpened_line(found: int, count: int, elapsed: float, ious: Sequence[float], told: Sequence[str]) -> Line:
+    """How it ended: for how many regions there is a sharper outline, and how good the model thinks that they are."""
+    ended = asked_line("Sharpened", found, count, elapsed, told)
+    if not ious:
+        return ended
+    least, most = f"{min(ious):.2f}", f"{max(ious):.2f}"
+    guess = f"Predicted IoU {least}" if least == most else f"Predicted IoU {least} to {most}"
+    return line(f"{ended['text'].rstrip('.')}. {guess}", ended["tone"], PREDICTED_IOU)
 
 
 def _regions(count: int) -> str:

@@ -67,7 +67,8 @@ def api_of(*script: Prediction) -> Api:
 
 def test_only_what_the_api_page_lists_is_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert sorted(endpoints["named_endpoints"]) == ["/annotate", "/export", "/find_more", "/job", "/run", "/tasks"]
+    names = ["/annotate", "/export", "/find_more", "/job", "/run", "/sharpen", "/tasks"]
+    assert sorted(endpoints["named_endpoints"]) == names
     assert endpoints["unnamed_endpoints"] == {}
 
 

@@ -383,7 +383,7 @@ class Handlers:
 
     def ask_on(self, stage: StageData, request: gr.Request) -> Updates:
         """Begin to ask about regions of the answer."""
-        return self.asks.begin(stage, request, is_running=self._is_running(request))
+        return self.asks.begin(stage, request, is_running=self.runs.is_running(request))
 
     def leave(self, request: gr.Request) -> None:
         """The tab was closed: end all that runs for it."""

@@ -75,7 +75,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         with gr.Column(elem_id="form"):
             components |= _form(predictor.engines, settings)
         with gr.Column(elem_id="show"):
-            components["stage"] = Stage(elem_id="stage", elem_classes=["can-correct", "can-ask"])
+            components["stage"] = Stage(elem_id="stage", elem_classes=_stage_classes(predictor, settings))
             components["back"] = gr.Button(visible=False, size="sm", elem_id="back")
         with gr.Column(elem_id="result"):
             components |= _result(settings)
@@ -100,6 +100,11 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
     _wire_asks(wiring, components, handlers)
     app.unload(handlers.leave)
     return handlers.tabs
+
+
+def _stage_classes(predictor: Predictor, settings: Settings) -> list[str]:
+    sharpens = predictor.sharpener.is_on and not settings.on_zero_gpu
+    return ["can-correct", "can-ask", *(["can-sharpen"] if sharpens else [])]
 
 
 def _form(engines: Engines, settings: Settings) -> Components:

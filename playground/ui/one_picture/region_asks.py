@@ -26,6 +26,7 @@ from playground.ui.components import AskData, FoundData, StageData
 from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.looks import Liked
+from playground.ui.one_picture.sharpening import SHARPEN, Sharpening, found_by
 from playground.ui.one_picture.showing import Showing
 from playground.ui.parts import buttons
 from playground.ui.running import PageRuns, session_of
@@ -57,6 +58,7 @@ class RegionAsks:
         self._correcting = correcting
         self._showing = showing
         self._on_zero_gpu = settings.on_zero_gpu
+        self._sharpening = Sharpening(predictor, settings)
         self.runs = PageRuns(tabs, predictor.engines, settings, function=ASK_NAME)
 
     def begin(self, stage: StageData, request: gr.Request, *, is_running: bool) -> Updates:
@@ -64,21 +66,27 @@ class RegionAsks:
         with errors_for_the_user():
             tab = self._correcting.take(stage, session_of(request))
             ask = stage.ask or AskData()
-            what = ask.what if ask.what == MORE else find_follow_up(ask.what).id
-            if what == MORE and self._on_zero_gpu:
+            what = ask.what if ask.what in (MORE, SHARPEN) else find_follow_up(ask.what).id
+            if what in (MORE, SHARPEN) and self._on_zero_gpu:
                 raise InputRejected(text.NOT_ON_ZERO_GPU, field="stage")
             item, regions = _regions_of(tab, ask)
-            if is_running or self.runs.is_running(request):
+            # The next point of an outline takes the place of the one before, of which nobody wants to see more.
+            is_next = what == SHARPEN and tab.wanted is not None and tab.wanted.what == SHARPEN
+            if is_running or (self.runs.is_running(request) and not is_next):
                 raise InputRejected(text.STILL_ANSWERING, field="stage")
             check_kept(item.path)
-            wanted = AskedRegions(what, ask.answer, tuple(regions))
+            more = self._sharpening.read(ask) if what == SHARPEN else {}
+            wanted = AskedRegions(what, ask.answer, tuple(regions), **more)
             self._tabs.change(session_of(request), lambda tab: replace(tab, wanted=wanted))
         self.runs.expect(request)
         return buttons(is_running=True)
 
     def wait(self, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
-        """Follow the checkpoint until it can answer."""
-        for _ in self.runs.wait([checkpoint], request):
+        """Follow what is to answer until it can."""
+        wanted = self._tabs.of(session_of(request)).wanted
+        sharpens = wanted is not None and wanted.what == SHARPEN
+        waits = self._sharpening.wait(self.runs, request) if sharpens else self.runs.wait([checkpoint], request)
+        for _ in waits:
             yield {"status": self._status(checkpoint, request)}
 
     def ask(self, checkpoint: str, decoding: str, liked: Liked, request: gr.Request) -> Iterator[Updates]:
@@ -91,7 +99,11 @@ class RegionAsks:
             if tab.wanted.what == MORE:
                 yield from self._more(item, tab.wanted, checkpoint, liked, ending, request)
                 return
-            for found, line in self._answers(item, tab.wanted, checkpoint, decoding, ending):
+            if tab.wanted.what == SHARPEN:
+                answers = self._sharpening.answers(item.path, regions_by_id(item), tab.wanted, ending)
+            else:
+                answers = self._answers(item, tab.wanted, checkpoint, decoding, ending)
+            for found, line in answers:
                 if ending.is_abandoned:
                     return
                 self.runs.tell(request, line)
@@ -109,7 +121,7 @@ class RegionAsks:
         """Find what is alike to regions. The slider of the lowest score is that of the likeness."""
         self.runs.tell(request, text.line(text.LOOKING_FOR_MORE, "busy"))
         yield {"status": self._status(checkpoint, request)}
-        regions = _numbered(item)
+        regions = regions_by_id(item)
         boxes = [regions[number].xyxy for number in wanted.ids if number in regions]
         try:
             found = self._predictor.find_more(item.path, boxes, checkpoint=checkpoint, stop=ending)
@@ -130,7 +142,7 @@ class RegionAsks:
     ) -> Iterator[tuple[FoundData, text.Line]]:
         """Yield what is found so far, each with what is told of it; the last is final, whatever ended the questions."""
         row, started = find_follow_up(wanted.what), time.perf_counter()
-        regions = _numbered(item)
+        regions = regions_by_id(item)
         found: dict[int, Any] = {}
         told: list[str] = []
         try:
@@ -142,7 +154,10 @@ class RegionAsks:
                 for prediction in paced(self._runner.run(item.path, question, stop=ending)):
                     said = {} if prediction.is_unsure else findings(row, boxes, prediction)
                     found = before | {ids[place]: value for place, value in said.items()}
-                    yield _found(wanted, row, found), text.asking_line(row.doing, len(wanted.ids), prediction)
+                    yield (
+                        found_by(wanted, _changes(row, found)),
+                        text.asking_line(row.doing, len(wanted.ids), prediction),
+                    )
                 told += [notice for notice in _news(prediction, item) if notice not in told]
                 if prediction.stage is RunStage.STOPPED or ending.is_set():
                     break
@@ -150,7 +165,7 @@ class RegionAsks:
             line = text.asked_line(row.done, len(found), len(wanted.ids), time.perf_counter() - started, told)
         except Exception as error:
             line = text.line(sentence_of(error), "error")
-        yield _found(wanted, row, found, is_final=True), line
+        yield found_by(wanted, _changes(row, found), is_final=True), line
 
     def turned_away(self, checkpoint: str, request: gr.Request) -> Updates:
         """The queue was full before it could begin."""
@@ -174,7 +189,7 @@ class RegionAsks:
         return self._showing.status(checkpoint, self._tabs.of(session_of(request)).line)
 
 
-def _numbered(item: Item) -> dict[int, Region]:
+def regions_by_id(item: Item) -> dict[int, Region]:
     regions = item.prediction.regions if item.prediction else ()
     return dict(zip(item.ids, regions, strict=True))
 
@@ -182,7 +197,7 @@ def _numbered(item: Item) -> dict[int, Region]:
 def _regions_of(tab: Tab, ask: AskData) -> tuple[Item, dict[int, Region]]:
     """Return what is asked about: regions by their ids. Raises InputRejected where there are none."""
     item = tab.workspace.find(ask.answer)
-    known = _numbered(item) if item else {}
+    known = regions_by_id(item) if item else {}
     regions = {number: known[number] for number in ask.ids if number in known and known[number].area > 0}
     if item is None or not regions:
         raise InputRejected("These regions are gone. Choose one that is on the picture.", field="stage")
@@ -195,6 +210,5 @@ def _news(prediction: Prediction, item: Item) -> list[str]:
     return [notice for notice in prediction.notices if notice not in before]
 
 
-def _found(wanted: AskedRegions, row: FollowUp, found: dict[int, Any], *, is_final: bool = False) -> FoundData:
-    changes = [{"id": number, row.gives: value} for number, value in found.items()]
-    return FoundData(answer=wanted.answer_id, changes=changes, is_final=is_final)
+def _changes(row: FollowUp, found: dict[int, Any]) -> dict[int, dict[str, Any]]:
+    return {number: {row.gives: value} for number, value in found.items()}

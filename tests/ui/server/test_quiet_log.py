@@ -67,7 +67,7 @@ def ask_wrongly(http: Http, uploaded: str) -> int:
     count = 0
     for function in each_handler(http):
         inputs = function["inputs"]
-        is_public = function["name"] in ("run", "export", "find_more", "annotate", "job", "tasks")
+        is_public = function["name"] in ("run", "export", "find_more", "sharpen", "annotate", "job", "tasks")
         rows: list[list[Any]] = [[wrong] * len(inputs) for wrong in (WRONG if is_public else SOME_WRONG)] + [[CANARY]]
         right = [part["props"].get("value") for part in inputs]
         right = [
