@@ -64,11 +64,11 @@ function createPoints({ root, edits, ask, changeMode }) {
   function turn(wanted) {
     if (wanted === id) return;
     const wasOn = id !== null;
-    [id, cross] = [wanted, null];
+    [id, cross, isPlus] = [wanted, null, true];
     const hadFocus = bar.contains(document.activeElement);
     bar.hidden = id === null;
     frame.classList.toggle("takes-points", id !== null);
-    if (wasOn !== (id !== null)) changeMode();
+    if (wasOn || id !== null) changeMode();
     if (id !== null) frame.focus({ preventScroll: true });
     else edits.end();
     says.textContent = id === null ? "The outline is kept" : "Click on the picture to say more of the outline";
@@ -79,7 +79,7 @@ function createPoints({ root, edits, ask, changeMode }) {
   function draw() {
     if (id !== null) correctBar.hidden = true;
     else if (size[0]) correctBar.hidden = false;
-    buttons.plus.setAttribute("aria-pressed", isPlus);
+    bar.querySelector("p").textContent = isPlus ? "Click what belongs to it" : "Click what does not";
     buttons.minus.setAttribute("aria-pressed", !isPlus);
     buttons.undo.disabled = !edits.canUndo();
     const shown = id === null ? [] : prompt().points.map(([x, y, sign]) => [x, y, sign ? "+" : "−", sign ? "is-plus" : "is-minus"]);
@@ -153,11 +153,12 @@ function createPoints({ root, edits, ask, changeMode }) {
     undo.click();
   }
 
-  const choose = (isNowPlus) => {
-    isPlus = isNowPlus;
+  function toggle() {
+    isPlus = !isPlus;
     draw();
-  };
-  const acts = { plus: () => choose(true), minus: () => choose(false), undo: takeBack, done: () => turn(null) };
+  }
+
+  const acts = { minus: toggle, undo: takeBack, done: () => turn(null) };
   for (const [what, act] of Object.entries(acts)) buttons[what].addEventListener("click", act);
-  return { start, take, draw, isOn: () => id !== null, label: () => (id === null ? "" : LABEL) };
+  return { start, take, draw, isOn: () => id !== null, of: () => id, label: () => (id === null ? "" : LABEL) };
 }

@@ -73,6 +73,7 @@ const points = createPoints({
   changeMode: () => {
     showMode(null);
     showEdits();
+    light(points.of());
   },
 });
 if (!element.closest(".can-sharpen")) root.querySelector("[data-ask=sharpen]").remove();
@@ -358,9 +359,9 @@ function boxUnder(event) {
 }
 
 const isMouse = (event) => event.pointerType === "mouse";
-frame.addEventListener("pointerdown", (event) => isMouse(event) || correcting.isOn() || light(boxUnder(event)));
-frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && !zoom.isMoving() && !correcting.isOn() && light(boxUnder(event)));
-frame.addEventListener("pointerleave", (event) => isMouse(event) && light(null));
+frame.addEventListener("pointerdown", (event) => isMouse(event) || correcting.isOn() || points.isOn() || light(boxUnder(event)));
+frame.addEventListener("pointermove", (event) => isMouse(event) && !regionLayer.isBusy() && !zoom.isMoving() && !correcting.isOn() && !points.isOn() && light(boxUnder(event)));
+frame.addEventListener("pointerleave", (event) => isMouse(event) && !points.isOn() && light(null));
 hear("stage:light", light);
 hear("stage:zoom", zoom.follow);
 hear("stage:hide", (ids) => {

@@ -7,6 +7,7 @@ its vocabulary only the words of the prompts are: what it says is noise anyhow.
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,17 +36,18 @@ _SIDE, _IMAGE_TOKENS, _POSITIONS = 768, 577, 1024
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def skeleton(folder: Path = _FOLDER) -> Path:
+def skeleton(folder: Path = _FOLDER, write: Callable[[Path], None] | None = None) -> Path:
     """Return the folder of the checkpoint, which is made at the first use (half a gigabyte, some seconds).
 
-    It appears at once or not at all: several processes may ask for it, and any of them may be killed.
+    Another one is made by `write`. It appears at once or not at all: several processes may ask for it, and any of them
+    may be killed.
     """
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         _delete_what_was_left(folder)
         unfinished = Path(tempfile.mkdtemp(prefix=_unfinished_prefix(folder), dir=folder.parent))
         try:
-            _write(unfinished)
+            (write or _write)(unfinished)
             unfinished.rename(folder)
         except OSError:
             if not folder.is_dir():  # else another process was quicker

@@ -10,7 +10,7 @@ from contourpy import FillType, contour_generator
 from playground.outlines import from_top, signed_area, simplify
 from playground.regions import Point, Polygon
 
-_SPECK = 0.01  # of the area of all parts: smaller ones are no parts of a thing
+_SPECK, _MOST_PARTS = 0.01, 50  # of the area of the largest part: smaller ones are no parts of a thing
 _CELLS_OFF, _PIXELS_OFF = 0.15, 0.3  # that a simplified outline may be off, whichever is more
 _MOST_CELLS_OFF = 2.0  # of a picture with fewer pixels than cells
 
@@ -23,14 +23,13 @@ def outlines_of(logits: npt.NDArray[np.float32], resolution_wh: tuple[int, int])
     """
     columns_rows = logits.shape[::-1]
     loops = sorted(_outer_loops(logits), key=_area, reverse=True)
-    least = _SPECK * sum(map(_area, loops))
+    least = _SPECK * _area(loops[0]) if loops else 0.0
     scale = np.array(resolution_wh) / columns_rows
     tolerance = max(_CELLS_OFF, min(_PIXELS_OFF / float(scale.max()), _MOST_CELLS_OFF))
     parts: list[Polygon] = []
-    for loop in loops:
-        if _area(loop) < least or any(_holds(part, loop[0]) for part in parts):
-            continue
-        parts.append(loop)
+    for loop in loops[:_MOST_PARTS]:
+        if _area(loop) >= least and not any(_holds(part, loop[0]) for part in parts):
+            parts.append(loop)
     simplified = (simplify(from_top(part), tolerance) for part in parts)
     return tuple(_scaled(part, scale) for part in simplified if len(part) >= 3 and _area(part) > 0)
 

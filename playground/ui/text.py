@@ -36,7 +36,6 @@ STOPPED_LOOKING = "Stopped; the answer before stays."
 NOT_ON_ZERO_GPU = "On this machine each answer has a GPU for some seconds only, too short for this. Ask for it by name."
 LOOKING_FOR_MORE = "Looking for more like this…"
 NOT_SHARPENED = "Sharper outlines are turned off here. Ask whoever runs the playground to start it without --masks off."
-PREDICTED_IOU = "By so much its model expects the outlines to overlap the true ones. It is no score of a region."
 BUSY = "As many questions as the playground takes wait already. Press Run again in a minute."
 
 STILL_ANSWERING = "The model is still answering. Wait until it is done, or press Stop."
@@ -138,7 +137,7 @@ def sharpened_line(found: int, count: int, elapsed: float, ious: Sequence[float]
         return ended
     least, most = f"{min(ious):.2f}", f"{max(ious):.2f}"
     guess = f"Predicted IoU {least}" if least == most else f"Predicted IoU {least} to {most}"
-    return line(f"{ended['text'].rstrip('.')}. {guess}", ended["tone"], PREDICTED_IOU)
+    return line(f"{ended['text'].rstrip('.')}. {guess}, which is no score", ended["tone"])
 
 
 def _regions(count: int) -> str:
