@@ -24,8 +24,6 @@ SHARPEN = "sharpen"  # what is asked, beside the follow-ups
 _SECONDS_BETWEEN_LOOKS = 0.3
 _SECONDS_BETWEEN_UPDATES = 0.1
 
-Answers = Iterator[tuple[FoundData, text.Line]]
-
 
 class Sharpening:
     """Asks what makes masks."""
@@ -59,7 +57,9 @@ class Sharpening:
             with errors_for_the_user(), runs.run(request):  # which ends with this sentence
                 raise CheckpointUnavailable(status.message)
 
-    def answers(self, path: str, regions: Mapping[int, Region], wanted: AskedRegions, ending: Ending) -> Answers:
+    def answers(
+        self, path: str, regions: Mapping[int, Region], wanted: AskedRegions, ending: Ending
+    ) -> Iterator[tuple[FoundData, text.Line]]:
         """Yield the outlines so far, each with what is told of them; the last is final, whatever ended it."""
         started = shown_at = time.perf_counter()
         ids = [number for number in wanted.ids if number in regions]
