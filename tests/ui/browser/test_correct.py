@@ -74,7 +74,7 @@ def save(page: Page, title: str) -> Path:
 
 def test_a_slide_picture_is_annotated_corrected_and_renamed_in_nine_actions(page: Page) -> None:
     run(page)  # the second action, after the example
-    assert len(controls(page)) <= 17, controls(page)  # of 20: named things and what was asked before have three
+    assert len(controls(page)) <= 18, controls(page)  # with a finger, which pastes by a button
     before = rows(page)
     page.click("[data-correct=toggle]")
     left, top, right, bottom = box_of(page, 0)
