@@ -79,7 +79,7 @@ function createPoints({ root, edits, ask, changeMode }) {
   function draw() {
     if (id !== null) correctBar.hidden = true;
     else if (size[0]) correctBar.hidden = false;
-    bar.querySelector("p").textContent = isPlus ? "Click what belongs to it" : "Click what does not";
+    bar.querySelector("p").textContent = isPlus ? "Click to add" : "Click to take away";
     buttons.minus.setAttribute("aria-pressed", !isPlus);
     buttons.undo.disabled = !edits.canUndo();
     const shown = id === null ? [] : prompt().points.map(([x, y, sign]) => [x, y, sign ? "+" : "−", sign ? "is-plus" : "is-minus"]);

@@ -341,7 +341,8 @@ function showLit() {
   root.classList.toggle("is-lighting", copies.length > 0);
 }
 
-function light(id) {
+function light(wanted) {
+  const id = points.isOn() ? points.of() : wanted; // the one whose outline is said more of
   if (id === lit) return;
   lit = id;
   showLit();

@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from playground.annotate.answers import Answers
+from playground.annotate.command import carry_out, read_job_command
 from playground.checkpoints.catalog import MASK_CATALOG, Checkpoint, resolve_masks
 from playground.engines import State
-from playground.errors import CheckpointUnavailable, InputRejected
+from playground.errors import CheckpointUnavailable, InputRejected, SettingsInvalid
 from playground.events import RunStage
 from playground.masks.engine import MaskEngine
 from playground.masks.model import MaskModel, load_mask_model
@@ -32,6 +35,8 @@ from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
 from playground.settings import Settings
+from playground.ui.api import Api
+from playground.ui.picture import Upload
 from tests.masks.tiny import write_tiny_masks
 
 CAR, KITE = Region("car", (10, 20, 60, 50), 0.7), Region("kite", (70, 5, 95, 40), 0.4, source="added", cover="blur")
@@ -251,3 +256,29 @@ def test_the_catalog_pins_what_is_known() -> None:
     assert resolve_masks("") is resolve_masks("facebook/sam2.1-hiera-tiny") is MASK_CATALOG[0]
     assert resolve_masks("me/tune@v1") == Checkpoint("me/tune@v1", "tune", "me/tune", "v1", makes="masks")
     assert Limits().max_megapixels == 40, "what the largest picture above is made for"
+
+
+def test_a_job_writes_sharp_outlines(folder: Path, predictor: Predictor, tmp_path: Path) -> None:
+    arguments = ["assets/examples/meadow.png", "--task", "<OD>", "--out", str(tmp_path / "out"), "--offline"]
+    sharp = ["--checkpoint", "tiny-florence2", "--sharp-outlines", "--masks", str(folder)]
+    assert carry_out(read_job_command([*arguments, *sharp], {}))
+    (row,) = Answers(tmp_path / "out").rows()
+    assert row.prediction is not None
+    assert row.prediction.regions
+    assert all(region.polygons and region.original for region in row.prediction.regions)
+    with pytest.raises(SettingsInvalid, match="drawn by this program, not by a Ray"):
+        read_job_command([*arguments, *sharp, "--ray", "local"], {})
+
+
+def test_the_api_sharpens_a_prediction(folder: Path, predictor: Predictor) -> None:
+    sharpening = Predictor(predictor.engines, sharpener=Sharpener(Settings(masks=str(folder))))
+    api, picture = Api(sharpening, Settings()), Upload("assets/examples/meadow.png")
+    said = sharpening.predict(picture.source, "<OD>")
+    sharper = api.sharpen(picture, said.to_dict())
+    assert [region["label"] for region in sharper["regions"]] == [region.label for region in said.regions]
+    assert all("polygons" in region for region in sharper["regions"])
+    one = {**said.to_dict(), "regions": [said.regions[0].to_dict()]}
+    assert api.sharpen(picture, one, [[10, 10, True]])["regions"] != sharper["regions"][:1]
+    for given, points, sentence in ((said.to_dict(), [[1, 1, True]], "more of one region"), (one, [["x"]], "points")):
+        with pytest.raises(gr.Error, match=sentence):
+            api.sharpen(picture, given, points)
