@@ -49,7 +49,7 @@ _SPARE_TOKENS = 16  # of a held-out answer, beyond the longest true one
 
 
 def finetune(
-    lessons: Sequence[Lesson], held_out: Sequence[Lesson], base: str, teaching: Teaching, out: Path
+    lessons: Sequence[Lesson], held_out: Sequence[Lesson], base: str, teaching: Teaching, out: Path | str
 ) -> Generator[TeachingProgress, None, None]:
     """Teach a checkpoint, by name or folder, and yield how far it is; the adapter is in `out` when the last one came.
 
@@ -65,7 +65,7 @@ def finetune(
     progress = TeachingProgress(TeachingStage.LOADING, steps=teaching.steps)
     yield progress
     loaded = load_to_teach(base)
-    yield from LoraTeaching(loaded, lessons, held_out, teaching, out).run()
+    yield from LoraTeaching(loaded, lessons, held_out, teaching, Path(out)).run()
 
 
 def load_to_teach(base: str) -> LoadedCheckpoint:

@@ -1,0 +1,18 @@
+"""The proof without a network in short: `python -m playground.finetune --demo` takes minutes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from playground.finetune.demo import DEMO_TEACHING, teach_demo
+
+SHORT = replace(DEMO_TEACHING, steps=140, measure_every=140, max_measured=4)
+
+
+def test_a_kind_that_it_has_never_seen_is_learned_and_what_it_knew_is_kept(tmp_path: Path) -> None:
+    said: list[str] = []
+    figures = teach_demo(said.append, tmp_path / "owls", teaching=SHORT, scenes=16)
+    assert figures.new_map50_before == 0
+    assert figures.new_map50 > 0.4, figures
+    assert figures.old_map50_loss < 0.1, figures
+    assert figures.steps == SHORT.steps
+    assert len(said) > 4
