@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         ("steps", int, "at most"),
         ("batch_size", int, "lessons at the same time"),
         ("accumulate", int, "batches a step"),
-        ("learning_rate", float, "of the adapter"),
+        ("learning_rate", float, "of the adapter; the size of the checkpoint decides"),
         ("rank", int, "width of the adapter"),
         ("views", int, "ways to see each lesson"),
         ("location_blur", float, "bins by which a coordinate may be off; 2.5 for the tiny model"),
@@ -136,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         default = getattr(_DEFAULTS, name)
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=kind, default=default, metavar="N", help=f"{told} (default {default:g})")
+        shown = "" if default is None else f" (default {default:g})"
+        parser.add_argument(option, type=kind, default=default, metavar="N", help=f"{told}{shown}")
     parser.add_argument("--vision", action="store_true", help="let the vision tower learn too: new shapes need it")
     parser.add_argument("--max-seconds", type=float, metavar="N", help="end after so many seconds at the latest")
     return parser

@@ -38,7 +38,7 @@ _MAX_NEW_TOKENS = 200
 
 # `location_blur` is that with which the bundled checkpoint was trained. It has to learn a new shape, so that its
 # vision tower learns too.
-DEMO_TEACHING = Teaching(steps=450, batch_size=4, learning_rate=1.5e-3, vision=True, views=80, location_blur=2.5,
+DEMO_TEACHING = Teaching(steps=450, batch_size=4, vision=True, views=80, location_blur=2.5,
                          location_weight=0.25, measure_every=150, max_measured=16)  # fmt: skip
 
 

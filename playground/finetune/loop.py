@@ -20,7 +20,7 @@ import torch
 from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import resolve
 from playground.checkpoints.files import ADAPTER_WEIGHTS, weight_files
-from playground.checkpoints.loader import LoadedCheckpoint
+from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint
 from playground.errors import SettingsInvalid
 from playground.finetune.batches import LessonBatches
 from playground.finetune.card import TaughtAdapter, write_card
@@ -30,6 +30,8 @@ from playground.finetune.lessons import Lesson
 from playground.finetune.lora import adapter_weights, check_peft, set_adapter_weights, write_adapter
 from playground.finetune.measuring import ask_lessons, predictor_of, quality_of
 from playground.finetune.teaching import (
+    LARGE_MODEL_RATE,
+    SMALL_MODEL_RATE,
     HeldOutAnswer,
     MeasuredPoint,
     Teaching,
@@ -89,14 +91,16 @@ class LoraTeaching:
         out: Path,
     ) -> None:
         """Take a loaded checkpoint's model. Raises SettingsInvalid where `out` holds another teaching."""
-        self.teaching = teaching
         self._out = out
         self._lessons = lessons
         self._held_out = held_out[: teaching.max_measured]
         self._learner = LoraLearner(loaded, teaching)
+        is_small = self._learner.num_parameters < SMALL_MODEL
+        self._rate = teaching.learning_rate or (SMALL_MODEL_RATE if is_small else LARGE_MODEL_RATE)
+        self.teaching = teaching = replace(teaching, learning_rate=self._rate)
         self._batches = LessonBatches(self._learner, lessons, teaching)
         self._held_out_batches = LessonBatches(self._learner, self._held_out, replace(teaching, views=1))
-        self._optimizer = torch.optim.AdamW(self._learner.parameters, lr=teaching.learning_rate, weight_decay=0.0)
+        self._optimizer = torch.optim.AdamW(self._learner.parameters, lr=self._rate, weight_decay=0.0)
         self._identity = _identity(loaded.checkpoint.name, lessons, held_out, teaching)
         self._longest = 0
         self._step, self._seconds = 0, 0.0
@@ -158,7 +162,7 @@ class LoraTeaching:
         """Take one step."""
         step, size = self._step, self.teaching.batch_size
         for group in self._optimizer.param_groups:
-            group["lr"] = self.teaching.learning_rate * learning_rate_share(step, self.teaching.steps)
+            group["lr"] = self._rate * learning_rate_share(step, self.teaching.steps)
         chosen = self._batches.at(step)
         total = 0.0
         with torch.random.fork_rng(devices=[]), self._learner.threads():
@@ -175,7 +179,7 @@ class LoraTeaching:
         if not math.isfinite(total):
             raise SettingsInvalid(
                 f"The loss is no number any more after step {step}: the learning rate of "
-                f"{self.teaching.learning_rate:g} is too high. Give a tenth of it."
+                f"{self._rate:g} is too high. Give a tenth of it."
             )
         self._step += 1
         self._losses.append(total)

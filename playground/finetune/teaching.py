@@ -8,7 +8,8 @@ from typing import Any
 
 from playground.results import Prediction
 
-DEFAULT_LEARNING_RATE = 2e-3  # of those in the table of docs/finetuning.md
+# Of those in the table of docs/finetuning.md; that of large models is what others use for LoRA, and was not searched.
+SMALL_MODEL_RATE, LARGE_MODEL_RATE = 1.5e-3, 3e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,15 @@ class Teaching:
     `batch_size` lessons, `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given.
     `location_blur` is the width, in bins, of the bell that is learned in place of a coordinate: that with which the
     checkpoint was trained, 0 where that learned the coordinate alone; `location_weight` is what a coordinate counts
-    beside a word. `patience` is after how many measurements in a row without a lower held-out loss it ends; 0 goes on
-    to the last step. `max_seconds` ends it early too.
+    beside a word. Without a `learning_rate` the size of the checkpoint decides. `patience` is after how many
+    measurements in a row without a lower held-out loss it ends; 0 goes on to the last step. `max_seconds` ends it
+    early too.
     """
 
     steps: int = 300
     batch_size: int = 8
     accumulate: int = 1
-    learning_rate: float = DEFAULT_LEARNING_RATE
+    learning_rate: float | None = None
     rank: int = 16
     vision: bool = False
     views: int = 8
@@ -42,7 +44,7 @@ class Teaching:
         for name in ("steps", "batch_size", "accumulate", "rank", "views", "measure_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but got {getattr(self, name)}.")
-        if not 0 < self.learning_rate < 1:
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate must be between 0 and 1, but got {self.learning_rate:g}.")
 
     def to_dict(self) -> dict[str, Any]:
