@@ -8,6 +8,7 @@ function createPoints({ root, edits, ask, changeMode }) {
   const MOST_KEPT = 200; // outlines whose points are known
   const STEPS = 100; // of the arrow keys, across the picture
   const STILL = 4; // screen pixels that a click may move
+  const MILLISECONDS_OF_REST = 150; // after a point: of several in a row the last one asks
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const LABEL = "The outline. Arrow keys move a cross, Enter adds what is under it, Alt and Enter takes it away, " +
     "Delete takes the last point back, Escape keeps the outline.";
@@ -24,6 +25,7 @@ function createPoints({ root, edits, ask, changeMode }) {
   let awaited = null; // {id, prompt}: the outline that was asked for last
   let cross = null; // where the arrow keys are
   let pressed = null; // where, in the window
+  let resting = 0;
 
   const keyOf = ({ polygons }) => JSON.stringify(polygons ?? []);
   const box = () => edits.boxes().find((one) => one.id === id);
@@ -40,30 +42,40 @@ function createPoints({ root, edits, ask, changeMode }) {
 
   function send(wanted, next) {
     awaited = { id: wanted, prompt: next };
-    ask(wanted, next);
+    clearTimeout(resting);
+    resting = setTimeout(() => ask(wanted, next), next.points.length ? MILLISECONDS_OF_REST : 0);
   }
 
   /** Take what is shown now, and what came of the points that were sent. */
   function take(given, canSharpen, found) {
     size = given;
-    if (!canSharpen || edits.isOf() !== answer) [awaited, answer] = [null, edits.isOf()], turn(null);
-    if (found?.is_final && awaited) {
-      const { id: wanted, prompt: sent } = awaited;
-      awaited = null;
-      const change = found.changes.find((one) => one.id === wanted);
-      const one = edits.boxes().find((other) => other.id === wanted);
-      if (change && one) {
-        cameOf = new Map([...cameOf, [keyOf(one), sent]].slice(-MOST_KEPT));
-        turn(wanted);
-      }
+    if (!canSharpen || edits.isOf() !== answer) {
+      clearTimeout(resting);
+      [awaited, answer] = [null, edits.isOf()];
+      turn(null);
     }
+    if (found?.is_final) settle(found);
     if (id !== null && !box()) turn(null);
     draw();
+  }
+
+  /** Remember which points an outline came of; it may be that of an ask before the last one. */
+  function settle({ changes, points }) {
+    const wanted = awaited?.id ?? id;
+    const one = edits.boxes().find((other) => other.id === wanted);
+    if (!one) return;
+    const sent = { box: (awaited?.prompt ?? prompt()).box, points };
+    const isLast = JSON.stringify(points) === JSON.stringify(awaited?.prompt.points);
+    if (isLast) awaited = null;
+    if (!changes.some((change) => change.id === wanted)) return;
+    cameOf = new Map([...cameOf, [keyOf(one), sent]].slice(-MOST_KEPT));
+    turn(wanted);
   }
 
   function turn(wanted) {
     if (wanted === id) return;
     const wasOn = id !== null;
+    if (wanted === null) awaited = null; // what comes is still a step
     [id, cross, isPlus] = [wanted, null, true];
     const hadFocus = bar.contains(document.activeElement);
     bar.hidden = id === null;

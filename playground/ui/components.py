@@ -103,11 +103,13 @@ class AskData(GradioModel):
 class FoundData(GradioModel):
     """What a model says about regions of an answer: by box, its new `label`, `text` or `polygons`, or `xyxy` as well.
 
-    Until it `is_final` it is shown and nothing more; then it is a step of its own, which can be undone.
+    Until it `is_final` it is shown and nothing more; then it is a step of its own, which can be undone. `points` are
+    those that an outline was asked for with.
     """
 
     answer: str = ""
     changes: list[dict[str, Any]] = Field(default_factory=list)
+    points: list[list[float]] = Field(default_factory=list)
     is_final: bool = False
 
 

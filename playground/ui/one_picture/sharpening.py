@@ -83,7 +83,7 @@ class Sharpening:
                 if time.perf_counter() - shown_at > _SECONDS_BETWEEN_UPDATES and len(ids) > 1:
                     shown_at = time.perf_counter()
                     yield found_by(wanted, found), text.sharpening_line(len(ids))
-            told = [*told, "Stopped before the end"] if ending.is_set() else told
+            told = [*told, "Stopped before the end"] if ending.is_set() and len(found) < len(ids) else told
             line = text.sharpened_line(len(found), len(ids), time.perf_counter() - started, ious, told)
         except Exception as error:
             line = text.line(sentence_of(error), "error")
@@ -93,7 +93,8 @@ class Sharpening:
 def found_by(wanted: AskedRegions, found: Mapping[int, Mapping[str, Any]], *, is_final: bool = False) -> FoundData:
     """Return what was found about regions, as the page takes it: by id, the fields of a box that are others now."""
     changes = [{"id": number, **fields} for number, fields in found.items()]
-    return FoundData(answer=wanted.answer_id, changes=changes, is_final=is_final)
+    points = [[point.x, point.y, float(point.is_plus)] for point in wanted.points]
+    return FoundData(answer=wanted.answer_id, changes=changes, points=points, is_final=is_final)
 
 
 def _box_of(ask: AskData) -> Box | None:
