@@ -7,6 +7,7 @@
     ├── ImageRejected           the picture cannot be used
     ├── SourceRejected          there is nothing where pictures were said to be
     ├── JobRejected             a folder of answers cannot be used for this job
+    ├── TeachingRejected        a teaching cannot be begun, or what it learned not be kept
     ├── CheckpointUnavailable   a checkpoint cannot be found, fetched or loaded
     ├── PredictionInvalid       a prediction from outside does not have the wire form
     ├── ExportRejected          a file cannot be written from this prediction
@@ -47,6 +48,10 @@ class SourceRejected(PlaygroundError):
 
 class JobRejected(PlaygroundError):
     """A folder of answers cannot be used for this job."""
+
+
+class TeachingRejected(PlaygroundError):
+    """A teaching cannot be begun, or what it learned not be kept."""
 
 
 class CheckpointUnavailable(PlaygroundError):

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from playground.checkpoints import hub, loader
-from playground.checkpoints.catalog import BUNDLED, CATALOG, Checkpoint, default_name, described_by, from_hub, resolve
+from playground.checkpoints.catalog import (
+    BUNDLED,
+    CATALOG,
+    Checkpoint,
+    default_name,
+    described_by,
+    from_hub,
+    resolve,
+    with_adapter,
+)
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
@@ -139,6 +148,14 @@ class Pool:
             checkpoint = replace(checkpoint, title=checkpoint.source)  # several owners give a model the same name
         with self._changed:
             return self._add(checkpoint)
+
+    def add_adapter(self, base: str, folder: Path) -> str:
+        """Let a checkpoint with the adapter of a folder be asked for from now on, and return the name by which it is.
+
+        Raises CheckpointUnavailable.
+        """
+        with self._changed:
+            return self._add(with_adapter(self._find(base).checkpoint, str(folder)))
 
     def start(self) -> None:
         """Choose the first checkpoint and load it, in the background."""

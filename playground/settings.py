@@ -58,6 +58,10 @@ class Settings:
     job_megabytes: int = 800  # of its files
     jobs_per_visitor: int = 2  # at work at the same time
     keep_jobs_seconds: int = 86_400  # how long a job that is over, or paused, stays after somebody last looked at it
+    teach: bool = True  # let the page teach a checkpoint; no by default on a Space
+    teach_minutes: float = 30.0  # that one teaching may take
+    teach_pictures: int = 500  # that it may have
+    adapters_folder: str = "adapters"  # where those are kept that were taught on the page
     engines: str = ""  # "auto" or "ray://HOST:PORT": a cluster that answers; empty: this program itself
     replicas: int = 0  # of the cluster that "auto" starts; 0: as many as fit this machine
     answers_at_once: int = 0  # questions that are put at the same time; 0: one, or 32 to a cluster
@@ -86,6 +90,11 @@ class Settings:
         return self.answers_at_once or (32 if self.engines else 1)
 
     @property
+    def may_teach(self) -> bool:
+        """Whether there is a page that teaches: not where somebody else answers, or has a GPU for seconds only."""
+        return self.teach and not self.engines and not self.on_zero_gpu
+
+    @property
     def may_search_hub(self) -> bool:
         """Whether the page may look for checkpoints on the hub, and load what it finds there."""
         return self.hub_search and not self.offline and self.is_for_one_user and not self.engines
@@ -104,7 +113,7 @@ class Settings:
         if _flag(environ.get("SPACES_ZERO_GPU", "")):
             values["on_zero_gpu"] = True
         if space_host := environ.get("SPACE_HOST", ""):
-            values = {"trusted_proxies": "*", **values, "space_host": space_host}
+            values = {"trusted_proxies": "*", "teach": False, **values, "space_host": space_host}
         return cls(**values)  # type: ignore[arg-type]  # the types are those of the defaults
 
 

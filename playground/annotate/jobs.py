@@ -9,7 +9,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from playground.annotate.given import FOLDER, GivenFiles
@@ -18,6 +18,7 @@ from playground.annotate.served import ServedJob
 from playground.errors import JobRejected, SourceRejected
 from playground.fair_lock import FairLock
 from playground.pictures.limits import Limits
+from playground.pictures.reader import InputImage
 from playground.pictures.workers import PictureWorkers
 from playground.predictor import Predictor
 from playground.question import Question
@@ -45,6 +46,11 @@ class Jobs:
         self._jobs: dict[str, ServedJob] = {}  # by the name of the folder
         for left in folder.glob(f"*/{FOLDER}/*"):
             self._left(left.name)
+
+    @property
+    def read(self) -> Callable[..., InputImage]:
+        """What reads the pictures of jobs, in processes of its own."""
+        return self._workers.read
 
     def create(self, paths: Sequence[str], visitor_folder: Path) -> str:
         """Make a job of uploaded files; returns the key by which it is found. Raises SourceRejected or JobRejected."""

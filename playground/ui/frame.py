@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.settings import Settings
 from playground.ui import text
 
 
@@ -21,12 +22,13 @@ class PageLink:
 _MAIN = 2  # the first ones are always in sight, the others under "More", where the page that is open stands beside it
 PAGES = (PageLink("", "One picture"), PageLink("many", "Many pictures"), PageLink("compare", "Compare"),
          PageLink("live", "Live"))  # fmt: skip
+_TEACH = PageLink("teach", "Teach")  # where it is offered
 _API = PageLink("#api", "Use via API")  # the panel of the first page, which tells of all endpoints
 
 
-def add_title(path: str, lead: str) -> None:
+def add_title(path: str, lead: str, settings: Settings) -> None:
     """Put the title, what the page at this path is for, and the links to all pages on a page that is being built."""
-    main, more = PAGES[:_MAIN], PAGES[_MAIN:]
+    main, more = PAGES[:_MAIN], (*PAGES[_MAIN:], *([_TEACH] if settings.may_teach else []))
     links = "".join(_link(page, is_here=page.path == path) for page in main)
     here = "".join(_link(page, is_here=True) for page in more if page.path == path)
     others = "".join(_link(page, is_here=False) for page in (*more, _API) if page.path != path)

@@ -3,7 +3,8 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from playground.annotate.jobs import Jobs
-from playground.errors import SettingsInvalid
+from playground.engines import Engines
+from playground.errors import CheckpointUnavailable, SettingsInvalid
 from playground.paths import ASSETS, read_asset
+from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.settings import Settings
+from playground.teachings import Teachings
 from playground.ui import text
 from playground.ui.api import add_api
 from playground.ui.compare.layout import build_compare
@@ -41,6 +45,7 @@ from playground.ui.server.turns import take_turns
 from playground.ui.server.uploads import keep_uploads_apart
 from playground.ui.server.visitors import Proxies, visitor_of
 from playground.ui.task_list import search_words, task_headings
+from playground.ui.teach.layout import build_teach
 from playground.ui.widget.layout import build_widget
 
 # A fifth of Python's own: whoever asks for a trifle is not to wait for those who draw or save.
@@ -65,8 +70,15 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         build_live(app, predictor, settings)
     with app.route("Widget", "/widget", show_in_navbar=False):
         build_widget(app, predictor, settings)
+    ending = ExitStack()
+    ending.callback(jobs.close)
+    if settings.may_teach:
+        teachings = Teachings(settings, partial(_add_adapter, predictor.engines))
+        with app.route("Teach", "/teach", show_in_navbar=False):
+            build_teach(app, predictor, settings, jobs, teachings)
+        ending.callback(teachings.close)
     hold_files(app, jobs.held_files)
-    when_closed(app, jobs.close)
+    when_closed(app, ending.close)
     app.queue(max_size=settings.queue_size, default_concurrency_limit=4, api_open=False)
     limit_queue(app, settings)
     keep_uploads_apart()
@@ -81,6 +93,13 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     return app
 
 
+def _add_adapter(engines: Engines, base: str, folder: Path) -> str:
+    """Let a checkpoint with an adapter be asked for. Raises CheckpointUnavailable where others decide what answers."""
+    if not isinstance(engines, Pool):
+        raise CheckpointUnavailable("Who answers here takes no adapters while it runs. Start it anew with --adapter.")
+    return engines.add_adapter(base, folder)
+
+
 def launch_options(settings: Settings) -> dict[str, Any]:
     """What `launch` is to be given besides where to listen."""
     keep, tabs = settings.keep_files_seconds, OpenTabs()
@@ -92,7 +111,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     use_disk(disk)
     return {
         "theme": _theme(),
-        "css_paths": [ASSETS / name for name in ("page.css", "compare.css", "many.css", "live.css", "widget.css")],
+        "css_paths": [ASSETS / f"{name}.css" for name in ("page", "compare", "many", "live", "teach", "widget")],
         "css": task_headings(),
         "js": read_asset("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",
@@ -160,7 +179,7 @@ def _launch(app: gr.Blocks, settings: Settings, *, is_port_named: bool) -> int:
 def _scripts() -> str:
     """What listens from the start, whatever Gradio builds anew."""
     start = f"startTaskList({json.dumps(search_words())});"
-    names = ("mends.js", "drop.js", "task_list.js", "copying.js", "many.js", "widget.js")
+    names = ("mends.js", "drop.js", "task_list.js", "copying.js", "many.js", "teach_page.js", "widget.js")
     return "\n".join([*map(read_asset, names), start, ""])
 
 

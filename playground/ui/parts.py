@@ -69,6 +69,12 @@ def buttons(*, is_running: bool) -> Updates:
     }
 
 
+def chosen_checkpoint(engines: Engines, name: str) -> Any:
+    """Return what a list of checkpoints shows: those that may be asked for by now, with one of them chosen."""
+    choices = checkpoint_choices(engines)
+    return gr.update(choices=choices, value=name if name in dict(choices).values() else "")
+
+
 def checkpoint_choices(engines: Engines) -> list[tuple[str, str]]:
     """Return the checkpoints that may be asked for, as choices."""
     return [("Automatic", ""), *engines.names()]

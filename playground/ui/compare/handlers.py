@@ -23,7 +23,7 @@ from playground.ui.compare.form import Form
 from playground.ui.compare.showing import LEFT, ON_TOP, RIGHT, SIDES, ShowingTwo
 from playground.ui.components import StageData
 from playground.ui.memory import Memory
-from playground.ui.parts import SCENES, buttons, strip
+from playground.ui.parts import SCENES, buttons, chosen_checkpoint, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
 from playground.ui.server.failures import sentence_of
@@ -83,6 +83,8 @@ class CompareHandlers:
             tab = self.tabs.change(session_of(request), lambda tab: tab if tab.item.path else Comparison(asked.unasked))
             form = form.after(asked.prediction.question) if asked.prediction else form
         updates: Updates = {"held": Held(self.tabs, session_of(request)), **self._filled(form)}
+        for name in ("checkpoint", "right_checkpoint"):
+            updates[name] = chosen_checkpoint(self._predictor.engines, updates[name])
         if tab.item.path:
             updates |= {"picture": strip(), "scenes": gr.update(open=False)}
             updates |= self._showing.tab(tab, is_drawing=_wants_regions(form))

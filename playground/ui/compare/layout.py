@@ -41,7 +41,7 @@ def build_compare(app: gr.Blocks, predictor: Predictor, settings: Settings, firs
         "memory": gr.Textbox(visible=False),  # what the browser has kept for a reload
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
-    add_title("compare", _LEAD)
+    add_title("compare", _LEAD, settings)
     with gr.Row(elem_id="compare", elem_classes=WORKSPACE):
         with gr.Column(elem_id="form"):
             components |= _picture()

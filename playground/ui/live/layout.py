@@ -22,7 +22,7 @@ _LEAD = "Hold something before the camera: what is found is named, and keeps its
 def build_live(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
     """Put the page into an app that is being built."""
     handlers = LiveHandlers(predictor, settings)
-    add_title("live", _LEAD)
+    add_title("live", _LEAD, settings)
     options: dict[str, Any] = {"interactive": True}
     with gr.Row(elem_id="live"):
         with gr.Column(elem_id="form"):

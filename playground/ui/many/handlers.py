@@ -25,6 +25,7 @@ from playground.ui.many.components import FilesData, WantedData
 from playground.ui.many.form import ManyForm, kept_key
 from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row, told_lines
 from playground.ui.many.sources import shown_for
+from playground.ui.parts import chosen_checkpoint
 from playground.ui.server.disk import disk_of
 from playground.ui.server.failures import sentence_of
 from playground.ui.wiring import Updates
@@ -56,14 +57,16 @@ class ManyHandlers:
 
     def open(self, memory: str) -> Updates:
         """A page was loaded: show the job of which the browser has kept the key."""
-        key = kept_key(memory)
+        key, engines = kept_key(memory), self._predictor.engines
+        nothing: Updates = {"job": "", "checkpoint": chosen_checkpoint(engines, ""), **controls(None)}
         if not key:
-            return {"job": "", **controls(None)}
+            return nothing
         try:
             job = self._jobs.find(key)
         except JobRejected as error:
-            return {"job": "", **controls(None), "status": [text.line(str(error), "warning")]}
+            return {**nothing, "status": [text.line(str(error), "warning")]}
         form = ManyForm.of(job.wanted, job.options).updates() if job.wanted else {}
+        form["checkpoint"] = chosen_checkpoint(engines, job.wanted.checkpoint if job.wanted else "")
         return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData())}
 
     @_told_in_the_status

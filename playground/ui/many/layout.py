@@ -41,7 +41,7 @@ def build_many(app: gr.Blocks, predictor: Predictor, settings: Settings, jobs: J
         "opened": gr.Number(-1, precision=0, visible=False),
         "timer": gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False),
     }
-    add_title("many", _LEAD)
+    add_title("many", _LEAD, settings)
     with gr.Row(elem_id="many"):
         with gr.Column(elem_id="form"):
             components |= _form(predictor, settings)

@@ -69,7 +69,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "listed": gr.Textbox(listed(TASKS), visible=False),  # of which checkpoint's own tasks are in the list
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
     }
-    add_title("", text.LEAD)
+    add_title("", text.LEAD, settings)
     classes = [WORKSPACE, "begins-with-example"] if settings.welcome else [WORKSPACE]
     with gr.Row(elem_id="columns", elem_classes=classes):
         with gr.Column(elem_id="form"):

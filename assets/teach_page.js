@@ -1,0 +1,24 @@
+// The teaching page, where it is about the page as a whole: the key of the tab's teaching, which a reload finds again.
+
+window.playgroundTeach = (() => {
+  const KEPT = "playground teaching";
+  const read = () => {
+    try {
+      return sessionStorage.getItem(KEPT) ?? "";
+    } catch {
+      return ""; // a browser may refuse storage to a page in somebody's frame
+    }
+  };
+  return {
+    /** The tab's teaching, and the job whose pictures it may teach: the last one that was looked at. */
+    kept: () => JSON.stringify({ teaching: read(), job: JSON.parse(playgroundMany.kept()).key }),
+    keep: (key) => {
+      try {
+        sessionStorage.setItem(KEPT, key);
+      } catch {
+        // as above
+      }
+      return [];
+    },
+  };
+})();

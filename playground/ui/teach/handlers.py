@@ -1,0 +1,163 @@
+"""The teaching page, between form and domain: pictures are chosen and checked, taught, looked at, and kept or not.
+
+Parameters and results are named after components; see `wiring`. Where a component stands is `layout`'s business.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from playground.annotate.jobs import Jobs
+from playground.datasets.reading import LabeledData, read_dataset
+from playground.errors import JobRejected, TeachingRejected
+from playground.predictor import Predictor
+from playground.question import Question
+from playground.settings import Settings
+from playground.tasks import DEFAULT_TASK
+from playground.teachings import ServedTeaching, Teachings, lessons_of
+from playground.ui import text
+from playground.ui.link import Link
+from playground.ui.memory import kept_object
+from playground.ui.server.failures import sentence_of
+from playground.ui.teach.showing import board_of, report_lines, revision_of, teach_controls, teaching_line
+from playground.ui.wiring import Updates
+
+FROM_JOB, FROM_ZIP = "job", "zip"
+_Handler = Callable[..., Updates]
+
+
+def _told_in_the_status(handler: _Handler) -> _Handler:
+    """Let an error be a sentence in the status, and leave everything else as it is."""
+
+    @functools.wraps(handler)
+    def told(*arguments: Any, **values: Any) -> Updates:
+        try:
+            return handler(*arguments, **values)
+        except Exception as error:
+            return {"status": [text.line(sentence_of(error), "error")]}
+
+    return told
+
+
+class TeachHandlers:
+    """The handlers of the page, over the teachings and the jobs of a server."""
+
+    def __init__(self, predictor: Predictor, jobs: Jobs, teachings: Teachings, settings: Settings) -> None:
+        self._predictor = predictor
+        self._jobs = jobs
+        self._teachings = teachings
+        self._settings = settings
+
+    def open(self, memory: str) -> Updates:
+        """A page was loaded: show the teaching whose key the browser has kept, and offer the pictures of its job."""
+        kept = kept_object(memory)
+        job, key = (value if isinstance(value := kept.get(name), str) else "" for name in ("job", "teaching"))
+        updates = {"job": job, **self._bases(), **self._source(job)}
+        try:
+            teaching = self._teachings.find(key) if key else None
+        except TeachingRejected as error:
+            return {**updates, "teaching": "", **teach_controls(None), "status": [text.line(str(error), "warning")]}
+        if teaching is None:
+            return {**updates, "teaching": "", **teach_controls(None)}
+        report = report_lines(teaching.lessons)
+        return {**updates, "teaching": key, "report": report, **self._seen(teaching, "")}
+
+    def choose_source(self, source: str) -> Updates:
+        """Show only what the source needs."""
+        is_zip = source == FROM_ZIP
+        return {"zip": gr.update(visible=is_zip), "task": gr.update(visible=is_zip)}
+
+    @_told_in_the_status
+    def check(self, source: str, job: str, zip: Sequence[str], task: str, base: str, teaching: str) -> Updates:
+        """Read the pictures, and say what can be taught with them."""
+        data = self._data(source, job, zip)
+        with self._predictor.engines.acquire(base) as engine:
+            lessons = lessons_of(data, task if source == FROM_ZIP else "", engine, self._settings)
+            key = self._teachings.create(engine.checkpoint, lessons)
+        if teaching:
+            self._teachings.throw_away(teaching)
+        report = report_lines(lessons)
+        hidden = gr.update(visible=False)
+        return {"teaching": key, "report": report, "ask": hidden, **self._seen(self._teachings.find(key), "")}
+
+    @_told_in_the_status
+    def teach(self, teaching: str, minutes: float, board: str) -> Updates:
+        """Begin, or go on."""
+        self._teachings.start(teaching, float(minutes or 0))
+        return self._seen(self._teachings.find(teaching), board)
+
+    @_told_in_the_status
+    def stop(self, teaching: str) -> Updates:
+        """End within a step."""
+        self._teachings.find(teaching).stop()
+        return {"status": [text.line("Ending after this step…", "busy")]}
+
+    @_told_in_the_status
+    def look(self, teaching: str, board: str) -> Updates:
+        """Show how far it is."""
+        return self._seen(self._teachings.find(teaching), board) if teaching else teach_controls(None)
+
+    @_told_in_the_status
+    def keep(self, teaching: str, name: str, board: str) -> Updates:
+        """Keep what was learned, and offer it on all pages."""
+        checkpoint, folder = self._teachings.keep(teaching, name)
+        found = self._teachings.find(teaching)
+        lines = [teaching_line(found)]
+        if self._settings.is_for_one_user:
+            command = f"python app.py --checkpoint {found.base.name} --adapter {folder}"
+            lines.append(text.line("Another time, start with it:", details=command))
+        question = Question(DEFAULT_TASK.id, checkpoint=checkpoint)
+        return {
+            **self._seen(found, board),
+            "status": lines,
+            "ask": gr.update(visible=True, link=f"./?{Link(question).write()}"),
+        }
+
+    @_told_in_the_status
+    def throw_away(self, teaching: str) -> Updates:
+        """Forget what was learned."""
+        self._teachings.throw_away(teaching)
+        return {
+            "teaching": "",
+            "report": [],
+            "board": None,
+            **teach_controls(None),
+            "status": [text.line("Thrown away.")],
+        }
+
+    def _data(self, source: str, job: str, zip: Sequence[str]) -> LabeledData:
+        if source == FROM_JOB:
+            found = self._jobs.find(job)
+            return read_dataset(found.folder, read=self._jobs.read, reviewed_only=True)
+        if not zip:
+            raise TeachingRejected("There is no ZIP. Give the ZIP of a data set, such as one that was saved here.")
+        if Path(zip[0]).suffix.lower() != ".zip":
+            raise TeachingRejected(f"{Path(zip[0]).name[:80]!r} is no ZIP. Give the ZIP of a data set.")
+        return read_dataset(zip[0], read=self._jobs.read)
+
+    def _bases(self) -> Updates:
+        engines = self._predictor.engines
+        names = [(title, name) for title, name in engines.names() if engines.status(name).checkpoint.base is None]
+        current = engines.status("").checkpoint
+        chosen = (current.base or current).name
+        return {"base": gr.update(choices=names, value=chosen if chosen in dict(names).values() else names[0][1])}
+
+    def _source(self, job: str) -> Updates:
+        """Offer the pictures of a job, where there is one with corrected or approved pictures."""
+        count = 0
+        try:
+            rows = self._jobs.find(job).findings.read() if job else []
+            count = sum(row.is_corrected or row.verdict.value == "approved" for row in rows)
+        except JobRejected:
+            pass
+        pictures = f"{count} pictures" if count != 1 else "1 picture"
+        choices = [(f"My job: {pictures} corrected or approved", FROM_JOB), ("The ZIP of a data set", FROM_ZIP)]
+        source = FROM_JOB if count else FROM_ZIP
+        return {"source": gr.update(choices=choices, value=source), **self.choose_source(source)}
+
+    def _seen(self, teaching: ServedTeaching, board: str) -> Updates:
+        seen: Updates = {"status": [teaching_line(teaching)], **teach_controls(teaching)}
+        return seen if board == revision_of(teaching) else {**seen, "board": board_of(teaching)}

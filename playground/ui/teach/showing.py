@@ -1,0 +1,156 @@
+"""What the teaching page shows of a teaching: a line on how far it is, and the board. Pure functions."""
+
+import base64
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from playground.drawing.colors import colors_of
+from playground.errors import ImageRejected
+from playground.finetune.checks import LessonReport
+from playground.finetune.lessons import Lesson
+from playground.finetune.teaching import HeldOutAnswer, TeachingProgress, TeachingStage
+from playground.regions import Region
+from playground.teachings import ServedTeaching, TeachingState, kept_point
+from playground.ui import text
+from playground.ui.components import boxes_from, truth_from
+from playground.ui.teach.components import AnswerData, BoardData, HeldOutData, PointData
+from playground.ui.wiring import Updates
+
+_SHOWN = 3  # pictures that were held out
+_MOST_TOLD = 20  # sentences of a report
+_SIDE = 560  # pixels of them
+
+_STAGES = {
+    TeachingStage.LOADING: "Loading the checkpoint",
+    TeachingStage.CHECKING: "Checking the pictures",
+    TeachingStage.MEASURING: "Asking about the pictures that are held out",
+    TeachingStage.TEACHING: "Teaching",
+}
+
+
+def teaching_line(teaching: ServedTeaching) -> text.Line:
+    """Say how far it is."""
+    match teaching.state:
+        case TeachingState.READY:
+            return text.line("Ready to teach.", "good")
+        case TeachingState.WORKING:
+            return text.line(_doing(teaching.progress), "busy")
+        case TeachingState.STOPPED:
+            return text.line("Stopped. Teach goes on from there.", "warning")
+        case TeachingState.TAUGHT:
+            return _outcome(teaching.progress)
+        case TeachingState.KEPT:
+            return text.line(f"Kept as {teaching.message}: it is in the list of checkpoints of each page.", "good")
+        case TeachingState.FAILED:
+            return text.line(teaching.message, "error")
+
+
+def report_lines(report: LessonReport) -> list[text.Line]:
+    """Say what is taught, and on demand what is left out and what is worth knowing."""
+    lines = [text.line(report.summary)]
+    for sentences, what, tone in ((report.left_out, "left out", "warning"), (report.notices, "worth knowing", "plain")):
+        if sentences:
+            more = f" And {len(sentences) - _MOST_TOLD} more." if len(sentences) > _MOST_TOLD else ""
+            lines.append(text.line(f"{len(sentences)} {what}", tone, " ".join(sentences[:_MOST_TOLD]) + more))
+    return lines
+
+
+def _doing(progress: TeachingProgress | None) -> str:
+    if progress is None:
+        return "Loading the checkpoint…"
+    said = _STAGES.get(progress.stage, "Teaching")
+    if progress.stage is not TeachingStage.LOADING:
+        said += f": step {progress.step} of {progress.steps}"
+    if progress.seconds_left is not None and progress.step:
+        said += f", about {_duration(progress.seconds_left)} left"
+    return f"{said}…"
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
+
+
+def _outcome(progress: TeachingProgress | None) -> text.Line:
+    kept = kept_point(progress.points) if progress else None
+    if progress is None or kept is None or kept.quality is None or progress.points[0].quality is None:
+        return text.line("Done; nothing was held out to measure with. Keep it, or throw it away.", "good")
+    if kept.step == 0:
+        return text.line("It became no better. Give it more minutes, or more pictures.", "warning")
+    first, name = progress.points[0].quality, progress.quality_name
+    change = f"{name} of the pictures held out was {first:.2f} before, and is {kept.quality:.2f} now"
+    return text.line(f"Done: {change}. Keep it, or throw it away.", "good" if kept.quality >= first else "warning")
+
+
+def teach_controls(teaching: ServedTeaching | None) -> Updates:
+    """Return which buttons can be pressed."""
+    state = teaching.state if teaching else None
+    is_working, is_taught = state is TeachingState.WORKING, state is TeachingState.TAUGHT
+    can_start = state in (TeachingState.READY, TeachingState.STOPPED, TeachingState.FAILED)
+    return {
+        "teach": gr.update(interactive=can_start),
+        "stop": gr.update(interactive=is_working, variant="stop" if is_working else "secondary"),
+        "outcome": gr.update(visible=is_taught),
+        "timer": gr.update(active=is_working),
+    }
+
+
+def revision_of(teaching: ServedTeaching) -> str:
+    """Return what changes whenever the board is to be drawn anew."""
+    points = teaching.progress.points if teaching.progress else ()
+    return f"{teaching.out.name} {len(points)} {bool(teaching.before)} {teaching.state.value}"
+
+
+def board_of(teaching: ServedTeaching) -> BoardData:
+    """Return the curve and the pictures that are held out."""
+    progress = teaching.progress
+    is_over = teaching.state in (TeachingState.TAUGHT, TeachingState.KEPT)
+    last = teaching.best if is_over else progress.answers if progress else ()
+    now = {answer.name: answer for answer in last}
+    before = {answer.name: answer for answer in teaching.before}
+    pictures = [
+        shown
+        for lesson in teaching.lessons.held_out[:_SHOWN]
+        if (shown := _picture(lesson, before.get(lesson.name), now.get(lesson.name)))
+    ]
+    return BoardData(
+        revision=revision_of(teaching),
+        quality_name=progress.quality_name if progress else "",
+        points=[PointData(step=p.step, loss=p.loss, quality=p.quality) for p in progress.points] if progress else [],
+        pictures=pictures,
+    )
+
+
+def _picture(lesson: Lesson, before: HeldOutAnswer | None, now: HeldOutAnswer | None) -> HeldOutData | None:
+    try:
+        image, (width, height) = _small(lesson)
+    except ImageRejected:
+        return None
+    truth: dict[str, Any] = {"text": lesson.text, "boxes": truth_from(lesson.text, lesson.regions).boxes}
+    labels = [region.label for answer in (before, now) if answer for region in answer.prediction.regions]
+    colors = colors_of([*(region.label for region in lesson.regions), *labels])
+    return HeldOutData(
+        name=lesson.name, image=image, w=width, h=height, right=AnswerData(**truth),
+        before=_answer(before, colors), now=_answer(now, colors),
+    )  # fmt: skip
+
+
+def _answer(answer: HeldOutAnswer | None, colors: dict[str, str]) -> AnswerData | None:
+    if answer is None:
+        return None
+    regions: tuple[Region, ...] = answer.prediction.regions
+    return AnswerData(text="" if regions else answer.prediction.text, boxes=boxes_from(answer.prediction, colors))
+
+
+@lru_cache(maxsize=64)
+def _small(lesson: Lesson) -> tuple[str, tuple[int, int]]:
+    """Return a picture as the page shows it, and the size that regions are in."""
+    pixels = lesson.read().pixels
+    small = pixels.copy()
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    written = BytesIO()
+    small.save(written, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}", pixels.size
