@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 from playground.annotate.answers import Answers, Row
@@ -16,11 +17,19 @@ from playground.results import Prediction
 
 
 class WatchedAnswers(Answers):
-    """Answers that are written into a file: between two of them it is looked how large that has become."""
+    """Answers that are written into a file: those that there are at its beginning, since a job may go on meanwhile.
+
+    Between two of them it is looked how large the file has become.
+    """
 
     def __init__(self, folder: Path, take_room: Callable[[int], None]) -> None:
         super().__init__(folder)
         self._take_room = take_room
+        self._end = size_of(self._path)
+
+    def placed(self, start: int = 0) -> Iterator[tuple[Row, int]]:
+        """Yield the rows as they were answered, each with where its line ends in the journal, from such a place on."""
+        return takewhile(lambda placed: placed[1] <= self._end, super().placed(start))
 
     def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:
         """Yield the rows. Raises what `take_room` raises."""

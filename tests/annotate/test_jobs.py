@@ -16,6 +16,7 @@ from playground.annotate.jobs import Jobs
 from playground.annotate.options import SourceOptions
 from playground.annotate.served import JobState, ServedJob
 from playground.annotate.sources import JOURNAL
+from playground.annotate.turns import WatchedAnswers
 from playground.errors import InputRejected, JobRejected, SourceRejected
 from playground.predictor import Predictor
 from playground.question import Question
@@ -109,6 +110,20 @@ def test_another_question_begins_anew_and_one_that_cannot_be_asked_changes_nothi
     jobs.start(job, replace(QUESTION, task="<CAPTION>"))
     assert ended(job) is JobState.DONE
     assert [row.prediction.task for row in map(job.findings.row, range(2))] == ["<CAPTION>"] * 2
+
+
+def test_a_file_holds_what_was_answered_when_it_was_begun(pictures, gated, tmp_path):
+    jobs = jobs_in(tmp_path, gated)
+    job = jobs.find(jobs.create(paths_of(pictures)[:3], tmp_path / "visitor"))
+    gated.gate.release(100)
+    jobs.start(job, QUESTION)
+    ended(job)
+    answers = WatchedAnswers(job.folder, lambda size: None)
+    rows = answers.rows()
+    first = next(rows)
+    journal = job.folder / "predictions.jsonl"
+    journal.write_bytes(2 * journal.read_bytes())  # the job went on
+    assert len([first, *rows]) == len(list(answers.rows())) == 3
 
 
 def test_jobs_take_turns_a_group_at_a_time_and_a_visitor_has_so_many(pictures, gated, tmp_path):
