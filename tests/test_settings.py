@@ -57,3 +57,25 @@ def test_a_switch_understands_the_usual_words(variable: str, setting: str, value
 def test_the_hubs_own_switch_is_not_undone_by_ours() -> None:
     assert Settings.from_env({"HF_HUB_OFFLINE": "1", "PLAYGROUND_OFFLINE": "0"}).offline
     assert Settings.from_env({"HF_HUB_OFFLINE": "0", "PLAYGROUND_OFFLINE": "1"}).offline
+
+
+@pytest.mark.parametrize(
+    ("environ", "may_teach"),
+    [
+        pytest.param({}, True, id="here"),
+        pytest.param({"PLAYGROUND_TEACH": "no"}, False, id="not wanted"),
+        pytest.param({"SPACE_HOST": "me-mine.hf.space"}, False, id="Space"),
+        pytest.param({"SPACE_HOST": "me-mine.hf.space", "PLAYGROUND_TEACH": "yes"}, True, id="Space that wants it"),
+        pytest.param({"SPACES_ZERO_GPU": "1", "PLAYGROUND_TEACH": "yes"}, False, id="GPU for seconds"),
+        pytest.param({"PLAYGROUND_ENGINES": "auto"}, False, id="cluster"),
+    ],
+)
+def test_where_a_page_teaches(environ: dict[str, str], may_teach: bool) -> None:
+    assert Settings.from_env(environ).may_teach is may_teach
+
+
+def test_each_adapter_makes_a_checkpoint_of_its_own_and_the_first_one_answers() -> None:
+    settings = Settings(checkpoint="florence-2-base", adapter="adapters/mine, me/lora@v2,")
+    assert settings.named_checkpoints == ("florence-2-base + adapters/mine", "florence-2-base + me/lora@v2")
+    assert settings.first_checkpoint == "florence-2-base + adapters/mine"
+    assert Settings().named_checkpoints == ()

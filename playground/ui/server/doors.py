@@ -18,7 +18,7 @@ from playground import console
 from playground.settings import Settings, is_this_machine
 from playground.ui.server.bodies import Bodies, Message, Receive, Refused, Watched, Whole, is_of_the_page
 from playground.ui.server.json_limits import SESSION_SENTENCE, is_session_name
-from playground.ui.server.routes import Route, route_of
+from playground.ui.server.routes import TEACH, Route, route_of
 from playground.ui.server.turns import NoTurn, Turns
 from playground.ui.server.visitors import CARRIED, Proxies, header_lines, is_near, read_carried
 
@@ -54,6 +54,7 @@ class Doors:
         self._held: Counter[tuple[str, str]] = Counter()
         self._turns = Turns(of_one=_ANSWERED_AT_ONCE, waiting_of_one=_WAITING)
         self._places = settings.places_per_visitor
+        self._may_teach = settings.may_teach
         self._has_told = False
 
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
@@ -89,6 +90,8 @@ class Doors:
         if any(not is_session_name(name) for name in sessions):
             raise Refused(400, SESSION_SENTENCE)
         route = route_of(scope["path"])
+        if route is TEACH and not self._may_teach:
+            raise Refused(404, "Nothing can be taught on this server: whoever runs it decides so, or lets others answer.")
         if route is None:
             raise Refused(404, "There is nothing here. The page is at /, and what can be called at /gradio_api/info.")
         if scope["method"] not in route.methods:

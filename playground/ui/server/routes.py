@@ -29,8 +29,10 @@ def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", **kin
     return Route(re.compile(pattern), methods, takes, **kind)
 
 
+TEACH = _route(r"/teach", is_page=True)  # which is not on every server
 _ROUTES = (
-    _route(r"/(compare|live|many|teach|widget)?", is_page=True),
+    _route(r"/(compare|live|many|widget)?", is_page=True),
+    TEACH,
     _route(r"/(config/?|theme\.css|robots\.txt|favicon\.ico|manifest\.json)"),
     _route(rf"/pwa_icon(/{_NAME})?"),
     _route(r"/(static|assets|svelte)/[\w./@~+-]{1,300}"),
