@@ -16,6 +16,7 @@ from playground.settings import Settings
 from tests.live import running
 from tests.masks.tiny import write_tiny_masks
 from tests.ui.browser.actions import controls, run, take_example
+from tests.ui.browser.test_access import AXE, faults
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +59,11 @@ def test_an_outline_is_sharpened_pointed_at_undone_and_saved(page: Page) -> None
     expect(page.locator("#status")).to_contain_text("Predicted IoU 0.")
     expect(page.locator(".stage-points-bar")).to_be_visible()
     assert len(controls(page)) <= 20, controls(page)
+    page.evaluate(AXE)
+    page.add_style_tag(content="* { transition: none !important; }")  # a color on its way is no color of the page
+    assert faults(page) == []
+    page.evaluate("document.body.classList.remove('dark')")
+    page.set_viewport_size({"width": 1280, "height": 800})
     sharp = first.get_attribute("d") or ""
     assert sharp.count("L") > 3 == box.count("L")
 
