@@ -91,7 +91,9 @@ class Doors:
             raise Refused(400, SESSION_SENTENCE)
         route = route_of(scope["path"])
         if route is TEACH and not self._may_teach:
-            raise Refused(404, "Nothing can be taught on this server: whoever runs it decides so, or lets others answer.")
+            raise Refused(
+                404, "Nothing can be taught on this server: whoever runs it decides so, or lets others answer."
+            )
         if route is None:
             raise Refused(404, "There is nothing here. The page is at /, and what can be called at /gradio_api/info.")
         if scope["method"] not in route.methods:
