@@ -251,7 +251,11 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
     status = pool.status(name)
     for line in filter(None, (status.message, status.details, status.why)):
         console.say(line)
-    return Predictor(pool, sharpener=Sharpener(settings)), name, group_size
+    sharpener = Sharpener(settings)
+    if command.sharp_outlines:
+        sharpener.wait()
+        console.say(sharpener.status.message)
+    return Predictor(pool, sharpener=sharpener), name, group_size
 
 
 def _ask(

@@ -94,6 +94,13 @@ class Sharpener:
                 threading.Thread(target=self._bring, name="masks", daemon=True).start()
             return self._status
 
+    def wait(self) -> None:
+        """Return once it is loaded. Raises CheckpointUnavailable, which says how it can be had too."""
+        try:
+            self._acquire(threading.Event())
+        except CheckpointUnavailable as error:
+            raise CheckpointUnavailable(" ".join(filter(None, (str(error), error.details)))) from error
+
     def sharpen(
         self, image: InputImage, regions: Sequence[Region], points: Any = (), *, stop: threading.Event | None = None,
         deadline: float = math.inf,

@@ -266,6 +266,10 @@ def test_a_job_writes_sharp_outlines(folder: Path, predictor: Predictor, tmp_pat
     assert row.prediction is not None
     assert row.prediction.regions
     assert all(region.polygons and region.original for region in row.prediction.regions)
+    missing = ["--checkpoint", "tiny-florence2", "--sharp-outlines", "--overwrite", "--masks", "me/none"]
+    with pytest.raises(CheckpointUnavailable, match=r"is offline\..*`hf download me/none`"):
+        carry_out(read_job_command([*arguments, *missing], {}))
+    assert len(list(Answers(tmp_path / "out").rows())) == 1, "before anything is asked or deleted"
     with pytest.raises(SettingsInvalid, match="drawn by this program, not by a Ray"):
         read_job_command([*arguments, *sharp, "--ray", "local"], {})
 
