@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from playground.annotate.buckets import is_url, open_url
 from playground.errors import ImageRejected
 from playground.pictures.limits import DEFAULT_LIMITS, MEGABYTE, Limits, check_file_size
 
@@ -33,8 +34,9 @@ class Archive:
         """Open an archive, whose files are within the limits, and may or may not be empty. Raises ImageRejected."""
         self._limits = limits
         self._may_be_empty = may_be_empty
+        self._file = open_url(path) if is_url(path) else None
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(self._file or path)
         except OSError as error:
             raise ImageRejected(f"The archive cannot be opened ({error.strerror}). Check that it is there.") from error
         # Fed with damaged archives, zipfile raises nearly everything.
@@ -48,6 +50,8 @@ class Archive:
     def close(self) -> None:
         """Close the file."""
         self._zip.close()
+        if self._file:
+            self._file.close()
 
     def members(self) -> Iterator[Member]:
         """Yield the files in their order; of two of one name the last counts, as in any program that unpacks."""

@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from playground.annotate.answers import Answers, Row
+from playground.annotate.buckets import is_url
 from playground.annotate.outputs import WrittenFile, prediction_of
 from playground.errors import ExportRejected
 from playground.export import Affixes, caption_of
@@ -24,11 +25,11 @@ def write_beside(
 ) -> WrittenFile:
     """Write `photo.txt` beside each `photo.jpg` that has a caption; a second time changes nothing.
 
-    Pages, frames and what is in a ZIP have no place for it. Raises ExportRejected where a file cannot be written.
+    Pages, frames, and what is in a ZIP or a bucket, have no such place. Raises ExportRejected.
     """
     written = WrittenFile(answers.folder)
     for row, caption in _captions(answers, wanted, affixes, shown_from):
-        if not row.source.is_whole_file or row.source.member:
+        if not row.source.is_whole_file or row.source.member or is_url(row.source.path):
             written.left_out.append(f"{row.source}: There is no place beside it. Write --format captions.")
             continue
         path = Path(row.source.path).with_suffix(".txt")

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from playground.annotate.archives import Archive
+from playground.annotate.buckets import is_url, read_url
 from playground.annotate.sources import PictureSource
 from playground.errors import ImageRejected
 from playground.pictures.frames import VideoFile, sound_of
@@ -63,7 +64,9 @@ class SourceReader:
         """Return the file that a picture came in. Raises ImageRejected."""
         if source.problem:
             raise ImageRejected(source.problem)
-        return self._archive(source.path).read(source.member) if source.member else Path(source.path)
+        if source.member:
+            return self._archive(source.path).read(source.member)
+        return read_url(source.path) if is_url(source.path) else Path(source.path)
 
     def read(self, source: PictureSource, file: Path | bytes | None = None) -> InputImage:
         """Return a picture, of its file where that is at hand. Raises ImageRejected."""

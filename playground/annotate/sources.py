@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from playground.annotate.archives import Archive, is_archive
+from playground.annotate.buckets import BucketEntry, entries_at, is_url, read_url
+from playground.annotate.buckets import is_pattern as is_url_pattern
 from playground.errors import ImageRejected, SourceRejected
 from playground.export import DocumentPage, stem_of
 from playground.pictures.frames import VIDEO_EXTENSIONS, FrameStep, frame_times
@@ -35,7 +37,7 @@ _DIGITS = re.compile(r"(\d+)")
 class PictureSource:
     """Where one picture is: a file, or a member of an archive. `problem` says why it cannot be read at all."""
 
-    path: str  # from the root
+    path: str  # from the root, or a URL
     member: str = ""
     page: int | None = None  # from 0, of a document or of a TIFF with several
     seconds: float | None = None  # of a frame of a video
@@ -159,7 +161,10 @@ def check_sources(given: Sequence[str | Path]) -> None:
     if not given:
         raise SourceRejected("There is no picture. Name files, folders, archives, or patterns such as 'photos/*.jpg'.")
     for text in map(str, given):
-        if not os.path.exists(text) and not (_is_pattern(text) and any(glob.iglob(text, recursive=True))):
+        if is_url(text):
+            if not entries_at(text) and is_url_pattern(text):
+                raise SourceRejected(f"No file fits the pattern {text[:200]!r}. Check the spelling.")
+        elif not os.path.exists(text) and not (_is_pattern(text) and any(glob.iglob(text, recursive=True))):
             what = "No file fits the pattern" if _is_pattern(text) else "There is no file or folder"
             raise SourceRejected(f"{what} {text[:200]!r}. Check the spelling, and where you are: {os.getcwd()}")
 
@@ -175,7 +180,9 @@ def _is_pattern(text: str) -> bool:
 
 
 def _expand(text: str, wanted: Wanted) -> Iterator[PictureSource]:
-    if _is_pattern(text):
+    if is_url(text):
+        yield from _of_url(text, wanted)
+    elif _is_pattern(text):
         for path in sorted(glob.iglob(text, recursive=True), key=natural_key):
             yield from _of_path(path, wanted) if not os.path.isdir(path) else ()
     else:
@@ -219,6 +226,32 @@ def _of_folder(folder: str, wanted: Wanted) -> Iterator[PictureSource]:
             yield from _of_archive(path, wanted)
         elif _is_video(path):
             yield from _frames_of(path, wanted)
+
+
+def _of_url(url: str, wanted: Wanted) -> Iterator[PictureSource]:
+    """Yield the pictures of a bucket, as of a folder, or of a pattern there; a file that is named is tried."""
+    try:
+        found = entries_at(url)
+    except SourceRejected as error:
+        yield PictureSource(url, problem=str(error))
+        return
+    is_named = [entry.url for entry in found] == [url]
+    if any(entry.name == JOURNAL for entry in found):
+        return
+    for entry in sorted(found, key=lambda entry: (entry.is_folder, natural_key(entry.name))):
+        if is_named or not _is_hidden(entry.name):
+            yield from _of_entry(entry, wanted, is_named=is_named)
+
+
+def _of_entry(entry: BucketEntry, wanted: Wanted, *, is_named: bool) -> Iterator[PictureSource]:
+    if entry.is_folder:
+        yield from _of_url(entry.url, wanted)
+    elif is_archive(entry.url):
+        yield from _of_archive(entry.url, wanted)
+    elif _is_video(entry.url) or (is_named and entry.url.lower().endswith(".txt")):
+        yield PictureSource(entry.url, problem="Videos and lists are read from a disk. Fetch the file first.")
+    elif is_named or _is_picture(entry.name):
+        yield from _pages_of(PictureSource(entry.url), partial(read_url, entry.url), wanted)
 
 
 def _of_archive(path: str, wanted: Wanted) -> Iterator[PictureSource]:
