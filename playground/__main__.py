@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playground import console
+from playground.arguments import whole
 from playground.errors import PlaygroundError, SettingsInvalid
 from playground.settings import PRECISIONS, Settings
 
@@ -49,7 +50,7 @@ def read_command(arguments: list[str], environ: dict[str, str]) -> tuple[bool, S
     parser.add_argument("--engines", default=settings.engines, metavar="auto | ray://HOST:PORT",
                         help="let a cluster answer: one that is started here, or one at an address")  # fmt: skip
     parser.add_argument("--host", default=settings.host, help="address to listen on, such as 0.0.0.0")
-    parser.add_argument("--port", default=settings.port, type=int, help="port to listen on; 7860 or the next free one")
+    parser.add_argument("--port", default=settings.port, type=whole(), help="to listen on; 7860 or the next free one")
     parser.add_argument("--offline", default=settings.offline, action="store_true", help="contact nobody")
     parser.add_argument("--mcp", default=settings.mcp, action="store_true", help="serve the tools as an MCP server too")
     parser.add_argument("--check", action="store_true", help="look whether all is well, say what is found, and end")

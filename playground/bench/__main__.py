@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from playground.arguments import whole
 from playground.bench.paths import FIRST_TASK, SECOND_TASK, Ours, Plain, Times, Worker
 from playground.bench.pictures import compare_rates
 from playground.checkpoints import catalog, hub
@@ -179,19 +180,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", default=FIRST_TASK, choices=_TASKS, help="the first task about each picture",
                         metavar="TASK")  # fmt: skip
     parser.add_argument("--against", choices=("plain",), default="plain", help="the transformers pipeline")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=whole(1), default=5)
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of our path")
     parser.add_argument("--device", default="auto", help="of both paths: auto, cpu, cuda")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the line of JSON to a file too")
     parser.add_argument("--check", action="store_true", help="only print whether a precision keeps the answers")
-    parser.add_argument("--pictures", type=int, metavar="N", help="only measure N pictures a minute, as a job and not")
-    parser.add_argument("--concurrency", type=int, metavar="N", help="only drive the live app with so many users")
+    parser.add_argument("--pictures", type=whole(1), metavar="N", help="only measure N pictures a minute, as a job")
+    parser.add_argument("--concurrency", type=whole(1), metavar="N", help="only drive the live app with so many users")
     parser.add_argument("--masks", metavar="NAME | FOLDER", nargs="?", const="",
                         help="only measure sharper outlines; without a name, by a SAM 2.1 tiny of the true size with "
                              "random weights")  # fmt: skip
     chosen = parser.parse_args(arguments)
-    if any(number is not None and number < 1 for number in (chosen.rounds, chosen.concurrency, chosen.pictures)):
-        parser.error("--rounds, --concurrency and --pictures must be at least 1.")
     try:
         if chosen.masks is not None:
             from playground.bench.masks import measure_masks

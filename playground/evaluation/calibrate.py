@@ -17,6 +17,7 @@ from statistics import mean
 import numpy as np
 from PIL import Image, ImageFilter
 
+from playground.arguments import whole
 from playground.checkpoints import catalog
 from playground.engines import Ask, AskedEngine
 from playground.errors import CheckpointUnavailable
@@ -124,11 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m playground.evaluation.calibrate", description="Compare formulas for a region's score."
     )
-    parser.add_argument("--count", type=int, default=150, help="how many scenes")
+    parser.add_argument("--count", type=whole(1), default=150, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     chosen = parser.parse_args(arguments)
-    if chosen.count < 1:
-        parser.error(f"--count must be at least 1, but got {chosen.count}.")
     try:
         predictor = Predictor.load(chosen.checkpoint, offline=True)
     except CheckpointUnavailable as error:

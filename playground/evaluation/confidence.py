@@ -18,6 +18,7 @@ from statistics import mean
 import numpy as np
 
 from playground.answering import mean_probability
+from playground.arguments import number, whole
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import Checkpoint
 from playground.errors import CheckpointUnavailable
@@ -210,21 +211,17 @@ def _read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace
         description="Measure how well a checkpoint knows what it is not.",
     )
     parser.add_argument("folder", type=Path, nargs="?", help="pictures that are no scenes")
-    parser.add_argument("--count", type=int, default=200, help="how many scenes")
-    parser.add_argument("--first-seed", type=int, default=TRAINING_SEEDS, help="of the scenes")
+    parser.add_argument("--count", type=whole(1), default=200, help="how many scenes")
+    parser.add_argument("--first-seed", type=whole(TRAINING_SEEDS), default=TRAINING_SEEDS, help="of unseen scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     parser.add_argument("--write", type=Path, metavar="DOCS", help="the folder of the page confidence.md")
     parser.add_argument(
         "--choose",
-        type=float,
+        type=number(0, 1),
         metavar="SHARE",
         help="print bounds that hide this share of what is right",
     )
     chosen = parser.parse_args(arguments)
-    if chosen.count < 1 or chosen.first_seed < TRAINING_SEEDS:
-        parser.error(
-            f"--count must be at least 1 and --first-seed at least {TRAINING_SEEDS}: training has seen the rest."
-        )
     if chosen.choose is None and not (chosen.folder and chosen.folder.is_dir()):
         parser.error("Give a folder of photographs, documents and graphics to measure against.")
     return chosen, parser

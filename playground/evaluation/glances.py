@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from playground.answering import prompts_of
+from playground.arguments import whole
 from playground.checkpoints import catalog
 from playground.engines import Ask
 from playground.errors import CheckpointUnavailable
@@ -89,7 +90,7 @@ def measure_pointing(predictor: Predictor, seeds: Sequence[int]) -> dict[tuple[s
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, ask, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m playground.evaluation.glances", description="Measure attention.")
-    parser.add_argument("--count", type=int, default=300, help="how many scenes")
+    parser.add_argument("--count", type=whole(1), default=300, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     chosen = parser.parse_args(arguments)
     try:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from playground.arguments import whole
 from playground.checkpoints import catalog
 from playground.errors import CheckpointUnavailable
 from playground.evaluation import metrics
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m playground.evaluation.looking", description="Measure what is found."
     )
-    parser.add_argument("--count", type=int, default=300, help="how many scenes")
+    parser.add_argument("--count", type=whole(1), default=300, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     parser.add_argument("--only", choices=list(MEASUREMENTS), help="only one of the measurements")
     chosen = parser.parse_args(arguments)

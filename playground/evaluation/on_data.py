@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from playground.annotate.progress import ProgressBar
+from playground.arguments import whole
 from playground.checkpoints import catalog
 from playground.datasets.labeled import Labeled
 from playground.datasets.reading import LabeledData, read_dataset
@@ -81,7 +82,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--task", default="", help='such as "<OD>"; without it what the data asks, or <OD>')
     parser.add_argument("--subset", default="", help="a part, such as val; without it test or val, or else all")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first pictures")
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="only the first pictures")
     parser.add_argument("--together", action="store_true", help="ask for all classes in one prompt, not one by one")
     parser.add_argument("--reviewed-only", action="store_true", help="of a job: what people approved or corrected")
     parser.add_argument("--out", type=Path, default=Path("measured"), metavar="FOLDER", help="where the report goes")
@@ -96,8 +97,6 @@ def command_line() -> argparse.ArgumentParser:
 
 def _check(chosen: argparse.Namespace) -> None:
     """Refuse what cannot be done, rather than after hours. Raises PlaygroundError."""
-    if chosen.limit is not None and chosen.limit < 1:
-        raise PlaygroundError(f"--limit must be at least 1, but got {chosen.limit}.")
     if (chosen.out / REPORT_PAGE).exists() and not chosen.overwrite:
         raise PlaygroundError(
             f"{chosen.out} holds a report already. Name another folder with --out, or give --overwrite."

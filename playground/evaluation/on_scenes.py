@@ -21,6 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from playground.arguments import whole
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import RECIPE
 from playground.errors import CheckpointUnavailable
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m playground.evaluation",
         description="Measure a checkpoint on drawn scenes; with --data FOLDER on your own pictures (--data x --help).",
     )
-    parser.add_argument("--count", type=int, default=1000, help="how many scenes")
+    parser.add_argument("--count", type=whole(1), default=1000, help="how many scenes")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     parser.add_argument(
         "--tasks", nargs="+", default=EXAMPLE_TASKS, choices=EXAMPLE_TASKS, metavar="TASK", help="only these tasks"
@@ -164,8 +165,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _check(chosen: argparse.Namespace, checkpoint: catalog.Checkpoint) -> None:
     """Refuse what cannot be done, rather than after hours. Raises ValueError."""
-    if chosen.count < 1:
-        raise ValueError(f"--count must be at least 1, but got {chosen.count}.")
     if chosen.write and set(chosen.tasks) != set(EXAMPLE_TASKS):
         raise ValueError("--write needs the figures of all tasks; leave out --tasks.")
     if chosen.write and not checkpoint.is_local:

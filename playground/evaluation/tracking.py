@@ -23,6 +23,7 @@ from playground.annotate.outputs import write_output
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, find_sources
 from playground.annotate.tracking import Followed
+from playground.arguments import number, whole
 from playground.checkpoints import catalog
 from playground.errors import PlaygroundError
 from playground.evaluation.identities import Placed, compare
@@ -88,11 +89,11 @@ def _memory() -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m playground.evaluation.tracking", description=measure_films.__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of the film")
-    parser.add_argument("--every", type=float, default=0.5, metavar="SECONDS", help="a frame is asked about")
-    parser.add_argument("--things", type=int, default=5, help="that pass through it")
-    parser.add_argument("--seed", type=int, default=TRAINING_SEEDS, help="of the first film")
-    parser.add_argument("--films", type=int, default=1, help="how many")
+    parser.add_argument("--seconds", type=number(0.1), default=20.0, help="of the film")
+    parser.add_argument("--every", type=number(0.01), default=0.5, metavar="SECONDS", help="a frame is asked about")
+    parser.add_argument("--things", type=whole(1), default=5, help="that pass through it")
+    parser.add_argument("--seed", type=whole(), default=TRAINING_SEEDS, help="of the first film")
+    parser.add_argument("--films", type=whole(1), default=1, help="how many")
     parser.add_argument("--checkpoint", default=catalog.BUNDLED, help="a name of the catalog, or a folder")
     chosen = parser.parse_args(arguments)
     try:

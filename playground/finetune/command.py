@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playground import console
+from playground.arguments import number
 from playground.checkpoints.catalog import BUNDLED
 from playground.datasets.reading import read_dataset
 from playground.errors import PlaygroundError
@@ -139,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         shown = "" if default is None else f" (default {default:g})"
         parser.add_argument(option, type=kind, default=default, metavar="N", help=f"{told}{shown}")
     parser.add_argument("--vision", action="store_true", help="let the vision tower learn too: new shapes need it")
-    parser.add_argument("--max-seconds", type=float, metavar="N", help="end after so many seconds at the latest")
+    parser.add_argument("--max-seconds", type=number(1), metavar="N", help="end after so many seconds at the latest")
     return parser
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from playground.arguments import whole
 from playground.scenes.captions import caption, detailed_caption, more_detailed_caption
 from playground.scenes.scene import ScenePlan, Thing, make_scene, plan_scene
 from playground.scenes.things import KINDS
@@ -112,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--out", type=Path, metavar="FOLDER", help="write pictures and a COCO file, annotations.json")
     action.add_argument("--stats", action="store_true", help="print what the scenes are like, write nothing")
-    parser.add_argument("--count", type=_positive, help=f"how many scenes; --stats takes {_STATS_COUNT} by default")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first scene; the next ones count up from it")
+    parser.add_argument("--count", type=whole(1), help=f"how many scenes; --stats takes {_STATS_COUNT} by default")
+    parser.add_argument("--seed", type=whole(), default=0, help="of the first scene; the next ones count up from it")
     parser.add_argument("--size", type=_resolution, default=(512, 512), metavar="WxH", help="pixels, as 512x512")
     options = parser.parse_args(arguments)
     if options.stats:
@@ -127,12 +128,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"{options.out} cannot be written: {error.strerror}.")
     return 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count; give a whole number of at least 1.")
-    return int(text)
 
 
 def _resolution(text: str) -> tuple[int, int]:

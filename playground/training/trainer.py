@@ -20,6 +20,7 @@ import transformers
 from torch.utils.data import DataLoader
 from transformers import Florence2ForConditionalGeneration, PreTrainedTokenizerFast
 
+from playground.arguments import number, whole
 from playground.checkpoints.catalog import RECIPE
 from playground.checkpoints.loader import cpu_multiplies_bfloat16
 from playground.training.batches import Batch, Batches, Options, QuestionGroup
@@ -154,22 +155,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m playground.training", description="Train the tiny checkpoint.")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for saves and the checkpoint")
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=whole(1), default=20_000)
     parser.add_argument("--start", type=Path, metavar="FOLDER", help="a checkpoint whose weights to begin with")
-    parser.add_argument("--start-share", type=float, default=0.0, metavar="SHARE",
+    parser.add_argument("--start-share", type=number(0, 1), default=0.0, metavar="SHARE",
                         help="how much of --start the result keeps: 0, nothing, to 1, all")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch-size", type=int, default=16, help="scenes a step")
-    parser.add_argument("--learning-rate", type=float, default=1.2e-3)
-    parser.add_argument("--dense-steps", type=int, default=0, help="steps at the beginning that only teach to see")
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes beside the training")
+    parser.add_argument("--seed", type=whole(), default=1)
+    parser.add_argument("--batch-size", type=whole(1), default=16, help="scenes a step")
+    parser.add_argument("--learning-rate", type=number(1e-9), default=1.2e-3)
+    parser.add_argument("--dense-steps", type=whole(), default=0, help="steps at the beginning that only teach to see")
+    parser.add_argument("--workers", type=whole(), default=1, help="processes that draw scenes beside the training")
     chosen = parser.parse_args(arguments)
-    if chosen.steps < 1 or chosen.batch_size < 1:
-        parser.error(f"--steps and --batch-size must be at least 1, but got {chosen.steps} and {chosen.batch_size}.")
     if chosen.start and not (chosen.start / "config.json").is_file():
         parser.error(f"--start must be the folder of a checkpoint, but {chosen.start} has no config.json.")
-    if not 0 <= chosen.start_share <= 1 or (chosen.start_share and not chosen.start):
-        parser.error(f"--start-share must be from 0 to 1, and needs --start, but got {chosen.start_share:g}.")
+    if chosen.start_share and not chosen.start:
+        parser.error("--start-share needs --start, the checkpoint that it is a share of.")
     before = _read_recipe(chosen.start)
     seen = before.get("scenes_seen", 0)
     options = Options(

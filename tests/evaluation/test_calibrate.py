@@ -109,7 +109,7 @@ def test_the_bundled_checkpoint_is_asked_about_held_out_scenes_and_the_table_has
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        pytest.param(["--count", "0"], "--count must be at least 1", id="no scenes"),
+        pytest.param(["--count", "0"], "--count: must be a whole number of at least 1", id="no scenes"),
         pytest.param(["--checkpoint", "florence-2-large"], "is not on this machine", id="no checkpoint"),
     ],
 )

@@ -170,8 +170,8 @@ def test_figures_go_between_the_marks_of_the_page(tmp_path: Path) -> None:
     [
         pytest.param([], "Give a folder of photographs", id="no folder"),
         pytest.param(["no such folder"], "Give a folder of photographs", id="a folder that is not there"),
-        pytest.param([".", "--count", "0"], "--count must be at least 1", id="no scene"),
-        pytest.param([".", "--first-seed", "5"], "training has seen the rest", id="scenes of the training"),
+        pytest.param([".", "--count", "0"], "--count: must be a whole number of at least 1", id="no scene"),
+        pytest.param([".", "--first-seed", "5"], "--first-seed: must be", id="scenes of the training"),
         pytest.param([".", "--checkpoint", "no such"], "'no such' is not a checkpoint", id="no checkpoint"),
     ],
 )

@@ -239,7 +239,7 @@ def test_a_figure_below_its_target_is_called_short(oracle_is_loaded, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        pytest.param(["--count", "0"], "--count must be at least 1, but got 0.", id="no scene"),
+        pytest.param(["--count", "0"], "--count: must be a whole number of at least 1, but got '0'", id="no scene"),
         pytest.param(["--write", "--tasks", "<OD>"], "--write needs the figures of all tasks", id="half a recipe"),
         pytest.param(["--write", "--checkpoint", "a/b"], "--write needs a checkpoint in a folder", id="on the hub"),
         pytest.param(["--checkpoint", "no such"], "'no such' is not a checkpoint.", id="no checkpoint"),

@@ -232,7 +232,7 @@ def test_answers_to_prompts_are_measured_as_text_and_what_cannot_be_asked_is_a_r
         pytest.param(["--task", "<FLY>"], "is not a task", id="no task"),
         pytest.param(["--subset", "val"], "has no part 'val'", id="no such part"),
         pytest.param(["--task", "<CAPTION_TO_PHRASE_GROUNDING>"], "needs a sentence for each", id="no sentences"),
-        pytest.param(["--limit", "0"], "--limit must be at least 1", id="nothing asked"),
+        pytest.param(["--limit", "0"], "--limit: must be a whole number of at least 1", id="nothing asked"),
         pytest.param(["--against", "tiny-florence2"], "another checkpoint", id="against itself"),
         pytest.param(["--keep-temperature", "--checkpoint", "florence-2-base"], "on the hub", id="nowhere to keep it"),
     ],

@@ -83,9 +83,9 @@ def test_the_command_trains_continues_and_leaves_a_checkpoint_that_loads(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        pytest.param(["--steps", "0"], "must be at least 1, but got 0 and 16", id="no steps"),
+        pytest.param(["--steps", "0"], "--steps: must be a whole number of at least 1, but got '0'", id="no steps"),
         pytest.param(["--start", "nowhere"], "nowhere has no config.json", id="no checkpoint"),
-        pytest.param(["--start-share", "0.5"], "needs --start, but got 0.5", id="a share of nothing"),
+        pytest.param(["--start-share", "0.5"], "--start-share needs --start", id="a share of nothing"),
         pytest.param(["--start", str(BUNDLED), "--start-share", "2"], "from 0 to 1", id="more than all"),
     ],
 )
