@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from playground.predictor import Predictor
+from playground.serving.beside import engines_of
 from playground.settings import Settings
 from tests.live import running
 from tests.ui.doubles import DirectedPredictor
@@ -48,13 +49,25 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def served(predictor: Predictor) -> DirectedPredictor:
-    """What answers on the page: the bundled checkpoint, or what a test tells it to say."""
-    return DirectedPredictor(predictor)
+def settings() -> Settings:
+    """The settings of the page."""
+    return Settings(offline=True)
 
 
 @pytest.fixture(scope="module")
-def address(served: DirectedPredictor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(settings: Settings, request: pytest.FixtureRequest) -> Iterator[DirectedPredictor]:
+    """What answers on the page: the bundled checkpoint, here or in a cluster, or what a test tells it to say."""
+    if not settings.engines:
+        yield DirectedPredictor(request.getfixturevalue("predictor"))
+        return
+    with engines_of(settings) as engines:
+        engines.wait()
+        yield DirectedPredictor(Predictor(engines))
+        engines.close()
+
+
+@pytest.fixture(scope="module")
+def address(served: DirectedPredictor, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the whole page is served, on the bundled checkpoint."""
-    with running(served, Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
+    with running(served, settings, tmp_path_factory.mktemp("cache")) as url:
         yield url

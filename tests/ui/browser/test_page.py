@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,33 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
+from playground.checkpoints.catalog import BUNDLED
+from playground.settings import Settings
 from tests.ui.browser.actions import choose, give_file, rows, run, unfold, when_a_run_is_over
 from tests.ui.doubles import DirectedPredictor
 from tests.ui.examples import BOXES, MEADOW, TRUTH
 
 pytestmark = pytest.mark.browser
 
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed; requirements-scale.txt has it.")
 MEADOW_LABELS = sorted(BOXES)
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(Settings(offline=True), id="here"),
+        pytest.param(
+            Settings(offline=True, checkpoint=BUNDLED, engines="auto"),
+            id="in a cluster",
+            marks=[pytest.mark.long, needs_ray],
+        ),
+    ],
+)
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """The walk is the same whoever answers."""
+    return request.param
 
 
 @pytest.fixture
