@@ -4,6 +4,8 @@ Knows how Ray is started and ended. Knows nothing of what runs on it.
 """
 
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 from playground.errors import SettingsInvalid
 
 STORE_BYTES = 200_000_000
+_OWN = re.compile(r"ray-(\d+)-[a-z0-9_]{8}")  # a folder of this program's, and which process made it
 # Ray reads them when it is imported. The third: without it Ray listens on every address of the machine, in order to be
 # one of several, which on macOS and Windows it never does.
 _VARIABLES = {
@@ -23,10 +26,31 @@ _VARIABLES = {
 }
 
 
-def check_ray() -> None:
-    """Raise SettingsInvalid where Ray is not installed."""
-    if find_spec("ray") is None:
-        raise SettingsInvalid("A cluster needs the package ray. Install it: pip install -r requirements-scale.txt")
+def check_installed(*packages: str) -> None:
+    """Raise SettingsInvalid where one of the packages for clusters is not installed."""
+    for package in packages:
+        if find_spec(package) is None:
+            sentence = f"This needs the package {package}. Install it: pip install -r requirements-scale.txt"
+            raise SettingsInvalid(sentence)
+
+
+def delete_what_was_left(folder: Path) -> None:
+    """Delete what programs that were killed have left in a folder: it is named by their process, which is gone."""
+    for left in folder.glob("ray-*-*"):
+        if (named := _OWN.fullmatch(left.name)) and not _is_running(int(named[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where this is not asked with a signal, but a signal ends whoever is asked
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
 
 
 @contextmanager
@@ -37,13 +61,14 @@ def local_ray(
 
     Raises SettingsInvalid where Ray is not installed.
     """
-    check_ray()
+    check_installed("ray")
     os.environ.update(_VARIABLES)
     paths = [str(Path(__file__).parents[1]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))  # its workers find this code wherever they start
     import ray
 
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as own:
+    delete_what_was_left(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"ray-{os.getpid()}-", ignore_cleanup_errors=True) as own:
         ray.init(
             address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
             log_to_driver=False, configure_logging=False, _temp_dir=folder or own,

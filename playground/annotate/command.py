@@ -33,10 +33,11 @@ from playground.annotate.reading import SourceReader
 from playground.annotate.sharp import SharpOutlines
 from playground.annotate.sources import check_sources, find_sources
 from playground.annotate.splits import Split, read_split
+from playground.arguments import whole
 from playground.checkpoints.catalog import resolve
 from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
 from playground.export import Affixes
-from playground.local_ray import check_ray
+from playground.local_ray import check_installed
 from playground.masks.sharpener import Sharpener
 from playground.pictures.limits import Limits
 from playground.pictures.workers import PictureWorkers
@@ -88,8 +89,6 @@ def read_job_command(arguments: Sequence[str], environ: dict[str, str]) -> JobCo
     own_tasks = resolve(named).tasks if named else ()
     if own_tasks is not None:
         question = question_for_many(question, own_tasks)
-    if chosen.limit is not None and chosen.limit < 1:
-        raise SettingsInvalid(f"--limit must be at least 1, but got {chosen.limit}.")
     check_sources(chosen.sources)
     folder = Path(chosen.out)
     _check_folder(folder, chosen.sources)
@@ -123,7 +122,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE",
         help="a picture, a folder with everything in it, a PDF, a video, a ZIP, a pattern such as 'photos/*.jpg', or "
-             "a .txt file with a path on each line")  # fmt: skip
+             "a .txt file with a path on each line; or such a place in a bucket: s3://bucket/photos")  # fmt: skip
     add("--task", required=True, metavar="TASK", help="what to ask, such as '<OD>' or '<OPEN_VOCABULARY_DETECTION>'")
     add("--phrase", default="", metavar="TEXT", help="the names, the sentence or the prompt that the task needs")
     add("--then", default="", metavar="TASK",
@@ -160,7 +159,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--adapter", default=settings.adapter, metavar="FOLDER | HUB_ID", help="as for app.py")
     add("--device", default=settings.device, help="auto, cpu, cuda, cuda:1, mps")
     add("--decoding", default="greedy", choices=list(DECODINGS), help="careful searches with three beams")
-    add("--max-new-tokens", type=int, metavar="N", help="the longest answer")
+    add("--max-new-tokens", type=whole(1), metavar="N", help="the longest answer")
     add("--pages", default="", metavar="RANGES", help="of documents, such as 1-30,40; all without it")
     add("--password", default="", metavar="TEXT", help="that opens PDFs")
     add("--own-text", action="store_true", help="take the text that a page of a PDF holds, instead of reading it")
@@ -169,7 +168,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     add("--end", default="", metavar="TIME", help="of videos")
     add("--color-by", default="name", choices=["name", "track"],
         help="of videos: a color for each name, or one for each thing that is followed")  # fmt: skip
-    add("--limit", type=int, metavar="N", help="only the first N pictures")
+    add("--limit", type=whole(1), metavar="N", help="only the first N pictures")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--skip-done", action="store_true", help="go on where it was ended; this is what it does anyhow")
     again.add_argument("--retry-errors", action="store_true", help="go on, and try again what could not be answered")
@@ -243,7 +242,7 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
     settings = replace(command.settings, checkpoint=named, load_wait_seconds=float("inf"))
     pool = Pool(settings)
     if command.ray:
-        check_ray()
+        check_installed("ray")
     console.say("Loading the checkpoint.")
     pool.start()
     with pool.acquire() as engine:

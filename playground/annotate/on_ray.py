@@ -32,7 +32,7 @@ from playground.annotate.own_text import OwnTextFirst
 from playground.annotate.reading import ReadSource, SourceReader
 from playground.annotate.sources import PictureSource
 from playground.errors import EngineFailed, SettingsInvalid
-from playground.local_ray import check_ray, local_ray
+from playground.local_ray import STORE_BYTES, check_installed, local_ray
 from playground.pictures.limits import Limits
 from playground.pictures.reader import UnpackedImage
 from playground.pictures.workers import PictureWorkers
@@ -45,7 +45,6 @@ from playground.settings import Settings
 
 LOCAL = "local"
 PARQUET = "predictions.parquet"
-_STORE_BYTES = 1_000_000_000  # of pixels on their way; what is beyond is put on the disk
 _SOURCES_AT_ONCE = 20_000  # that are handed over to Ray: a list of a million would lie in memory
 _ROWS_AT_ONCE = 1000  # of the Parquet file
 _CPUS_OF_AN_ENGINE = 4
@@ -62,14 +61,18 @@ class RayJob:
     password: str = ""
     own_text: bool = False
     group_size: int = 8  # pictures that an engine answers at the same time
+    store_bytes: int = 1_000_000_000  # of a Ray of its own, for pixels on their way; what is beyond is put on the disk
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
-    """Hold a Ray. Raises SettingsInvalid where it is not installed, or none is at the address."""
-    check_ray()
+def _connected(address: str, store_bytes: int = STORE_BYTES) -> Iterator[None]:
+    """Hold a Ray; one of its own has a store of so many bytes.
+
+    Raises SettingsInvalid where it is not installed, or none is at the address.
+    """
+    check_installed("ray")
     if address == LOCAL:
-        with local_ray(num_cpus=max(2, os.cpu_count() or 1), store_bytes=_STORE_BYTES):
+        with local_ray(num_cpus=max(2, os.cpu_count() or 1), store_bytes=store_bytes):
             yield
         return
     import ray
@@ -106,7 +109,7 @@ def run_job_on_ray(
 
     Raises SettingsInvalid where there is no Ray, EngineFailed where the workers cannot answer at all.
     """
-    with _connected(job.address):
+    with _connected(job.address, job.store_bytes):
         yield from _events(job, sources, question, journal, is_stopped)
 
 

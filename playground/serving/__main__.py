@@ -8,7 +8,8 @@ import threading
 from collections.abc import Sequence
 
 from playground import console
-from playground.errors import PlaygroundError, SettingsInvalid
+from playground.arguments import MAX_PORT, whole
+from playground.errors import PlaygroundError
 from playground.serving.cluster import local_cluster
 from playground.serving.wire import DEFAULT_PORT
 from playground.settings import PRECISIONS, Settings
@@ -21,15 +22,15 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--replicas", type=int, default=1, metavar="N", help="how many; each gets its share of the processors")
+    add("--replicas", type=whole(1), default=1, metavar="N", help="how many; each gets its share of the processors")
     add("--checkpoint", default=settings.first_checkpoint, metavar="NAME",
         help="as for app.py; with an adapter: 'NAME + FOLDER' or 'NAME + HUB_ID'")  # fmt: skip
     add("--device", default=settings.device, help="auto, cpu, cuda, mps")
     add("--precision", default=settings.precision, choices=PRECISIONS, help="as for app.py")
     add("--offline", default=settings.offline, action="store_true", help="contact nobody")
     add("--host", default="127.0.0.1", help="address to listen on; whoever can reach it can ask")
-    add("--port", type=int, default=DEFAULT_PORT, help=f"port to listen on, {DEFAULT_PORT} without it")
-    add("--metrics-port", type=int, default=0, help="port of the figures for Prometheus; any without it")
+    add("--port", type=whole(1, MAX_PORT), default=DEFAULT_PORT, help=f"port to listen on, {DEFAULT_PORT} without it")
+    add("--metrics-port", type=whole(0, MAX_PORT), default=0, help="port of the figures for Prometheus; any without it")
     add("--logs", default="", metavar="FOLDER", help="where Ray keeps its logs; without it they are deleted at the end")
     add("--end-with-input", action="store_true", help="end when the standard input does, as with a program that dies")
     return parser
@@ -44,8 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signal.signal(number, signal.default_int_handler)
     try:
         chosen = _parser(Settings.from_env(os.environ)).parse_args(arguments)
-        if chosen.replicas < 1:
-            raise SettingsInvalid(f"--replicas must be at least 1, but got {chosen.replicas}.")
         console.say("Starting the replicas.")
         with local_cluster(
             replicas=chosen.replicas, checkpoint=chosen.checkpoint, device=chosen.device, precision=chosen.precision,

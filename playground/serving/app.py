@@ -45,6 +45,8 @@ class ServingOptions(BaseModel):
     target_ongoing: Annotated[float, Field(gt=0)] = (
         8  # open requests for each replica: as many as are answered together
     )
+    grow_seconds: Annotated[float, Field(gt=0)] = 30  # of so many requests, before there are more replicas
+    shrink_seconds: Annotated[float, Field(gt=0)] = 600  # of fewer, before there are fewer
     cpus: Annotated[float, Field(gt=0)] = 1  # of each replica; its threads
     gpus: Annotated[float, Field(ge=0)] = 0  # of each replica; a half lets two share one
     max_ongoing: Annotated[int, Field(ge=1)] = 32  # requests that are open at one replica at the same time
@@ -126,6 +128,8 @@ def build(options: ServingOptions) -> serve.Application:
                 "min_replicas": options.replicas,
                 "max_replicas": options.max_replicas,
                 "target_ongoing_requests": options.target_ongoing,
+                "upscale_delay_s": options.grow_seconds,
+                "downscale_delay_s": options.shrink_seconds,
             }
         }
     deployment = serve.deployment(

@@ -106,6 +106,7 @@ class Batcher:
         self._counted = counted
         self._waiting: deque[Job] = deque()
         self._came = threading.Condition()
+        self.num_batches = self.num_answers = 0  # so far
         self._is_closed = False
         self._late_at = math.inf
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
@@ -189,6 +190,8 @@ class Batcher:
             watching.set()
             watcher.join()
         seconds = time.perf_counter() - started
+        self.num_batches += 1
+        self.num_answers += len(asks)
         digests = {ask.image.digest for ask in asks}
         self._counted(
             AnsweredBatch(len(jobs), len(asks), num_tokens, len(digests), encode_ms / 1000, seconds - encode_ms / 1000)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playground.local_ray import check_ray
+from playground.local_ray import check_installed
 from playground.serving.client import RemoteEngines
 from playground.settings import Settings
 
@@ -25,7 +25,7 @@ def engines_of(settings: Settings) -> Iterator[RemoteEngines]:
     if settings.engines != "auto":
         yield RemoteEngines(settings.engines, settings)
         return
-    check_ray()
+    check_installed("ray")
     with _ClusterProcess(settings) as cluster:
         yield RemoteEngines(cluster.address, settings, why_ended=cluster.why_ended)
 

@@ -11,7 +11,7 @@ from playground.checkpoints import hub
 from playground.checkpoints.catalog import CATALOG, Checkpoint, resolve
 from playground.checkpoints.files import check_folder
 from playground.errors import CheckpointUnavailable, SettingsInvalid
-from playground.local_ray import STORE_BYTES, check_ray, local_ray
+from playground.local_ray import STORE_BYTES, check_installed, local_ray
 from playground.serving.wire import DEFAULT_PORT
 from playground.settings import WITH
 
@@ -34,7 +34,7 @@ def local_cluster(
 
     Raises SettingsInvalid where Ray is not installed, CheckpointUnavailable where the checkpoint cannot be had.
     """
-    check_ray()
+    check_installed("ray")
     _check_free(host, port)
     checkpoint = _fetched(checkpoint, offline=offline)
     processors = os.cpu_count() or 1

@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from playground.errors import EngineFailed, PlaygroundError, SettingsInvalid
-from playground.serving.wire import DEFAULT_PORT, HEARTBEAT_SECONDS, PICTURE_HEADER, REPLICA_HEADER, read_events
+from playground.serving.wire import (
+    DEFAULT_PORT,
+    HEARTBEAT_SECONDS,
+    PICTURE_HEADER,
+    REPLICA_HEADER,
+    ReplicaCounts,
+    read_events,
+)
 
 TRIES = 6  # of one answer
 SECONDS_BETWEEN_TRIES = 0.5  # after the first; longer after each
@@ -62,13 +69,14 @@ class Connection:
     """The way to a cluster, for any number of requests at the same time. Safe to use from several threads.
 
     Its event loop runs in a thread of its own, so that whoever waits for an answer can go away at any moment.
-    `image_encodings` holds what each replica told of last.
+    `counts` holds what each replica has told of last, and `answered_by` which of them answered about a picture last.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.num_retries = 0
-        self.image_encodings: dict[str, int] = {}
+        self.counts: dict[str, ReplicaCounts] = {}
+        self.answered_by: OrderedDict[str, str] = OrderedDict()
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
         self._client = httpx.AsyncClient(
@@ -110,12 +118,15 @@ class Connection:
 
     def note_sent(self, digests: Sequence[str]) -> None:
         """Remember that the cluster has seen some pictures."""
+        for digest in digests:
+            self._note(self._sent, digest, None)
+
+    def _note(self, known: OrderedDict[str, _T], digest: str, said: _T) -> None:
         with self._lock:
-            for digest in digests:
-                self._sent[digest] = None
-                self._sent.move_to_end(digest)
-            while len(self._sent) > _MAX_KNOWN:
-                self._sent.popitem(last=False)
+            known[digest] = said
+            known.move_to_end(digest)
+            if len(known) > _MAX_KNOWN:
+                known.popitem(last=False)
 
     # --- On the loop
 
@@ -162,6 +173,7 @@ class Connection:
         async with self._client.stream("POST", "/ask", content=content, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 _raise_for(response.status_code, await response.aread())
+            self._note(self.answered_by, digest, response.headers.get(REPLICA_HEADER, ""))
             async for line in response.aiter_lines():
                 said = json.loads(line)
                 if isinstance(said, list):
@@ -170,7 +182,7 @@ class Connection:
                 elif "failed" in said:
                     raise EngineFailed(str(said["failed"]))
                 else:
-                    self.image_encodings[response.headers.get(REPLICA_HEADER, "")] = int(said["encodings"])
+                    self.counts[response.headers.get(REPLICA_HEADER, "")] = ReplicaCounts(**said)
 
     async def _whole(self, method: str, path: str, **options: Any) -> bytes:
         try:

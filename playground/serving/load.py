@@ -1,7 +1,8 @@
 """How many people a cluster answers: `python -m playground.serving.load --replicas 2 --people 10`.
 
 So many people each ask two things about a picture of their own, one after the other, again and again until the time is
-over. Each answer is held against what one process says. The last line is JSON; see `LoadFigures`.
+over. It begins once each picture has been asked about; what comes after the end is not counted among the answers a
+minute. Each answer is held against what one process says. The last line is JSON; see `LoadFigures`.
 """
 
 import argparse
@@ -9,18 +10,20 @@ import json
 import os
 import random
 import re
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from statistics import median, quantiles
-from typing import Any
 
 from playground import console
+from playground.arguments import MAX_PORT, number, whole
 from playground.errors import EngineFailed, PlaygroundError
+from playground.local_ray import check_installed
 from playground.pictures.reader import InputImage, read_image
 from playground.pool import Pool
 from playground.predictor import Predictor
@@ -29,14 +32,20 @@ from playground.results import Prediction
 from playground.scenes.scene import make_scene
 from playground.serving.client import RemoteEngines
 from playground.serving.cluster import local_cluster
+from playground.serving.faults import FAULTS, faults
+from playground.serving.processor_time import ProcessorTime, processor_time
+from playground.serving.wire import ReplicaCounts
 from playground.settings import Settings
 
-_TASKS = "<OD>", "<CAPTION>"
+ASKED_TASKS = "<OD>", "<CAPTION>"
 _FIRST_SCENE = 9_000_000
-_MAX_PICTURES = 32  # that differ; of more people some ask about the same
+MAX_PICTURES = 32  # that differ; of more people some ask about the same
 _MAX_TOKENS = 40
 _BIN = re.compile(r"(?<=<loc_)\d+")
-_FAULTS = ("none", "replica", "controller", "leaving")
+DEFAULT_LOAD_PORT = 8123
+_LEAD_SECONDS = 3.0  # until as many answers end as begin
+_AT_ONCE = 8  # pictures that are asked about before it begins
+_PATIENCE_SECONDS = 120  # with the last answers
 
 
 @dataclass(slots=True)
@@ -46,8 +55,10 @@ class LoadFigures:
     `p50_s` and `p95_s` are seconds to a whole answer, `first_p50_s` to its first word. `lost` answers never came,
     `doubled` ones had something twice, `wrong` ones were not what one process says, `refused` ones ended with a
     sentence. `rounded` ones have a corner one bin, a thousandth of a side, away from where one process has it: of two
-    that are as likely, sums in another order choose the other. `second_without_encoding` is the share of second
-    questions about a picture that encoded nothing.
+    that are as likely, sums in another order choose the other. `second_without_encoding` is the share of later
+    questions about a picture that encoded nothing. `..._cpu_s` are seconds of processor time for each answer: of this
+    program, which asks, of Serve's proxy, of the replicas, and of all else in the cluster. `others_cpus` are the
+    processors that other programs had meanwhile. `answered_together` is the mean batch of a replica.
     """
 
     replicas: int
@@ -70,6 +81,13 @@ class LoadFigures:
     faults: int = 0
     retries: int = 0
     second_without_encoding: float | None = None
+    client_cpu_s: float = 0.0
+    proxy_cpu_s: float = 0.0
+    replica_cpu_s: float = 0.0
+    rest_cpu_s: float = 0.0
+    others_cpus: float = 0.0
+    answered_together: float | None = None
+    people_by_replica: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,31 +117,50 @@ class _Crowd:
         self._expected = expected
         self._over = threading.Event()
 
-    def ask(self, people: int, seconds: float, *, leaving: bool) -> None:
-        """Let so many people ask for so long; if they are `leaving`, every third goes away in the middle of answers."""
+    def ask(self, people: int, lead: float, seconds: float, *, leaving: bool) -> ProcessorTime:
+        """Let so many people ask for so long; if they are `leaving`, every third goes away in the middle of answers.
+
+        What is answered before the `lead` is over does not count. Returns who has used the processors since.
+        """
         threads = [
             threading.Thread(target=self._person, args=(number, leaving and number % 3 == 0), daemon=True)
             for number in range(people)
         ]
         for thread in threads:
             thread.start()
+        self._over.wait(lead)
+        with self.notes.lock:
+            self.notes.seconds.clear()
+            self.notes.first.clear()
+        before = processor_time()
         self._over.wait(seconds)
+        used = processor_time() - before
         self._over.set()
         for thread in threads:
-            thread.join(120)
+            thread.join(_PATIENCE_SECONDS)
             self.notes.lost += thread.is_alive()
+        return used
+
+    def warm_up(self) -> None:
+        """Ask both questions about each picture once, some at the same time."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for task in ASKED_TASKS:
+                list(threads.map(lambda image, task=task: list(self._ask(image, task)), self._pictures))
+
+    def _ask(self, image: InputImage, task: str) -> Generator[Prediction, None, None]:
+        return self._predictor.run(image, Question(task, max_new_tokens=_MAX_TOKENS))
 
     def _person(self, number: int, leaves: bool) -> None:
         chance = random.Random(number)
         image = self._pictures[number % len(self._pictures)]
         while not self._over.is_set():
-            for task in _TASKS:
+            for task in ASKED_TASKS:
                 self._question(image, task, leaves and chance.random() < 0.5)
 
     def _question(self, image: InputImage, task: str, leaves: bool) -> None:
         started, first, last = time.perf_counter(), None, None
         try:
-            answer = self._predictor.run(image, Question(task, max_new_tokens=_MAX_TOKENS))
+            answer = self._ask(image, task)
             for prediction in answer:
                 if prediction.raw_text and first is None:
                     first = time.perf_counter() - started
@@ -146,20 +183,25 @@ class _Crowd:
                 return
             expected = self._expected[image.digest, task]
             self.notes.doubled += len(last.raw_text) > len(expected) and last.raw_text != expected
-            is_rounded = last.raw_text != expected and _differ_by_a_bin(last.raw_text, expected)
+            is_rounded = last.raw_text != expected and differ_by_a_bin(last.raw_text, expected)
             self.notes.rounded += is_rounded
             self.notes.wrong += last.raw_text != expected and not is_rounded
-            self.notes.seconds.append(seconds)
-            if first is not None:
-                self.notes.first.append(first)
+            if not self._over.is_set():
+                self.notes.seconds.append(seconds)
+                self.notes.first += [first] if first is not None else []
 
 
-def _differ_by_a_bin(said: str, expected: str) -> bool:
+def differ_by_a_bin(said: str, expected: str) -> bool:
     """Whether two answers say the same, but for corners that are one bin apart."""
     if _BIN.sub("", said) != _BIN.sub("", expected):
         return False
     pairs = zip(_BIN.findall(said), _BIN.findall(expected), strict=True)
     return all(abs(int(one) - int(other)) <= 1 for one, other in pairs)
+
+
+def first_pictures(number: int) -> list[InputImage]:
+    """Return so many pictures, but no more than are asked about at most."""
+    return [read_image(make_scene(_FIRST_SCENE + place).image) for place in range(min(number, MAX_PICTURES))]
 
 
 def expected_answers(checkpoint: str, pictures: Sequence[InputImage]) -> dict[tuple[str, str], str]:
@@ -168,44 +210,11 @@ def expected_answers(checkpoint: str, pictures: Sequence[InputImage]) -> dict[tu
     predictor = Predictor(pool)
     said = {}
     for image in pictures:
-        for task in _TASKS:
+        for task in ASKED_TASKS:
             question = Question(task, max_new_tokens=_MAX_TOKENS)
             said[image.digest, task] = predictor.predict(image, question).raw_text
     pool.close()
     return said
-
-
-@contextmanager
-def _faults(fault: str, every: float, count: list[int]) -> Iterator[None]:
-    """Kill a replica, or the controller, again and again while people ask."""
-    over = threading.Event()
-
-    def kill() -> None:
-        while not over.wait(every):
-            pids = processes_of("ServeController" if fault == "controller" else "ServeReplica")
-            if pids:
-                os.kill(random.choice(pids), signal.SIGKILL)
-                count.append(1)
-
-    killer = threading.Thread(target=kill, daemon=True)
-    if fault in ("replica", "controller"):
-        killer.start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def processes_of(kind: str) -> list[int]:
-    """Return the processes of this program's own cluster that are of a kind. Needs a Ray that runs."""
-    import ray
-
-    actors: dict[str, Any] = ray._private.state.actors()
-    return [
-        actor["Pid"]
-        for actor in actors.values()
-        if actor["State"] == "ALIVE" and actor["ActorClassName"].startswith(kind)
-    ]
 
 
 def measure_load(
@@ -215,20 +224,24 @@ def measure_load(
     *,
     expected: Callable[[Sequence[InputImage]], dict[tuple[str, str], str]],
     fault_every: float = 15.0,
+    pictures: Sequence[InputImage] = (),
+    lead: float = 0.0,
 ) -> LoadFigures:
-    """Let people ask a cluster, or one process, and return what came of it."""
-    pictures = [
-        read_image(make_scene(_FIRST_SCENE + number).image) for number in range(min(figures.people, _MAX_PICTURES))
-    ]
+    """Let people ask a cluster, or one process, and return what came of it.
+
+    What is answered after the `lead` counts, for so many seconds. Without `pictures` they are the first ones of
+    `first_pictures`, one for each of them as long as there are some.
+    """
+    pictures = pictures or first_pictures(figures.people)
     engines.wait()
     crowd = _Crowd(Predictor(engines), pictures, expected(pictures))
+    crowd.warm_up()
+    before = _counts(engines)
     killed: list[int] = []
-    started = time.perf_counter()
-    with _faults(figures.fault, fault_every, killed):
-        crowd.ask(figures.people, seconds, leaving=figures.fault == "leaving")
+    with faults(figures.fault, fault_every, killed):
+        used = crowd.ask(figures.people, lead, seconds, leaving=figures.fault == "leaving")
     notes = crowd.notes
-    figures.seconds = round(time.perf_counter() - started, 1)
-    figures.answers = len(notes.seconds)
+    figures.seconds, figures.answers = seconds, len(notes.seconds)
     figures.answers_per_minute = round(60 * figures.answers / figures.seconds, 1)
     if len(notes.seconds) > 1:
         figures.p50_s = round(median(notes.seconds), 3)
@@ -237,23 +250,45 @@ def measure_load(
     figures.lost, figures.doubled, figures.wrong = notes.lost, notes.doubled, notes.wrong
     figures.rounded = notes.rounded
     figures.refused, figures.left, figures.faults = len(notes.refused), notes.left, len(killed)
+    _take_processor_time(figures, used)
     if isinstance(engines, RemoteEngines):
-        _count_encodings(figures, engines, len(pictures))
+        _take_counts(figures, engines, before, pictures)
     for sentence in list(dict.fromkeys(notes.refused))[:5]:
         console.say(f"refused: {sentence}")
     return figures
 
 
-def _count_encodings(figures: LoadFigures, engines: RemoteEngines, num_pictures: int) -> None:
+def _take_processor_time(figures: LoadFigures, used: ProcessorTime) -> None:
+    answers = max(1, figures.answers)
+    figures.client_cpu_s, figures.proxy_cpu_s = round(used.client / answers, 5), round(used.proxy / answers, 5)
+    figures.replica_cpu_s, figures.rest_cpu_s = round(used.replicas / answers, 5), round(used.rest / answers, 5)
+    figures.others_cpus = round(used.others / figures.seconds, 3)
+
+
+def _counts(engines: Pool | RemoteEngines) -> ReplicaCounts:
+    """Return what all replicas have done so far."""
+    told = engines.connection.counts.values() if isinstance(engines, RemoteEngines) else ()
+    return ReplicaCounts(*(sum(column) for column in zip(*map(astuple, told), strict=True)))
+
+
+def _take_counts(
+    figures: LoadFigures, engines: RemoteEngines, before: ReplicaCounts, pictures: Sequence[InputImage]
+) -> None:
     figures.retries = engines.connection.num_retries
-    later = figures.answers + figures.left - num_pictures
-    if figures.fault in ("none", "leaving") and later > 0:  # a replica that is killed takes its count with it
-        encodings = sum(engines.connection.image_encodings.values())
-        figures.second_without_encoding = round(1 - max(0, encodings - num_pictures) / later, 4)
+    answered_by = [
+        engines.connection.answered_by.get(pictures[number % len(pictures)].digest) for number in range(figures.people)
+    ]
+    figures.people_by_replica = tuple(sorted(Counter(filter(None, answered_by)).values(), reverse=True))
+    if figures.fault not in ("none", "leaving"):  # a replica that is killed takes its counts with it
+        return
+    now = _counts(engines)
+    if answers := now.answers - before.answers:
+        figures.second_without_encoding = round(1 - (now.encodings - before.encodings) / answers, 4)
+        figures.answered_together = round(answers / max(1, now.batches - before.batches), 2)
 
 
 @contextmanager
-def _engines(replicas: int, checkpoint: str, port: int) -> Iterator[Pool | RemoteEngines]:
+def local_engines(replicas: int, checkpoint: str, port: int = DEFAULT_LOAD_PORT) -> Iterator[Pool | RemoteEngines]:
     """Give the engines of a cluster on this machine; without a replica, those of this process."""
     settings = Settings(checkpoint=checkpoint, device="cpu", offline=True, load_wait_seconds=600)
     if not replicas:
@@ -269,24 +304,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Start a cluster on this machine, let people ask it, and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m playground.serving.load", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--replicas", type=int, default=2, help="0: one process, without a cluster")
-    add("--people", type=int, default=10, help="who ask at the same time")
+    add("--replicas", type=whole(0, 64), default=2, help="0: one process, without a cluster")
+    add("--people", type=whole(1, 1000), default=10, help="who ask at the same time")
     add("--checkpoint", default="tiny-florence2")
-    add("--seconds", type=float, default=30, help="how long they ask; at most 600")
-    add("--fault", default="none", choices=_FAULTS, help="what is killed, or who leaves, while they ask")
-    add("--fault-every", type=float, default=15, metavar="SECONDS")
-    add("--port", type=int, default=8123)
+    add("--seconds", type=number(1, 600), default=30, help="how long they ask")
+    add("--fault", default="none", choices=FAULTS, help="what is killed, or who leaves, while they ask")
+    add("--fault-every", type=number(0.1, 600), default=15, metavar="SECONDS")
+    add("--port", type=whole(1, MAX_PORT), default=DEFAULT_LOAD_PORT)
     chosen = parser.parse_args(arguments)
     try:
+        check_installed("psutil")
         name = os.path.basename(chosen.checkpoint.rstrip("/"))
         figures = LoadFigures(chosen.replicas, chosen.people, name, chosen.fault, os.cpu_count() or 1)
 
         def expected(pictures: Sequence[InputImage]) -> dict[tuple[str, str], str]:
             return expected_answers(chosen.checkpoint, pictures)
 
-        with _engines(chosen.replicas, chosen.checkpoint, chosen.port) as engines:
+        with local_engines(chosen.replicas, chosen.checkpoint, chosen.port) as engines:
             console.say(f"{chosen.people} people ask for {chosen.seconds:g} seconds.")
-            measure_load(engines, figures, min(chosen.seconds, 600), expected=expected, fault_every=chosen.fault_every)
+            measure_load(
+                engines, figures, chosen.seconds, expected=expected, fault_every=chosen.fault_every, lead=_LEAD_SECONDS
+            )
         console.say(json.dumps(asdict(figures)))
     except PlaygroundError as error:
         sys.exit(str(error))

@@ -14,7 +14,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from playground.serving.wire import (
     MAX_BODY_BYTES,
     REPLICA_HEADER,
     Description,
+    ReplicaCounts,
     Request,
     read_request,
     receive_picture,
@@ -236,13 +237,16 @@ class Replica:
                 yield write_events(events)
                 if num_open and any(isinstance(event, Token | Draft) for event in events):
                     await asyncio.sleep(BUNDLE_SECONDS)  # what is told before the first token has no need to wait
-            yield write_end(encodings=self._engine.image_encodings)
+            yield write_end(**asdict(self._counts()))
         except Exception as error:
             _log_failure(error)
             self._count_refusal()
             yield write_end(failed=failure_sentence(error))
         finally:
             job.abandon()
+
+    def _counts(self) -> ReplicaCounts:
+        return ReplicaCounts(self._engine.image_encodings, self._batcher.num_batches, self._batcher.num_answers)
 
     def _refusal(self, status: int, sentence: str) -> Response:
         self._count_refusal()

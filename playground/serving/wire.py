@@ -101,6 +101,15 @@ class Request:
         return Decoding(self.num_beams, self.max_new_tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaCounts:
+    """What a replica has done since it began, which it tells with each answer."""
+
+    encodings: int = 0  # of pictures
+    batches: int = 0
+    answers: int = 0  # of these batches
+
+
 _REQUEST = TypeAdapter(Request)
 _DESCRIPTION = TypeAdapter(Description)
 
@@ -170,7 +179,7 @@ def write_events(events: Sequence[Event]) -> bytes:
 
 
 def write_end(**said: Any) -> bytes:
-    """Return the last line: an object, which says what `failed` or how many pictures the replica has encoded so far."""
+    """Return the last line: an object, which says what `failed`, or holds the `ReplicaCounts`."""
     return json.dumps(said).encode() + b"\n"
 
 

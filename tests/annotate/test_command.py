@@ -16,7 +16,7 @@ from playground.annotate.journal import Journal
 from playground.annotate.sources import JOURNAL
 from playground.bench.paths import OneEngine
 from playground.checkpoints.catalog import BUNDLED
-from playground.errors import ExportRejected, InputRejected, JobRejected, SettingsInvalid, SourceRejected, UnknownTask
+from playground.errors import ExportRejected, InputRejected, JobRejected, SourceRejected, UnknownTask
 from playground.inference.engine import Engine
 from playground.paths import EXAMPLES
 from playground.predictor import Predictor
@@ -160,7 +160,6 @@ def test_from_python_each_picture_comes_with_its_answer(predictor, tmp_path):
         pytest.param(["--task", "<OPEN_VOCABULARY_DETECTION>"], InputRejected, "names of the things", id="phrase"),
         pytest.param(["--task", "<REGION_TO_OCR>"], InputRejected, "none are drawn here", id="regions"),
         pytest.param(["--task", "<OD>", "--format", "coco,yolo5"], ExportRejected, "'yolo5' is not", id="format"),
-        pytest.param(["--task", "<OD>", "--limit", "0"], SettingsInvalid, "at least 1", id="limit"),
         pytest.param(["--task", "<OD>", "--min-score", "high"], InputRejected, "no lowest score", id="score"),
         pytest.param(["--task", "<OD>", "--name", "car"], InputRejected, "gives no name", id="name"),
         pytest.param(["--task", "<OD>", "--out", "."], JobRejected, "holds the pictures themselves", id="out"),
@@ -174,7 +173,7 @@ def test_what_cannot_be_done_is_a_sentence_before_anything_begins(options, error
     assert not os.path.exists("runs")
 
 
-@pytest.mark.parametrize("options", [["--bogus"], ["--overwrite", "--skip-done"], ["--form", "coco"]])
+@pytest.mark.parametrize("options", [["--bogus"], ["--overwrite", "--skip-done"], ["--form", "coco"], ["--limit", "0"]])
 def test_options_that_are_unknown_or_exclude_each_other_are_refused(options, capsys):
     with pytest.raises(SystemExit, match="2"):
         command.read_job_command(["a.png", "--task", "<OD>", "--out", "x", *options], {})

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import httpx
 import pytest
 
 from playground.engines import Ask
-from playground.errors import SettingsInvalid
+from playground.errors import EngineFailed, SettingsInvalid
 from playground.events import Event, Finished, Token
 from playground.pictures.reader import InputImage
+from playground.predictor import Predictor
 from playground.serving.client import RemoteEngines
 from playground.serving.connection import cluster_url
-from playground.serving.load import LoadFigures, expected_answers, measure_load, processes_of
+from playground.serving.faults import processes_of
+from playground.serving.load import LoadFigures, expected_answers, measure_load
 from playground.settings import Settings
 from tests.serving.over_http import until
 
@@ -111,7 +114,7 @@ def test_many_people_are_answered_while_some_leave(
     assert (figures.lost, figures.doubled, figures.wrong, figures.refused, figures.retries) == (0, 0, 0, 0, 0)
     assert figures.answers > 6
     assert figures.left > 2
-    assert len(engines.connection.image_encodings) == 2, "both replicas have answered"
+    assert len(engines.connection.counts) == 2, "both replicas have answered"
     assert figures.second_without_encoding is not None
     assert figures.second_without_encoding > 0.8
 
@@ -156,3 +159,33 @@ def test_a_killed_replica_and_controller_lose_nothing(
     assert engines.connection.num_retries > retries
     figures = crowd(engines, 4, 2, "none", expected)
     assert (figures.lost, figures.doubled, figures.wrong, figures.refused) == (0, 0, 0, 0)
+
+
+def test_the_logs_hold_nothing_of_anybody(engines: RemoteEngines, image: InputImage) -> None:
+    import ray
+
+    word = "Quedlinburg"
+    Predictor(engines).predict(image, "<OPEN_VOCABULARY_DETECTION>", phrase=f"car, {word}")
+    with engines.acquire() as engine, pytest.raises(EngineFailed, match="the model takes at most"):
+        list(engine.generate([Ask(image, f"{word} " * 1000)]))
+    logs = Path(ray._private.worker.global_worker.node.get_logs_dir_path())
+    said = {file.name: file.read_bytes() for file in logs.rglob("*") if file.is_file()}
+    assert any(b"POST" in content for content in said.values()), "each request has its line"
+    assert not [name for name, content in said.items() if word.encode() in content]
+
+
+@pytest.mark.long
+def test_after_a_thousand_answers_that_nobody_waits_for_it_answers_as_before(
+    engines: RemoteEngines, image: InputImage
+) -> None:
+    with engines.acquire() as engine:
+        before = written(list(engine.generate([Ask(image, OD)])))
+
+        def leave(_: int) -> None:
+            answer = engine.generate([Ask(image, OD)])
+            next(answer)
+            answer.close()
+
+        with ThreadPoolExecutor(8) as people:
+            list(people.map(leave, range(1000)))
+        assert written(list(engine.generate([Ask(image, OD)]))) == before
