@@ -17,6 +17,7 @@ from playground.pictures.reader import InputImage
 from playground.question import Question
 
 _TOLD = 20  # sentences of a kind; how many more there are is said
+_NAMED = 12  # labels of a sentence
 _HELD_OUT_PARTS = ("val", "test")  # of a data set that is divided already
 _MIN_TO_DIVIDE = 5  # pictures: of fewer none is held out
 
@@ -107,10 +108,19 @@ def _divided(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[L
 def _unseen(train: Iterable[Lesson], held: Iterable[Lesson]) -> list[str]:
     """Return which labels are on one side only: they cannot be measured, or not be learned."""
     taught, measured = ({r.label for lesson in side for r in lesson.regions if r.label} for side in (train, held))
-    found = [f"“{label}” is in no held-out picture: how well it is learned is not measured." for label in
-             sorted(taught - measured) if measured]  # fmt: skip
-    return found + [f"“{label}” is in held-out pictures only: it cannot be learned." for label in
-                    sorted(measured - taught)]  # fmt: skip
+    alone = (
+        (
+            sorted(taught - measured) if measured else [],
+            "in no held-out picture: how well it is learned is not measured",
+        ),
+        (sorted(measured - taught), "in held-out pictures only: it cannot be learned"),
+    )
+    return [f"{_listed(labels)}: {where}." for labels, where in alone if labels]
+
+
+def _listed(labels: Sequence[str]) -> str:
+    named = ", ".join(f"“{label}”" for label in labels[:_NAMED])
+    return f"{named} and {len(labels) - _NAMED} more" if len(labels) > _NAMED else named
 
 
 def check_lessons(

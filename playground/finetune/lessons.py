@@ -110,6 +110,9 @@ def lessons_about(
     `question` says the task; what it leaves open, a phrase or the regions, is taken from what is true of the picture.
     """
     task = get_task(question.task)
+    if task.output_kind is OutputKind.POLYGONS and any(region.polygons for region in regions):
+        # Where things are outlined, one that has a box alone is a rectangle.
+        regions = tuple(replace(region, polygons=region.outline) for region in regions)
     if task.input_kind is InputKind.REGIONS:
         if question.regions:
             yield Lesson(name, read, question, tuple(regions), texts[0] if texts else "")

@@ -62,8 +62,6 @@ def finetune(
     Raises SettingsInvalid where peft is missing or `out` holds another teaching, CheckpointUnavailable, ImageRejected.
     """
     check_peft()
-    if not lessons:
-        raise SettingsInvalid("There is nothing to learn from. Give at least one labeled picture.")
     progress = TeachingProgress(TeachingStage.LOADING, steps=teaching.steps)
     yield progress
     loaded = load_to_teach(base)
@@ -90,10 +88,12 @@ class LoraTeaching:
         teaching: Teaching,
         out: Path,
     ) -> None:
-        """Take a loaded checkpoint's model. Raises SettingsInvalid where `out` holds another teaching."""
+        """Take a checkpoint's model. Raises SettingsInvalid without lessons, or where `out` holds another teaching."""
         self._out = out
         self._lessons = lessons
         self._held_out = held_out[: teaching.max_measured]
+        if not lessons:
+            raise SettingsInvalid("There is nothing to learn from. Give at least one labeled picture.")
         self._learner = LoraLearner(loaded, teaching)
         is_small = self._learner.num_parameters < SMALL_MODEL
         self._rate = teaching.learning_rate or (SMALL_MODEL_RATE if is_small else LARGE_MODEL_RATE)

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from playground.finetune.demo import DEMO_TEACHING, teach_demo
 
 SHORT = replace(DEMO_TEACHING, steps=140, measure_every=140, max_measured=4)
 
 
+@pytest.mark.timeout(900)  # 45 seconds where nothing else runs
 def test_a_kind_that_it_has_never_seen_is_learned_and_what_it_knew_is_kept(tmp_path: Path) -> None:
     said: list[str] = []
     figures = teach_demo(said.append, tmp_path / "owls", teaching=SHORT, scenes=16)
