@@ -45,7 +45,6 @@ STATE = "teaching.pt"  # in the folder of the adapter, until it is done
 CURVES = "curves.svg"
 _SAVE_SECONDS = 20.0
 _WARM_UP = 0.05  # share of the steps
-_DECAY = 0.5  # share of the steps, at the end, over which the learning rate falls to zero
 _SMOOTHING = 0.9
 _SPARE_TOKENS = 16  # of a held-out answer, beyond the longest true one
 
@@ -162,7 +161,7 @@ class LoraTeaching:
         """Take one step."""
         step, size = self._step, self.teaching.batch_size
         for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * learning_rate_share(step, self.teaching.steps)
+            group["lr"] = self._rate * learning_rate_share(step, self.teaching)
         chosen = self._batches.at(step)
         total = 0.0
         with torch.random.fork_rng(devices=[]), self._learner.threads():
@@ -295,10 +294,10 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def learning_rate_share(step: int, steps: int) -> float:
+def learning_rate_share(step: int, teaching: Teaching) -> float:
     """Return the share of the learning rate that a step has: a short rise, a plateau, and a fall towards zero."""
-    rise = (step + 1) / max(1.0, _WARM_UP * steps)
-    return min(1.0, rise, (steps - step) / (_DECAY * steps))
+    rise = (step + 1) / max(1.0, _WARM_UP * teaching.steps)
+    return min(1.0, rise, (teaching.steps - step) / (teaching.decay * teaching.steps))
 
 
 def _identity(base: str, lessons: Sequence[Lesson], held_out: Sequence[Lesson], teaching: Teaching) -> str:

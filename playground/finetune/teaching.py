@@ -20,15 +20,16 @@ class Teaching:
     `batch_size` lessons, `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given.
     `location_blur` is the width, in bins, of the bell that is learned in place of a coordinate: that with which the
     checkpoint was trained, 0 where that learned the coordinate alone; `location_weight` is what a coordinate counts
-    beside a word. Without a `learning_rate` the size of the checkpoint decides. `patience` is after how many
-    measurements in a row without a lower held-out loss it ends; 0 goes on to the last step. `max_seconds` ends it
-    early too.
+    beside a word. Without a `learning_rate` the size of the checkpoint decides; over the last `decay` of the steps it
+    falls to zero. `patience` is after how many measurements in a row without a lower held-out loss it ends; 0 goes on
+    to the last step. `max_seconds` ends it early too.
     """
 
     steps: int = 300
     batch_size: int = 8
     accumulate: int = 1
     learning_rate: float | None = None
+    decay: float = 0.5
     rank: int = 16
     vision: bool = False
     views: int = 8
@@ -44,6 +45,8 @@ class Teaching:
         for name in ("steps", "batch_size", "accumulate", "rank", "views", "measure_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but got {getattr(self, name)}.")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be above 0 and at most 1, but got {self.decay:g}.")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate must be between 0 and 1, but got {self.learning_rate:g}.")
 

@@ -7,7 +7,7 @@ import pytest
 
 from playground.finetune.demo import DEMO_TEACHING, teach_demo
 
-SHORT = replace(DEMO_TEACHING, steps=140, measure_every=140, max_measured=4)
+SHORT = replace(DEMO_TEACHING, seed=1, steps=200, decay=0.3, views=60, measure_every=200, max_measured=4)
 
 
 @pytest.mark.timeout(900)  # 45 seconds where nothing else runs
