@@ -24,10 +24,9 @@ def uploaded(paths: Iterable[str]) -> list[str]:
 
 
 class GivenFilesField(gr.File):
-    """A `gr.File` of any number of files, whose handlers get their paths."""
+    """A `gr.File` whose handlers get the paths of its files, of which there is a list even where it takes only one."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(file_count="multiple", **options)
+    # Without a constructor of its own: Gradio tells the page what the parameters of that are called.
 
     def get_block_name(self) -> str:
         """The page has one component for this class and its parent."""

@@ -141,7 +141,7 @@ def add_job_api(jobs: Jobs) -> None:
     """Add the endpoints to the app that is being built; their components are never shown."""
     api = JobApi(jobs)
     with gr.Column(visible=False):
-        files = GivenFilesField(label="files")
+        files = GivenFilesField(label="files", file_count="multiple")
         task = gr.Textbox(label="task", value=DEFAULT_TASK.id)
         phrase = gr.Textbox(label="phrase", value="")
         question = gr.JSON(label="question", value=None)
