@@ -18,6 +18,8 @@ const drawn = (name, attributes) => {
   return node;
 };
 
+const widthOf = (label) => [...label].reduce((sum, sign) => sum + (sign === sign.toLowerCase() ? 0.57 : 0.74), 0); // in ems
+
 function line(points, read, most, name) {
   const steps = Math.max(1, points.at(-1)?.step ?? 1);
   const places = points
@@ -59,7 +61,7 @@ function panel(title, picture, answer) {
     const at = Math.max(size * 1.2, y);
     const name = drawn("text", { x: x + size / 4, y: at - size / 3, fill: ink, "font-size": size });
     name.textContent = label;
-    const back = drawn("rect", { x, y: at - size * 1.2, width: (label.length * 0.56 + 0.5) * size, height: size * 1.2, fill: color });
+    const back = drawn("rect", { x, y: at - size * 1.2, width: (widthOf(label) + 0.5) * size, height: size * 1.2, fill: color });
     if (label) view.append(back, name);
   }
   const names = (answer?.boxes ?? []).map(({ label }) => label).filter(Boolean);
