@@ -76,7 +76,7 @@ const points = createPoints({
     light(points.of());
   },
 });
-if (!element.closest(".can-sharpen")) root.querySelector("[data-ask=sharpen]").remove();
+if (!element.closest(".can-sharpen")) root.querySelector("[data-ask=sharpen]")?.remove();
 const menu = createMenu({
   root,
   nameOf: (id) => edits.boxes().find((box) => box.id === id)?.label || "Region",
