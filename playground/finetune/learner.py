@@ -3,8 +3,8 @@
 Knows no steps, no files and nothing of how good the answers are.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional
 from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint, cpu_multiplies_bfloat16
 from playground.finetune.lora import put_adapter_on
 from playground.finetune.teaching import Teaching
+from playground.inference.threads import ALL_THREADS, computing_with
 from playground.inference.vision import pixel_values
 
 IGNORED = -100  # the label of what is no part of an answer: torch leaves it out of a loss
@@ -70,16 +71,9 @@ class LoraLearner:
         """How many pixels the model sees of a picture's side."""
         return int(self.loaded.image_processor.size["width"])
 
-    @contextmanager
-    def threads(self) -> Iterator[None]:
-        """Compute in one thread where the model is small: two are hardly faster, and wait for each other."""
-        before = torch.get_num_threads()
-        if self.num_parameters < SMALL_MODEL:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def threads(self) -> AbstractContextManager[None]:
+        """Compute with as many threads as suit the model, as when it answers."""
+        return computing_with(1 if self.num_parameters < SMALL_MODEL else ALL_THREADS)
 
     def set_learning(self, *, is_learning: bool) -> None:
         """Drop parts of the model at random, or not; never of a vision tower that does not learn."""
