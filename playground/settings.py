@@ -62,6 +62,7 @@ class Settings:
     teach_minutes: float = 30.0  # that one teaching may take
     teach_pictures: int = 500  # that it may have
     adapters_folder: str = "adapters"  # where those are kept that were taught on the page
+    measure_pictures: int = 200  # that one measurement of the page may ask about; 0: none is made there
     engines: str = ""  # "auto" or "ray://HOST:PORT": a cluster that answers; empty: this program itself
     replicas: int = 0  # of the cluster that "auto" starts; 0: as many as fit this machine
     answers_at_once: int = 0  # questions that are put at the same time; 0: one, or 32 to a cluster

@@ -21,7 +21,7 @@ class PageLink:
 
 _MAIN = 2  # the first ones are always in sight, the others under "More", where the page that is open stands beside it
 PAGES = (PageLink("", "One picture"), PageLink("many", "Many pictures"), PageLink("compare", "Compare"),
-         PageLink("live", "Live"))  # fmt: skip
+         PageLink("measure", "Measure"), PageLink("live", "Live"))  # fmt: skip
 _TEACH = PageLink("teach", "Teach")  # where it is offered
 _API = PageLink("#api", "Use via API")  # the panel of the first page, which tells of all endpoints
 

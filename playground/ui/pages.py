@@ -28,6 +28,7 @@ from playground.ui.compare.layout import build_compare
 from playground.ui.job_api import add_job_api
 from playground.ui.live.layout import build_live
 from playground.ui.many.layout import build_many
+from playground.ui.measure.layout import build_measure
 from playground.ui.one_picture.layout import build_one_picture
 from playground.ui.server.address import address_to_listen_on, url_of
 from playground.ui.server.arguments import fill_in_arguments
@@ -66,6 +67,8 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         build_compare(app, predictor, settings, first)
     with app.route("Many pictures", "/many", show_in_navbar=False):
         build_many(app, predictor, settings, jobs)
+    with app.route("Measure", "/measure", show_in_navbar=False):
+        build_measure(app, predictor, settings)
     with app.route("Live", "/live", show_in_navbar=False):
         build_live(app, predictor, settings)
     with app.route("Widget", "/widget", show_in_navbar=False):
@@ -111,7 +114,9 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     use_disk(disk)
     return {
         "theme": _theme(),
-        "css_paths": [ASSETS / f"{name}.css" for name in ("page", "compare", "many", "live", "teach", "widget")],
+        "css_paths": [
+            ASSETS / f"{name}.css" for name in ("page", "compare", "many", "live", "measure", "teach", "widget")
+        ],
         "css": task_headings(),
         "js": read_asset("page.js"),
         "head": f"<style>{_EARLY_STYLE}</style>\n<script>\n{_scripts()}</script>",

@@ -31,7 +31,7 @@ def _route(pattern: str, methods: frozenset[str] = _READ, takes: str = "", **kin
 
 TEACH = _route(r"/teach", is_page=True)  # which is not on every server
 _ROUTES = (
-    _route(r"/(compare|live|many|widget)?", is_page=True),
+    _route(r"/(compare|live|many|measure|widget)?", is_page=True),
     TEACH,
     _route(r"/(config/?|theme\.css|robots\.txt|favicon\.ico|manifest\.json)"),
     _route(rf"/pwa_icon(/{_NAME})?"),
