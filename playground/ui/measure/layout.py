@@ -25,7 +25,7 @@ _FIRST_LIMIT = 50  # pictures
 def build_measure(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None:
     """Put the page into an app that is being built."""
     handlers = MeasureHandlers(predictor, settings)
-    add_title("measure", _LEAD)
+    add_title("measure", _LEAD, settings)
     with gr.Row(elem_id="measure"):
         with gr.Column(elem_id="form"):
             components = _form(predictor, settings)
@@ -33,7 +33,7 @@ def build_measure(app: gr.Blocks, predictor: Predictor, settings: Settings) -> N
             with gr.Row(elem_id="downloads"):
                 for name, label in (("page_file", "Report (HTML)"), ("json_file", "Figures (JSON)")):
                     components[name] = gr.DownloadButton(
-                        label, size="sm", min_width=120, elem_id=name.replace("_", "-")
+                        label, size="sm", min_width=120, scale=0, elem_id=name.replace("_", "-")
                     )
             components["report"] = ReportFrame(elem_id="report")
     _wire(Wiring(components), components, handlers, app)
