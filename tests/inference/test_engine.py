@@ -12,7 +12,7 @@ from playground.checkpoints.loader import LoadedCheckpoint
 from playground.events import Decoding, Draft, Finished, Progress, RunStage, Token
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
-from playground.inference.threads import ALL_THREADS
+from playground.inference.threads import ALL_THREADS, computing_with
 from playground.pictures.reader import InputImage, read_image
 from playground.scenes.scene import make_scene
 from tests.inference.asking import (
@@ -229,14 +229,21 @@ def test_a_second_prompt_makes_no_call_of_the_vision_tower(
     assert calls.calls == engine.image_encodings == 1
 
 
-def test_a_small_model_computes_with_one_thread_and_other_work_with_all(
+def test_a_small_model_computes_with_one_thread_and_leaves_its_thread_as_it_was(
     engine: Engine, consumed: LoadedCheckpoint, image: InputImage
 ) -> None:
     seen: list[int] = []
-    with before(consumed.model.model.vision_tower.convs[0].conv, lambda *_: seen.append(torch.get_num_threads())):
+    with before(consumed.model.model.vision_tower.convs[0].conv, lambda: seen.append(torch.get_num_threads())):
         ask(engine, image, OD)
+    assert seen == [1]
+
+    def compute() -> list[int]:
+        with computing_with(1):
+            inside = torch.get_num_threads()
+        return [inside, torch.get_num_threads()]
+
     with ThreadPoolExecutor(1) as other:
-        assert (seen, other.submit(torch.get_num_threads).result()) == ([1], ALL_THREADS)
+        assert other.submit(compute).result() == [1, ALL_THREADS]
 
 
 @pytest.fixture(scope="module")

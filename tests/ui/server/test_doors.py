@@ -292,7 +292,7 @@ def test_every_route_of_the_page_is_one(http: Http) -> None:
 
 def test_every_page_is_let_in_with_addresses_relative_to_its_own(http: Http) -> None:
     paths = [path for path, *_ in httpx.get(f"{http.url}/config").json()["pages"]]
-    assert paths == ["", "compare", "many", "measure", "live", "widget"]
+    assert paths == ["", "compare", "many", "measure", "live", "widget", "teach"]
     for path in paths:
         page = httpx.get(f"{http.url}/{path}", headers={"X-Gradio-Server": "http://elsewhere.example.org"}).text
         config = json.loads(page.partition("window.gradio_config = ")[2].partition(";</script>")[0])
