@@ -33,6 +33,8 @@ window.playgroundMany = (() => {
     event.preventDefault();
     button.click();
   });
+  // What was asked for before, such as the next picture, may be answered after it: closed is closed.
+  document.addEventListener("click", ({ target }) => target.closest?.("#close") && find("#many").classList.add("is-closed"));
   addEventListener("popstate", () => find("#many") && location.reload()); // back to the job before
 
   return {
@@ -53,6 +55,7 @@ window.playgroundMany = (() => {
     },
     /** A picture was opened, or another one: it is to be seen, and the keys are for it. */
     review: () => {
+      find("#many").classList.remove("is-closed");
       requestAnimationFrame(() => {
         const { top } = find("#review")?.getBoundingClientRect() ?? { top: 0 };
         if (top < 0 || top > innerHeight / 3) find("#review")?.scrollIntoView({ block: "start" });

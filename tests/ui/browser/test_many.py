@@ -85,6 +85,10 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     expect(page.locator("#review")).to_be_hidden()
     expect(page.locator("[data-state=approved]")).to_have_count(2)
     expect(page.locator("[data-state=skipped]")).to_have_count(1)
+    page.locator(".many-tiles button").nth(3).click()
+    expect(page.locator("#review")).to_be_visible()
+    page.evaluate("document.querySelector('#next').click(); document.querySelector('#close').click()")
+    expect(page.locator("#review")).to_be_hidden()  # though the next picture is on its way
 
     page.check("#only-approved input")
     with page.expect_download() as saved:
