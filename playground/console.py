@@ -22,6 +22,13 @@ def say(line: str) -> None:
         _discard(sys.stdout)
 
 
+def clock_time(seconds: float) -> str:
+    """Return a time as m:ss, or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def report(line: str) -> None:
     """Write a line that the program was asked for. Raises PlaygroundError where it is lost, SystemExit where unread."""
     try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from playground.checkpoints import hub, loader
@@ -35,7 +35,7 @@ from playground.inference.memory import share_arenas
 from playground.settings import Settings
 
 if TYPE_CHECKING:
-    from playground.inference.features import FeatureCache
+    from playground.inference.caches import TensorCache
 
 _POLL_SECONDS = 0.1  # how soon a waiting run notices that nobody waits for it any more
 
@@ -112,7 +112,7 @@ class Pool:
         self._first = threading.Thread(target=self._bring_first, name="pool-first", daemon=True)
         self._is_closed = False
         # By the sight of the engines that share them, as long as one of them is loaded.
-        self._features: WeakValueDictionary[str, FeatureCache] = WeakValueDictionary()
+        self._features: WeakValueDictionary[str, TensorCache[Any]] = WeakValueDictionary()
 
     def _add(self, checkpoint: Checkpoint) -> str:
         """Let a checkpoint be asked for; one of the same name from elsewhere gets a number. Returns its name."""
@@ -220,8 +220,8 @@ class Pool:
                 self._changed.notify_all()
 
     def _make_real_engine(self, loaded: LoadedCheckpoint) -> ClosableEngine:
+        from playground.inference.caches import TensorCache
         from playground.inference.engine import Engine  # brings torch, which the page does not wait for
-        from playground.inference.features import FeatureCache
         from playground.inference.prepared import prepare
 
         image_cache_bytes = self._settings.image_cache_megabytes * 2**20
@@ -230,7 +230,7 @@ class Pool:
             prepare(loaded),
             image_cache_bytes=image_cache_bytes,
             prompt_cache_bytes=self._settings.prompt_cache_megabytes * 2**20,
-            shared_features=self._features.setdefault(loaded.sight, FeatureCache(image_cache_bytes)),
+            shared_features=self._features.setdefault(loaded.sight, TensorCache(image_cache_bytes)),
         )
 
     def close(self) -> None:

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from playground.answering import GrowingAnswer, Prompt, mean_probability
-from playground.bench.paths import OneEngine
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import BUNDLED, Checkpoint, Probe
 from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Decoding, Event, Finished, RunStage, Token
+from playground.one_engine import OneEngine
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.regions import Region

@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from transformers import Florence2Processor
 
 from playground import grammar
-from playground.bench.paths import OneEngine
 from playground.checkpoints import catalog
 from playground.engines import Ask, AskedEngine, WaitCancelled
 from playground.errors import EngineFailed, ImageRejected, InputRejected
@@ -25,6 +24,7 @@ from playground.events import Decoding, Draft, Event, Finished, Progress, RunSta
 from playground.inference.engine import Engine
 from playground.inference.language import Decoder
 from playground.inference.prepared import PreparedModel
+from playground.one_engine import OneEngine
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
 from playground.question import Question

@@ -7,6 +7,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from playground.annotate.job import JobEvent, PictureAnswered, PictureAnsweredElsewhere, PictureFailed, PictureSkipped
+from playground.console import clock_time
 
 _SECONDS_BETWEEN_LINES = 30.0  # where there is no terminal to draw a bar in
 _MAX_PROBLEMS = 100  # sentences that are kept
@@ -70,7 +71,7 @@ class ProgressBar:
         """Return what became of the pictures, in a line."""
         counts = [(self.num_answered, "answered"), (self.num_skipped, "done before"), (self.num_failed, "not answered")]
         said = ", ".join(f"{count} {what}" for count, what in counts if count)
-        return f"Pictures: {said or 'none'}, in {_duration(time.monotonic() - self._began)}."
+        return f"Pictures: {said or 'none'}, in {clock_time(time.monotonic() - self._began)}."
 
     @property
     def _num_done(self) -> int:
@@ -81,10 +82,4 @@ class ProgressBar:
         seconds = max(time.monotonic() - self._began, 1e-3)
         left = max(0, self._total - self._num_done) * seconds / asked if asked else 0.0
         errors = f", {self.num_failed} errors" if self.num_failed else ""
-        return f"{60 * asked / seconds:.0f} a minute, {_duration(left)} left{errors}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        return f"{60 * asked / seconds:.0f} a minute, {clock_time(left)} left{errors}"

@@ -223,11 +223,7 @@ def _mask_folder(name: str) -> Path:
         from playground.bench.masks import mask_skeleton
 
         return mask_skeleton()
-    checkpoint = catalog.resolve_masks(name)
-    folder = hub.find_local(checkpoint)
-    if folder is None:
-        raise hub.offline_error(checkpoint)
-    return folder
+    return _local_folder(catalog.resolve_masks(name))
 
 
 def _folder(name: str) -> Path:
@@ -236,7 +232,10 @@ def _folder(name: str) -> Path:
         from playground.bench.skeleton import skeleton
 
         return skeleton()
-    checkpoint = catalog.resolve(name)
+    return _local_folder(catalog.resolve(name))
+
+
+def _local_folder(checkpoint: catalog.Checkpoint) -> Path:
     folder = hub.find_local(checkpoint)
     if folder is None:
         raise hub.offline_error(checkpoint)

@@ -11,6 +11,7 @@ from playground.checkpoints.loader import LoadedCheckpoint
 from playground.evaluation.on_scenes import measure_on_scenes
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel, prepare
+from playground.one_engine import OneEngine
 from playground.predictor import Predictor
 from playground.tasks import get_task
 
@@ -35,7 +36,7 @@ def loss_of_map(device: str, precision: str, count: int) -> _Figures:
 def _measure(folder: Path, device: str, precision: str, count: int) -> _Figures:
     loaded = loader.load(catalog.resolve(str(folder)), folder, device=device, precision=precision)
     engine = Engine(loaded, prepare(loaded), image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)
-    return measure_on_scenes(Predictor(paths.OneEngine(engine)), count, ("<OD>",))
+    return measure_on_scenes(Predictor(OneEngine(engine)), count, ("<OD>",))
 
 
 def agreement(device: str, precision: str) -> _Figures:

@@ -19,8 +19,7 @@ import numpy as np
 from PIL import Image
 
 from playground.checkpoints.loader import Placement
-from playground.engines import AskedEngine, State, Status
-from playground.errors import CheckpointUnavailable
+from playground.one_engine import OneEngine
 from playground.pictures.workers import PictureWorkers
 from playground.question import Question
 
@@ -215,34 +214,6 @@ class Ours:
         self._next_answer = self._answer
         steps = 1000 * np.diff(times[-self._longest :])
         return float(np.median(steps[:_SOME_STEPS])), float(np.median(steps[-_SOME_STEPS:]))
-
-
-class OneEngine:
-    """`Engines` of a single engine that is ready, whatever name is asked for."""
-
-    def __init__(self, engine: AskedEngine) -> None:
-        self._engine = engine
-
-    @property
-    def current_name(self) -> str:
-        return self._engine.checkpoint.name
-
-    def names(self) -> list[tuple[str, str]]:
-        return [(self._engine.checkpoint.title, self.current_name)]
-
-    def admit(self, repository: str) -> str:
-        raise CheckpointUnavailable(f"Only {self.current_name} is asked here, not {repository}.")
-
-    def status(self, name: str = "") -> Status:  # noqa: ARG002
-        checkpoint = self._engine.checkpoint
-        return Status(checkpoint, State.READY, checkpoint.title, max_answer_tokens=self._engine.max_answer_tokens)
-
-    def request(self, name: str = "") -> Status:
-        return self.status(name)
-
-    @contextmanager
-    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[AskedEngine]:  # noqa: ARG002
-        yield self._engine
 
 
 def answer_ids(tokenizer: Any) -> list[int]:

@@ -54,15 +54,14 @@ def make_report(
         "name": name, "kind": data.kind, "subset": "" if subset == "*" else subset, "pictures": len(pictures),
         "classes": list(asks.classes), "num_faults": len(faults), "faults": faults[:_MAX_FAULTS],
     }  # fmt: skip
-    task = f"“{asks.task.title}” ({asks.task.id})" if asks.task else _asked(measured)
-    wire = {"data": about, "task": task, "checkpoints": [to_dict(one) for one in measured]}
+    wire = {"data": about, "task": _asked(asks, pictures), "checkpoints": [to_dict(one) for one in measured]}
     return DataReport(wire, _page(wire, [draw_worst(data, one.worst) for one in measured]))
 
 
-def _asked(measured: Sequence[MeasuredData]) -> str:
-    """Return what was asked where each picture brings its own question."""
-    tasks = {bad.outcome.questions[0].task for one in measured for bad in one.worst if bad.outcome.questions}
-    return ", ".join(get_task(task).title for task in sorted(tasks)) or "what the data set asks about each picture"
+def _asked(asks: DataQuestions, pictures: Sequence[Labeled]) -> str:
+    """Return which tasks were put to the pictures, by title and token."""
+    tasks = {question.task for one in pictures if not one.problem for question in asks.about(one)}
+    return ", ".join(f"“{get_task(task).title}” ({task})" for task in sorted(tasks)) or "nothing"
 
 
 def _page(wire: Mapping[str, Any], images: Sequence[Sequence[str]]) -> str:

@@ -4,13 +4,13 @@ import random
 from collections.abc import Sequence
 
 import torch
-from cachetools import LRUCache
 from PIL import Image
 
 from playground.finetune.learner import LoraLearner, TokenRows
 from playground.finetune.lessons import Lesson
 from playground.finetune.teaching import Teaching
 from playground.finetune.views import view
+from playground.inference.caches import TensorCache
 
 _CACHE_BYTES = 700_000_000  # of the features of views, or of their pixels: some 400 of Florence-2-base
 _MAX_SIDES = 2  # a picture is not larger than so many times what the model sees, before it is seen otherwise
@@ -23,9 +23,7 @@ class LessonBatches:
         self._learner = learner
         self._lessons = lessons
         self._teaching = teaching
-        self._kept: LRUCache[tuple[int, int], tuple[torch.Tensor, str, str]] = LRUCache(
-            _CACHE_BYTES, getsizeof=lambda kept: kept[0].nbytes
-        )
+        self._kept = TensorCache[tuple[torch.Tensor, str, str]](_CACHE_BYTES)
 
     def at(self, step: int) -> list[tuple[int, int]]:
         """Return the lessons of a step by their places, each with the number of its view; every one in each epoch."""
@@ -57,8 +55,7 @@ class LessonBatches:
             pixels = self._learner.pixels(image)
             tensor = pixels if self._learner.learns_vision else self._learner.encode(pixels)
             kept = (tensor, seen.prompt(image.size), seen.answer(image.size))
-            if tensor.nbytes <= self._kept.maxsize:
-                self._kept[place, number] = kept
+            self._kept.keep((place, number), kept)
         return kept
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from playground import console
 from playground.arguments import number
 from playground.checkpoints.catalog import BUNDLED
+from playground.console import clock_time
 from playground.datasets.reading import read_dataset
 from playground.errors import PlaygroundError
 from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data
@@ -95,19 +96,15 @@ def line_of(progress: TeachingProgress) -> str:
     """Return how far a teaching is, as a line."""
     if progress.stage is TeachingStage.MEASURING and progress.points and progress.points[-1].step == progress.step:
         return _measured(progress.points[-1], progress.quality_name)
-    left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} to go"
+    left = "" if progress.seconds_left is None else f", {clock_time(progress.seconds_left)} to go"
     loss = "" if progress.loss is None else f"  loss {progress.loss:.3f}"
-    return f"step {progress.step} of {progress.steps}{loss}  {_duration(progress.seconds)}{left}"
+    return f"step {progress.step} of {progress.steps}{loss}  {clock_time(progress.seconds)}{left}"
 
 
 def _measured(point: MeasuredPoint, quality_name: str) -> str:
     if point.quality is None:
         return f"step {point.step}: nothing is held out to measure"
     return f"step {point.step}: {quality_name} {point.quality:.3f}, loss of held-out lessons {point.held_out_loss:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _parser() -> argparse.ArgumentParser:

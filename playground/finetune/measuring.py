@@ -1,59 +1,24 @@
 """How good the answers to held-out lessons are: asked as anybody asks, of a merged copy of the model that learns."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from playground.checkpoints.loader import LoadedCheckpoint, choose_placement
-from playground.engines import AskedEngine, State, Status
-from playground.errors import CheckpointUnavailable
 from playground.evaluation.metrics import mask_iou, match_quads, mean, mean_average_precision, token_f1
 from playground.finetune.lessons import Lesson
 from playground.finetune.lora import merged_copy
 from playground.finetune.teaching import HeldOutAnswer
 from playground.inference.engine import Engine
 from playground.inference.prepared import prepare
+from playground.one_engine import OneEngine
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.tasks import OutputKind
 
 _CACHE_BYTES = 32_000_000
 _GROUP = 16  # pictures that are asked about together
-
-
-class TaughtEngine:
-    """The checkpoints of a teaching: one, as it is at this moment."""
-
-    def __init__(self, engine: AskedEngine) -> None:
-        self._engine = engine
-
-    @property
-    def current_name(self) -> str:
-        """The name of the one."""
-        return self._engine.checkpoint.name
-
-    def names(self) -> list[tuple[str, str]]:
-        """Return its title and its name."""
-        return [(self._engine.checkpoint.title, self.current_name)]
-
-    def admit(self, repository: str) -> str:
-        """Refuse any other. Raises CheckpointUnavailable."""
-        raise CheckpointUnavailable(f"Only {self.current_name} is asked here, not {repository[:80]!r}.")
-
-    def status(self, name: str = "") -> Status:  # noqa: ARG002  # as the protocol has it
-        """Return that it is ready."""
-        return Status(self._engine.checkpoint, State.READY, f"{self._engine.checkpoint.title} is ready.")
-
-    def request(self, name: str = "") -> Status:
-        """Return that it is ready."""
-        return self.status(name)
-
-    @contextmanager
-    def acquire(self, name: str = "", *, cancelled: Callable[[], bool] = bool) -> Iterator[AskedEngine]:  # noqa: ARG002
-        """Hold it."""
-        yield self._engine
 
 
 def predictor_of(loaded: LoadedCheckpoint, adapted: Any) -> Predictor:
@@ -66,9 +31,7 @@ def predictor_of(loaded: LoadedCheckpoint, adapted: Any) -> Predictor:
     model.set_attn_implementation("sdpa")
     now = replace(loaded, model=model, placement=placement)
     prepared = prepare(now)
-    return Predictor(
-        TaughtEngine(Engine(now, prepared, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES))
-    )
+    return Predictor(OneEngine(Engine(now, prepared, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)))
 
 
 def ask_lessons(

@@ -12,12 +12,11 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from cachetools import LRUCache
 from transformers import GenerationConfig
 
 from playground.checkpoints.catalog import Checkpoint
@@ -26,10 +25,10 @@ from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Attention, Decoding, Draft, Event, Finished, Progress, RunStage
 from playground.fair_lock import FairLock
+from playground.inference.caches import TensorCache
 from playground.inference.decoding import Ended, Leading, News, Search, Written, beam_search, greedy_search
 from playground.inference.detokenizer import Detokenizer, Vocabulary
 from playground.inference.fallback import write_by_generate
-from playground.inference.features import FeatureCache
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.inference.threads import computing_with
@@ -37,7 +36,6 @@ from playground.inference.vision import pixel_values
 from playground.pictures.reader import InputImage
 
 _T = TypeVar("_T")
-_TensorCache = LRUCache[Any, torch.Tensor]
 
 
 class Engine:
@@ -55,7 +53,7 @@ class Engine:
         *,
         image_cache_bytes: int,
         prompt_cache_bytes: int,
-        shared_features: FeatureCache | None = None,
+        shared_features: TensorCache[torch.Tensor] | None = None,
     ) -> None:
         """Answer with a model that was prepared from a loaded checkpoint, of which the rest is taken.
 
@@ -73,8 +71,8 @@ class Engine:
         self._tokenizer = loaded.tokenizer
         self._image_processor = loaded.image_processor
         self._vocabulary = Vocabulary.of(loaded.tokenizer)
-        self._image_features = shared_features or FeatureCache(image_cache_bytes)
-        self._encoder_hidden_states = _tensor_cache(prompt_cache_bytes)
+        self._image_features = shared_features or TensorCache(image_cache_bytes)
+        self._encoder_hidden_states = TensorCache[torch.Tensor](prompt_cache_bytes)
         self._lock = FairLock()
 
     @property
@@ -101,7 +99,7 @@ class Engine:
     @property
     def cache_bytes(self) -> tuple[int, int]:
         """Bytes held by the image features and by the encoder hidden states."""
-        return self._image_features.num_bytes, int(self._encoder_hidden_states.currsize)
+        return self._image_features.num_bytes, self._encoder_hidden_states.num_bytes
 
     def num_tokens(self, text: str) -> int:
         """Return the number of tokens of a prompt without its two ends."""
@@ -111,8 +109,8 @@ class Engine:
         """Drop the model and the caches once no run holds them."""
         with self._lock.held():
             self._model = None
-            self._image_features = FeatureCache(0)
-            self._encoder_hidden_states.clear()
+            self._image_features = TensorCache(0)
+            self._encoder_hidden_states = TensorCache(0)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -225,7 +223,7 @@ class Engine:
             run.tell(Progress(RunStage.ENCODING_PROMPT, image_ms))
             started = time.perf_counter()
             for ask, new in zip(missing, self._encode_prompts(model, run, missing, features), strict=True):
-                _keep(self._encoder_hidden_states, _key(ask), new)
+                self._encoder_hidden_states.keep(_key(ask), new)
                 known[_key(ask)] = new
             model.wait()
             prompt_ms = _milliseconds_since(started)
@@ -342,17 +340,6 @@ def _groups(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
 
 def _key(ask: Ask) -> tuple[str, str]:
     return ask.image.digest, ask.prompt
-
-
-def _tensor_cache(max_bytes: int) -> _TensorCache:
-    """Return a cache of the most recently used tensors. Not thread-safe: used under the model's lock."""
-    return LRUCache(max_bytes, getsizeof=lambda tensor: tensor.nbytes)
-
-
-def _keep(cache: _TensorCache, key: Any, tensor: torch.Tensor) -> None:
-    """Keep a tensor; one that is larger than the whole cache is not kept."""
-    if tensor.nbytes <= cache.maxsize:
-        cache[key] = tensor
 
 
 def _generation_config(own: GenerationConfig, num_beams: int, num_new_tokens: int) -> GenerationConfig:

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 
 import torch
-from cachetools import LRUCache
 
 from playground.engines import Ask
 from playground.events import Decoding, Finished, Progress, RunStage
 from playground.fair_lock import FairLock
+from playground.inference.caches import TensorCache
 from playground.inference.run import Run
 from playground.masks.model import Features, MaskModel
 from playground.masks.outlining import outlines_of
@@ -31,7 +31,7 @@ class MaskEngine:
         self.image_encodings = 0
         self.details = " ".join(filter(None, (f"{model.placement}.", model.notice)))
         self._model = model
-        self._features: LRUCache[str, Features] = LRUCache(cache_bytes, getsizeof=_num_bytes)
+        self._features = TensorCache[Features](cache_bytes)
         self._lock = FairLock()
 
     def outlines(
@@ -75,8 +75,7 @@ class MaskEngine:
         run.tell(Progress(RunStage.ENCODING_IMAGE))
         features = self._model.encode(image.pixels, run.raise_if_stopped)
         self.image_encodings += 1
-        if _num_bytes(features) <= self._features.maxsize:
-            self._features[image.digest] = features
+        self._features.keep(image.digest, features)
         return features
 
 
@@ -85,7 +84,3 @@ def _batches(prompts: Sequence[MaskPrompt], size: int) -> Iterator[list[int]]:
     boxes = [place for place, prompt in enumerate(prompts) if not prompt.points]
     yield from ([place] for place, prompt in enumerate(prompts) if prompt.points)
     yield from (boxes[first : first + size] for first in range(0, len(boxes), size))
-
-
-def _num_bytes(features: Features) -> int:
-    return sum(level.nbytes for level in features)

@@ -3,18 +3,34 @@
 Knows the names of components that such pages have, and of the handlers behind them; knows no page.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
+from playground.ui import text
+from playground.ui.server.failures import sentence_of
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
-from playground.ui.wiring import Wiring
+from playground.ui.wiring import Updates, Wiring
 
 PLUMBING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {"queue": False, **PLUMBING}
 IN_TURN: dict[str, Any] = {**AT_ONCE, **COSTLY}
+
+
+def told_in_the_status(handler: Callable[..., Updates]) -> Callable[..., Updates]:
+    """Let an error be a sentence in the status, and leave everything else as it is."""
+
+    @functools.wraps(handler)
+    def told(*arguments: Any, **values: Any) -> Updates:
+        try:
+            return handler(*arguments, **values)
+        except Exception as error:
+            return {"status": [text.line(sentence_of(error), "error")]}
+
+    return told
 
 
 def wire_pictures(wiring: Wiring, sources: Sequence[tuple[Any, Callable[..., Any]]], *, writes: Sequence[str]) -> None:

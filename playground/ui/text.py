@@ -269,3 +269,8 @@ def raw_segments(raw_text: str) -> Sequence[tuple[str, str | None]]:
         else:
             pieces.append((token.text, kind))
     return pieces
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    return f"{max(1, round(seconds))} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"

@@ -14,10 +14,10 @@ import pytest
 from playground.annotate import annotate, command
 from playground.annotate.journal import Journal
 from playground.annotate.sources import JOURNAL
-from playground.bench.paths import OneEngine
 from playground.checkpoints.catalog import BUNDLED
 from playground.errors import ExportRejected, InputRejected, JobRejected, SourceRejected, UnknownTask
 from playground.inference.engine import Engine
+from playground.one_engine import OneEngine
 from playground.paths import EXAMPLES
 from playground.predictor import Predictor
 from playground.question import Question

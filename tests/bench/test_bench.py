@@ -12,6 +12,7 @@ from playground.bench import paths, pictures, roofline
 from playground.checkpoints import catalog
 from playground.engines import State
 from playground.inference.engine import Engine
+from playground.one_engine import OneEngine
 from playground.predictor import Predictor
 from playground.scenes.scene import Scene
 
@@ -83,7 +84,7 @@ def test_both_paths_write_the_published_answer() -> None:
 
 
 def test_a_predictor_may_have_one_engine_for_every_name(engine: Engine, scene: Scene, caption: str) -> None:
-    engines = paths.OneEngine(engine)
+    engines = OneEngine(engine)
     assert engines.names() == [("Tiny demo model", "tiny-florence2")]
     for status in (engines.status(), engines.request("any")):
         assert (status.state, status.checkpoint, status.max_answer_tokens) == (State.READY, engine.checkpoint, 512)

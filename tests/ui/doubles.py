@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from playground.bench.paths import OneEngine
 from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.engines import Engines, State, Status
 from playground.events import RunStage
+from playground.one_engine import OneEngine
 from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.question import Question, check_question

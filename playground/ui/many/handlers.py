@@ -3,9 +3,7 @@
 Parameters and results are named after components; see `wiring`. Where a component stands is `layout`'s business.
 """
 
-import functools
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -26,24 +24,9 @@ from playground.ui.many.form import ManyForm, kept_key
 from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row, told_lines
 from playground.ui.many.sources import shown_for
 from playground.ui.parts import chosen_checkpoint
+from playground.ui.plumbing import told_in_the_status
 from playground.ui.server.disk import disk_of
-from playground.ui.server.failures import sentence_of
 from playground.ui.wiring import Updates
-
-_Handler = Callable[..., Updates]
-
-
-def _told_in_the_status(handler: _Handler) -> _Handler:
-    """Let an error be a sentence in the status, and leave everything else as it is."""
-
-    @functools.wraps(handler)
-    def told(*arguments: Any, **values: Any) -> Updates:
-        try:
-            return handler(*arguments, **values)
-        except Exception as error:
-            return {"status": [text.line(sentence_of(error), "error")]}
-
-    return told
 
 
 class ManyHandlers:
@@ -69,7 +52,7 @@ class ManyHandlers:
         form["checkpoint"] = chosen_checkpoint(engines, job.wanted.checkpoint if job.wanted else "")
         return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData())}
 
-    @_told_in_the_status
+    @told_in_the_status
     def bring(self, files: FilesData, format: str, request: gr.Request) -> Updates:
         """Make a job of what was uploaded."""
         folder = disk_of(get_upload_folder()).folder_of(request)
@@ -77,35 +60,35 @@ class ManyHandlers:
         job = self._jobs.find(key)
         return {"job": key, **self._closed(), **shown_for(job.given_files, format), **self._seen(job, WantedData())}
 
-    @_told_in_the_status
+    @told_in_the_status
     def preview(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Ask about the first pictures."""
         found = self._jobs.find(job)
         self._jobs.start(found, form.question, form.options, limit=PREVIEW)
         return self._seen(found, grid)
 
-    @_told_in_the_status
+    @told_in_the_status
     def run(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Ask about all pictures that are not answered; where all are, about those that failed."""
         found = self._jobs.find(job)
         self._jobs.start(found, form.question, form.options, retry_errors=not found.progress().has_more)
         return self._seen(found, grid)
 
-    @_told_in_the_status
+    @told_in_the_status
     def pause(self, job: str, grid: WantedData) -> Updates:
         """End after the pictures in work."""
         found = self._jobs.find(job)
         found.pause()
         return {**self._seen(found, grid), "status": [text.line("Ending after the pictures in work…", "busy")]}
 
-    @_told_in_the_status
+    @told_in_the_status
     def stop(self, job: str, grid: WantedData) -> Updates:
         """End at once."""
         found = self._jobs.find(job)
         found.stop()
         return {**self._seen(found, grid), "status": [text.line("Stopping…", "busy")]}
 
-    @_told_in_the_status
+    @told_in_the_status
     def want(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Names or lowest scores were changed: make that of the answers that are there."""
         if not job:
@@ -118,7 +101,7 @@ class ManyHandlers:
             return {}
         return self._seen(found, grid)
 
-    @_told_in_the_status
+    @told_in_the_status
     def hold(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """A lowest score was chosen in the histogram."""
         scores = dict(form.question.min_scores)
@@ -127,7 +110,7 @@ class ManyHandlers:
         changed = ManyForm(**{**form.updates(), "min_scores": written})  # type: ignore[arg-type]  # the fields of a form
         return {"min_scores": written, **self.want(changed, job, grid)}
 
-    @_told_in_the_status
+    @told_in_the_status
     def look(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Show how far the job is, and the rows that are in view."""
         return self._seen(self._jobs.find(job), grid, opened) if job else controls(None)
@@ -153,39 +136,39 @@ class ManyHandlers:
 
     # One picture
 
-    @_told_in_the_status
+    @told_in_the_status
     def pick(self, job: str, grid: WantedData) -> Updates:
         """Open a picture."""
         return self._opened(self._jobs.find(job), grid.number, grid)
 
-    @_told_in_the_status
+    @told_in_the_status
     def approve(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Say that the answer is right, and go on to the next picture."""
         return self._said(job, grid, opened, Verdict.APPROVED)
 
-    @_told_in_the_status
+    @told_in_the_status
     def skip(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Leave the picture out, and go on to the next one."""
         return self._said(job, grid, opened, Verdict.SKIPPED)
 
-    @_told_in_the_status
+    @told_in_the_status
     def next(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Go on to the next picture."""
         found = self._jobs.find(job)
         return self._opened(found, _beside(found, grid, opened, 1), grid)
 
-    @_told_in_the_status
+    @told_in_the_status
     def previous(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Go back to the picture before."""
         found = self._jobs.find(job)
         return self._opened(found, _beside(found, grid, opened, -1), grid)
 
-    @_told_in_the_status
+    @told_in_the_status
     def close(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Go back to the grid."""
         return {**self._closed(), "grid": grid_of(self._jobs.find(job), grid, opened)}
 
-    @_told_in_the_status
+    @told_in_the_status
     def correct(self, stage: StageData, job: str, grid: WantedData, opened: int) -> Updates:
         """Keep what was corrected."""
         edits, found = stage.edits, self._jobs.find(job)
@@ -196,7 +179,7 @@ class ManyHandlers:
 
     # Saving
 
-    @_told_in_the_status
+    @told_in_the_status
     def save(self, job: str, format: str, only_approved: bool, request: gr.Request) -> Updates:
         """Write a data set over all pictures."""
         disk, found = disk_of(get_upload_folder()), self._jobs.find(job)

@@ -155,7 +155,7 @@ class MeasureHandlers:
             if (now := time.monotonic()) - said > _SECONDS_BETWEEN_LINES:
                 said = now
                 left = (now - began) / len(outcomes) * (len(pictures) - len(outcomes))
-                line = f"{name}: {len(outcomes)} of {len(pictures)} pictures, about {_duration(left)} left."
+                line = f"{name}: {len(outcomes)} of {len(pictures)} pictures, about {text.duration(left)} left."
                 yield {"status": [text.line(line, "busy")]}
         if outcomes:
             seconds = time.monotonic() - began
@@ -186,11 +186,6 @@ class MeasureHandlers:
                 f"Done. {broken} of {num_pictures} pictures have no answer; the report says why.", "warning"
             )
         return text.line(f"Done. {num_pictures} pictures were measured.", "good")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes} minutes" if minutes > 1 else f"{round(seconds)} seconds"
 
 
 def _key(request: gr.Request) -> RunKey:

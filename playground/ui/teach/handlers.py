@@ -3,13 +3,12 @@
 Parameters and results are named after components; see `wiring`. Where a component stands is `layout`'s business.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
+from playground.annotate.answers import Verdict
 from playground.annotate.jobs import Jobs
 from playground.datasets.reading import LabeledData, read_dataset
 from playground.errors import JobRejected, TeachingRejected
@@ -21,25 +20,11 @@ from playground.teachings import ServedTeaching, Teachings, lessons_of
 from playground.ui import text
 from playground.ui.link import Link
 from playground.ui.memory import kept_object
-from playground.ui.server.failures import sentence_of
+from playground.ui.plumbing import told_in_the_status
 from playground.ui.teach.showing import board_of, report_lines, revision_of, teach_controls, teaching_line
 from playground.ui.wiring import Updates
 
 FROM_JOB, FROM_ZIP = "job", "zip"
-_Handler = Callable[..., Updates]
-
-
-def _told_in_the_status(handler: _Handler) -> _Handler:
-    """Let an error be a sentence in the status, and leave everything else as it is."""
-
-    @functools.wraps(handler)
-    def told(*arguments: Any, **values: Any) -> Updates:
-        try:
-            return handler(*arguments, **values)
-        except Exception as error:
-            return {"status": [text.line(sentence_of(error), "error")]}
-
-    return told
 
 
 class TeachHandlers:
@@ -70,7 +55,7 @@ class TeachHandlers:
         is_zip = source == FROM_ZIP
         return {"zip": gr.update(visible=is_zip), "task": gr.update(visible=is_zip)}
 
-    @_told_in_the_status
+    @told_in_the_status
     def check(self, source: str, job: str, zip: Sequence[str], task: str, base: str, teaching: str) -> Updates:
         """Read the pictures, and say what can be taught with them."""
         data = self._data(source, job, zip)
@@ -83,24 +68,24 @@ class TeachHandlers:
         hidden = gr.update(visible=False)
         return {"teaching": key, "report": report, "ask": hidden, **self._seen(self._teachings.find(key), "")}
 
-    @_told_in_the_status
+    @told_in_the_status
     def teach(self, teaching: str, minutes: float, board: str) -> Updates:
         """Begin, or go on."""
         self._teachings.start(teaching, float(minutes or 0))
         return self._seen(self._teachings.find(teaching), board)
 
-    @_told_in_the_status
+    @told_in_the_status
     def stop(self, teaching: str) -> Updates:
         """End within a step."""
         self._teachings.find(teaching).stop()
         return {"status": [text.line("Ending after this step…", "busy")]}
 
-    @_told_in_the_status
+    @told_in_the_status
     def look(self, teaching: str, board: str) -> Updates:
         """Show how far it is."""
         return self._seen(self._teachings.find(teaching), board) if teaching else teach_controls(None)
 
-    @_told_in_the_status
+    @told_in_the_status
     def keep(self, teaching: str, name: str, board: str) -> Updates:
         """Keep what was learned, and offer it on all pages."""
         checkpoint, folder = self._teachings.keep(teaching, name)
@@ -116,7 +101,7 @@ class TeachHandlers:
             "ask": gr.update(visible=True, link=f"./?{Link(question).write()}"),
         }
 
-    @_told_in_the_status
+    @told_in_the_status
     def throw_away(self, teaching: str) -> Updates:
         """Forget what was learned."""
         self._teachings.throw_away(teaching)
@@ -150,7 +135,7 @@ class TeachHandlers:
         count = 0
         try:
             rows = self._jobs.find(job).findings.read() if job else []
-            count = sum(row.is_corrected or row.verdict.value == "approved" for row in rows)
+            count = sum(row.is_corrected or row.verdict is Verdict.APPROVED for row in rows)
         except JobRejected:
             pass
         pictures = f"{count} pictures" if count != 1 else "1 picture"

@@ -66,12 +66,8 @@ def _doing(progress: TeachingProgress | None) -> str:
     if progress.stage is not TeachingStage.LOADING:
         said += f": step {progress.step} of {progress.steps}"
     if progress.seconds_left is not None and progress.step:
-        said += f", about {_duration(progress.seconds_left)} left"
+        said += f", about {text.duration(progress.seconds_left)} left"
     return f"{said}…"
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
 
 
 def _outcome(progress: TeachingProgress | None) -> text.Line:
