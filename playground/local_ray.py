@@ -16,8 +16,8 @@ from playground.errors import SettingsInvalid
 
 STORE_BYTES = 200_000_000
 _OWN = re.compile(r"ray-(\d+)-[a-z0-9_]{8}")  # a folder of this program's, and which process made it
-# Ray reads them when it is imported. The third: without it Ray listens on every address of the machine, in order to be
-# one of several, which on macOS and Windows it never does.
+# The third: without it Ray listens on every address of the machine, in order to be one of several, which on macOS and
+# Windows it never does.
 _VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
@@ -54,6 +54,28 @@ def _is_running(process: int) -> bool:
 
 
 @contextmanager
+def _alone_on_loopback() -> Iterator[None]:
+    """Let a Ray that starts in this listen on loopback and find this code; one that is joined later is as ever."""
+    paths = [str(Path(__file__).parents[1]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    wanted = _VARIABLES | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    from ray._private import ray_constants
+
+    # Ray reads the third variable when it is imported, and whoever calls this may have imported it before.
+    listens_everywhere, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = listens_everywhere
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def local_ray(
     *, num_cpus: int, store_bytes: int = STORE_BYTES, folder: str = "", metrics_port: int = 0
 ) -> Iterator[None]:
@@ -62,13 +84,13 @@ def local_ray(
     Raises SettingsInvalid where Ray is not installed.
     """
     check_installed("ray")
-    os.environ.update(_VARIABLES)
-    paths = [str(Path(__file__).parents[1]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))  # its workers find this code wherever they start
-    import ray
-
     delete_what_was_left(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=f"ray-{os.getpid()}-", ignore_cleanup_errors=True) as own:
+    with (
+        _alone_on_loopback(),
+        tempfile.TemporaryDirectory(prefix=f"ray-{os.getpid()}-", ignore_cleanup_errors=True) as own,
+    ):
+        import ray
+
         ray.init(
             address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
             log_to_driver=False, configure_logging=False, _temp_dir=folder or own,

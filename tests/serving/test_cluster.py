@@ -46,6 +46,8 @@ def ports() -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def engines(ports: tuple[int, int]) -> Iterator[RemoteEngines]:
+    import ray  # noqa: F401  Before the program does: whoever joined another Ray first is on loopback as well.
+
     from playground.serving.cluster import local_cluster
 
     port, metrics_port = ports
