@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -178,15 +179,19 @@ def test_the_settings_are_those_that_are_read_with_their_defaults() -> None:
 COMMANDS = [command.split() for command in re.findall(r"-m ((?:playground|tests)\.[^`\n]*)", "".join(PAGES.values()))]
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")  # what one command has imported serves the next
 @pytest.mark.parametrize("module", sorted({module.rstrip(":") for module, *_ in COMMANDS}))
-def test_the_commands_are_there_and_take_these_options(module: str) -> None:
+def test_the_commands_are_there_and_take_these_options(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = {word for name, *words in COMMANDS if name == module for word in words if word.startswith("--")}
     if module.startswith("tests."):
         assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file()
         module = "tests.holds.grammar"  # they all read their command with `tests.holds.command`
-    ask_for_help = [sys.executable, "-m", module, "--help"]
-    shown = subprocess.run(ask_for_help, check=True, capture_output=True, text=True, cwd=ROOT)
-    assert said <= set(re.findall(r"--[a-z-]+", shown.stdout))
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    assert said <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
 
 
 # What is in the repository

@@ -269,7 +269,7 @@ def test_a_proxy_that_nobody_named_is_told_of_once(
 ) -> None:
     with running(ScriptedPredictor(), Settings(offline=True), tmp_path_factory.mktemp("cache")) as url:
         for _ in range(2):
-            httpx.get(f"{url}/config", headers={"X-Forwarded-For": "203.0.113.9"})
+            httpx.get(f"{url}/config", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=30)
     assert capsys.readouterr().out.count("a proxy at 127.0.0.1 names its visitors") == 1
 
 
