@@ -19,10 +19,12 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.parts import strip
 from playground.ui.picture import Upload
+from playground.ui.runs import Ending, RunKey, Runs
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.run_messages import leave_queue, silence
-from playground.ui.session import AnyTab, Ending, Held, Item, RunKey, Runs, Tabs
+from playground.ui.session import Item
 from playground.ui.streams import errors_for_the_user
+from playground.ui.tabs import AnyTab, Held, Tabs
 from playground.ui.taking import remember
 from playground.ui.wiring import Updates
 

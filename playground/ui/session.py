@@ -1,31 +1,22 @@
-"""What the server remembers of a tab: pictures and answers, what of them it shows, and the runs that can be stopped.
+"""What the server remembers of a tab, as values: its pictures and answers, and what of them the page shows.
 
 Knows no component and no handler. How all of it changes is a table in `docs/architecture.md`.
 """
 
 import secrets
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from playground.corrections import NO_CORRECTIONS, Corrections, corrected, ids_of
 from playground.drawing.detections import shapes_of
-from playground.drawing.styles import Look
 from playground.masks.prompts import MaskPoint
-from playground.merging import without_duplicates
-from playground.regions import Box, Region
+from playground.regions import Box
 from playground.results import Prediction
 from playground.scenes.examples import Example
 
 _MAX_ITEMS = 16  # of a tab: a prediction can have 200 KB
-_MAX_TABS = 512
-_MAX_BYTES = 64_000_000  # of the answers of all tabs
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,248 +291,6 @@ def num_bytes_of(answer: Prediction) -> int:
     return 1000 + 2 * len(answer.raw_text) + 500 * len(answer.regions)
 
 
-class AnyTab(Protocol):
-    """What `Tabs` keeps of a tab, whatever its page is."""
-
-    @property
-    def item(self) -> Item:
-        """The picture that is worked on."""
-
-    @property
-    def gesture(self) -> int:
-        """What the user did to bring the picture, as the page counts it."""
-
-    @property
-    def files(self) -> frozenset[str]:
-        """What must stay on the disk as long as the tab is open."""
-
-    @property
-    def num_bytes(self) -> int:
-        """About how much memory the answers take."""
-
-    def with_picture(self, item: Item, gesture: int) -> Self:
-        """Return the tab with another picture; one that was given after this one, and was read sooner, stays."""
-
-    def saying(self, line: dict[str, str] | None) -> Self:
-        """Return the tab with the sentence in which its last run tells of itself."""
-
-    def to_keep(self) -> Self:
-        """Return what a reload brings back."""
-
-
-_Tab = TypeVar("_Tab", bound=AnyTab)
-
-
-@dataclass
-class _Entry(Generic[_Tab]):
-    tab: _Tab
-    closed_at: float | None = None  # of a tab that is not open
-
-
-class Tabs(Generic[_Tab]):
-    """All tabs of a page: each is known by its session, and after a reload by a key that only its browser has.
-
-    So many are kept and no more; of those that were closed, none longer than `keep_seconds`. `new` makes an empty one.
-    """
-
-    def __init__(self, new: Callable[[], _Tab], keep_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._new = new
-        self._keep_seconds = keep_seconds
-        self._now = now
-        self._entries: OrderedDict[str, _Entry[_Tab]] = OrderedDict()  # by session, the one used last at the end
-        self._sessions: dict[str, str] = {}  # by key
-        self._lock = threading.RLock()
-
-    def of(self, session: str) -> _Tab:
-        """Return the tab of a session; a new one where there is none."""
-        with self._lock:
-            entry = self._entries.get(session)
-            return entry.tab if entry else self._new()
-
-    def change(self, session: str, change: Callable[[_Tab], _Tab]) -> _Tab:
-        """Put in place of a tab what a function makes of it, in one step; returns it."""
-        with self._lock:
-            entry = self._entries.setdefault(session, _Entry(self._new()))
-            entry.tab = change(entry.tab)
-            entry.closed_at = None  # a page that lost its connection for a moment goes on
-            self._entries.move_to_end(session)
-            self._forget()
-            return entry.tab
-
-    def open(self, session: str, before: str, key: str) -> _Tab:
-        """A page was loaded: bring back the tab that the key of before stands for, and know it by another from now on.
-
-        A copy is brought back, for a tab that a browser duplicates has the key of the first one too. A page that has a
-        picture already keeps that: its user was quicker.
-        """
-        with self._lock:
-            self._forget()
-            old = self._entries.get(self._sessions.get(before, "")) if before else None
-            kept = old.tab.to_keep() if old else self._new()
-            tab = self.change(session, lambda tab: tab if tab.item.path or not is_there(kept.item) else kept)
-            if key:
-                self._sessions[key] = session
-            return tab
-
-    def kept_by(self, key: str) -> _Tab:
-        """Return the tab that a key stands for, whose page may have been left; a new one where there is none."""
-        with self._lock:
-            entry = self._entries.get(self._sessions.get(key, "")) if key else None
-            return entry.tab if entry else self._new()
-
-    def close(self, session: str) -> None:
-        """The page was left: what it showed is kept for a while."""
-        with self._lock:
-            if entry := self._entries.get(session):
-                entry.tab, entry.closed_at = entry.tab.to_keep(), self._now()
-
-    def _forget(self) -> None:
-        """Let go of what is too old, then of the closed ones and of the longest unused where there is too much."""
-        latest = self._now() - self._keep_seconds
-        for session, entry in list(self._entries.items()):
-            if entry.closed_at is not None and entry.closed_at <= latest:
-                del self._entries[session]
-        num_bytes = sum(entry.tab.num_bytes for entry in self._entries.values())
-        order = sorted(self._entries, key=lambda session: self._entries[session].closed_at is None)
-        for session in order[:-1]:
-            if len(self._entries) <= _MAX_TABS and num_bytes <= _MAX_BYTES:
-                break
-            num_bytes -= self._entries.pop(session).tab.num_bytes
-        self._sessions = {key: session for key, session in self._sessions.items() if session in self._entries}
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the page of a session holds on to, as the keeper of files asks for it."""
-
-    tabs: Tabs[Any]
-    session: str
-
-    @property
-    def files(self) -> frozenset[str]:
-        """The files of its pictures."""
-        files: frozenset[str] = self.tabs.of(self.session).files
-        return files
-
-
 def is_there(item: Item) -> bool:
     """Whether the files of an item are still kept."""
     return bool(item.path) and Path(item.path).is_file() and Path(item.display_path).is_file()
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the user wants to see of an answer."""
-
-    look: Look
-    min_score: float
-    labels: frozenset[str]
-    hidden: frozenset[int]
-    limits: Mapping[str, float] = field(default_factory=dict)  # the lowest scores of labels that have one of their own
-    merged: frozenset[int] | None = None  # what lies on a surer region; None where that is no matter
-
-    def merging(self, prediction: Prediction | None) -> "View":
-        """Return the view in which of regions that lie on one another the surest stays."""
-        regions = prediction.regions if prediction else ()
-        seen = [place for place, region in enumerate(regions) if self.lists(place, region)]
-        kept = {id(region) for region in without_duplicates([regions[place] for place in seen], "iou")}
-        return replace(self, merged=frozenset(place for place in seen if id(regions[place]) not in kept))
-
-    def shows(self, index: int, region: Region) -> bool:
-        """Whether this region is drawn and saved."""
-        return index not in self.hidden and self.lists(index, region)
-
-    def lists(self, index: int, region: Region) -> bool:
-        """Whether this region has a row in the table."""
-        return region.label in self.labels and self.counts(index, region)
-
-    def counts(self, index: int, region: Region) -> bool:
-        """Whether this region is sure enough, and the only one of its thing."""
-        is_single = region.cover or index not in (self.merged or ())
-        return bool(is_single) and region.is_sure(self.limits.get(region.label, self.min_score))
-
-
-class RunKey(NamedTuple):
-    """Which run of which tab: a page may have several at the same time."""
-
-    session: str
-    run: str
-
-
-class Ending(threading.Event):
-    """Set when a run is to end; it is abandoned where nobody wants to see what it has, or more of it."""
-
-    is_abandoned = False
-    has_begun = False
-
-
-class Runs:
-    """One event for each run, from the moment it is asked for: it can be stopped in the queue already.
-
-    A page has one run at a time. What comes in the name of another one, late, has no event here and is nobody's.
-    """
-
-    def __init__(self) -> None:
-        self._endings: dict[RunKey, Ending] = {}
-        self._lock = threading.Lock()
-
-    def expect(self, key: RunKey) -> None:
-        """A run is about to be queued; one of this key that is still going is abandoned."""
-        self.abandon(key)
-        with self._lock:
-            self._endings[key] = Ending()
-            # Those of pages that were never there are as many as names that somebody invents.
-            for old in [old for old, ending in self._endings.items() if not ending.has_begun][:-_MAX_TABS]:
-                del self._endings[old]
-
-    def find(self, key: RunKey) -> Ending | None:
-        """Return the event of the run that is expected or going on, if there is one."""
-        with self._lock:
-            return self._endings.get(key)
-
-    def stop(self, key: RunKey) -> bool:
-        """Stop this run, if there is one; returns whether it ends before it has begun."""
-        with self._lock:
-            ending = self._endings.get(key)
-            if ending is None:
-                return False
-            ending.set()
-            if ending.has_begun:
-                return False
-            ending.is_abandoned = True
-            del self._endings[key]
-            return True
-
-    def abandon(self, key: RunKey) -> bool:
-        """Stop this run, in the queue too, and let it show nothing more; returns whether there was one."""
-        with self._lock:
-            ending = self._endings.pop(key, None)
-            if ending is None:
-                return False
-            ending.is_abandoned = True
-            ending.set()
-            return True
-
-    def abandon_session(self, session: str) -> None:
-        """Abandon all runs of a tab."""
-        with self._lock:
-            keys = [key for key in self._endings if key.session == session]
-        for key in keys:
-            self.abandon(key)
-
-    @contextmanager
-    def run(self, key: RunKey) -> Iterator[Ending]:
-        """Hold the event of the run that is expected, and forget it at the end. Without one, it is abandoned."""
-        with self._lock:
-            ending = self._endings.get(key)
-            if ending is None or ending.has_begun:
-                ending = Ending()
-                ending.is_abandoned = True
-            ending.has_begun = True
-        try:
-            yield ending
-        finally:
-            ending.set()
-            with self._lock:
-                if self._endings.get(key) is ending:
-                    del self._endings[key]

@@ -26,11 +26,13 @@ from playground.ui.memory import Memory
 from playground.ui.parts import SCENES, buttons, chosen_checkpoint, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
+from playground.ui.runs import Ending
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept
 from playground.ui.server.run_messages import silence
-from playground.ui.session import Ending, Held, Shown, Tab, Tabs, is_there
+from playground.ui.session import Shown, Tab, is_there
 from playground.ui.streams import errors_for_the_user, paced, runner_of
+from playground.ui.tabs import Held, Tabs
 from playground.ui.wiring import Problems, Updates
 
 COMPARE_NAME = "compare_on_page"  # to Gradio

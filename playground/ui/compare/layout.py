@@ -19,7 +19,8 @@ from playground.ui.frame import add_title
 from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
 from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING, wire_pictures, wire_run
 from playground.ui.server.turns import COSTLY
-from playground.ui.session import Tab, Tabs
+from playground.ui.session import Tab
+from playground.ui.tabs import Tabs
 from playground.ui.wiring import Wiring
 
 _LEAD = "Ask about one picture in two ways, and see where the answers differ."

@@ -25,8 +25,8 @@ from playground.ui import text
 from playground.ui.components import BoxData, boxes_from
 from playground.ui.live.components import LiveData
 from playground.ui.running import session_of
+from playground.ui.runs import RunKey, Runs
 from playground.ui.server.failures import sentence_of
-from playground.ui.session import RunKey, Runs
 from playground.ui.shown import answer_text
 from playground.ui.wiring import Updates
 

@@ -19,9 +19,9 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui import text
 from playground.ui.running import session_of
+from playground.ui.runs import Ending, RunKey, Runs
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import save_bytes
-from playground.ui.session import Ending, RunKey, Runs
 from playground.ui.wiring import Updates
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from playground.drawing.styles import Look
 from playground.ui.components import RegionTableData
 from playground.ui.limits import LimitsData
 from playground.ui.one_picture.names import NamesData
-from playground.ui.session import Item, View
+from playground.ui.session import Item
+from playground.ui.view import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.history import history_of
 from playground.ui.one_picture.showing import Showing, style_choices, way_back
 from playground.ui.server.run_messages import silence
-from playground.ui.session import Item, Tab, Tabs
+from playground.ui.session import Item, Tab
 from playground.ui.streams import errors_for_the_user
+from playground.ui.tabs import Tabs
 from playground.ui.wiring import Updates
 
 

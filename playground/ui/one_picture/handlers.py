@@ -45,11 +45,13 @@ from playground.ui.one_picture.wording import Wording, fields_for, filled_again,
 from playground.ui.parts import PHOTOGRAPHS, SCENES, buttons, checkpoint_choices, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
+from playground.ui.runs import Ending
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_bytes
 from playground.ui.server.run_messages import silence
-from playground.ui.session import Ending, Held, Item, Shown, Tab, Tabs, is_there
+from playground.ui.session import Item, Shown, Tab, is_there
 from playground.ui.streams import errors_for_the_user, paced, runner_of
+from playground.ui.tabs import Held, Tabs
 from playground.ui.taking import remember
 from playground.ui.task_list import listing
 from playground.ui.wiring import Problems, Updates

@@ -34,7 +34,8 @@ from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING, wire_pictures, wi
 from playground.ui.reading import ReadingView
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.turns import COSTLY
-from playground.ui.session import Tab, Tabs
+from playground.ui.session import Tab
+from playground.ui.tabs import Tabs
 from playground.ui.task_list import listed
 from playground.ui.wiring import Wiring
 

@@ -18,8 +18,8 @@ from playground.results import Prediction
 from playground.tasks import get_task
 from playground.ui.memory import kept_object
 from playground.ui.one_picture.names import NamesData
-from playground.ui.session import View
 from playground.ui.shown import has_own_lowest_score, lowest_score
+from playground.ui.view import View
 
 _MOST_CHECKPOINTS = 50
 _DEFAULT = Look(())

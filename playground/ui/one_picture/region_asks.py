@@ -30,10 +30,12 @@ from playground.ui.one_picture.sharpening import SHARPEN, Sharpening, found_by
 from playground.ui.one_picture.showing import Showing
 from playground.ui.parts import buttons
 from playground.ui.running import PageRuns, session_of
+from playground.ui.runs import Ending
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_png
-from playground.ui.session import AskedRegions, Ending, Item, Tab, Tabs
+from playground.ui.session import AskedRegions, Item, Tab
 from playground.ui.streams import Runner, errors_for_the_user, paced
+from playground.ui.tabs import Tabs
 from playground.ui.wiring import Updates
 
 ASK_NAME = "ask_on_page"  # to Gradio

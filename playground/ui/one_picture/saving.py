@@ -19,8 +19,9 @@ from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.looks import KeptLooks
 from playground.ui.one_picture.showing import labels_of
 from playground.ui.server.files import check_kept, save_export
-from playground.ui.session import Item, Shown, View
+from playground.ui.session import Item, Shown
 from playground.ui.streams import errors_for_the_user
+from playground.ui.view import View
 from playground.ui.wiring import Updates
 
 # What the buttons say, by what they copy.

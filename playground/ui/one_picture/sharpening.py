@@ -16,8 +16,9 @@ from playground.settings import Settings
 from playground.ui import text
 from playground.ui.components import AskData, FoundData
 from playground.ui.running import PageRuns
+from playground.ui.runs import Ending
 from playground.ui.server.failures import sentence_of
-from playground.ui.session import AskedRegions, Ending
+from playground.ui.session import AskedRegions
 from playground.ui.streams import errors_for_the_user
 
 SHARPEN = "sharpen"  # what is asked, beside the follow-ups

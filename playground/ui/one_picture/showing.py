@@ -39,9 +39,10 @@ from playground.ui.one_picture.names import NamesData, limits_shown
 from playground.ui.one_picture.where import GlancesData
 from playground.ui.reading import ReadingData, reading_from
 from playground.ui.server.files import save_jpeg
-from playground.ui.session import Item, View
+from playground.ui.session import Item
 from playground.ui.shown import answer_text
 from playground.ui.taking import stage_of
+from playground.ui.view import View
 from playground.ui.wiring import Updates
 
 

@@ -21,8 +21,9 @@ from playground.ui.components import AssetComponent
 from playground.ui.server.files import check_kept
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.server.run_messages import silence
-from playground.ui.session import Tab, Tabs
+from playground.ui.session import Tab
 from playground.ui.streams import errors_for_the_user
+from playground.ui.tabs import Tabs
 from playground.ui.wiring import Updates, Wiring
 
 

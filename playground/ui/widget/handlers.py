@@ -25,11 +25,13 @@ from playground.ui.memory import Memory
 from playground.ui.parts import SCENES, buttons, strip
 from playground.ui.picture import Upload
 from playground.ui.running import PageRuns, session_of
+from playground.ui.runs import Ending
 from playground.ui.server.failures import sentence_of
 from playground.ui.server.files import check_kept, save_jpeg
-from playground.ui.session import Ending, Held, Item, Shown, Tab, Tabs
+from playground.ui.session import Item, Shown, Tab
 from playground.ui.shown import answer_text, shown_at_first
 from playground.ui.streams import paced, runner_of
+from playground.ui.tabs import Held, Tabs
 from playground.ui.taking import remember, stage_of
 from playground.ui.widget.fixed import Fixed
 from playground.ui.wiring import Problems, Updates

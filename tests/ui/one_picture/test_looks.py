@@ -8,7 +8,7 @@ import pytest
 from playground.drawing.styles import Look
 from playground.question import Question
 from playground.ui.one_picture.looks import KeptLooks
-from playground.ui.session import View
+from playground.ui.view import View
 from tests.ui.doubles import ANSWER
 
 OWN = 0.2  # the checkpoint's lowest score
