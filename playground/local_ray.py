@@ -81,7 +81,7 @@ def local_ray(
 ) -> Iterator[None]:
     """Run a Ray with so many processors, real or not. What it logs lies in `folder`; without one it is deleted.
 
-    Raises SettingsInvalid where Ray is not installed.
+    Raises SettingsInvalid where Ray is not installed, or cannot start.
     """
     check_installed("ray")
     delete_what_was_left(Path(tempfile.gettempdir()))
@@ -91,11 +91,15 @@ def local_ray(
     ):
         import ray
 
-        ray.init(
-            address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
-            log_to_driver=False, configure_logging=False, _temp_dir=folder or own,
-            _metrics_export_port=metrics_port or None,
-        )  # fmt: skip
+        try:
+            ray.init(
+                address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
+                log_to_driver=False, configure_logging=False, _temp_dir=folder or own,
+                _metrics_export_port=metrics_port or None,
+            )  # fmt: skip
+        except Exception as error:  # Ray has no kind of its own for it
+            said = " ".join(str(error).split())[:200]
+            raise SettingsInvalid(f"Ray cannot start on this machine ({said}).") from error
         try:
             yield
         finally:

@@ -4,7 +4,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playground.checkpoints import hub
@@ -35,7 +35,7 @@ def local_cluster(
     Raises SettingsInvalid where Ray is not installed, CheckpointUnavailable where the checkpoint cannot be had.
     """
     check_installed("ray")
-    _check_free(host, port)
+    _check_free(host, port, metrics_port)
     checkpoint = _fetched(checkpoint, offline=offline)
     processors = os.cpu_count() or 1
     each = max(1, processors // replicas)
@@ -59,15 +59,19 @@ def local_cluster(
             serve.shutdown()
 
 
-def _check_free(host: str, port: int) -> None:
-    """Raise SettingsInvalid where the replicas cannot listen, which Serve would try for long."""
-    try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
-    except (OSError, OverflowError) as error:
-        raise SettingsInvalid(
-            f"Nothing can listen at port {port} of {host} ({error}). Another program may be there; name another --port."
-        ) from error
+def _check_free(host: str, port: int, metrics_port: int) -> None:
+    """Raise SettingsInvalid where something cannot listen, which Serve and Ray would try for long."""
+    wanted = [("--port", host, port), *([("--metrics-port", "127.0.0.1", metrics_port)] if metrics_port else [])]
+    with ExitStack() as taken:
+        for option, address, number in wanted:
+            try:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                taken.enter_context(socket.create_server((address, number), family=family))
+            except (OSError, OverflowError) as error:
+                raise SettingsInvalid(
+                    f"Nothing can listen at port {number} of {address} ({error}). Another program may be there; name "
+                    f"another {option}."
+                ) from error
 
 
 def _fetched(checkpoint: str, *, offline: bool) -> str:

@@ -15,6 +15,7 @@ import pytest
 from playground.engines import Ask
 from playground.errors import EngineFailed, SettingsInvalid
 from playground.events import Event, Finished, Token
+from playground.local_ray import local_ray
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
 from playground.serving.client import RemoteEngines
@@ -101,11 +102,33 @@ def crowd(
     return measure_load(engines, figures, seconds, expected=expect, fault_every=2)
 
 
-def test_a_port_that_is_taken_is_a_sentence() -> None:
+@pytest.mark.parametrize("option", ["port", "metrics_port"])
+def test_a_port_that_is_taken_is_a_sentence(option: str) -> None:
     from playground.serving.cluster import local_cluster
 
-    taken = socket.create_server(("127.0.0.1", 0))
-    with taken, pytest.raises(SettingsInvalid, match="name another --port"), local_cluster(port=taken.getsockname()[1]):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"port": free_port(), option: taken.getsockname()[1]}
+        with pytest.raises(SettingsInvalid, match=f"name another --{option.replace('_', '-')}"), local_cluster(**ports):
+            pass
+
+
+def test_one_port_for_both_is_a_sentence() -> None:
+    from playground.serving.cluster import local_cluster
+
+    port = free_port()
+    with (
+        pytest.raises(SettingsInvalid, match="name another --metrics-port"),
+        local_cluster(port=port, metrics_port=port),
+    ):
+        pass
+
+
+def test_a_ray_that_cannot_start_is_a_sentence(tmp_path: Path) -> None:
+    (file := tmp_path / "logs").write_bytes(b"")
+    with (
+        pytest.raises(SettingsInvalid, match="Ray cannot start on this machine"),
+        local_ray(num_cpus=1, folder=str(file)),
+    ):
         pass
 
 
