@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,6 +35,23 @@ ANSWER_BINS = (
 )  # fmt: skip
 
 Times = dict[str, float]  # milliseconds, by what took them
+
+
+@dataclass(slots=True)
+class Seconds:
+    """How long something took: on the wall, and of the processors by this process alone."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+
+
+@contextmanager
+def _taking() -> Iterator[Seconds]:
+    """Fill in how long the block takes."""
+    wall, processor = time.perf_counter(), time.process_time()
+    seconds = Seconds()
+    yield seconds
+    seconds.wall, seconds.processor = time.perf_counter() - wall, time.process_time() - processor
 
 
 def picture(seed: int) -> Image.Image:
@@ -86,13 +103,13 @@ class Plain:
         times = watch.times | {"first_region": watch.times["total"]}
         return times | {"per_token": (times["total"] - times["first_token"]) / (len(answer) - 1)}
 
-    def loop_seconds(self, _: Image.Image, paths: Sequence[Path]) -> float:
-        """Answer about pictures one after another, with three beams as the sample code; returns the seconds."""
-        began = time.perf_counter()
-        for path in paths:
-            with Image.open(path) as image:
-                self.ask(image.convert("RGB"), FIRST_TASK, num_beams=3)
-        return time.perf_counter() - began
+    def loop_seconds(self, _: Image.Image, paths: Sequence[Path]) -> Seconds:
+        """Answer about pictures one after another, with three beams as the sample code."""
+        with _taking() as seconds:
+            for path in paths:
+                with Image.open(path) as image:
+                    self.ask(image.convert("RGB"), FIRST_TASK, num_beams=3)
+        return seconds
 
 
 class _Watch:
@@ -174,15 +191,15 @@ class Ours:
         per_token = (said["total"] - said["first_token"]) / (len(self._answer) - 1)
         return said | {"total": total, "per_token": per_token}
 
-    def loop_seconds(self, _: Image.Image, paths: Sequence[Path]) -> float:
-        """Answer about pictures one after another; returns the seconds."""
-        began = time.perf_counter()
-        for path in paths:
-            self._predictor.predict(path, FIRST_TASK)
-        return time.perf_counter() - began
+    def loop_seconds(self, _: Image.Image, paths: Sequence[Path]) -> Seconds:
+        """Answer about pictures one after another."""
+        with _taking() as seconds:
+            for path in paths:
+                self._predictor.predict(path, FIRST_TASK)
+        return seconds
 
-    def job_seconds(self, _: Image.Image, paths: Sequence[Path]) -> float:
-        """Answer about pictures as a job does, with its journal; returns the seconds."""
+    def job_seconds(self, _: Image.Image, paths: Sequence[Path]) -> Seconds:
+        """Answer about pictures as a job does, with its journal; other processes read them."""
         from playground.annotate.job import run_job
         from playground.annotate.journal import Journal
         from playground.annotate.reading import SourceReader
@@ -191,8 +208,7 @@ class Ours:
         question = Question(FIRST_TASK, checkpoint=self._predictor.engines.current_name)
         with TemporaryDirectory() as folder, closing(PictureWorkers()) as workers:
             workers.read(paths[0])  # a program that begins is not what is measured
-            began = time.perf_counter()
-            with closing(Journal(Path(folder), question)) as journal:
+            with _taking() as seconds, closing(Journal(Path(folder), question)) as journal:
                 reader = SourceReader(workers.read)
                 events = run_job(
                     self._predictor,
@@ -204,7 +220,7 @@ class Ours:
                 )
                 for _event in events:
                     pass
-            return time.perf_counter() - began
+            return seconds
 
     def token_times(self, image: Image.Image) -> tuple[float, float]:
         """Return the milliseconds of a token at the beginning and at the end of the longest answer there can be."""

@@ -23,6 +23,7 @@ def compare_rates(
         "plain loop": (plain, "loop_seconds", min(count, _MAX_PLAIN)),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
+    processor_ms: dict[str, list[float]] = {name: [] for name in ways}
     seed = 0
     for number in range(rounds + 1):  # the first one warms up, with two pictures
         for name, (worker, method, some) in ways.items():
@@ -31,22 +32,29 @@ def compare_rates(
                 seconds = worker.call(method, 0, _write(Path(pictures), seed, asked))
             seed += asked
             if number:
-                rates[name].append(60 * asked / seconds)
+                rates[name].append(60 * asked / seconds.wall)
+                processor_ms[name].append(1000 * seconds.processor / asked)
         say(f"round {number} of {rounds}")
     ours.close()
     plain.close()
     medians = {name: statistics.median(values) for name, values in rates.items()}
+    taken = {name: statistics.median(values) for name, values in processor_ms.items()}
     for name, values in rates.items():
-        print(f"{name:16}{medians[name]:8.1f} pictures a minute ({min(values):.1f} to {max(values):.1f})")
-    ratios = {name: round(medians["job"] / medians[name], 2) for name in ("one by one", "plain loop")}
-    for name, ratio in ratios.items():
-        print(f"the job beside {name:16}{ratio:8.2f}")
+        spread = f"({min(values):.1f} to {max(values):.1f})"
+        print(f"{name:12}{medians[name]:8.1f} pictures a minute {spread}, {taken[name]:.0f} ms of the processors each")
+    others = ("one by one", "plain loop")
+    ratios = {name: round(medians["job"] / medians[name], 2) for name in others}
+    processor_ratios = {name: round(taken[name] / taken["job"], 2) for name in others}
+    for name in others:
+        print(f"the job beside {name:12}{ratios[name]:8.2f}, by the processors' time {processor_ratios[name]:.2f}")
     return {
         "placement": str(ours.placement),
         "pictures": count,
         "rounds": rounds,
         "pictures_a_minute": {name: round(value, 1) for name, value in medians.items()},
+        "processor_ms_a_picture": {name: round(value) for name, value in taken.items()},
         "ratios": ratios,
+        "processor_ratios": processor_ratios,
     }
 
 
