@@ -37,6 +37,30 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPlace:
+    """As which one of those that were answered together a picture was finished, and as which it was given, from 1."""
+
+    finished: int = 1
+    size: int = 1
+    given: int = 1
+
+    @property
+    def is_last(self) -> bool:
+        """Whether all that were answered together are finished with it."""
+        return self.finished == self.size
+
+    def to_wire(self) -> list[int]:
+        """Return what a line of a journal says of it."""
+        return [self.finished, self.size, self.given]
+
+    @classmethod
+    def from_wire(cls, wire: Any) -> "GroupPlace":
+        """Read what a line says; raises ValueError or TypeError. Older journals were written in the order given."""
+        finished, size, *given = wire
+        return cls(finished, size, *(given or [finished]))
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A picture that is done: its prediction, or the sentence that says why there is none. `sha256` is its file's.
 
@@ -52,6 +76,7 @@ class Row:
     changes: tuple[Mapping[str, Any], ...] = ()
     version: int = 0
     said: Prediction | None = None
+    in_group: GroupPlace = GroupPlace()
 
     @property
     def is_corrected(self) -> bool:
@@ -95,17 +120,17 @@ class Answers:
     def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:
         """Yield what is done, as people have corrected it.
 
-        The rows come in the order in which they were done, or `by_document`: its pages together, in their order, and so
-        the frames of a video.
+        The rows come in the order in which the pictures were given, or `by_document`: its pages together, in their
+        order, and so the frames of a video.
         """
         reviews = self.reviews()
-        for row in self._by_document() if by_document else (row for row, _ in self.placed()):
+        for row in self._by_document() if by_document else (row for row, _ in self._as_given()):
             said = row.with_review(reviews)
             if said.verdict is Verdict.APPROVED or not only_approved:
                 yield said
 
     def placed(self, start: int = 0) -> Iterator[tuple[Row, int]]:
-        """Yield the rows as they were answered, each with where its line ends in the journal, from such a place on."""
+        """Yield the rows as they were finished, each with where its line ends in the journal, from such a place on."""
         if not self._path.exists():
             return
         with self._path.open("rb") as lines:
@@ -116,13 +141,24 @@ class Answers:
                 start += len(line)
                 yield self._row(line), start
 
+    def _as_given(self) -> Iterator[tuple[Row, int]]:
+        """Yield the rows as their pictures were given, each with where its line begins."""
+        group: list[tuple[Row, int]] = []  # what is finished of pictures that were answered together
+        start = 0
+        for row, end in self.placed():
+            if group and row.in_group.finished <= group[-1][0].in_group.finished:
+                yield from sorted(group, key=_place_given)
+                group = []
+            group.append((row, start))
+            start = end
+        yield from sorted(group, key=_place_given)
+
     def _by_document(self) -> Iterator[Row]:
         documents: dict[tuple[str, str], int] = {}
-        places, start = [], 0
-        for row, end in self.placed():
+        places = []
+        for row, start in self._as_given():
             number = documents.setdefault((row.source.path, row.source.member), len(documents))
             places.append((number, row.source.page or 0, row.source.seconds or 0.0, start))
-            start = end
         for *_, start in sorted(places):
             yield from (row for row, _ in islice(self.placed(start), 1))
 
@@ -152,12 +188,19 @@ class Answers:
         try:
             wire = json.loads(line)
             prediction = Prediction.from_dict(wire["prediction"]) if "prediction" in wire else None
-            return Row(PictureSource.from_dict(wire), wire["sha256"], prediction, wire.get("error", ""))
+            in_group = GroupPlace.from_wire(wire["group"])
+            return Row(
+                PictureSource.from_dict(wire), wire["sha256"], prediction, wire.get("error", ""), in_group=in_group
+            )
         except (PlaygroundError, ValueError, KeyError, TypeError) as error:
             raise JobRejected(
                 f"A line of {self._path} was changed and cannot be read ({error}). Put it back as it was, or begin "
                 "anew with --overwrite."
             ) from error
+
+
+def _place_given(placed: tuple[Row, int]) -> int:
+    return placed[0].in_group.given
 
 
 def question_of(folder: Path) -> Question | None:

@@ -15,6 +15,7 @@ from playground.annotate.answers import Answers, Row, Verdict
 from playground.annotate.sources import PictureSource
 from playground.choosing import chosen
 from playground.errors import JobRejected
+from playground.export import text_shown
 from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
@@ -56,11 +57,15 @@ class Sieve:
 
 @dataclass(frozen=True, slots=True)
 class PictureSummary:
-    """One picture: its line in the journal, from 0, what is wanted of its answer, and all scores that it has."""
+    """One picture: its line in the journal, from 0, what is wanted of its answer, and all scores that it has.
+
+    `given` sorts pictures as they were given; the journal has those of a group as they were finished.
+    """
 
     number: int
     source: PictureSource
     start: int
+    given: tuple[int, int]
     error: str = ""
     text: str = ""
     labels: tuple[str, ...] = ()
@@ -191,14 +196,15 @@ class Findings:
         return chosen(replace(prediction, question=self._wanted or prediction.question), shown_from=self._shown_from)
 
     def _finding(self, number: int, row: Row, start: int) -> PictureSummary:
+        given = number - row.in_group.finished, row.in_group.given
         if row.prediction is None:
-            return PictureSummary(number, row.source, start, error=row.error, verdict=row.verdict)
+            return PictureSummary(number, row.source, start, given, error=row.error, verdict=row.verdict)
         wanted = self.wanted(row.prediction)
         asked = replace(wanted.question, min_scores=())
         everything = chosen(replace(row.prediction, question=asked), shown_from=None)
         return PictureSummary(
-            number, row.source, start,
-            text="" if row.prediction.regions else row.prediction.text[:300],
+            number, row.source, start, given,
+            text="" if row.prediction.regions else text_shown(row.prediction)[:300],
             labels=tuple(map(_name, wanted.regions)),
             scores=tuple(region.score for region in wanted.regions),
             all_scores=tuple((_name(one), one.score) for one in everything.regions if one.score is not None),
@@ -207,7 +213,7 @@ class Findings:
 
 
 def select(findings: Sequence[PictureSummary], sieve: Sieve) -> list[PictureSummary]:
-    """Return the findings that are wanted, in their order."""
+    """Return the findings that are wanted, in the order that is."""
     wanted = [
         finding
         for finding in findings
@@ -216,9 +222,11 @@ def select(findings: Sequence[PictureSummary], sieve: Sieve) -> list[PictureSumm
         and (sieve.max_score >= 1 or (finding.labels and finding.least_score <= sieve.max_score))
     ]
     if sieve.order is Order.LEAST_SURE:
-        wanted.sort(key=lambda finding: (not finding.labels, finding.least_score))
+        wanted.sort(key=lambda finding: (not finding.labels, finding.least_score, finding.given))
     elif sieve.order is Order.MOST_FOUND:
-        wanted.sort(key=lambda finding: -finding.count(sieve.label))
+        wanted.sort(key=lambda finding: (-finding.count(sieve.label), finding.given))
+    else:
+        wanted.sort(key=lambda finding: finding.given)
     return wanted
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
-from playground.annotate.answers import Row
+from playground.annotate.answers import GroupPlace, Row
 from playground.annotate.journal import Journal
 from playground.annotate.reading import ReadSource, SourceReader
 from playground.annotate.sources import PictureSource
@@ -76,11 +76,12 @@ def run_job(
     *,
     journal: Journal | None = None,
     group_size: int = GROUP_SIZE,
+    in_order: bool = False,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[JobEvent, None, None]:
-    """Ask about the pictures of all sources, and yield what became of each, in their order.
+    """Ask about the pictures of all sources, and yield what became of each, once it is finished or `in_order`.
 
-    What the journal holds is skipped, and what is answered is written into it before it is told. `group_size` pictures
+    What the journal holds is skipped, and what is answered is written into it as soon as it is. `group_size` pictures
     are answered together, or fewer where they are large. `is_stopped` is asked between groups. Raises what concerns all
     pictures: CheckpointUnavailable, JobRejected, and InputRejected or UnknownTask for the question itself.
     """
@@ -94,15 +95,15 @@ def run_job(
             continue
         group.append(read)
         if _is_full(group, group_size):
-            yield from job.answer(group)
+            yield from job.answer(group, in_order=in_order)
             group = []
     if group and not is_stopped():
-        yield from job.answer(group)
+        yield from job.answer(group, in_order=in_order)
 
 
 def answer_group(predictor: AnswersTogether, group: Sequence[ReadSource], question: Question) -> Iterator[JobEvent]:
     """Yield what becomes of pictures that are answered together, in their order; nothing is written down."""
-    yield from _Job(predictor, question, None).answer(group)
+    yield from _Job(predictor, question, None).answer(group, in_order=True)
 
 
 def _is_full(group: Sequence[ReadSource], group_size: int) -> bool:
@@ -121,21 +122,21 @@ class _Job:
         """Whether a picture was done before."""
         return self._journal is not None and self._journal.has(source, sha256)
 
-    def answer(self, group: Sequence[ReadSource]) -> Iterator[JobEvent]:
-        """Answer a group; write each picture down and tell it once it is complete, and all that come before it are."""
+    def answer(self, group: Sequence[ReadSource], *, in_order: bool) -> Iterator[JobEvent]:
+        """Answer a group; write each picture down once it is complete, and tell it then or as the group has them."""
         errors = ((place, read.error) for place, read in enumerate(group) if read.error)
-        outcomes: dict[int, Prediction | str] = {}
+        events: dict[int, JobEvent] = {}
         num_told = 0
-        for place, outcome in chain(errors, self._outcomes(group)):
-            outcomes[place] = outcome
-            while num_told in outcomes:
-                yield self._written(group, num_told, outcomes.pop(num_told))
+        for number, (place, outcome) in enumerate(chain(errors, self._outcomes(group)), start=1):
+            event = self._written(group[place], outcome, GroupPlace(number, len(group), place + 1))
+            events[place if in_order else num_told] = event
+            while num_told in events:
+                yield events.pop(num_told)
                 num_told += 1
 
-    def _written(self, group: Sequence[ReadSource], place: int, outcome: Prediction | str) -> JobEvent:
-        read = group[place]
+    def _written(self, read: ReadSource, outcome: Prediction | str, in_group: GroupPlace) -> JobEvent:
         event = _event(read, outcome)
-        if self._journal is not None and not self._journal.append(_row(event, read.sha256), place + 1, len(group)):
+        if self._journal is not None and not self._journal.append(_row(event, read.sha256, in_group)):
             return PictureSkipped(read.source)
         return event
 
@@ -171,10 +172,10 @@ def _event(read: ReadSource, outcome: Prediction | str) -> PictureAnswered | Pic
     return PictureAnswered(read.source, read.image, outcome)
 
 
-def _row(event: PictureAnswered | PictureFailed, sha256: str) -> Row:
+def _row(event: PictureAnswered | PictureFailed, sha256: str, in_group: GroupPlace) -> Row:
     if isinstance(event, PictureFailed):
-        return Row(event.source, sha256, error=event.error)
-    return Row(event.source, sha256, event.prediction)
+        return Row(event.source, sha256, error=event.error, in_group=in_group)
+    return Row(event.source, sha256, event.prediction, in_group=in_group)
 
 
 def question_for_many(question: Question, own_tasks: Sequence[OwnTask]) -> Question:

@@ -6,11 +6,13 @@ what it would have been.
 """
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from playground.annotate.answers import JOB, Answers, Row, encoded_line, key_of, question_of
+from playground.annotate.answers import JOB, Answers, GroupPlace, Row, encoded_line, key_of, question_of
 from playground.annotate.sources import PictureSource
 from playground.errors import JobRejected
 from playground.question import Question
@@ -56,7 +58,8 @@ class Journal(Answers):
 
     def close(self) -> None:
         """Give the folder back."""
-        self._file.close()
+        with suppress(OSError):  # what found no room on the disk finds none now; `append` has said so
+            self._file.close()
         self._lock.release()
 
     def has(self, source: PictureSource, sha256: str) -> bool:
@@ -67,22 +70,19 @@ class Journal(Answers):
         """Return the keys of all pictures that are done, for whoever is to pass them over."""
         return frozenset(self._done)
 
-    def append(self, row: Row, place: int, size: int) -> bool:
-        """Write the row of a picture, from 1 the so-manieth of a group of a size.
-
-        Returns whether it was not there yet. Raises JobRejected where there is no room.
-        """
+    def append(self, row: Row) -> bool:
+        """Write the row of a picture; returns whether it was not there yet. Raises JobRejected for want of room."""
         is_new = row.key not in self._begun
         if is_new:
             try:
-                self._file.write(_line(row, place, size))
+                self._file.write(_line(row))
                 self._file.flush()
             except OSError as error:
                 raise JobRejected(
                     f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
                 ) from error
             self._begun.add(row.key)
-        if place == size:
+        if row.in_group.is_last:
             self._done |= self._begun
             self._begun = set()
         return is_new
@@ -100,7 +100,9 @@ class Journal(Answers):
                     num_dropped += 1
                     self._begun.discard(key_of(PictureSource.from_dict(wire), wire["sha256"]))
                 else:
-                    file.write(encoded_line({**wire, "group": [1, 1]}))
+                    in_group = GroupPlace.from_wire(wire["group"])
+                    alone = replace(in_group, size=in_group.finished)  # nothing of its group is to be asked again
+                    file.write(encoded_line({**wire, "group": alone.to_wire()}))
         self._done, self._begun = self._done | self._begun, set()
         kept.replace(self._path)
         self._file = self._path.open("ab")
@@ -134,12 +136,12 @@ class Journal(Answers):
                     break
                 try:
                     wire = json.loads(line)
-                    place, size = wire["group"]
+                    in_group = GroupPlace.from_wire(wire["group"])
                     self._begun.add(key_of(PictureSource.from_dict(wire), wire["sha256"]))
                 except (ValueError, KeyError, TypeError) as error:
                     raise self._changed(number, error) from error
                 whole = lines.tell()
-                if place == size:
+                if in_group.is_last:
                     self._done |= self._begun
                     self._begun = set()
         with self._path.open("rb+") as file:
@@ -152,9 +154,9 @@ class Journal(Answers):
         )
 
 
-def _line(row: Row, place: int, size: int) -> bytes:
+def _line(row: Row) -> bytes:
     answer = {"error": row.error} if row.prediction is None else {"prediction": row.prediction.to_dict()}
-    return encoded_line({**row.source.to_dict(), "sha256": row.sha256, "group": [place, size], **answer})
+    return encoded_line({**row.source.to_dict(), "sha256": row.sha256, "group": row.in_group.to_wire(), **answer})
 
 
 def _shown(question: Question) -> str:

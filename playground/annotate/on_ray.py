@@ -269,7 +269,7 @@ def _written(row: dict[str, Any], journal: Journal) -> JobEvent:
     if not said or journal.has(source, sha256):
         return PictureSkipped(source)
     prediction = Prediction.from_dict(said["prediction"]) if "prediction" in said else None
-    journal.append(Row(source, sha256, prediction, said.get("error", "")), 1, 1)
+    journal.append(Row(source, sha256, prediction, said.get("error", "")))
     return PictureAnsweredElsewhere(source, prediction) if prediction else PictureFailed(source, said["error"])
 
 

@@ -50,7 +50,8 @@ def _annotate(
 ) -> Iterator[Annotated]:
     with closing(PictureWorkers()) as workers:
         reader = SourceReader(workers.read)
-        for event in run_job(predictor, reader, find_sources(given), question, group_size=group_size):
+        sources = find_sources(given)
+        for event in run_job(predictor, reader, sources, question, group_size=group_size, in_order=True):
             if isinstance(event, PictureAnswered):
                 original = reader.file_of(event.source) if event.source.is_whole_file else None
                 page = page_of(event.source)

@@ -28,7 +28,7 @@ class WatchedAnswers(Answers):
         self._end = size_of(self._path)
 
     def placed(self, start: int = 0) -> Iterator[tuple[Row, int]]:
-        """Yield the rows as they were answered, each with where its line ends in the journal, from such a place on."""
+        """Yield the rows as they were finished, each with where its line ends in the journal, from such a place on."""
         return takewhile(lambda placed: placed[1] <= self._end, super().placed(start))
 
     def rows(self, *, only_approved: bool = False, by_document: bool = False) -> Iterator[Row]:

@@ -38,12 +38,12 @@ from playground.export.as_voc import VOC
 from playground.export.as_yolo import YOLO
 from playground.export.format import Format
 from playground.export.names import safe_name, stem_of
-from playground.export.texts import Affixes, caption_of, holds_read_text
+from playground.export.texts import Affixes, caption_of, holds_read_text, text_shown
 from playground.results import Prediction
 
 __all__ = [
     "DRAWN_FORMATS", "FORMATS", "VIDEO_FORMATS", "Affixes", "Annotated", "DocumentPage", "Format", "VideoFrame",
-    "caption_of", "export", "file_name", "formats_for", "holds_read_text", "stem_of",
+    "caption_of", "export", "file_name", "formats_for", "holds_read_text", "stem_of", "text_shown",
 ]  # fmt: skip
 
 FORMATS: tuple[Format, ...] = (

@@ -184,17 +184,20 @@ def timings_line(timings: Timings) -> str:
     return " · ".join([*parts, f"all in {seconds(timings.total)}"])
 
 
-def notes(prediction: Prediction, seen: Prediction | None = None, *, told: str = "") -> list[Line]:
+def notes(
+    prediction: Prediction, seen: Prediction | None = None, *, told: str = "", has_raw_text: bool = True
+) -> list[Line]:
     """What the user has to know about a final answer, but for a sentence that the page tells already.
 
-    `seen` holds the regions that are shown, where some are not.
+    `seen` holds the regions that are shown, where some are not; `has_raw_text` says whether the page shows what the
+    model wrote.
     """
     lines = [line(notice, "warning") for notice in prediction.notices if notice != told]
     if prediction.missing_names() and not prediction.is_unsure:
         lines.insert(0, line(_not_found(prediction)))
     elif prediction.is_final and is_nothing_found(prediction):
         lines.insert(0, line(NOTHING_FOUND))
-    hidden = _hidden(prediction, seen or prediction)
+    hidden = _hidden(prediction, seen or prediction, has_raw_text=has_raw_text)
     return [*lines, line(hidden)] if hidden else lines
 
 
@@ -203,12 +206,12 @@ def _not_found(prediction: Prediction) -> str:
     return f"Not found: {', '.join(names)}." if names else ""
 
 
-def _hidden(prediction: Prediction, seen: Prediction) -> str:
+def _hidden(prediction: Prediction, seen: Prediction, *, has_raw_text: bool) -> str:
     """How much of an answer is not shown, why, and where it is to be had."""
     count = len(prediction.regions) - len(seen.regions)
     what = "1 region is hidden" if count == 1 else f"{count} regions are hidden"
     if not count:
-        is_text_hidden = prediction.is_unsure and prediction.text and not seen.regions
+        is_text_hidden = has_raw_text and prediction.is_unsure and prediction.text and not seen.regions
         return "What it wrote stands under “What the model wrote”." if is_text_hidden else ""
     if prediction.is_unsure:
         return f"{what} for that reason. Lower “Lowest score” to see more."

@@ -24,7 +24,10 @@ QUESTION = Question("<OD>", checkpoint=BUNDLED)
 
 
 class GroupPredictor(Predictor):
-    """Answers each picture with its place in its group: another group is another answer, as it may be of a model."""
+    """Answers each picture with its place in its group: another group is another answer, as it may be of a model.
+
+    The last one of a group is finished first.
+    """
 
     def __init__(self) -> None:
         super().__init__(Pool(Settings(checkpoint=BUNDLED, offline=True)))  # of which nothing is loaded
@@ -34,7 +37,7 @@ class GroupPredictor(Predictor):
     def predict_each(
         self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
     ) -> Generator[tuple[int, Prediction], None, None]:
-        yield from enumerate(self.answers(images, question))
+        yield from reversed([*enumerate(self.answers(images, question))])
 
     def answers(self, images: Sequence[Any], question: Question) -> list[Prediction]:
         if self.fails_with in [image.digest for image in images]:

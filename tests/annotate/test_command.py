@@ -61,9 +61,9 @@ def test_a_data_set_is_read_back_with_the_classes_in_the_order_asked(typed, scen
                  "--format", "coco,yolo,voc,jsonl,csv,txt", "--limit", "6", "--min-score", "0")  # fmt: skip
     assert sorted(content_of(out)) == ["job.json", JOURNAL, "site-coco.zip", "site-txt.zip", "site-voc.zip",
                                        "site-yolo.zip", "site.csv", "site.jsonl"]  # fmt: skip
-    lines = [json.loads(line)["prediction"] for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines()]
-    expected = {f"scene_{500_000 + index:06d}.png": [region["label"] for region in line["regions"]]
-                for index, line in enumerate(lines)}  # fmt: skip
+    lines = [json.loads(line) for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines()]
+    expected = {f"scene_{500_000 + line['group'][2] - 1:06d}.png":
+                [region["label"] for region in line["prediction"]["regions"]] for line in lines}  # fmt: skip
     assert sum(map(len, expected.values())) > 0
     for format_id, read in READERS.items():
         dataset = read((out / f"site-{format_id}.zip").read_bytes(), tmp_path / format_id)

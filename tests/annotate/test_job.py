@@ -1,13 +1,17 @@
 """The job: what is done is written down, whatever ends it; what follows is asked as if nothing had."""
 
+import io
 import json
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from playground.annotate.answers import Answers
+from playground.annotate.findings import Findings, Sieve, select
 from playground.annotate.job import PictureAnswered, PictureFailed, PictureSkipped, run_job
 from playground.annotate.journal import Journal
 from playground.annotate.reading import SourceReader
@@ -27,15 +31,39 @@ def lines_of(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / JOURNAL).read_text(encoding="utf-8").splitlines()]
 
 
-def test_each_picture_has_a_line_in_natural_order_and_a_broken_one_its_sentence(pictures, predictor, tmp_path):
+def test_each_picture_has_a_line_once_it_is_finished_and_is_read_in_natural_order(pictures, predictor, tmp_path):
     events = run(predictor, [pictures], tmp_path)
     names = [Path(line["source"]).stem for line in lines_of(tmp_path)]
-    assert names == [f"img{number}" for number in range(1, 22)]
+    assert names[:9] == ["img3", "img8", "img7", "img6", "img5", "img4", "img2", "img1", "img11"]
+    assert [event.source.stem for event in events] == names
+    as_given = [f"img{number}" for number in range(1, 22)]
+    assert [row.source.stem for row in Answers(tmp_path).rows()] == as_given
+    assert [one.source.stem for one in select(Findings(Answers(tmp_path)).read(), Sieve())] == as_given
     assert [event.source.name for event in events if isinstance(event, PictureFailed)] == ["img3.png", "img11.png"]
-    broken = lines_of(tmp_path)[2]
+    broken = lines_of(tmp_path)[0]
     assert "cut short" in broken["error"]
     assert "prediction" not in broken
-    assert lines_of(tmp_path)[0]["prediction"]["question"] == QUESTION.to_dict()
+    assert lines_of(tmp_path)[1]["prediction"]["question"] == QUESTION.to_dict()
+
+
+def test_what_is_finished_is_written_down_while_those_before_it_are_not(pictures, predictor, tmp_path):
+    with closing(Journal(tmp_path, QUESTION)) as journal:
+        sources = find_sources([pictures])
+        events = run_job(predictor, SourceReader(read_image), sources, QUESTION, journal=journal, in_order=True)
+        assert next(events).source.name == "img1.png"
+        assert len(lines_of(tmp_path)) == 8, "the others of its group were finished before it"
+        events.close()
+
+
+def test_a_journal_that_was_written_in_the_order_given_goes_on(pictures, predictor, tmp_path):
+    run(predictor, [pictures], tmp_path)
+    whole = lines_of(tmp_path)
+    for line in whole:
+        line["group"] = line["group"][:2]
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(line) + "\n" for line in whole[:11]), encoding="utf-8")
+    assert [row.source.stem for row in Answers(tmp_path).rows()] == [Path(line["source"]).stem for line in whole[:11]]
+    again = GroupPredictor()
+    assert sum(not isinstance(event, PictureSkipped) for event in run(again, [pictures], tmp_path)) == 10
 
 
 def test_cut_anywhere_and_started_again_it_ends_with_the_same_bytes(pictures, predictor, tmp_path):
@@ -83,6 +111,7 @@ def test_errors_are_tried_again_when_that_is_wanted(pictures, predictor, tmp_pat
     run(predictor, [pictures], tmp_path)
     journal = Journal(tmp_path, QUESTION)
     assert journal.forget_errors() == 2
+    assert [row.source.stem for row in journal.rows()][:8] == [f"img{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9)]
     journal.close()
     events = run(predictor, [pictures], tmp_path)
     assert [event.source.name for event in events if isinstance(event, PictureFailed)] == ["img3.png", "img11.png"]
@@ -93,11 +122,8 @@ def test_errors_are_tried_again_when_that_is_wanted(pictures, predictor, tmp_pat
 def test_a_picture_on_which_the_model_fails_is_one_row(pictures, predictor, tmp_path):
     predictor.fails_with = read_image(pictures / "img2.png").digest
     events = run(predictor, [pictures], tmp_path)
-    assert [event.source.name for event in events if isinstance(event, PictureFailed)] == [
-        "img2.png",
-        "img3.png",
-        "img11.png",
-    ]
+    failed = [event.source.name for event in events if isinstance(event, PictureFailed)]
+    assert failed == ["img3.png", "img2.png", "img11.png"]
 
 
 def test_regions_that_a_picture_does_not_have_are_its_row_and_a_bad_question_ends_all(pictures, predictor, tmp_path):
@@ -128,6 +154,18 @@ def test_a_second_process_on_a_folder_is_told(tmp_path):
         Journal(tmp_path, QUESTION)
     journal.close()
     Journal(tmp_path, QUESTION).close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="This system has no disk that is always full.")
+def test_a_full_disk_is_a_sentence_and_the_folder_is_free_again(pictures, predictor, tmp_path):
+    journal = Journal(tmp_path, QUESTION)
+    journal._file.close()
+    journal._file = io.BufferedWriter(io.FileIO("/dev/full", "w"))
+    with pytest.raises(JobRejected, match="Make room, and start the same command again"):
+        [*run_job(predictor, SourceReader(read_image), find_sources([pictures]), QUESTION, journal=journal)]
+    journal.close()
+    run(predictor, [pictures], tmp_path)
+    assert len(lines_of(tmp_path)) == 21
 
 
 @pytest.mark.parametrize("change", [lambda line: b"{}\n", lambda line: b"hello\n", lambda line: b"[1]\n"])

@@ -92,7 +92,7 @@ def test_predictions_and_journals_are_read_as_people_have_corrected_them(tmp_pat
     for place, (name, regions) in enumerate([("a", (CAR,)), ("b", (CAR, TREE)), ("c", (TREE,))]):
         path = picture(tmp_path, f"photos/{name}.png")
         row = Row(PictureSource(str(path)), f"digest {place}", Prediction(question, "m", SIZE, regions=regions))
-        journal.append(row, 1, 1)
+        journal.append(row)
         if name != "c":
             changes = ({"id": 1, "gone": True},) if name == "b" else ()
             journal.review(row.reviewed(Verdict.APPROVED if name == "a" else Verdict.OPEN, changes, len(changes)))

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from playground.annotate.answers import Verdict
-from playground.annotate.findings import select
+from playground.annotate.findings import PictureSummary, select
 from playground.annotate.jobs import Jobs
 from playground.annotate.served import ServedJob
 from playground.errors import ExportRejected, ImageRejected, JobRejected, PlaygroundError
@@ -223,7 +223,7 @@ class ManyHandlers:
             "review": gr.update(visible=True),
             "stage": stage,
             "about": about,
-            "told": told_lines(row.prediction),
+            "told": told_lines(row, job),
             "approve": gr.update(interactive=is_answered),
             "skip": gr.update(interactive=is_answered),
             "grid": grid_of(job, grid, number),
@@ -239,18 +239,30 @@ def _about(job: ServedJob, number: int, verdict: Verdict, is_corrected: bool = F
     rows = job.findings.read()
     states = [verdict.value, "corrected" if is_corrected else ""]
     said = ", ".join(filter(None, states))
-    where = f"{rows[number].source.stem}: {number + 1} of {len(rows)}" if number < len(rows) else ""
+    where = ""
+    if number < len(rows):
+        place = 1 + sum(row.given < rows[number].given for row in rows)
+        where = f"{rows[number].source.stem}: {place} of {len(rows)}"
     return [text.line(f"{where}, {said}" if said else where, "good" if verdict is Verdict.APPROVED else "plain")]
 
 
 def _beside(job: ServedJob, grid: WantedData, opened: int, step: int) -> int:
     """Return the picture after this one, or before it, among those that are wanted; itself where there is none."""
-    numbers = [row.number for row in select(job.findings.read(), sieve_of(grid))]
+    rows = job.findings.read()
+    wanted = select(rows, sieve_of(grid))
+    numbers = [row.number for row in wanted]
     if opened in numbers:
         place = numbers.index(opened) + step
         return numbers[place] if 0 <= place < len(numbers) else opened
-    later = [number for number in numbers if (number - opened) * step > 0]
-    return opened if not later else min(later) if step > 0 else max(later)
+    if not 0 <= opened < len(rows):
+        return opened
+    here = rows[opened].given
+    beside = sorted((row for row in wanted if (row.given > here) == (step > 0)), key=_given)
+    return beside[0 if step > 0 else -1].number if beside else opened
+
+
+def _given(row: PictureSummary) -> tuple[int, int]:
+    return row.given
 
 
 def _answer_id(job: ServedJob, number: int) -> str:

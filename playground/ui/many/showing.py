@@ -12,6 +12,7 @@ from playground.annotate.findings import Kind, Order, PictureSummary, Sieve, sel
 from playground.annotate.served import JobProgress, JobState, ServedJob
 from playground.corrections import Corrections, ids_of, read_corrections
 from playground.drawing.colors import colors_of
+from playground.export import text_shown
 from playground.pictures.reader import InputImage
 from playground.results import Prediction
 from playground.ui import text
@@ -77,14 +78,14 @@ def _row(job: ServedJob, row: PictureSummary, *, with_thumbnail: bool) -> dict[s
     shown = [f"{label} × {count}" if count > 1 else label for label, count in list(counts.items())[:_SHOWN_LABELS]]
     if len(counts) > _SHOWN_LABELS:
         shown.append("…")
+    nothing = "nothing it is sure of" if row.is_unsure or row.all_scores else "nothing found"
     told: dict[str, Any] = {
         "n": row.number,
         "name": row.source.stem,
-        "says": ", ".join(shown) or row.text or ("" if row.error else "nothing found"),
+        "says": ", ".join(shown) or row.text or ("" if row.error else nothing),
         "error": row.error,
         "verdict": row.verdict.value,
         "corrected": row.is_corrected,
-        "unsure": row.is_unsure,
         "least": round(row.least_score, 2) if row.labels and row.least_score < 1 else None,
     }
     if with_thumbnail and (thumbnail := job.thumbnail(row.source)):
@@ -130,10 +131,15 @@ def _edits(answer_id: str, said: Prediction, version: int, corrections: Correcti
     return edits_from(answer_id, len(said.regions), version, corrections)
 
 
-def told_lines(prediction: Prediction | None) -> list[text.Line]:
-    """Return what was asked about each region afterwards and has no place on the picture."""
-    regions = prediction.regions if prediction else ()
-    return [text.line(": ".join(filter(None, (one.label, one.text)))) for one in regions if one.text][:_MOST_TOLD]
+def told_lines(row: Row, job: ServedJob) -> list[text.Line]:
+    """Return what has no place on the picture: a text, what was asked about each region afterwards, and notes."""
+    if row.prediction is None:
+        return []
+    shown = job.findings.wanted(row.prediction)
+    texts = [": ".join(filter(None, (one.label, one.text))) for one in shown.regions if one.text]
+    if not row.prediction.regions and (written := text_shown(row.prediction)):
+        texts.insert(0, written)
+    return [*map(text.line, texts[:_MOST_TOLD]), *text.notes(row.prediction, shown, has_raw_text=False)]
 
 
 def controls(progress: JobProgress | None) -> Updates:
