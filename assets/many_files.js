@@ -4,7 +4,7 @@
 const root = element.querySelector(".many-files");
 const [bar, says] = ["progress", ".many-files-says"].map((selector) => root.querySelector(selector));
 const [filesInput, folderInput] = root.querySelectorAll("input");
-const MEGABYTE = 1024 ** 2;
+const MEGABYTE = 1e6;
 const PASSED_OVER = /(^|\/)(\.|__MACOSX|Thumbs\.db$|desktop\.ini$)|\.txt$/i; // what systems leave in folders, and no picture
 
 let isBusy = false;
@@ -85,7 +85,7 @@ async function take(given) {
       say(`Uploading: ${paths.length} of ${files.length} files…`);
       paths.push(...(await send(part)));
     }
-    say(`${files.length} ${files.length > 1 ? "files are" : "file is"} here.${refused}`);
+    say(`${files.length} ${files.length > 1 ? "files were" : "file was"} uploaded.${refused}`);
     props.value = { ...props.value, paths };
     trigger("brought", {});
   } catch (error) {

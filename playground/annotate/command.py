@@ -35,7 +35,7 @@ from playground.annotate.sources import check_sources, find_sources
 from playground.annotate.splits import Split, read_split
 from playground.arguments import whole
 from playground.checkpoints.catalog import resolve
-from playground.errors import JobRejected, PlaygroundError, SettingsInvalid
+from playground.errors import JobRejected, PlaygroundError, SettingsInvalid, SourceRejected
 from playground.export import Affixes
 from playground.local_ray import check_installed
 from playground.masks.sharpener import Sharpener
@@ -268,6 +268,8 @@ def _ask(
     wanted = command.options.wanted()
     sources = islice(find_sources(command.sources, wanted), command.limit)
     total = sum(1 for _ in islice(find_sources(command.sources, wanted), command.limit))
+    if not total and not journal.done_keys():
+        raise SourceRejected(command.options.nothing_found())
     if command.ray:
         job = RayJob(command.ray, command.settings, command.options.password, command.options.own_text, group_size)
         events = run_job_on_ray(job, sources, journal.question, journal=journal, is_stopped=stop.is_set)

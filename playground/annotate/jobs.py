@@ -98,7 +98,8 @@ class Jobs:
             working = [one for one in self._jobs.values() if one.is_working]
             most = self._settings.jobs_per_visitor
             if not job.is_working and sum(one.visitor == job.visitor for one in working) >= most:
-                raise JobRejected(f"{most} jobs of yours are at work already. Wait for one, or pause it.")
+                at_work = "A job of yours is" if most == 1 else f"{most} jobs of yours are"
+                raise JobRejected(f"{at_work} at work already. Wait until one ends, or pause one.")
             if len(working) >= _AT_WORK_IN_ALL:
                 raise JobRejected("So many jobs are at work here that this one has to wait. Try again in some minutes.")
             job.start(question, options, limit=limit, retry_errors=retry_errors)

@@ -41,6 +41,16 @@ class SourceOptions:
         if self.own_text:
             check_is_for_reading(question)
 
+    def nothing_found(self) -> str:
+        """Return the sentence for files in which there is no picture, or none that is wanted."""
+        parts = [f"of documents only the pages {self.pages}"] if self.pages else []
+        if self.start or self.end:
+            times = (f"from {self.start}" if self.start else "", f"to {self.end}" if self.end else "")
+            parts.append(f"of videos only what is {' '.join(filter(None, times))}")
+        if parts:
+            return f"There is no picture in these files, {' and '.join(parts)}. Want more of them, or give others."
+        return "There is no picture in these files. Give pictures, or a ZIP, a PDF or a video of them."
+
     def to_dict(self) -> dict[str, Any]:
         """Return what may be kept on a disk: not the password."""
         return {name: value for name, value in asdict(self).items() if name != "password"}

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -15,6 +15,7 @@ from playground.annotate.archives import Archive
 from playground.annotate.buckets import is_url, read_url
 from playground.annotate.sources import PictureSource
 from playground.errors import ImageRejected
+from playground.pictures.decoding import OTHER_PAGES
 from playground.pictures.frames import VideoFile, sound_of
 from playground.pictures.reader import InputImage
 from playground.pictures.workers import PictureWorkers
@@ -74,7 +75,12 @@ class SourceReader:
             if self._videos is not None:
                 return self._videos.read_frame(source.path, source.seconds)
             return self._read(self._frame(source.path, source.seconds))
-        return self._read(file or self.file_of(source), page=source.page or 0, password=self._password)
+        image = self._read(file or self.file_of(source), page=source.page or 0, password=self._password)
+        if source.page is None:
+            return image
+        # Whoever asks about each page needs no notice on each that there are others.
+        others = OTHER_PAGES.format(count=image.num_pages, page=source.page + 1)
+        return replace(image, notices=tuple(notice for notice in image.notices if notice != others))
 
     def _frame(self, path: str, seconds: float) -> Image.Image:
         """Return a frame of a video; the last one stays open, since its frames follow one another."""

@@ -334,7 +334,7 @@ class ServedJob:
                 "it fewer, or ask about the rest in another job."
             )
         if not count:
-            raise JobRejected("There is no picture in these files. Give pictures, or a ZIP, a PDF or a video of them.")
+            raise JobRejected(self._given.options.nothing_found())
         self._keep(replace(self._given, num_pictures=count))
 
     def _keep(self, given: GivenFiles) -> None:

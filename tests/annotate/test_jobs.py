@@ -96,7 +96,7 @@ def test_a_job_is_previewed_goes_on_is_stopped_at_once_and_goes_on_where_it_was(
     jobs.start(job, QUESTION)
     assert ended(job) is JobState.DONE
     assert (job.progress().num_answered, job.progress().num_failed) == (19, 2)
-    assert job.thumbnail(job.findings.read()[0].source)[:2] == b"\xff\xd8"
+    assert job.thumbnail(job.findings.read()[1].source)[:2] == b"\xff\xd8"
 
 
 def test_another_question_begins_anew_and_one_that_cannot_be_asked_changes_nothing(pictures, gated, tmp_path):
@@ -215,6 +215,10 @@ def test_what_is_too_much_or_no_picture_is_refused_with_a_sentence(pictures, gat
     jobs.start(job, QUESTION)
     assert ended(job) is JobState.FAILED
     assert "more than 5 pictures" in job.progress().message
+    job = jobs.find(jobs.create([str(document(tmp_path / "two.pdf", (1, 2)))], tmp_path / "visitor"))
+    jobs.start(job, QUESTION, SourceOptions(pages="40-", start="5"))
+    assert ended(job) is JobState.FAILED
+    assert "of documents only the pages 40- and of videos only what is from 5." in job.progress().message
 
 
 def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in_the_journal(pictures, gated, tmp_path):
@@ -223,17 +227,18 @@ def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in
     job = jobs.find(jobs.create(paths_of(pictures)[:5], tmp_path / "visitor"))
     jobs.start(job, QUESTION)
     ended(job)
+    first, second, broken, fourth, fifth = (row.number for row in select(job.findings.read(), Sieve()))
     journal = (job.folder / "predictions.jsonl").read_bytes()
-    said = job.findings.row(0).prediction
+    said = job.findings.row(first).prediction
     changes = [{"id": 0, "gone": True}, {"id": 1, "label": "bus", "xyxy": [0.0, 0.0, 4.0, 4.0]}]
-    job.findings.review(0, changes=changes, version=2)
-    job.findings.review(0, changes=[], version=1)  # an older version that comes later
+    job.findings.review(first, changes=changes, version=2)
+    job.findings.review(first, changes=[], version=1)  # an older version that comes later
     corrected = replace(said, regions=(Region("bus", (0.0, 0.0, 4.0, 4.0), source="added"),))
-    job.findings.review(0, Verdict.APPROVED)
-    job.findings.review(1, Verdict.SKIPPED)
-    job.findings.review(3, Verdict.APPROVED)
+    job.findings.review(first, Verdict.APPROVED)
+    job.findings.review(second, Verdict.SKIPPED)
+    job.findings.review(fourth, Verdict.APPROVED)
     with pytest.raises(JobRejected, match="no answer"):
-        job.findings.review(2, Verdict.APPROVED)  # it is broken
+        job.findings.review(broken, Verdict.APPROVED)
     with (job.folder / "reviews.jsonl").open("ab") as file:
         file.write(b'{"source": "cut sho')
     assert (job.folder / "predictions.jsonl").read_bytes() == journal
@@ -245,24 +250,22 @@ def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in
         job.want(replace(QUESTION, task="<CAPTION>"))
     for findings in (job.findings, jobs_in(tmp_path, gated)._job(job.folder, job._given).findings):
         rows = findings.read()
-        assert [(row.verdict, row.is_corrected) for row in rows[:2]] == [
-            (Verdict.APPROVED, True),
-            (Verdict.SKIPPED, False),
-        ]
-        assert findings.row(0).prediction.regions == corrected.regions
-        assert findings.row(0).said == said
+        assert (rows[first].verdict, rows[first].is_corrected) == (Verdict.APPROVED, True)
+        assert (rows[second].verdict, rows[second].is_corrected) == (Verdict.SKIPPED, False)
+        assert findings.row(first).prediction.regions == corrected.regions
+        assert findings.row(first).said == said
         counted = tally(rows)
         assert counted.labels == (("car", 3, 3), ("bus", 1, 1))
         assert dict(counted.kinds)[Kind.APPROVED] == 2
         assert counted.histogram[10] == 3  # each car has 0.5
         for sieve, numbers in (
-            (Sieve(Kind.ERRORS), [2]),
-            (Sieve(label="car", max_score=0.5), [1, 3, 4]),
-            (Sieve(order=Order.LEAST_SURE), [1, 3, 4, 0, 2]),
+            (Sieve(Kind.ERRORS), [broken]),
+            (Sieve(label="car", max_score=0.5), [second, fourth, fifth]),
+            (Sieve(order=Order.LEAST_SURE), [second, fourth, fifth, first, broken]),
         ):
             assert [row.number for row in select(rows, sieve)] == numbers
         findings.choose(replace(QUESTION, min_scores=(("", 0.6),)), 0.0)
-        assert [row.number for row in select(findings.read(), Sieve(Kind.NOTHING))] == [1, 3, 4]
+        assert [row.number for row in select(findings.read(), Sieve(Kind.NOTHING))] == [second, fourth, fifth]
         findings.choose(None, 0.0)
     taken: list[int] = []
     written = job.write("csv", only_approved=True, take_room=taken.append)

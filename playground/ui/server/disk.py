@@ -183,7 +183,7 @@ class Disk:
             return "The playground has no room for another file now. Try again in some minutes."
         return (
             "Your pictures and files take all the room that one visitor may have here. Close the tabs that you do not "
-            "need, and try again in a minute."
+            "need, and try again in a minute; jobs keep their files until nobody has looked at them for a while."
         )
 
     def _scan(self) -> Collection[str]:
