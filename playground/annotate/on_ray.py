@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -48,6 +49,8 @@ PARQUET = "predictions.parquet"
 _SOURCES_AT_ONCE = 20_000  # that are handed over to Ray: a list of a million would lie in memory
 _ROWS_AT_ONCE = 1000  # of the Parquet file
 _CPUS_OF_AN_ENGINE = 4
+_LEAST_CPUS = 2
+_LOOKS = 15  # at what is free
 _CONNECT_SECONDS = 5
 _REGIONS = TypeAdapter(tuple[Region, ...])
 
@@ -107,7 +110,7 @@ def run_job_on_ray(
 ) -> Generator[JobEvent, None, None]:
     """Ask about the pictures of all sources, as `job.run_job` does, and yield what became of each, as it comes.
 
-    Raises SettingsInvalid where there is no Ray, EngineFailed where the workers cannot answer at all.
+    Raises SettingsInvalid where there is no Ray, or none of it is free, EngineFailed where the workers cannot answer.
     """
     with _connected(job.address, job.store_bytes):
         yield from _events(job, sources, question, journal, is_stopped)
@@ -120,9 +123,10 @@ def _events(
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    share = _Share.of(free_resources(ray.available_resources), job.settings.device)
     waiting = iter(sources)
     while not is_stopped() and (some := list(islice(waiting, _SOURCES_AT_ONCE))):
-        rows = iter(_pipeline(job, some, question, journal).iter_rows())
+        rows = iter(_pipeline(job, share, some, question, journal).iter_rows())
         try:
             for row in rows:
                 yield _written(row, journal)
@@ -135,10 +139,27 @@ def _events(
             ) from error
 
 
-def _pipeline(job: RayJob, sources: list[PictureSource], question: Question, journal: Journal) -> Any:
+def free_resources(look: Callable[[], dict[str, float]], pause: float = 1.0) -> dict[str, float]:
+    """Return what of a Ray is free, once that stays the same: a job that was just killed gives back what it had.
+
+    Raises SettingsInvalid where it stays too little, as beside replicas that have nearly all: no worker would begin.
+    """
+    free: dict[str, float] = {}
+    for _ in range(_LOOKS):
+        before, looked = free, look()
+        free = {kind: looked.get(kind, 0) for kind in ("CPU", "GPU")}
+        if free == before and free["CPU"] >= _LEAST_CPUS:
+            return free
+        time.sleep(pause)
+    raise SettingsInvalid(
+        f"The Ray has {free['CPU']:g} free processors, but a job needs {_LEAST_CPUS}: one reads, one answers. "
+        "End what else runs there, or add a machine."
+    )
+
+
+def _pipeline(job: RayJob, share: "_Share", sources: list[PictureSource], question: Question, journal: Journal) -> Any:
     import ray
 
-    share = _Share.of(ray.cluster_resources(), job.settings.device)
     wires = [{"wire": json.dumps({**source.to_dict(), "problem": source.problem})} for source in sources]
     settings = asdict(job.settings)
     return (

@@ -15,7 +15,7 @@ import pytest
 from playground.annotate.answers import Answers
 from playground.annotate.job import PictureAnsweredElsewhere, PictureFailed, PictureSkipped, run_job
 from playground.annotate.journal import Journal
-from playground.annotate.on_ray import _connected, _Engines, _Intake, _Share, _written, write_parquet
+from playground.annotate.on_ray import _connected, _Engines, _Intake, _Share, _written, free_resources, write_parquet
 from playground.annotate.reading import SourceReader
 from playground.annotate.sources import Wanted, find_sources
 from playground.errors import SettingsInvalid
@@ -96,6 +96,17 @@ def test_some_processors_are_left_to_whoever_reads() -> None:
     assert _Share.of({"CPU": 16.0}, "auto") == _Share(2, 3, 4)
     assert _Share.of({"CPU": 16.0, "GPU": 2.0}, "auto") == _Share(8, 2, 1, 1)
     assert _Share.of({"CPU": 16.0, "GPU": 2.0}, "cpu") == _Share(2, 3, 4)
+
+
+def test_a_job_takes_what_is_free_once_a_killed_one_has_given_it_back() -> None:
+    looks = ({"CPU": cpus, "memory": 1e9 + place} for place, cpus in enumerate([1.0, 3.0, 8.0, 8.0, 2.0]))
+    assert free_resources(lambda: next(looks), pause=0) == {"CPU": 8.0, "GPU": 0}
+
+
+@pytest.mark.parametrize("free", [{}, {"CPU": 1.0, "GPU": 1.0}])
+def test_a_ray_whose_processors_others_have_is_a_sentence(free: dict[str, float]) -> None:
+    with pytest.raises(SettingsInvalid, match=f"has {free.get('CPU', 0):g} free processors, but a job needs 2"):
+        free_resources(lambda: free, pause=0)
 
 
 @needs_ray
