@@ -6,7 +6,9 @@ Knows how Ray is started and ended. Knows nothing of what runs on it.
 import os
 import re
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -76,6 +78,17 @@ def _alone_on_loopback() -> Iterator[None]:
 
 
 @contextmanager
+def _own_ending() -> Iterator[None]:
+    """Keep what this program does when it is told to end: Ray would let it abort instead, and print where it was."""
+    told_to_end = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, told_to_end)
+
+
+@contextmanager
 def local_ray(
     *, num_cpus: int, store_bytes: int = STORE_BYTES, folder: str = "", metrics_port: int = 0
 ) -> Iterator[None]:
@@ -92,11 +105,12 @@ def local_ray(
         import ray
 
         try:
-            ray.init(
-                address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
-                log_to_driver=False, configure_logging=False, _temp_dir=folder or own,
-                _metrics_export_port=metrics_port or None,
-            )  # fmt: skip
+            with _own_ending():
+                ray.init(
+                    address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=store_bytes,
+                    log_to_driver=False, configure_logging=False, _temp_dir=folder or own,
+                    _metrics_export_port=metrics_port or None,
+                )  # fmt: skip
         except Exception as error:  # Ray has no kind of its own for it
             said = " ".join(str(error).split())[:200]
             raise SettingsInvalid(f"Ray cannot start on this machine ({said}).") from error

@@ -46,7 +46,16 @@ def ports() -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def engines(ports: tuple[int, int]) -> Iterator[RemoteEngines]:
+def heard() -> Iterator[list[int]]:
+    """Give the signals by which this program was told to end."""
+    signals: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    yield signals
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="module")
+def engines(ports: tuple[int, int], heard: list[int]) -> Iterator[RemoteEngines]:
     import ray  # noqa: F401  Before the program does: whoever joined another Ray first is on loopback as well.
 
     from playground.serving.cluster import local_cluster
@@ -160,6 +169,11 @@ def test_it_listens_on_loopback_and_tells_its_figures(engines: RemoteEngines, po
         return httpx.get(f"http://127.0.0.1:{ports[1]}/metrics", timeout=30).text
 
     until(lambda: all(name in figures() for name in TOLD), 60)
+
+
+def test_a_program_beside_its_ray_hears_that_it_is_to_end(engines: RemoteEngines, heard: list[int]) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    until(lambda: heard == [signal.SIGTERM], 10)
 
 
 def test_a_killed_replica_and_controller_lose_nothing(
