@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed; requirements-scale.txt has it."
 )
 
+MAX_CROPS = 32
 OD = "Locate the objects with category name in the image."
 TOLD = [f"ray_florence2_{name}" for name in ("answers_total", "tokens_total", "encode_seconds_count", "waiting")]
 
@@ -179,25 +181,39 @@ def test_a_program_beside_its_ray_hears_that_it_is_to_end(engines: RemoteEngines
 def test_a_killed_replica_and_controller_lose_nothing(
     engines: RemoteEngines, expected: dict[tuple[str, str], str], image: InputImage
 ) -> None:
-    asks = [Ask(image.crop((0.0, 0.0, 300.0 - 10 * number, 200.0)), OD) for number in range(6)]  # for either replica
     retries = engines.connection.num_retries
-    with engines.acquire() as engine:
-        whole = [list(engine.generate([ask])) for ask in asks]
+    with engines.acquire() as engine, ThreadPoolExecutor(MAX_CROPS) as people:
+        asks, whole = asks_of_both(engines, image)
         answers = [engine.generate([ask]) for ask in asks]
         pids = processes_of("ServeReplica")
         said = [[next(answer)] for answer in answers]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)  # whoever answers cannot come to its end
+        late = [people.submit(list, engine.generate([ask])) for ask in asks]
+        time.sleep(1)  # until they are at their replicas
         os.kill(pids[0], signal.SIGKILL)
         os.kill(processes_of("ServeController")[0], signal.SIGKILL)
         os.kill(pids[1], signal.SIGCONT)
         for events, answer in zip(said, answers, strict=True):
             events.extend(answer)
-    for before, after in zip(whole, said, strict=True):
+        said += [answer.result() for answer in late]
+    for before, after in zip(whole * 2, said, strict=True):
         assert written(after) == written(before)
     assert engines.connection.num_retries > retries
     figures = crowd(engines, 4, 2, "none", expected)
     assert (figures.lost, figures.doubled, figures.wrong, figures.refused) == (0, 0, 0, 0)
+
+
+def asks_of_both(engines: RemoteEngines, image: InputImage) -> tuple[list[Ask], list[list[Event]]]:
+    """Return asks about parts of a picture, of which either replica answers some, and what is answered."""
+    asks: list[Ask] = []
+    answers: list[list[Event]] = []
+    with engines.acquire() as engine:
+        while len(asks) < 3 or len({engines.connection.answered_by[ask.image.digest] for ask in asks}) < 2:
+            assert len(asks) < MAX_CROPS, "one replica answers all"
+            asks.append(Ask(image.crop((0.0, 0.0, 300.0 - 5 * len(asks), 200.0)), OD))
+            answers.append(list(engine.generate(asks[-1:])))
+    return asks, answers
 
 
 def test_the_logs_hold_nothing_of_anybody(engines: RemoteEngines, image: InputImage) -> None:
