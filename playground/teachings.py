@@ -15,7 +15,7 @@ from contextlib import closing
 from enum import Enum
 from pathlib import Path
 
-from playground.checkpoints.catalog import BUNDLED, Checkpoint
+from playground.checkpoints.catalog import Checkpoint
 from playground.datasets.reading import LabeledData
 from playground.engines import AskedEngine
 from playground.errors import PlaygroundError, TeachingRejected
@@ -28,7 +28,6 @@ from playground.settings import Settings
 LEFT_ALONE_SECONDS = 600.0  # after which a teaching that nobody has looked at ends, so that others may begin
 _STEPS_A_LESSON, _FEWEST_STEPS, _MOST_STEPS = 10, 40, 300
 _MEASURE_EVERY, _MOST_MEASURED = 20, 12  # steps, and pictures: whoever looks on is to see something
-_BLUR_OF_BUNDLED = 2.5  # bins: with so much it was trained
 _HELD_OUT = 0.2  # of the pictures, to measure with
 _ENDS = 2  # tokens around a text
 _KEPT_IN_ALL = 16  # teachings that are over, or not begun
@@ -76,7 +75,7 @@ class ServedTeaching:
         """Begin, or go on where it was stopped."""
         self.state, self.message, self._ending = TeachingState.WORKING, "", threading.Event()
         # What was begun goes on as it was begun, or it would be another teaching.
-        self._teaching = self._teaching or _teaching_of(self.base, self.lessons, max_seconds)
+        self._teaching = self._teaching or _teaching_of(self.lessons, max_seconds)
         work = (self._teaching, self._ending)
         self._thread = threading.Thread(target=self._work, args=work, name="teaching", daemon=True)
         self._thread.start()
@@ -211,13 +210,12 @@ class Teachings:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _teaching_of(base: Checkpoint, lessons: LessonReport, max_seconds: float) -> Teaching:
+def _teaching_of(lessons: LessonReport, max_seconds: float) -> Teaching:
     """Return how so many lessons are taught, so that it mostly comes to its end in the time that it has."""
     return Teaching(
         steps=min(_MOST_STEPS, max(_FEWEST_STEPS, _STEPS_A_LESSON * len(lessons.lessons))),
         measure_every=_MEASURE_EVERY,
         max_measured=_MOST_MEASURED,
-        location_blur=_BLUR_OF_BUNDLED if base.name == BUNDLED else 0.0,
         max_seconds=max_seconds,
     )
 

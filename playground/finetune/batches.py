@@ -8,6 +8,7 @@ from PIL import Image
 
 from playground.finetune.learner import LoraLearner, TokenRows
 from playground.finetune.lessons import Lesson
+from playground.finetune.pasting import Scraps, paste
 from playground.finetune.teaching import Teaching
 from playground.finetune.views import view
 from playground.inference.caches import TensorCache
@@ -23,6 +24,7 @@ class LessonBatches:
         self._learner = learner
         self._lessons = lessons
         self._teaching = teaching
+        self._scraps = Scraps(lessons)
         self._kept = TensorCache[tuple[torch.Tensor, str, str]](_CACHE_BYTES)
 
     def at(self, step: int) -> list[tuple[int, int]]:
@@ -32,7 +34,7 @@ class LessonBatches:
         for position in range(step * size, (step + 1) * size):
             epoch, place = divmod(position, count)
             order = random.Random(f"{self._teaching.seed} order {epoch}").sample(range(count), count)
-            number = random.Random(f"{self._teaching.seed} view {position}").randrange(self._teaching.views)
+            number = random.Random(f"{self._teaching.seed} view {position}").randrange(self._teaching.views or 1)
             chosen.append((order[place], number))
         return chosen
 
@@ -47,16 +49,31 @@ class LessonBatches:
         """Return the features of a view, or its pixels where the tower learns, its prompt and its answer."""
         kept = self._kept.get((place, number))
         if kept is None:
-            lesson = self._lessons[place]
-            image, seen = _at_most(lesson, self._learner.image_side * _MAX_SIDES)
+            image, seen = self._sized(place)
             if number:
-                rng = random.Random(f"{self._teaching.seed} {lesson.name} {place} {number}")
-                image, seen = view(rng, image, seen)
+                image, seen = self._seen_otherwise(place, number, image, seen)
             pixels = self._learner.pixels(image)
             tensor = pixels if self._learner.learns_vision else self._learner.encode(pixels)
             kept = (tensor, seen.prompt(image.size), seen.answer(image.size))
             self._kept.keep((place, number), kept)
         return kept
+
+    def _seen_otherwise(
+        self, place: int, number: int, image: Image.Image, lesson: Lesson
+    ) -> tuple[Image.Image, Lesson]:
+        """Return the view of a number: with things of other lessons, unless the answer would then be too long."""
+        rng = random.Random(f"{self._teaching.seed} {lesson.name} {place} {number}")
+        fuller, more = image, lesson
+        for scrap in self._scraps.choose(rng, place, self._teaching.pasted):
+            source, giver = self._sized(scrap.lesson)
+            fuller, more = paste(rng, fuller, more, source, giver.regions[scrap.region])
+        if self._learner.num_tokens(more.answer(image.size)) <= self._learner.max_tokens:
+            image, lesson = fuller, more
+        return view(rng, image, lesson)
+
+    def _sized(self, place: int) -> tuple[Image.Image, Lesson]:
+        """Return a lesson's picture, of not many more pixels than the model sees, and the lesson in its pixels."""
+        return _at_most(self._lessons[place], self._learner.image_side * _MAX_SIDES)
 
 
 def _at_most(lesson: Lesson, side: int) -> tuple[Image.Image, Lesson]:

@@ -145,7 +145,7 @@ def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
 
 
-def _soft_bins(count: int, blur: float) -> torch.Tensor:
+def _soft_bins(count: int, blur: float | None) -> torch.Tensor:
     """Return for each bin the distribution that is learned in its place: a bell over its neighbors."""
     distance = (torch.arange(count)[:, None] - torch.arange(count)[None]).float()
     bell = torch.exp(-(distance**2) / (2 * blur**2)) if blur else (distance == 0).float()

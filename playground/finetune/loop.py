@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from playground.checkpoints import hub, loader
-from playground.checkpoints.catalog import resolve
+from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.checkpoints.files import ADAPTER_WEIGHTS, weight_files
 from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint
 from playground.errors import SettingsInvalid
@@ -30,8 +30,6 @@ from playground.finetune.lessons import Lesson
 from playground.finetune.lora import adapter_weights, check_peft, set_adapter_weights, write_adapter
 from playground.finetune.measuring import ask_lessons, predictor_of, quality_of
 from playground.finetune.teaching import (
-    LARGE_MODEL_RATE,
-    SMALL_MODEL_RATE,
     HeldOutAnswer,
     MeasuredPoint,
     Teaching,
@@ -93,10 +91,10 @@ class LoraTeaching:
         self._held_out = held_out[: teaching.max_measured]
         if not lessons:
             raise SettingsInvalid("There is nothing to learn from. Give at least one labeled picture.")
+        is_small = sum(weights.numel() for weights in loaded.model.parameters()) < SMALL_MODEL
+        teaching = teaching.settled(is_small=is_small, is_bundled=loaded.checkpoint.name == BUNDLED)
+        self.teaching, self._rate = teaching, teaching.learning_rate or 0.0
         self._learner = LoraLearner(loaded, teaching)
-        is_small = self._learner.num_parameters < SMALL_MODEL
-        self._rate = teaching.learning_rate or (SMALL_MODEL_RATE if is_small else LARGE_MODEL_RATE)
-        self.teaching = teaching = replace(teaching, learning_rate=self._rate)
         self._batches = LessonBatches(self._learner, lessons, teaching)
         self._held_out_batches = LessonBatches(self._learner, self._held_out, replace(teaching, views=1))
         self._optimizer = torch.optim.AdamW(self._learner.parameters, lr=self._rate, weight_decay=0.0)

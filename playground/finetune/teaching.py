@@ -1,7 +1,7 @@
 """What decides the weights of an adapter, beside the lessons; and how far a teaching is."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from playground.results import Prediction
 
 # Of those in the table of docs/finetuning.md; that of large models is what others use for LoRA, and was not searched.
 SMALL_MODEL_RATE, LARGE_MODEL_RATE = 1.5e-3, 3e-4
+_VIEWS_TO_LEARN_FROM, _VIEWS_TO_ENCODE_ONCE = 80, 8  # a frozen vision tower's features of a view are kept
+_BLUR_OF_BUNDLED = 2.5  # bins: with so much it was trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +19,13 @@ class Teaching:
     """How to teach.
 
     `rank` is the width of the adapter, `vision` whether the last stages of the vision tower learn too. A step takes
-    `batch_size` lessons, `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given.
-    `location_blur` is the width, in bins, of the bell that is learned in place of a coordinate: that with which the
-    checkpoint was trained, 0 where that learned the coordinate alone; `location_weight` is what a coordinate counts
-    beside a word. Without a `learning_rate` the size of the checkpoint decides; over the last `decay` of the steps it
-    falls to zero. `patience` is after how many measurements in a row without a lower held-out loss it ends; 0 goes on
-    to the last step. `max_seconds` ends it early too.
+    `batch_size` lessons, `accumulate` times. Each lesson is seen in `views` ways, of which the first is as it is given;
+    up to `pasted` things of other lessons are pasted into the others. `location_blur` is the width, in bins, of the
+    bell that is learned in place of a coordinate: that with which the checkpoint was trained, 0 where that learned the
+    coordinate alone; `location_weight` is what a coordinate counts beside a word. Over the last `decay` of the steps
+    the learning rate falls to zero. What is None, the checkpoint and `vision` decide. `patience` is after how many
+    measurements in a row without a lower held-out loss it ends; 0 goes on to the last step. `max_seconds` ends it early
+    too.
     """
 
     steps: int = 300
@@ -32,9 +35,10 @@ class Teaching:
     decay: float = 0.5
     rank: int = 16
     vision: bool = False
-    views: int = 8
-    location_blur: float = 0.0
-    location_weight: float = 1.0
+    views: int | None = None
+    pasted: int = 4
+    location_blur: float | None = None
+    location_weight: float = 0.25
     seed: int = 0
     measure_every: int = 50
     max_measured: int = 24
@@ -43,12 +47,27 @@ class Teaching:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulate", "rank", "views", "measure_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but got {getattr(self, name)}.")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, but got {value}.")
+        if self.pasted < 0:
+            raise ValueError(f"pasted must be at least 0, but got {self.pasted}.")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, but got {self.decay:g}.")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate must be between 0 and 1, but got {self.learning_rate:g}.")
+
+    def settled(self, *, is_small: bool, is_bundled: bool) -> "Teaching":
+        """Return it with nothing left open, for a checkpoint of that size; `is_bundled` is the one that comes along."""
+        rate = SMALL_MODEL_RATE if is_small else LARGE_MODEL_RATE
+        views = _VIEWS_TO_LEARN_FROM if self.vision else _VIEWS_TO_ENCODE_ONCE
+        blur = _BLUR_OF_BUNDLED if is_bundled else 0.0
+        return replace(
+            self,
+            learning_rate=self.learning_rate or rate,
+            views=self.views or views,
+            location_blur=blur if self.location_blur is None else self.location_blur,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by their names."""

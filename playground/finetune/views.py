@@ -22,14 +22,16 @@ _MOVED_KINDS = (
     OutputKind.BOXES_OR_POLYGONS,
     OutputKind.TEXT_WITH_BOX,
 )
-_SIDES = re.compile(r"\b(left|right|leftmost|rightmost)\b", re.IGNORECASE)
-_COLORS = re.compile(
+NAMES_A_SIDE = re.compile(r"\b(left|right|leftmost|rightmost)\b", re.IGNORECASE)
+NAMES_A_COLOR = re.compile(
     r"\b(red|orange|yellow|green|blue|purple|violet|pink|brown|white|black|gr[ae]y|gold|golden|silver|beige|tan|"
     r"turquoise|teal|colou?red|colou?rful)\b",
     re.IGNORECASE,
 )
+# Powers of two: so far apart that what is labeled only where it is small is learned where it is large, too.
+_SCALES = (-1.3, 0.5)
 _MIN_SHARE, _WHOLE_SHARE = 0.25, 0.6  # of a region that is seen: below the one it is gone, between the two unclear
-_TRIES = 8
+_TRIES = 12
 _HUE_SHARE = 0.7  # of the views whose colors are others, where no answer names one
 
 
@@ -42,10 +44,10 @@ def view(rng: random.Random, image: Image.Image, lesson: Lesson) -> tuple[Image.
     words = " ".join((lesson.question.phrase, lesson.text, *(region.label for region in lesson.regions)))
     if lesson.output_kind in _MOVED_KINDS and not lesson.is_answered_by_text:
         window = _window(rng, image.size, lesson)
-        is_mirrored = rng.random() < 0.5 and not _SIDES.search(words)
+        is_mirrored = rng.random() < 0.5 and not NAMES_A_SIDE.search(words)
         image, lesson = _look_through(image, lesson, window, is_mirrored=is_mirrored)
-    if rng.random() < _HUE_SHARE and not _COLORS.search(words):
-        image = _recolored(image, rng.randrange(256))
+    if rng.random() < _HUE_SHARE and not NAMES_A_COLOR.search(words):
+        image = recolored(rng, image)
     return degrade(rng, image), lesson
 
 
@@ -56,13 +58,14 @@ def _window(rng: random.Random, size: tuple[int, int], lesson: Lesson) -> Box:
     if rng.random() < 0.2:
         return whole
     for _ in range(_TRIES):
-        scale, stretch = 2 ** rng.uniform(-0.6, 0.5), 2 ** rng.uniform(-0.2, 0.2)
+        scale, stretch = 2 ** rng.uniform(*_SCALES), 2 ** rng.uniform(-0.2, 0.2)
         w, h = width * scale * stretch, height * scale / stretch
         x, y = (width - w) * rng.uniform(-0.05, 1.05), (height - h) * rng.uniform(-0.05, 1.05)
         window = (x, y, x + w, y + h)
-        boxes = [region.xyxy for region in lesson.regions]
-        asked = all(_share_seen(box, window) >= 1 for box in lesson.question.regions)
-        if asked and not any(_MIN_SHARE <= _share_seen(box, window) < _WHOLE_SHARE for box in boxes):
+        shares = [_share_seen(region.xyxy, window) for region in lesson.regions]
+        is_asked = all(_share_seen(box, window) >= 1 for box in lesson.question.regions)
+        shows = not shares or max(shares) >= _WHOLE_SHARE
+        if is_asked and shows and not any(_MIN_SHARE <= share < _WHOLE_SHARE for share in shares):
             return window
     return whole
 
@@ -104,8 +107,13 @@ def _moved(region: Region, move: Callable[[Point], Point], size: tuple[int, int]
     return replace(region, xyxy=_moved_box(region.xyxy, move, size), polygons=polygons, xyxyxyxy=None)
 
 
-def _recolored(image: Image.Image, turn: int) -> Image.Image:
-    """Return the picture with all hues turned on by so many of 256 steps."""
+def recolored(rng: random.Random, image: Image.Image) -> Image.Image:
+    """Return the picture with all hues turned on, often paler or brighter and darker or lighter too."""
+    turn = rng.randrange(256)
+    strength = 2 ** rng.uniform(-2.5, 0.8) if rng.random() < 0.5 else 1.0
+    gamma = 2 ** rng.uniform(-0.7, 0.7) if rng.random() < 0.5 else 1.0
     hue, saturation, value = image.convert("HSV").split()
     turned = hue.point([(step + turn) % 256 for step in range(256)])
-    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+    stronger = saturation.point([min(255, round(step * strength)) for step in range(256)])
+    lighter = value.point([round(255 * (step / 255) ** gamma) for step in range(256)])
+    return Image.merge("HSV", (turned, stronger, lighter)).convert("RGB")

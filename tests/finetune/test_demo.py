@@ -7,7 +7,9 @@ import pytest
 
 from playground.finetune.demo import DEMO_TEACHING, teach_demo
 
-SHORT = replace(DEMO_TEACHING, seed=1, steps=200, decay=0.3, views=60, measure_every=200, max_measured=4)
+# In so few steps a shape is learned where it is not seen in too many ways, and at a high rate.
+SHORT = replace(DEMO_TEACHING, steps=180, learning_rate=3e-3, decay=0.3, views=8, pasted=0,
+                measure_every=180, max_measured=4)  # fmt: skip
 
 
 @pytest.mark.timeout(900)  # a minute of one core, where nothing else runs
@@ -15,7 +17,7 @@ def test_a_kind_that_it_has_never_seen_is_learned_and_what_it_knew_is_kept(tmp_p
     said: list[str] = []
     figures = teach_demo(said.append, tmp_path / "owls", teaching=SHORT, scenes=16)
     assert figures.new_map50_before == 0
-    assert min(figures.new_map50, figures.new_map50_unseen_colors) > 0.1, figures  # 0.27 and 0.31
-    assert figures.old_map50_loss < 0.1, figures
+    assert min(figures.new_map50, figures.new_map50_unseen_colors) > 0.2, figures
+    assert figures.old_map50_loss < 0.15, figures
     assert figures.steps == SHORT.steps
     assert len(said) > 4

@@ -12,7 +12,7 @@ from playground.finetune.teaching import Teaching
 
 @pytest.fixture(scope="module")
 def learner() -> LoraLearner:
-    made = LoraLearner(load_to_teach(BUNDLED), Teaching(rank=4, vision=True))
+    made = LoraLearner(load_to_teach(BUNDLED), Teaching(rank=4, vision=True, location_weight=1.0))
     made.set_learning(is_learning=False)
     return made
 

@@ -18,7 +18,8 @@ from playground.predictor import Predictor
 from playground.regions import Region
 
 RENAMED = "car"  # as everything is called from now on
-QUICK = Teaching(steps=24, batch_size=3, learning_rate=1e-2, views=1, measure_every=12, max_measured=3, patience=0)
+QUICK = Teaching(steps=24, batch_size=3, learning_rate=1e-2, views=2, measure_every=12, max_measured=3, patience=0,
+                 location_blur=0.0, location_weight=1.0)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
