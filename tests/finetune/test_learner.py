@@ -53,3 +53,15 @@ def test_the_head_is_left_out_and_the_tower_learns_only_where_that_is_wanted(lea
     parts = {part for name in names for part in name.split(".") if part.endswith(("proj", "fc1", "fc2", "qkv"))}
     assert parts == {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", "qkv", "proj"}
     assert not [name for name in names if "lm_head" in name or "shared" in name]
+
+
+def test_what_is_left_open_the_checkpoint_decides_and_what_is_given_stays() -> None:
+    bundled = Teaching(vision=True).settled(is_small=True, is_bundled=True)
+    assert (bundled.location_blur, bundled.views) == (2.5, 80)
+    large = Teaching().settled(is_small=False, is_bundled=False)
+    assert (large.location_blur, large.views) == (0.0, 8)
+    assert (bundled.learning_rate or 0) > (large.learning_rate or 0) > 0
+    given = Teaching(learning_rate=1e-4, views=3, location_blur=0.0)
+    assert given.settled(is_small=True, is_bundled=True) == given
+    with pytest.raises(ValueError, match="pasted must be at least 0, but got -1"):
+        Teaching(pasted=-1)

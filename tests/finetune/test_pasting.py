@@ -50,12 +50,12 @@ def test_it_is_not_pasted_where_there_is_no_room() -> None:
         assert (pasted, about) == (picture(), full)
 
 
-def test_what_is_rare_is_chosen_about_as_often_as_what_is_not() -> None:
+def test_what_is_rare_is_chosen_as_often_as_what_is_not() -> None:
     rare = lesson(Region("owl", BOX))
     common = [lesson(Region("cat", BOX)) for _ in range(29)]
     scraps = Scraps([rare, *common])
     chosen = [scrap.label for seed in range(300) for scrap in scraps.choose(random.Random(seed), 1, 3)]
-    assert 0.15 < chosen.count("owl") / len(chosen) < 0.5
+    assert 0.4 < chosen.count("owl") / len(chosen) < 0.6
 
 
 @pytest.mark.parametrize(
