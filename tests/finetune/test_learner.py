@@ -2,12 +2,17 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from playground.checkpoints.catalog import BUNDLED
+from playground.finetune.batches import LessonBatches
 from playground.finetune.learner import IGNORED, LoraLearner
 from playground.finetune.lessons import Lesson
 from playground.finetune.loop import load_to_teach
 from playground.finetune.teaching import Teaching
+from playground.pictures.reader import read_image
+from playground.question import Question
+from playground.regions import Region
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +70,17 @@ def test_what_is_left_open_the_checkpoint_decides_and_what_is_given_stays() -> N
     assert given.settled(is_small=True, is_bundled=True) == given
     with pytest.raises(ValueError, match="pasted must be at least 0, but got -1"):
         Teaching(pasted=-1)
+
+
+def test_nothing_is_pasted_where_the_answer_would_be_longer_than_the_model_can_write(learner: LoraLearner) -> None:
+    image = read_image(Image.new("RGB", (320, 320), "gray"))
+    spots = [(20.0 * x, 20.0 * y) for x in range(12) for y in range(10)]
+    cats = tuple(Region("cat", (x, y, x + 8, y + 8)) for x, y in spots)
+    many = Lesson("many", lambda: image, Question("<OD>"), cats)
+    one = Lesson(
+        "one", lambda: image, Question("<OD>"), (Region(" ".join(["a very long name"] * 10), (10, 10, 60, 60)),)
+    )
+    batches = LessonBatches(learner, [many, one], Teaching(views=9, pasted=4))
+    for number in range(9):
+        _, rows = batches.batch([(0, number)])
+        assert rows.labels.shape[1] <= learner.max_tokens
