@@ -7,6 +7,7 @@ minute. Each answer is held against what one process says. The last line is JSON
 
 import argparse
 import json
+import math
 import os
 import random
 import re
@@ -18,6 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, field
+from itertools import pairwise
 from statistics import median, quantiles
 
 from playground import console
@@ -33,7 +35,7 @@ from playground.scenes.scene import make_scene
 from playground.serving.client import RemoteEngines
 from playground.serving.cluster import local_cluster
 from playground.serving.faults import FAULTS, faults
-from playground.serving.processor_time import ProcessorTime, processor_time
+from playground.serving.processor_time import LOOK_SECONDS, ProcessorTime, processor_time
 from playground.serving.wire import ReplicaCounts
 from playground.settings import Settings
 
@@ -58,7 +60,8 @@ class LoadFigures:
     that are as likely, sums in another order choose the other. `second_without_encoding` is the share of later
     questions about a picture that encoded nothing. `..._cpu_s` are seconds of processor time for each answer: of this
     program, which asks, of Serve's proxy, of the replicas, and of all else in the cluster. `others_cpus` are the
-    processors that other programs had meanwhile. `answered_together` is the mean batch of a replica.
+    processors that other programs had meanwhile, `others_in_turn` from one look to the next. `answered_together` is
+    the mean batch of a replica.
     """
 
     replicas: int
@@ -86,6 +89,7 @@ class LoadFigures:
     replica_cpu_s: float = 0.0
     rest_cpu_s: float = 0.0
     others_cpus: float = 0.0
+    others_in_turn: tuple[float, ...] = ()
     answered_together: float | None = None
     people_by_replica: tuple[int, ...] = ()
 
@@ -117,10 +121,11 @@ class _Crowd:
         self._expected = expected
         self._over = threading.Event()
 
-    def ask(self, people: int, lead: float, seconds: float, *, leaving: bool) -> ProcessorTime:
+    def ask(self, people: int, lead: float, seconds: float, *, leaving: bool) -> list[ProcessorTime]:
         """Let so many people ask for so long; if they are `leaving`, every third goes away in the middle of answers.
 
-        What is answered before the `lead` is over does not count. Returns who has used the processors since.
+        What is answered before the `lead` is over does not count. Returns who has used the processors since, from one
+        look to the next.
         """
         threads = [
             threading.Thread(target=self._person, args=(number, leaving and number % 3 == 0), daemon=True)
@@ -132,14 +137,20 @@ class _Crowd:
         with self.notes.lock:
             self.notes.seconds.clear()
             self.notes.first.clear()
-        before = processor_time()
-        self._over.wait(seconds)
-        used = processor_time() - before
+        used = self._look_on(seconds)
         self._over.set()
         for thread in threads:
             thread.join(_PATIENCE_SECONDS)
             self.notes.lost += thread.is_alive()
         return used
+
+    def _look_on(self, seconds: float) -> list[ProcessorTime]:
+        started, looks = time.monotonic(), [processor_time()]
+        for look in range(1, math.ceil(seconds / LOOK_SECONDS) + 1):
+            due = started + min(seconds, look * LOOK_SECONDS)
+            self._over.wait(max(0.0, due - time.monotonic()))
+            looks.append(processor_time())
+        return [after - before for before, after in pairwise(looks)]
 
     def warm_up(self) -> None:
         """Ask both questions about each picture once, some at the same time."""
@@ -258,11 +269,13 @@ def measure_load(
     return figures
 
 
-def _take_processor_time(figures: LoadFigures, used: ProcessorTime) -> None:
+def _take_processor_time(figures: LoadFigures, parts: Sequence[ProcessorTime]) -> None:
     answers = max(1, figures.answers)
-    figures.client_cpu_s, figures.proxy_cpu_s = round(used.client / answers, 5), round(used.proxy / answers, 5)
-    figures.replica_cpu_s, figures.rest_cpu_s = round(used.replicas / answers, 5), round(used.rest / answers, 5)
-    figures.others_cpus = round(used.others / figures.seconds, 3)
+    used = ProcessorTime(*(sum(column) / answers for column in zip(*map(astuple, parts), strict=True)))
+    figures.client_cpu_s, figures.proxy_cpu_s = round(used.client, 5), round(used.proxy, 5)
+    figures.replica_cpu_s, figures.rest_cpu_s = round(used.replicas, 5), round(used.rest, 5)
+    figures.others_in_turn = tuple(round(part.others / LOOK_SECONDS, 2) for part in parts)
+    figures.others_cpus = round(used.others * answers / figures.seconds, 3)
 
 
 def _counts(engines: Pool | RemoteEngines) -> ReplicaCounts:

@@ -37,7 +37,8 @@ from playground.settings import Settings
 
 _CROWD = 16  # people, by whom it is measured what answers cost together
 _HELD_AGAINST = (10, 50)  # people, who are simulated too
-_ROUNDS, _LEAD_SECONDS, _ROUND_SECONDS = 3, 3.0, 5.0
+_ROUNDS, _LEAD_SECONDS = 3, 3.0
+_COST_SECONDS, _RUN_SECONDS = 5.0, 20.0  # the slowest twentieth of fewer answers would be chance
 _TIMES = ("client", "proxy", "rest", "begin", "token", "more", "new", "wait", "threads")
 
 Expected = dict[tuple[str, str], str]  # what is answered, by picture and task
@@ -107,7 +108,7 @@ class _Watched:
 
     def run(self, people: int, costs: Costs) -> MeasuredRun:
         """Let people ask."""
-        figures = self._figures(people)
+        figures = self._figures(people, seconds=_RUN_SECONDS)
         by_replica: dict[str, list[tuple[int, ...]]] = {}
         for person in range(people):
             place = person % len(self._pictures)
@@ -115,22 +116,21 @@ class _Watched:
             by_replica.setdefault(replica, []).append(self._tokens[place])
         return MeasuredRun(
             self._checkpoint, tuple(map(tuple, by_replica.values())), figures.answers_per_minute, figures.p50_s or 0.0,
-            figures.p95_s or 0.0, self._left(figures), _LEAD_SECONDS, figures.seconds,
+            figures.p95_s or 0.0, self._processors, figures.others_in_turn, _LEAD_SECONDS, figures.seconds,
             costs_in(figures, costs, [self._tokens[person % len(self._tokens)] for person in range(people)]),
         )  # fmt: skip
 
-    def _figures(self, people: int, pictures: Sequence[InputImage] = ()) -> LoadFigures:
+    def _figures(
+        self, people: int, pictures: Sequence[InputImage] = (), *, seconds: float = _COST_SECONDS
+    ) -> LoadFigures:
         figures = LoadFigures(self._replicas, people, self._checkpoint, "none", self._processors)
         pictures = pictures or self._pictures[:people]
         measure_load(
-            self._engines, figures, _ROUND_SECONDS, expected=lambda _: self._expected, pictures=pictures,
+            self._engines, figures, seconds, expected=lambda _: self._expected, pictures=pictures,
             lead=_LEAD_SECONDS if people > 1 else 0.0,
         )  # fmt: skip
         console.say(json.dumps(asdict(figures)))
         return figures
-
-    def _left(self, figures: LoadFigures) -> float:
-        return round(max(0.1, self._processors - figures.others_cpus), 3)
 
 
 def costs_of(

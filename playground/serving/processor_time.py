@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from psutil import Process
 
 
+LOOK_SECONDS = 0.2  # from one look to the next, where it matters when a processor was used
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessorTime:
     """Seconds of processor time, of the system too: of this program, its cluster's parts, and all other programs."""

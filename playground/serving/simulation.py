@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m playground.serving.simulation", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--measure", default="", metavar="CHECKPOINT", help="take the times of this machine, 5 minutes")
+    parser.add_argument(
+        "--measure", default="", metavar="CHECKPOINT", help="take the times of this machine, 10 minutes"
+    )
     parser.add_argument("--times", type=Path, default=MEASURED, metavar="FILE", help="what was measured before")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where what --measure has measured goes")
     chosen = parser.parse_args(arguments)

@@ -3,9 +3,9 @@
 The people of `playground.serving.load` are simulated too, and held against what was measured of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -21,6 +21,7 @@ _AIM = 5.0  # seconds: the 95th percentile
 _PEAK_SECONDS = 600.0  # that are simulated
 _LEAST_QUESTIONS = 300
 _MAX_REPLICAS = 4096
+_TIMES_SIMULATED = 4  # as long as it was measured, so that less is left to chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Machine:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    processors: float
+    processors: int
     costs: Costs
     answers: tuple[int, ...]
 
@@ -38,8 +39,8 @@ class Machine:
 class MeasuredRun:
     """People who asked a cluster on one machine, what came of it, and what an answer cost in the same minute.
 
-    `people` are those of each replica, by the tokens of the answers that each of them got in turn. `processors` are
-    what other programs left.
+    `people` are those of each replica, by the tokens of the answers that each of them got in turn. `others` are the
+    processors that other programs had, from one look to the next.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -49,7 +50,8 @@ class MeasuredRun:
     answers_per_minute: float
     p50_s: float
     p95_s: float
-    processors: float
+    processors: int
+    others: tuple[float, ...]
     lead: float  # seconds, after which the answers were counted
     seconds: float
     costs: Costs
@@ -87,7 +89,7 @@ def read_measured(file: Path) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A figure that was measured, and simulated: the medians of several rounds."""
+    """A figure that was measured, and simulated: of several rounds the one in the middle, by how far it is off."""
 
     measured: float
     simulated: float
@@ -107,16 +109,19 @@ def compare_runs(measured: Measured) -> dict[tuple[str, int, int], dict[str, Com
     kinds: dict[tuple[str, int, int], list[tuple[MeasuredRun, Simulated]]] = {}
     for run in measured.runs:
         came = simulate_people(
-            run.costs, people=run.people, processors=run.processors, lead=run.lead, seconds=run.seconds
-        )
+            run.costs, people=run.people, processors=run.processors, others=run.others, lead=run.lead,
+            seconds=_TIMES_SIMULATED * run.seconds,
+        )  # fmt: skip
         kinds.setdefault(run.kind, []).append((run, came))
     return {
-        kind: {
-            name: Compared(median(getattr(run, name) for run, _ in rounds), median(getattr(s, name) for _, s in rounds))
-            for name in ("answers_per_minute", "p50_s", "p95_s")
-        }
+        kind: {name: _middle(rounds, name) for name in ("answers_per_minute", "p50_s", "p95_s")}
         for kind, rounds in kinds.items()
     }
+
+
+def _middle(rounds: Sequence[tuple[MeasuredRun, Simulated]], name: str) -> Compared:
+    compared = [Compared(getattr(run, name), getattr(came, name)) for run, came in rounds]
+    return sorted(compared, key=lambda one: one.off)[len(compared) // 2]
 
 
 def replicas_needed(machine: Machine, questions_a_day: int) -> int:

@@ -30,16 +30,26 @@ MANY = [(10,)] * 16
         pytest.param(COSTS, [MANY, MANY], 1, 8 * 60 / 1.2, id="two replicas share one processor"),
         pytest.param(COSTS, [MANY, []], 2, 8 * 60 / 1.2, id="all pictures at one replica"),
         pytest.param(replace(COSTS, threads=2.0), [MANY], 2, 8 * 60 / 0.6, id="an engine on two processors"),
-        pytest.param(replace(COSTS, wait=1.0), [[(10,)]], 2, 40, id="a wait in which nobody works"),
+        pytest.param(replace(COSTS, wait=0.2), [[(10,)]], 2, 60 / 0.7, id="a wait in which nobody works"),
         pytest.param(replace(COSTS, client=0.3), [MANY, MANY], 9, 60 / 0.3, id="a program that asks and can no more"),
         pytest.param(replace(COSTS, proxy=0.3), [MANY, MANY], 9, 60 / 0.3, id="a proxy that can no more"),
         pytest.param(replace(COSTS, rest=0.85), [MANY], 1, 60, id="work for which nobody waits"),
-        pytest.param(replace(COSTS, accelerator=True), [MANY, MANY], 0.1, 16 * 60 / 1.2, id="two accelerators"),
+        pytest.param(replace(COSTS, accelerator=True), [MANY, MANY], 1, 16 * 60 / 1.2, id="two accelerators"),
     ],
 )
-def test_so_many_answers_come(costs: Costs, people: list[People], processors: float, per_minute: float) -> None:
+def test_so_many_answers_come(costs: Costs, people: list[People], processors: int, per_minute: float) -> None:
     came = simulate_people(costs, people=people, processors=processors, lead=10, seconds=200)
     assert came.answers_per_minute == pytest.approx(per_minute, rel=0.05)
+
+
+def test_other_programs_put_some_answers_off() -> None:
+    alone, beside = (
+        simulate_people(COSTS, people=[[(10,)], [(10,)]], processors=2, others=others, lead=10, seconds=400)
+        for others in ((), [0.0] * 15 + [1.6] * 5)
+    )
+    assert alone.p95_s == pytest.approx(alone.p50_s)
+    assert beside.p50_s == pytest.approx(alone.p50_s)
+    assert beside.p95_s > 1.3 * alone.p95_s
 
 
 def test_of_answers_that_are_written_together_the_short_ones_come_first() -> None:
