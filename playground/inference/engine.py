@@ -67,6 +67,7 @@ class Engine:
         self.image_encodings = 0
         self._model: PreparedModel | None = model
         self._max_rows = model.max_rows
+        self._max_pictures = model.max_pictures
         self._text_config = model.text_config
         self._tokenizer = loaded.tokenizer
         self._image_processor = loaded.image_processor
@@ -124,11 +125,11 @@ class Engine:
     ) -> Generator[Event, None, None]:
         """Yield the events of one answer to each ask, of which there may be any number; the last of each is `Finished`.
 
-        Up to `max_asks` at a time, their pictures and prompts are encoded together, unless they are cached, and their
-        answers written together. Setting `stop` ends the run within one decoding step, or one block of the vision
-        tower, with what is there; so does the deadline, a time of `time.monotonic`. Closing the generator does the same
-        and does not wait, so that a reader that stalls never holds the model. Raises EngineFailed when memory does not
-        suffice, or when a step hangs beyond the deadline.
+        Up to `max_asks` at a time, and fewer of many pictures where a picture takes long, their pictures and prompts
+        are encoded together, unless they are cached, and their answers written together. Setting `stop` ends the run
+        within one decoding step, or one block of the vision tower, with what is there; so does the deadline, a time of
+        `time.monotonic`. Closing the generator does the same and does not wait, so that a reader that stalls never
+        holds the model. Raises EngineFailed when memory does not suffice, or when a step hangs beyond the deadline.
         """
         return Run(asks, decoding, stop or threading.Event(), deadline).events(self._take_turn)
 
@@ -203,7 +204,7 @@ class Engine:
         asked = run.decoding.max_new_tokens or self.max_answer_tokens
         config = _generation_config(model.generation_config, num_beams, max(1, min(asked, self.max_answer_tokens)))
         num_at_once = max(1, self._max_rows // num_beams)
-        for answers in _groups(range(len(run.asks)), self.max_asks):
+        for answers in _together(run.asks, self.max_asks, self._max_pictures):
             run.raise_if_stopped()
             states = self._encode(model, run, [run.asks[answer] for answer in answers])
             for some, their_states in zip(_groups(answers, num_at_once), _groups(states, num_at_once), strict=True):
@@ -336,6 +337,20 @@ def _groups(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
     """Yield the items in groups of a size; the last may be smaller."""
     for first in range(0, len(items), size):
         yield items[first : first + size]
+
+
+def _together(asks: Sequence[Ask], most: int, most_pictures: int) -> Iterator[Sequence[int]]:
+    """Yield the numbers of asks in groups of a size, or fewer where they are about more pictures than that."""
+    group: list[int] = []
+    pictures: set[str] = set()
+    for number, ask in enumerate(asks):
+        if len(group) == most or len(pictures | {ask.image.digest}) > most_pictures:
+            yield group
+            group, pictures = [], set()
+        group.append(number)
+        pictures.add(ask.image.digest)
+    if group:
+        yield group
 
 
 def _key(ask: Ask) -> tuple[str, str]:

@@ -30,6 +30,9 @@ _IMAGES_AT_ONCE_IF_SMALL = 4
 _MAX_ROWS = 8
 _MAX_ROWS_IF_SMALL = 16
 _MAX_ROWS_ON_GPU = 24
+# How many pictures these answers may be about. Where the vision tower takes most of the time, the first answers would
+# wait for pictures that they gain little from.
+_MAX_PICTURES_IF_SLOW = 4
 
 
 class PreparedModel:
@@ -58,6 +61,8 @@ class PreparedModel:
         self.num_threads = 1 if num_parameters < SMALL_MODEL else ALL_THREADS
         is_recorded = model.device.type == "cuda"
         self.max_rows = _max_rows(num_parameters, is_recorded=is_recorded)
+        is_slow = is_cpu and num_parameters >= SMALL_MODEL
+        self.max_pictures = _MAX_PICTURES_IF_SLOW if is_slow else self.max_rows
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self._tower = VisionTower(model.model.vision_tower, pack=pack)
         self._recorded_encode = RecordedPass(lambda pixels: self._projector(self._tower(pixels)))

@@ -155,6 +155,19 @@ def test_a_group_is_written_in_as_many_steps_as_its_longest_answer(
     assert (seen.count(8), seen.count(3)) == (max(lengths[:8]), max(lengths[8:]))
 
 
+def test_answers_do_not_wait_for_more_pictures_than_may_be_encoded_before_them(
+    engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_max_pictures", 1)
+    by_picture = sorted(mixed, key=lambda ask: ask.image.digest)
+    with batches_of(consumed.model.lm_head) as seen:
+        events = list(engine.generate(by_picture))
+    assert {*seen} == {5, 6}
+    first = {answer for answer, ask in enumerate(by_picture) if ask.image.digest == by_picture[0].image.digest}
+    told = [event.answer in first for event in tokens_of(events)]
+    assert told == sorted(told, reverse=True)
+
+
 def test_greedy_answers_come_a_token_of_each_in_turn(engine: Engine, mixed: list[Ask]) -> None:
     turns = [(token.answer, later.answer) for token, later in pairwise(tokens_of(list(engine.generate(mixed[:3]))))]
     assert turns[:4] == [(0, 1), (1, 2), (2, 0), (0, 1)]
