@@ -187,8 +187,9 @@ class Engine:
         )
 
     def _take_turn(self, run: Run) -> None:
-        with self._turn(run) as model:
-            self._answer(model, run)
+        for answers in _together(run.asks, self.max_asks, self._max_pictures):
+            with self._turn(run) as model:  # of its own, so that whoever waits is let in between
+                self._answer(model, run, answers)
 
     @contextmanager
     def _turn(self, run: Run) -> Iterator[PreparedModel]:
@@ -199,17 +200,16 @@ class Engine:
             with computing_with(self._model.num_threads):
                 yield self._model
 
-    def _answer(self, model: PreparedModel, run: Run) -> None:
+    def _answer(self, model: PreparedModel, run: Run, answers: Sequence[int]) -> None:
         num_beams = run.decoding.num_beams
         asked = run.decoding.max_new_tokens or self.max_answer_tokens
         config = _generation_config(model.generation_config, num_beams, max(1, min(asked, self.max_answer_tokens)))
         num_at_once = max(1, self._max_rows // num_beams)
-        for answers in _together(run.asks, self.max_asks, self._max_pictures):
+        run.raise_if_stopped()
+        states = self._encode(model, run, [run.asks[answer] for answer in answers])
+        for some, their_states in zip(_groups(answers, num_at_once), _groups(states, num_at_once), strict=True):
             run.raise_if_stopped()
-            states = self._encode(model, run, [run.asks[answer] for answer in answers])
-            for some, their_states in zip(_groups(answers, num_at_once), _groups(states, num_at_once), strict=True):
-                run.raise_if_stopped()
-                self._write(model, run, some, their_states, config)
+            self._write(model, run, some, their_states, config)
 
     # --- Encoding
 

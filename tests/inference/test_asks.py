@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -158,6 +159,8 @@ def test_a_group_is_written_in_as_many_steps_as_its_longest_answer(
 def test_answers_do_not_wait_for_more_pictures_than_may_be_encoded_before_them(
     engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    turns = Mock(wraps=engine._turn)
+    monkeypatch.setattr(engine, "_turn", turns)
     monkeypatch.setattr(engine, "_max_pictures", 1)
     by_picture = sorted(mixed, key=lambda ask: ask.image.digest)
     with batches_of(consumed.model.lm_head) as seen:
@@ -166,6 +169,7 @@ def test_answers_do_not_wait_for_more_pictures_than_may_be_encoded_before_them(
     first = {answer for answer, ask in enumerate(by_picture) if ask.image.digest == by_picture[0].image.digest}
     told = [event.answer in first for event in tokens_of(events)]
     assert told == sorted(told, reverse=True)
+    assert turns.call_count == 2, "whoever waits is let in between"
 
 
 def test_greedy_answers_come_a_token_of_each_in_turn(engine: Engine, mixed: list[Ask]) -> None:
