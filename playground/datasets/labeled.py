@@ -109,6 +109,7 @@ def _is_rectangle(polygon: Polygon) -> bool:
 
 def _inside(regions: Iterable[Region], frame_wh: FrameSize, faults: list[str]) -> Iterable[Region]:
     width, height = frame_wh
+    whole = f"the picture of {width:g} x {height:g}" if frame_wh != (1, 1) else "the picture, whose sides are 1,"
     size = cast(tuple[int, int], frame_wh)
     for region in regions:
         x_min, y_min, x_max, y_max = region.xyxy
@@ -119,10 +120,10 @@ def _inside(regions: Iterable[Region], frame_wh: FrameSize, faults: list[str]) -
         box = box_inside(region, size)
         what = f"A box of “{region.label}” ({x_min:g}, {y_min:g}, {x_max:g}, {y_max:g})"
         if box[2] <= box[0] or box[3] <= box[1]:
-            faults.append(f"{what} lies outside the picture of {width:g} x {height:g} and was left out.")
+            faults.append(f"{what} lies outside {whole} and was left out.")
             continue
         if max(out_x, out_y) > _SLACK:
-            faults.append(f"{what} reaches out of the picture of {width:g} x {height:g} and was cut off at its edge.")
+            faults.append(f"{what} reaches out of {whole} and was cut off at its edge.")
         parts = (clip(part, size) for part in region.polygons)
         yield replace(region, xyxy=box, polygons=tuple(part for part in parts if len(part) >= 3))
 

@@ -140,11 +140,14 @@ class _Part:
                 "have, and was left out."
             )
             return None
-        parts = self._outline(annotation.get("segmentation"))
+        drawn = annotation.get("segmentation")
+        parts = self._outline(drawn)
         text = annotation.get("text")
         region = region_of(label, _box(annotation.get("bbox")), parts, text=text if isinstance(text, str) else "")
         if region is None:
             faults.append(f"Annotation {number} has no box with an area, and was left out.")
+        elif drawn and not parts:
+            faults.append(f"Annotation {number} has no outline with an area; its box was taken.")
         return region
 
     def _outline(self, value: Any) -> list[Polygon]:

@@ -1,5 +1,6 @@
 """YOLO, as Ultralytics reads it: `data.yaml`, pictures, and beside each a text of boxes or outlines in shares."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from playground.regions import Region
 _MAX_YAML = 5_000_000  # bytes
 _MAX_TRIED = 20
 _PARTS = ("train", "val", "valid", "test")
+_ELSEWHERE = re.compile(r"/|[A-Za-z]:[\\/]")  # how a path begins that is no path within the data set
 
 
 def find_yolo(files: DataFiles) -> FoundSet | None:
@@ -22,11 +24,16 @@ def find_yolo(files: DataFiles) -> FoundSet | None:
         if settings := _settings(files, path):
             return _found(_Yolo(files, path, _names(settings["names"]), _places(settings)))
     for path in files.ending("classes.txt"):
-        here = folder_of(path)
-        if any(file.startswith(join_paths(here, "labels") + "/") for file in files.ending(".txt")):
+        is_apart = files.has_folder(join_paths(folder_of(path), "labels"))
+        if is_apart or has_labels_beside(files, folder_of(path)):
             names = dict(enumerate(line for _, line in files.lines(path)))
-            return _found(_Yolo(files, path, names, {"": ["images"]}))
+            return _found(_Yolo(files, path, names, {"": ["images" if is_apart else "."]}))
     return None
+
+
+def has_labels_beside(files: DataFiles, folder: str = "") -> bool:
+    """Whether a picture in a folder has a text of its own, as labels are written where nothing else is."""
+    return any(files.has(f"{path.rpartition('.')[0]}.txt") for path in files.pictures_in(folder))
 
 
 def _settings(files: DataFiles, path: str) -> dict[str, Any] | None:
@@ -69,7 +76,7 @@ class _Yolo:
         self._missing: list[Labeled] = []
         self._folders: dict[str, str] = {}  # the part of each folder, or list of pictures
         for subset, named in places.items():
-            found = list(dict.fromkeys(filter(None, map(self._place, named))))
+            found = list(dict.fromkeys(place for place in map(self._place, named) if place is not None))
             if not found:
                 problem = f"{path} names {named[-1][:200]!r} for {subset}, which is not in the data set."
                 self._missing.append(unusable(path, problem, subset=subset, said_by=path))
@@ -88,18 +95,22 @@ class _Yolo:
                     if holds_part(subset, wanted):
                         yield self._picture(path, subset)
 
-    def _place(self, named: str) -> str:
+    def _place(self, named: str) -> str | None:
         """Return the folder or list that the settings name, from their own folder or from the whole.
 
-        Roboflow writes `../train/images` where it means `train/images`.
+        Roboflow writes `../train/images` where it means `train/images`; of a place on another machine,
+        `/content/cars/train/images`, the end that is here is meant.
         """
         path = named.replace("\\", "/")
         while path.startswith(("../", "./", "/")):
             path = path.partition("/")[2]
-        for tried in (join_paths(folder_of(self._path), path), join_paths(path)):
-            if self._files.has(tried) or (tried and self._files.has_folder(tried)):
-                return tried
-        return ""
+        is_elsewhere = bool(_ELSEWHERE.match(named))
+        while path:
+            for tried in (join_paths(folder_of(self._path), path), join_paths(path)):
+                if self._files.has(tried) or self._files.has_folder(tried):
+                    return tried
+            path = path.partition("/")[2] if is_elsewhere else ""
+        return None
 
     def _pictures_of(self, place: str) -> Iterator[str]:
         if not place.endswith(".txt"):

@@ -7,12 +7,16 @@
 Nothing is decoded before it is opened. What is wrong with a picture or a line is a sentence there, and ends nothing.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
+
+from defusedxml import DefusedXmlException, ElementTree
 
 from playground.annotate.reading import SourceReader
 from playground.datasets.files import LABEL_FILES, LABEL_MEGABYTES, DataFiles, subset_named
@@ -22,7 +26,7 @@ from playground.datasets.of_coco import find_coco
 from playground.datasets.of_journal import find_journal
 from playground.datasets.of_lines import find_lines
 from playground.datasets.of_voc import find_voc
-from playground.datasets.of_yolo import find_yolo
+from playground.datasets.of_yolo import find_yolo, has_labels_beside
 from playground.errors import ImageRejected, SourceRejected
 from playground.pictures.reader import InputImage, read_image
 
@@ -32,6 +36,7 @@ ACCEPTED = (
     "this playground (predictions.jsonl)"
 )
 _MAX_KEPT = 200  # sentences of a summary
+_MOST_LOOKED_AT = 20  # files, for why they are no labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,22 @@ def read_dataset(
     for find in finders:
         if found := find(files):
             return LabeledData(text, found, SourceReader(read))
-    raise SourceRejected(f"{text[:200]!r} is no data set that is known here. Accepted: {ACCEPTED}.")
+    raise SourceRejected(f"{text[:200]!r} is no data set that is known here.{_nearly(files)} Accepted: {ACCEPTED}.")
+
+
+def _nearly(files: DataFiles) -> str:
+    """Return a sentence about what might have been meant as labels, and why it is none."""
+    for path in islice(files.ending(".json", ".xml"), _MOST_LOOKED_AT):
+        read, kind = (json.loads, "JSON") if path.lower().endswith(".json") else (ElementTree.fromstring, "XML")
+        try:
+            read(files.read(path))
+        except (ValueError, RecursionError, SyntaxError, DefusedXmlException) as error:
+            return f" {path[:200]} cannot be read as {kind}: {str(error)[:200].rstrip('.')}."
+        except SourceRejected as error:
+            return f" {error}"
+    if has_labels_beside(files) or files.has_folder("labels"):
+        return " There are labels as YOLO has them, but no data.yaml and no classes.txt that names their classes."
+    return ""
 
 
 def _files_of(path: str, label_megabytes: int) -> DataFiles:

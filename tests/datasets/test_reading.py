@@ -126,6 +126,7 @@ def coco(**more: Any) -> dict[str, Any]:
         {"id": 5, "image_id": 7, "category_id": 3, "bbox": [300, 0, 9, 9]},
         {"id": 6, "image_id": 7, "category_id": 3, "bbox": [3, 3, 0, 9]},
         {"id": 7, "image_id": 8, "category_id": 3, "bbox": [3, 3, 1, 9]},
+        {"id": 8, "image_id": 7, "category_id": 3, "bbox": [3, 3, 9, 9], "segmentation": {**drawn, "counts": "~~"}},
         "no object",
     ]  # fmt: skip
     images = [image, {**image, "id": 9, "file_name": "gone.png"}, {"id": 10}]
@@ -140,7 +141,7 @@ def test_faults_of_coco_are_sentences_and_the_rest_is_read(tmp_path: Path) -> No
     data = read_dataset(tmp_path)
     assert (data.kind, data.classes, data.subsets) == ("COCO", ("car",), ("val",))
     [one] = opened(data).values()
-    assert [region.xyxy for region in one.regions] == [(30, 20, 90, 60), (0, 0, 160, 9)]
+    assert [region.xyxy for region in one.regions] == [(30, 20, 90, 60), (0, 0, 160, 9), (3, 3, 12, 12)]
     assert outline_box(one.regions[0]) == pytest.approx((30, 20, 90, 60), abs=1)
     assert len(one.ignored) == 1
     assert one.texts == ("A car 0.", "A car 1.")
@@ -148,10 +149,10 @@ def test_faults_of_coco_are_sentences_and_the_rest_is_read(tmp_path: Path) -> No
     for sentence in (
         "2 annotations are of pictures that the file does not list", "The picture 3 has no file_name",
         "There is no such picture in the data set: 'gone.png'", "category 99", "lies outside the picture",
-        "Annotation 6",
+        "Annotation 6", "Annotation 8 has no outline with an area; its box was taken",
     ):  # fmt: skip
         assert sentence in faults
-    assert data.summary().num_faults == 6
+    assert data.summary().num_faults == 7
     assert read_dataset(tmp_path / "annotations" / "instances_val2017.json").summary().num_texts == 0
 
 
@@ -170,6 +171,30 @@ def test_faults_of_yolo_are_sentences_and_the_rest_is_read(tmp_path: Path) -> No
     assert np.array(triangle.polygons[0]) == pytest.approx(np.array([(20, 10), (100, 10), (60, 40)]))
     assert scored.xyxy == pytest.approx((80, 40, 120, 60))
     assert data.summary().num_faults == 4  # of which one is the missing part
+
+
+LABEL = "0 0.5 0.5 0.5 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        pytest.param({"data.yaml": "train: /content/cars/train/images\nnames: [car]", "train/labels/a.txt": LABEL},
+                     "train/images", id="a path of another machine"),
+        pytest.param({"data.yaml": "path: D:\\cars\ntrain: D:\\cars\\images\\train\nnames: {0: car}",
+                      "labels/train/a.txt": LABEL}, "images/train", id="a path of Windows"),
+        pytest.param({"classes.txt": "car", "a.txt": LABEL}, "", id="labels beside the pictures"),
+        pytest.param({"all/classes.txt": "car", "all/a.txt": LABEL}, "all", id="beside them in a folder"),
+        pytest.param({"data.yaml": "train: .\nnames: [car]", "a.txt": LABEL}, "", id="the whole folder"),
+    ],
+)  # fmt: skip
+def test_where_yolo_has_its_pictures(tmp_path: Path, files: dict[str, str], place: str) -> None:
+    put(tmp_path, files)
+    picture(tmp_path, f"{place}/a.png".lstrip("/"), (200, 100))
+    data = read_dataset(tmp_path)
+    [one] = opened(data).values()
+    assert [(region.label, region.xyxy) for region in one.regions] == [("car", (50, 25, 150, 75))]
+    assert data.summary().num_faults == 0
 
 
 XML = """<annotation><filename>a.png</filename><size><width>160</width><height>120</height></size>
@@ -235,6 +260,19 @@ def test_what_is_no_data_set_is_refused_with_what_is_accepted(tmp_path: Path) ->
     for _, path in odd_places(tmp_path):
         with pytest.raises(SourceRejected, match=r"COCO .* YOLO .* VOC .* JSON Lines|ZIP"):
             read_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        pytest.param({"a.json": '{"images": ['}, "a.json cannot be read as JSON: Expecting value", id="JSON"),
+        pytest.param({"a.xml": "<annotation><obj"}, "a.xml cannot be read as XML: unclosed token", id="XML"),
+        pytest.param({"labels/a.txt": LABEL}, "labels as YOLO has them, but no data.yaml and no", id="no names"),
+    ],
+)
+def test_what_is_nearly_a_data_set_is_told_what_it_lacks(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SourceRejected, match=sentence):
+        read_dataset(put(tmp_path, files))
 
 
 def test_an_archive_that_reaches_out_and_labels_of_another_picture_are_faults_of_one_picture(tmp_path: Path) -> None:
