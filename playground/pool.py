@@ -10,12 +10,13 @@ import logging
 import os
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from playground.checkpoints import hub, loader
 from playground.checkpoints.catalog import (
@@ -36,6 +37,7 @@ from playground.settings import Settings
 
 if TYPE_CHECKING:
     from playground.inference.caches import TensorCache
+    from playground.inference.prepared import PreparedModel
 
 _POLL_SECONDS = 0.1  # how soon a waiting run notices that nobody waits for it any more
 
@@ -113,6 +115,7 @@ class Pool:
         self._is_closed = False
         # By the sight of the engines that share them, as long as one of them is loaded.
         self._features: WeakValueDictionary[str, TensorCache[Any]] = WeakValueDictionary()
+        self._prepared: WeakSet[PreparedModel] = WeakSet()  # of the engines that are loaded
 
     def _add(self, checkpoint: Checkpoint) -> str:
         """Let a checkpoint be asked for; one of the same name from elsewhere gets a number. Returns its name."""
@@ -225,13 +228,20 @@ class Pool:
         from playground.inference.prepared import prepare
 
         image_cache_bytes = self._settings.image_cache_megabytes * 2**20
+        prepared = prepare(loaded, made=ChainMap(*(one.made for one in self._prepared)))
+        self._prepared.add(prepared)
         return Engine(
             loaded,
-            prepare(loaded),
+            prepared,
             image_cache_bytes=image_cache_bytes,
             prompt_cache_bytes=self._settings.prompt_cache_megabytes * 2**20,
             shared_features=self._features.setdefault(loaded.sight, TensorCache(image_cache_bytes)),
         )
+
+    def _nearest(self, checkpoint: Checkpoint) -> "PreparedModel | None":
+        """Return what is loaded of the same base, with the fewest weights that an adapter has changed."""
+        same = [one for one in self._prepared if _base_of(one.loaded.checkpoint) == _base_of(checkpoint)]
+        return min(same, key=lambda one: len(one.loaded.changed), default=None)
 
     def close(self) -> None:
         """End every wait and close the engines. A run in progress is not waited for by the pool."""
@@ -359,16 +369,23 @@ class Pool:
 
     def _load(self, entry: _Entry, folder: Path, adapter: Path | None) -> None:
         title = entry.checkpoint.title
-        features = list(self._features.values())  # the newcomer may see as one does that makes room for it
+        # The newcomer may see as one does that makes room for it, and share most of its weights.
+        features, beside = list(self._features.values()), self._nearest(entry.checkpoint)
         self._make_room(entry)
         self._set(entry, State.LOADING, f"Loading {title}.")
         settings = self._settings
         entry.checkpoint = described_by(entry.checkpoint, folder, adapter)
-        loaded = self._steps.load(
-            entry.checkpoint, folder, adapter=adapter, device=settings.device, precision=settings.precision
-        )
-        engine = self._make_engine(loaded)
-        del features
+        with _few_threads() if beside else nullcontext():
+            loaded = self._steps.load(
+                entry.checkpoint,
+                folder,
+                adapter=adapter,
+                device=settings.device,
+                precision=settings.precision,
+                beside=beside and beside.loaded,
+            )
+            engine = self._make_engine(loaded)
+        del features, beside
         license = entry.checkpoint.license
         license = f"Its card states the license {license}" if license else ""
         details = ". ".join(filter(None, (str(loaded.placement), loaded.details.rstrip("."), license, loaded.notice)))
@@ -416,6 +433,17 @@ class Pool:
             why = self._why_bundled if entry.checkpoint.name == BUNDLED else ""
             entry.status = Status(entry.checkpoint, state, message, percent, max_answer_tokens, details, why)
             self._changed.notify_all()
+
+
+def _few_threads() -> AbstractContextManager[None]:
+    """Compute with one thread: an adapter's matrices are too small for several not to wait for one another."""
+    from playground.inference.threads import computing_with
+
+    return computing_with(1)
+
+
+def _base_of(checkpoint: Checkpoint) -> str:
+    return (checkpoint.base or checkpoint).source
 
 
 def _without_folders(sentence: str, checkpoint: Checkpoint, *folders: Path | None) -> str:

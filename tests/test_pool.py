@@ -66,7 +66,11 @@ class World:
         self.loads.append(checkpoint.name)
         self._pass(checkpoint.name)
         placement = Placement(device, "GPU (Test)", "float32", "because the test says so")
-        return LoadedCheckpoint(checkpoint, None, None, None, placement, frozenset(), range(0), None, self.notice)
+        nothing: Any = None
+        return LoadedCheckpoint(
+            checkpoint, None, None, None, placement, frozenset(), range(0), 0, None, self.notice, "", "", nothing,
+            frozenset(), "",
+        )  # fmt: skip
 
     def _pass(self, step: str) -> None:
         if step in self.gates:

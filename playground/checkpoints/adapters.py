@@ -32,8 +32,13 @@ class Adaptation:
     """The parts of a checkpoint with an adapter in them, and what of it is worth knowing."""
 
     parts: Parts
-    changes_sight: bool  # whether a picture's features are others than those of the base
+    changed: frozenset[str]  # the native names of the weights that it changes
     notice: str  # that the adapter was made for another base; mostly empty
+
+    @property
+    def changes_sight(self) -> bool:
+        """Whether a picture's features are others than those of the base."""
+        return any(name.startswith(_SEES) for name in self.changed)
 
 
 def adapt(checkpoint: Checkpoint, parts: Parts, folder: Path) -> Adaptation:
@@ -51,7 +56,7 @@ def adapt(checkpoint: Checkpoint, parts: Parts, folder: Path) -> Adaptation:
         config.tie_word_embeddings = False
     return Adaptation(
         replace(parts, tensors=tensors, config=config),
-        changes_sight=any(name.startswith(_SEES) for name in changed),
+        changed=frozenset(changed),
         notice=reader.notice,
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from playground.checkpoints.adapters import Adaptation, adapt
+from playground.checkpoints.beside import layers_with, with_weights
 from playground.checkpoints.catalog import RECIPE, Checkpoint, read_json
 from playground.checkpoints.files import ADAPTER_WEIGHTS, check_folder, weight_files
 from playground.checkpoints.fits import check_fit, import_transformers
@@ -52,10 +53,14 @@ class LoadedCheckpoint:
     placement: Placement
     banned_phrases: frozenset[str]  # phrases that grounding drops
     location_ids: range  # the token ids of bins 0..999
+    num_parameters: int
     resolved_revision: str | None  # the commit that the files are of; None for a folder outside the hub's cache
     notice: str  # what differs from what was asked for, in a sentence; mostly empty
-    details: str = ""  # what is worth knowing of the files, in a sentence; mostly empty
-    sight: str = ""  # two that have the same one, which is not empty, see a picture as the same features
+    details: str  # what is worth knowing of the files, in a sentence; mostly empty
+    sight: str  # two that have the same one see a picture as the same features
+    parts: Parts  # those of its base, where it has one
+    changed: frozenset[str]  # the native names of the weights that its adapter changes
+    files: str  # those of its base as they were read, and the number format
 
 
 SMALL_MODEL = 50_000_000  # parameters; with fewer, a model spends its time on the overhead of each call
@@ -133,19 +138,53 @@ def cpu_multiplies_bfloat16() -> bool:
 
 
 def load(
-    checkpoint: Checkpoint, folder: Path, *, adapter: Path | None = None, device: str = "auto", precision: str = "auto"
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    adapter: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    beside: LoadedCheckpoint | None = None,
 ) -> LoadedCheckpoint:
     """Load the files of `folder` as `checkpoint`, those of its base where it has an `adapter`, which is a folder too.
+
+    Where `beside`, which was loaded before, is of the same files, only the layers are read in which the two differ.
+    All else is shared with it, prepared or not: such a model is for `prepare` alone.
 
     Runs no code of the checkpoint and touches no network. Raises CheckpointUnavailable for anything that would make the
     answers wrong, SettingsInvalid as `choose_placement`.
     """
-    return load_checked(checkpoint, folder, lambda: _load(checkpoint, folder, adapter, device, precision), adapter)
+    known = beside if beside is not None and beside.files == _files(beside.placement, folder) else None
+
+    def load_it() -> LoadedCheckpoint:
+        import_transformers()
+        count = count_parameters(folder)
+        placement = choose_placement(device, num_parameters=count, precision=precision)
+        if known is not None and known.placement == placement:
+            shared = _load_beside(checkpoint, folder, adapter, known)
+            if shared is not None:
+                return shared
+        return _load(checkpoint, folder, adapter, placement, count)
+
+    return load_checked(checkpoint, folder, load_it, adapter, is_known=known is not None)
 
 
-def load_checked(checkpoint: Checkpoint, folder: Path, load_it: Callable[[], _T], adapter: Path | None = None) -> _T:
-    """Return what comes of loading files that are all there and not changed; says in a sentence what goes wrong."""
-    rows = [(checkpoint.base or checkpoint, folder), *([(checkpoint, adapter)] if adapter else [])]
+def load_checked(
+    checkpoint: Checkpoint,
+    folder: Path,
+    load_it: Callable[[], _T],
+    adapter: Path | None = None,
+    *,
+    is_known: bool = False,
+) -> _T:
+    """Return what comes of loading files that are all there and not changed; says in a sentence what goes wrong.
+
+    What `is_known`, since it was checked before and is not written to since then, is not read through again.
+    """
+    rows = [
+        *([] if is_known else [(checkpoint.base or checkpoint, folder)]),
+        *([(checkpoint, adapter)] if adapter else []),
+    ]
     for row, place in rows:
         check_folder(row, place)
     try:
@@ -160,37 +199,83 @@ def load_checked(checkpoint: Checkpoint, folder: Path, load_it: Callable[[], _T]
 
 def read_adapted(checkpoint: Checkpoint, folder: Path, adapter: Path | None) -> Adaptation:
     """Return the parts of a checkpoint with its adapter, where it has one, merged into them."""
-    parts = read_parts(checkpoint.base or checkpoint, folder)
-    return adapt(checkpoint, parts, adapter) if adapter else Adaptation(parts, changes_sight=False, notice="")
+    return _adapted(checkpoint, read_parts(checkpoint.base or checkpoint, folder), adapter)
 
 
-def _load(checkpoint: Checkpoint, folder: Path, adapter: Path | None, device: str, precision: str) -> LoadedCheckpoint:
-    import_transformers()
+def _adapted(checkpoint: Checkpoint, parts: Parts, adapter: Path | None) -> Adaptation:
+    return adapt(checkpoint, parts, adapter) if adapter else Adaptation(parts, changed=frozenset(), notice="")
+
+
+def _load(
+    checkpoint: Checkpoint, folder: Path, adapter: Path | None, placement: Placement, num_parameters: int
+) -> LoadedCheckpoint:
     import torch
 
-    placement = choose_placement(device, num_parameters=count_parameters(folder), precision=precision)
-    adapted = read_adapted(checkpoint, folder, adapter)
-    parts = adapted.parts
-    location_ids = _location_ids(parts.tokenizer, checkpoint)
-    model = assemble(checkpoint, parts, getattr(torch, placement.dtype))
+    base = read_parts(checkpoint.base or checkpoint, folder)
+    adapted = _adapted(checkpoint, base, adapter)
+    location_ids = _location_ids(base.tokenizer, checkpoint)
+    model = assemble(checkpoint, adapted.parts, getattr(torch, placement.dtype))
     revision = resolved_revision(checkpoint, adapter or folder)
     return LoadedCheckpoint(
         checkpoint=checkpoint,
         model=model.to(placement.device).eval(),
-        tokenizer=parts.tokenizer,
-        image_processor=parts.image_processor,
+        tokenizer=base.tokenizer,
+        image_processor=base.image_processor,
         placement=placement,
-        banned_phrases=parts.banned_phrases,
+        banned_phrases=base.banned_phrases,
         location_ids=location_ids,
+        num_parameters=num_parameters,
         resolved_revision=revision,
-        notice=" ".join(filter(None, (revision_notice(checkpoint, revision), adapted.notice, checkpoint.fault))),
-        details=_details(parts),
-        sight=_sight(placement, [folder, *([adapter] if adapter and adapted.changes_sight else [])]),
+        notice=_notice(checkpoint, revision, adapted),
+        details=_details(base),
+        sight=_sight(placement, folder, adapter, adapted),
+        parts=base,
+        changed=adapted.changed,
+        files=_files(placement, folder),
     )
 
 
-def _sight(placement: Placement, folders: list[Path]) -> str:
-    """Return what the features of a picture depend on: the files, each as it is now, and the number format."""
+def _load_beside(
+    checkpoint: Checkpoint, folder: Path, adapter: Path | None, beside: LoadedCheckpoint
+) -> LoadedCheckpoint | None:
+    """Return what shares all layers with `beside` but those in which they differ; None where they differ elsewhere."""
+    import torch
+
+    placement = beside.placement
+    adapted = _adapted(checkpoint, beside.parts, adapter)
+    layers = layers_with(adapted.changed | beside.changed)
+    if layers is None:
+        return None
+    kept_as = {"dtype": getattr(torch, placement.dtype), "device": placement.device}
+    weights = {
+        name: torch.nn.Parameter(tensor[...].to(**kept_as), requires_grad=False)
+        for name, tensor in adapted.parts.tensors.items()
+        if name.startswith(layers)
+    }
+    check_numbers(weights, beside.parts.original_names, checkpoint)
+    revision = resolved_revision(checkpoint, adapter or folder)
+    return replace(
+        beside,
+        checkpoint=checkpoint,
+        model=with_weights(beside.model, weights),
+        resolved_revision=revision,
+        notice=_notice(checkpoint, revision, adapted),
+        sight=_sight(placement, folder, adapter, adapted),
+        changed=adapted.changed,
+    )
+
+
+def _notice(checkpoint: Checkpoint, revision: str | None, adapted: Adaptation) -> str:
+    return " ".join(filter(None, (revision_notice(checkpoint, revision), adapted.notice, checkpoint.fault)))
+
+
+def _sight(placement: Placement, folder: Path, adapter: Path | None, adapted: Adaptation) -> str:
+    """Return what the features of a picture depend on."""
+    return _files(placement, folder, *([adapter] if adapter and adapted.changes_sight else []))
+
+
+def _files(placement: Placement, *folders: Path) -> str:
+    """Return which files a model is made of, each as it is now, and the number format."""
     names = ("config.json", "preprocessor_config.json", "processor_config.json", ADAPTER_WEIGHTS)
     paths = [path for folder in folders for path in (*weight_files(folder), *map(folder.joinpath, names))]
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.is_file()]
@@ -220,7 +305,7 @@ def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
         unexpected=report["unexpected_keys"],
         original_names=parts.original_names,
     )
-    check_numbers(model, parts.original_names, checkpoint)
+    check_numbers(model.state_dict(), parts.original_names, checkpoint)
     if parts.generation_config is not None:
         model.generation_config = parts.generation_config
     return model
@@ -243,9 +328,9 @@ def _location_ids(tokenizer: Any, checkpoint: Checkpoint) -> range:
     return range(first, first + NUM_BINS)
 
 
-def check_numbers(model: Any, original_names: Mapping[str, str], checkpoint: Checkpoint) -> None:
+def check_numbers(weights: Mapping[str, Any], original_names: Mapping[str, str], checkpoint: Checkpoint) -> None:
     """Refuse weights that are not numbers or infinite: one of them makes every answer nonsense."""
-    for name, tensor in model.state_dict().items():
+    for name, tensor in weights.items():
         # A not-a-number is the least and the most of whatever it is among; a tenth of a second for Florence-2-base.
         if tensor.is_floating_point() and tensor.numel() and not all(bound.isfinite() for bound in tensor.aminmax()):
             raise CheckpointUnavailable(

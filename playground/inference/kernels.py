@@ -4,7 +4,8 @@ The makers take a linear layer, prepare its weights once, and return a function 
 of shape (..., outputs).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import functional
@@ -14,10 +15,26 @@ Kernel = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Kernel]
 Check = Callable[[], None]  # called again and again during a pass; what it raises ends the pass
 
+_T = TypeVar("_T")
+
 _MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their more expensive call
 WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
 _ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
+
+
+class Preparations:
+    """What was made of each module of a model. Modules that it shares with one that was prepared are not made again."""
+
+    def __init__(self, before: Mapping[torch.nn.Module, Any]) -> None:
+        self.made: dict[torch.nn.Module, Any] = {}
+        self._before = before
+
+    def of(self, module: Any, make: Callable[[Any], _T]) -> _T:
+        """Return what was made of a module, or make it."""
+        made: _T = self._before[module] if module in self._before else make(module)
+        self.made[module] = made
+        return made
 
 
 def full(linear: torch.nn.Linear) -> Kernel:

@@ -7,12 +7,13 @@ of pictures, prompts or events.
 import copy
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
 
-from playground.inference.kernels import Check, Make, activated, attend, attend_by_products, full, packed
+from playground.inference.kernels import Check, Make, Preparations, activated, attend, attend_by_products, full, packed
 from playground.inference.memory import return_memory
 
 _FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
@@ -23,7 +24,7 @@ class _EncoderLayer:
 
     def __init__(self, module: Any, *, pack: bool) -> None:
         attention, make = module.self_attn, packed if pack else full
-        self.self_attn_qkv = make(_join(attention.q_proj, attention.k_proj, attention.v_proj))
+        self.self_attn_qkv = make(_join(attention.q_proj, attention.k_proj, attention.v_proj, take=True))
         self.self_attn_out = make(attention.out_proj)
         self.self_attn_norm = module.self_attn_layer_norm
         self.fc1 = activated(module.fc1, module.activation_fn, pack=pack)
@@ -36,11 +37,12 @@ class _EncoderLayer:
 class Encoder:
     """The encoder of a `Florence2ForConditionalGeneration`. `pack`: as of the `VisionTower`."""
 
-    def __init__(self, model: Any, *, pack: bool) -> None:
+    def __init__(self, model: Any, preparations: Preparations, *, pack: bool) -> None:
         encoder = model.model.language_model.encoder
         self._positions = encoder.embed_positions
         self._norm = encoder.layernorm_embedding
-        self._layers = [_EncoderLayer(layer, pack=pack) for layer in encoder.layers]
+        make = partial(_EncoderLayer, pack=pack)
+        self._layers = [preparations.of(layer, make) for layer in encoder.layers]
         self._heads = model.config.text_config.encoder_attention_heads
 
     def __call__(
@@ -144,17 +146,18 @@ class _DecoderLayer:
 
     def __init__(self, module: Any, make: Make, dtype: torch.dtype, *, take: bool) -> None:
         self_attn, cross_attn = module.self_attn, module.encoder_attn
-        self.self_attn_qkv = make(_join(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj))
+        self.self_attn_qkv = make(_join(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj, take=take))
         self.self_attn_out = make(self_attn.out_proj)
         self.self_attn_norm = _in_format(module.self_attn_layer_norm, dtype)
-        self.cross_attn_kv = _join(cross_attn.k_proj, cross_attn.v_proj)  # once an answer, for hundreds of rows
+        # Once an answer, for hundreds of rows.
+        self.cross_attn_kv = _join(cross_attn.k_proj, cross_attn.v_proj, take=take)
         self.cross_attn_q = make(cross_attn.q_proj)
         self.cross_attn_out = make(cross_attn.out_proj)
         self.cross_attn_norm = _in_format(module.encoder_attn_layer_norm, dtype)
         self.fc1, self.fc2 = make(module.fc1), make(module.fc2)
         self.activation = module.activation_fn
         self.norm = _in_format(module.final_layer_norm, dtype)
-        if take:
+        if take and make is not full:
             _take_weights(module)
 
 
@@ -166,11 +169,13 @@ def _take_weights(module: torch.nn.Module) -> None:
     return_memory()
 
 
-def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
-    """Return one linear layer in place of several that take the same rows."""
+def _join(*parts: torch.nn.Linear, take: bool) -> torch.nn.Linear:
+    """Return one linear layer in place of several that take the same rows; with `take` they give up their weights."""
     weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
     joined = torch.nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     joined.weight, joined.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
+    for part in parts if take else ():
+        part.register_parameter("weight", None)
     return joined
 
 
@@ -184,15 +189,18 @@ class Decoder:
     With `take` the model gives up the weights of its decoder, so that they are not held twice.
     """
 
-    def __init__(self, model: Any, make: Make, dtype: torch.dtype, *, take: bool = False) -> None:
+    def __init__(
+        self, model: Any, make: Make, dtype: torch.dtype, preparations: Preparations, *, take: bool = False
+    ) -> None:
         decoder = model.model.language_model.decoder
         self._dtype = dtype
         self._embed = decoder.embed_tokens
         self._positions = decoder.embed_positions
         self._norm = _in_format(decoder.layernorm_embedding, dtype)
-        self._layers = [_DecoderLayer(layer, make, dtype, take=take) for layer in decoder.layers]
+        make_layer = partial(_DecoderLayer, make=make, dtype=dtype, take=take)
+        self._layers = [preparations.of(layer, make_layer) for layer in decoder.layers]
         self._heads = model.config.text_config.decoder_attention_heads
-        self._output = make(model.lm_head)
+        self._output = preparations.of(model.lm_head, make)
         self.device: torch.device = model.device
 
     def start(

@@ -4,7 +4,8 @@ CPU and GPU run the same passes, with weights prepared for a CPU and passes reco
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Never
 
 import torch
@@ -13,7 +14,7 @@ from transformers import GenerationConfig
 from playground.checkpoints.loader import SMALL_MODEL, LoadedCheckpoint
 from playground.inference.decoding import DecodingRules
 from playground.inference.graphs import RecordedPass
-from playground.inference.kernels import Check, full, int8
+from playground.inference.kernels import Check, Preparations, full, int8
 from playground.inference.language import Decoder, Encoder
 from playground.inference.memory import return_memory
 from playground.inference.scores import Scores
@@ -21,6 +22,8 @@ from playground.inference.steps import DecodingSteps, GrowingSteps, StaticSteps
 from playground.inference.threads import ALL_THREADS
 from playground.inference.vision import VisionTower
 
+# What a consumed model cannot do any more.
+_CONSUMED = ("forward", "generate", "get_image_features", "get_encoder", "state_dict", "save_pretrained")
 # How many pictures go through the vision tower together. A large one keeps a processor busy by itself, and Stop has to
 # wait for a block of all of them.
 _IMAGES_AT_ONCE_ON_GPU = 8
@@ -38,10 +41,17 @@ _MAX_PICTURES_IF_SLOW = 4
 class PreparedModel:
     """The passes of a Florence-2 that `prepare` has consumed.
 
+    `loaded` is what it was made of, and `made` what came of its modules, for a checkpoint that is loaded beside it.
     `check` is called again and again during a pass, and what it raises ends it.
     """
 
-    def __init__(self, model: Any, locations: range, *, eight_bits: bool, rules: type[DecodingRules]) -> None:
+    def __init__(
+        self, loaded: LoadedCheckpoint, rules: type[DecodingRules], made: Mapping[torch.nn.Module, Any]
+    ) -> None:
+        model = loaded.model
+        preparations = Preparations(made)
+        self.loaded = loaded
+        self.made: dict[torch.nn.Module, Any] = preparations.made
         self.rules = rules
         self.device: torch.device = model.device
         self.text_config = model.config.text_config
@@ -54,7 +64,7 @@ class PreparedModel:
         is_cpu = model.device.type == "cpu"
         # Where nothing is recorded, cuDNN plans each shape anew in each thread, as each run has its own: 10 ms a layer.
         torch.backends.cuda.enable_cudnn_sdp(False)
-        num_parameters = sum(weights.numel() for weights in model.parameters())
+        num_parameters = loaded.num_parameters
         self.images_at_once = _images_at_once(num_parameters, is_cpu=is_cpu)
         # Threads wait for one another after each call. A small model's calls are so short that this gains little, and
         # where other programs use the processor too it costs ten times the answer.
@@ -64,16 +74,16 @@ class PreparedModel:
         is_slow = is_cpu and num_parameters >= SMALL_MODEL
         self.max_pictures = _MAX_PICTURES_IF_SLOW if is_slow else self.max_rows
         pack = is_cpu and model.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        self._tower = VisionTower(model.model.vision_tower, pack=pack)
+        self._tower = VisionTower(model.model.vision_tower, preparations, pack=pack)
         self._recorded_encode = RecordedPass(lambda pixels: self._projector(self._tower(pixels)))
-        self._encoder = Encoder(model, pack=pack)
+        self._encoder = Encoder(model, preparations, pack=pack)
         # Rules that are not covered are left to `generate`, which needs the decoder's weights.
         is_covered = rules.of(model.generation_config) is not None
-        if eight_bits:
-            self.decoder = Decoder(model, int8, torch.float32, take=is_covered)
+        if loaded.placement.eight_bits:
+            self.decoder = Decoder(model, int8, torch.float32, preparations, take=is_covered)
         else:
-            self.decoder = Decoder(model, full, model.dtype)
-        self.scores = Scores(locations)
+            self.decoder = Decoder(model, full, model.dtype, preparations, take=is_covered)
+        self.scores = Scores(loaded.location_ids)
         self.steps: DecodingSteps = GrowingSteps(self.decoder, self.scores)
         if is_recorded:
             positions = int(self.text_config.max_position_embeddings)
@@ -119,16 +129,25 @@ def _max_rows(num_parameters: int, *, is_recorded: bool) -> int:
     return _MAX_ROWS_IF_SMALL if num_parameters < SMALL_MODEL else _MAX_ROWS
 
 
-def prepare(loaded: LoadedCheckpoint, *, rules: type[DecodingRules] = DecodingRules) -> PreparedModel:
+def prepare(
+    loaded: LoadedCheckpoint,
+    *,
+    rules: type[DecodingRules] = DecodingRules,
+    made: Mapping[torch.nn.Module, Any] = MappingProxyType({}),
+) -> PreparedModel:
     """Return the passes of a loaded checkpoint, and consume its model: for any other use, load it again.
 
     Weights that are prepared anew are taken from it, so that they are not held twice. Its methods refuse from then on.
+    What was loaded beside another checkpoint wants what was `made` of that one's modules.
     """
     model = loaded.model
     if vars(model).get("forward") is _consumed:
-        _consumed()
-    prepared = PreparedModel(model, loaded.location_ids, eight_bits=loaded.placement.eight_bits, rules=rules)
-    for name in ("forward", "generate", "get_image_features", "get_encoder", "state_dict", "save_pretrained"):
+        if not made:
+            _consumed()
+        for name in _CONSUMED:  # as of the model beside it, of which it is a copy
+            delattr(model, name)
+    prepared = PreparedModel(loaded, rules, made)
+    for name in _CONSUMED:
         setattr(model, name, _consumed)
     return prepared
 

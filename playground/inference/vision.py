@@ -4,6 +4,7 @@ Computes what transformers' own classes compute, with fewer copies. Knows weight
 """
 
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from playground.inference.kernels import WEIGHTS_AT_ONCE, Check, Kernel, activated, attend, full, packed
+from playground.inference.kernels import (
+    WEIGHTS_AT_ONCE,
+    Check,
+    Kernel,
+    Preparations,
+    activated,
+    attend,
+    full,
+    packed,
+)
 from playground.inference.memory import return_memory
 
 _HIDDEN_AT_ONCE = 2304 * 2048  # numbers of a hidden layer, so that they stay in the processor's cache
@@ -119,10 +129,14 @@ class _Block:
 class VisionTower:
     """The vision tower of a model. `pack`: bfloat16, with weights in oneDNN's own order, which the model gives up."""
 
-    def __init__(self, tower: Any, *, pack: bool) -> None:
+    def __init__(self, tower: Any, preparations: Preparations, *, pack: bool) -> None:
         self._dtype = tower.convs[0].conv.weight.dtype
         self._convs = [conv.to(memory_format=torch.channels_last) for conv in tower.convs]
-        self._stages = [[block for pair in stage for block in _blocks(pair, pack=pack)] for stage in tower.blocks]
+        make = (partial(_spatial_block, pack=pack), partial(_channel_block, pack=pack))
+        self._stages = [
+            [preparations.of(module, make[place]) for pair in stage for place, module in enumerate(_modules(pair))]
+            for stage in tower.blocks
+        ]
 
     def __call__(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
         """Return the features of pictures, batch x channels x height x width.
@@ -139,13 +153,17 @@ class VisionTower:
         return grid.permute(0, 3, 1, 2)
 
 
-def _blocks(pair: Any, *, pack: bool) -> list[_Block]:
-    spatial, channel = pair.spatial_block, pair.channel_block
+def _modules(pair: Any) -> tuple[Any, Any]:
+    return pair.spatial_block, pair.channel_block
+
+
+def _spatial_block(module: Any, *, pack: bool) -> _Block:
     return_memory()
-    return [
-        _Block(spatial, _WindowAttention(spatial.window_attn, pack=pack), pack=pack),
-        _Block(channel, _ChannelAttention(channel.channel_attn, pack=pack), pack=pack),
-    ]
+    return _Block(module, _WindowAttention(module.window_attn, pack=pack), pack=pack)
+
+
+def _channel_block(module: Any, *, pack: bool) -> _Block:
+    return _Block(module, _ChannelAttention(module.channel_attn, pack=pack), pack=pack)
 
 
 def _embed(module: Any, grid: torch.Tensor) -> torch.Tensor:

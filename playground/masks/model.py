@@ -133,7 +133,7 @@ def _load(checkpoint: Checkpoint, folder: Path, device: str, precision: str) -> 
         unexpected=(),  # what only videos need is in the same file
         original_names={},
     )
-    check_numbers(model, {}, checkpoint)
+    check_numbers(model.state_dict(), {}, checkpoint)
     notice = revision_notice(checkpoint, resolved_revision(checkpoint, folder))
     side = int(config.prompt_encoder_config.image_size)
     return MaskModel(

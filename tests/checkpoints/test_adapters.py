@@ -3,11 +3,13 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from playground.checkpoints import loader
 from playground.checkpoints.adapters import adapt
@@ -15,6 +17,7 @@ from playground.checkpoints.catalog import BUNDLED, Checkpoint, resolve, with_ad
 from playground.checkpoints.convert import convert
 from playground.checkpoints.files import check_folder
 from playground.checkpoints.hub import download, find_local
+from playground.checkpoints.loader import LoadedCheckpoint
 from playground.checkpoints.parts import Parts, read_parts
 from playground.errors import CheckpointUnavailable
 from playground.pool import Pool
@@ -231,6 +234,83 @@ def test_of_a_repository_only_the_adapter_is_fetched(tmp_path: Path) -> None:
 
 
 # --- Several adapters on one base
+
+
+def read(folder: Path | None, beside: LoadedCheckpoint | None = None, base: Path = TINY) -> LoadedCheckpoint:
+    checkpoint = of_folder(folder) if folder else resolve(BUNDLED)
+    return loader.load(checkpoint, base, adapter=folder, device="cpu", precision="float32", beside=beside)
+
+
+def of_text(folder: Path) -> Path:
+    return write_adapter(folder)
+
+
+def of_sight(folder: Path) -> Path:
+    return write_adapter(folder, halves(SEES, tuple(weights_of(TINY)[f"{SEES}.weight"].shape), size=1))
+
+
+def of_nothing(_: Path) -> None:
+    return None
+
+
+def of_head(folder: Path) -> Path:
+    return write_adapter(folder, halves(HEAD, tuple(weights_of(TINY)[SHARED].shape)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        pytest.param(of_nothing, of_text, "model.vision_tower", id="an adapter beside its base"),
+        pytest.param(of_text, of_nothing, "model.language_model.encoder", id="a base beside its adapter"),
+        pytest.param(of_text, of_sight, "model.vision_tower.blocks.1", id="an adapter beside another"),
+        pytest.param(of_nothing, of_nothing, "model", id="a base by two names"),
+        pytest.param(of_head, of_text, "", id="one whose head is parted shares nothing"),
+    ],
+)
+def test_what_is_loaded_beside_another_shares_all_but_what_differs(
+    tmp_path: Path, first: Callable[[Path], Path | None], second: Callable[[Path], Path | None], shared: str
+) -> None:
+    before, folder = read(first(tmp_path / "first")), second(tmp_path / "second")
+    alone, beside = read(folder), read(folder, before)
+    expected, found = alone.model.state_dict(), beside.model.state_dict()
+    assert found.keys() == expected.keys()
+    assert [name for name, tensor in expected.items() if not torch.equal(tensor, found[name])] == []
+    assert beside.sight == alone.sight
+    assert (beside.tokenizer is before.tokenizer) is bool(shared)
+    if shared:
+        assert beside.model.get_submodule(shared) is before.model.get_submodule(shared)
+
+
+def test_files_that_have_changed_meanwhile_are_read_as_they_are(tmp_path: Path) -> None:
+    base = shutil.copytree(TINY, tmp_path / "base")
+    before = read(None, base=base)
+    weights = weights_of(base)
+    weights[Q] += 1
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    (base / "RECIPE.json").unlink()
+    found = read(None, before, base).model.state_dict()
+    assert torch.equal(found[Q], weights[Q].float())
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_several_answer_as_each_does_alone_and_hold_a_common_layer_once(
+    tmp_path: Path, scene: Scene, precision: str
+) -> None:
+    text, sight = of_text(tmp_path / "text"), of_sight(tmp_path / "sight")
+    settings = Settings(checkpoint=BUNDLED, device="cpu", precision=precision, offline=True, max_loaded_checkpoints=3)
+    names = [BUNDLED, *(f"{BUNDLED} + {folder.name}" for folder in (text, sight))]
+    together = Pool(replace(settings, adapter=f"{text},{sight}"))
+    made: list[set[int]] = []
+    for name, folder in zip(names, ("", text, sight), strict=True):
+        alone = Pool(replace(settings, adapter=str(folder)))
+        answers = [Predictor(pool).predict(scene.image, "<OD>", checkpoint=name) for pool in (alone, together)]
+        assert answers[0].raw_text == answers[1].raw_text
+        with together.acquire(name) as engine:
+            made.append({*map(id, engine._model.made.values())})  # type: ignore[attr-defined]
+        alone.close()
+    together.close()
+    base, reading, seeing = made
+    assert [len(base - reading), len(base - seeing)] == [1, 1]
 
 
 @pytest.fixture
