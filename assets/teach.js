@@ -2,7 +2,7 @@
 // Names and texts come from people and models: they are set as text, never as markup.
 
 const root = element.querySelector(".teach");
-const [curve, pictures] = ["curve", "pictures"].map((name) => root.querySelector(`.teach-${name}`));
+const [hint, curve, pictures] = ["hint", "curve", "pictures"].map((name) => root.querySelector(`.teach-${name}`));
 const [svg, caption] = [curve.querySelector("svg"), curve.querySelector("figcaption")];
 const [WIDTH, HEIGHT, EDGE] = [640, 200, 6];
 
@@ -30,6 +30,9 @@ function line(points, read, most, name) {
     ]);
   if (!places.length) return [];
   const path = drawn("polyline", { points: places.map((place) => place.join(",")).join(" "), class: `teach-${name}` });
+  if (places.length > 1) return [path];
+  path.setAttribute("points", `${places[0]} ${places[0]}`); // a line from a point to itself is a dot
+  path.style.strokeWidth = 8;
   return [path];
 }
 
@@ -83,6 +86,7 @@ function drawPictures({ pictures: rows }) {
 }
 
 function draw() {
+  hint.hidden = props.value.points.length + props.value.pictures.length > 0;
   drawCurve(props.value);
   drawPictures(props.value);
 }
