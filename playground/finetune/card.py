@@ -31,8 +31,9 @@ class TaughtAdapter:
 def write_card(taught: TaughtAdapter) -> str:
     """Return the card in Markdown, with the header that the hub reads."""
     base = taught.base.name if taught.base.is_local else taught.base.source
-    tasks = Counter(lesson.question.task for lesson in taught.lessons)
-    labels = Counter(region.label for lesson in taught.lessons for region in lesson.regions if region.label)
+    labeled = [lesson for lesson in taught.lessons if not lesson.is_rehearsed]
+    tasks = Counter(lesson.question.task for lesson in labeled)
+    labels = Counter(region.label for lesson in labeled for region in lesson.regions if region.label)
     return "\n".join(
         [
             "---",
@@ -45,7 +46,8 @@ def write_card(taught: TaughtAdapter) -> str:
             f"# A LoRA adapter of {taught.base.title}",
             "",
             f"Taught {', '.join(f'`{task}` ({count} lessons)' for task, count in tasks.items())} "
-            f"from {_pictures(taught.lessons)}; measured on {_pictures(taught.held_out)} that were held out.",
+            f"from {_pictures(labeled)}{_rehearsed(taught.lessons)}; "
+            f"measured on {_pictures(taught.held_out)} that were held out.",
             "",
             "```sh",
             f"python app.py --checkpoint {base} --adapter THIS_FOLDER",
@@ -65,6 +67,11 @@ def write_card(taught: TaughtAdapter) -> str:
 def _pictures(lessons: Sequence[Lesson]) -> str:
     count = len({lesson.name for lesson in lessons})
     return f"{count} picture" if count == 1 else f"{count} pictures"
+
+
+def _rehearsed(lessons: Sequence[Lesson]) -> str:
+    own = [lesson for lesson in lessons if lesson.is_rehearsed]
+    return f", and what it answered before about {_pictures(own)} without labels" if own else ""
 
 
 def _measured(taught: TaughtAdapter) -> list[str]:

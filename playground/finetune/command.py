@@ -18,12 +18,15 @@ from playground.arguments import number
 from playground.checkpoints.catalog import BUNDLED
 from playground.console import clock_time
 from playground.datasets.reading import read_dataset
-from playground.errors import PlaygroundError
+from playground.errors import PlaygroundError, SettingsInvalid
 from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data
 from playground.finetune.demo import run_demo
+from playground.finetune.lessons import Lesson
 from playground.finetune.loop import LoraTeaching, load_to_teach
 from playground.finetune.lora import check_peft
+from playground.finetune.rehearsal import pictures_to_rehearse, rehearsed
 from playground.finetune.teaching import MeasuredPoint, Teaching, TeachingProgress, TeachingStage
+from playground.predictor import Predictor
 from playground.question import Question
 from playground.tasks import find_task
 
@@ -66,8 +69,9 @@ def _teach(chosen: argparse.Namespace) -> None:
         console.say(line)
     if chosen.check:
         return
+    lessons = report.lessons + _rehearsals(chosen, question)
     printed = -_LINE_SECONDS
-    for progress in LoraTeaching(loaded, report.lessons, report.held_out, teaching, chosen.out).run():
+    for progress in LoraTeaching(loaded, lessons, report.held_out, teaching, chosen.out).run():
         is_measured = (
             progress.stage is TeachingStage.MEASURING
             and progress.points[-1:]
@@ -78,6 +82,19 @@ def _teach(chosen: argparse.Namespace) -> None:
             printed = progress.seconds
     ask = f"python app.py --checkpoint {chosen.checkpoint} --adapter {chosen.out}"
     console.say(f"The adapter is in {chosen.out}. Ask with it: {ask}")
+
+
+def _rehearsals(chosen: argparse.Namespace, question: Question | None) -> tuple[Lesson, ...]:
+    if chosen.rehearse is None:
+        return ()
+    if question is None:
+        raise SettingsInvalid("--rehearse asks about pictures without labels: say with --task what.")
+    pictures, left_out = pictures_to_rehearse(chosen.rehearse, question)
+    for sentence in left_out:
+        console.say(f"Not rehearsed: {sentence}")
+    lessons = rehearsed(Predictor.load(chosen.checkpoint), pictures)
+    console.say(f"{len(lessons)} of {len(pictures)} pictures without labels are rehearsed.")
+    return tuple(lessons)
 
 
 def check_for(report: LessonReport, loaded: Any) -> LessonReport:
@@ -115,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
                         "a job of this playground; a folder or a ZIP")  # fmt: skip
     parser.add_argument("--checkpoint", default=BUNDLED, metavar="NAME", help="a catalog name, a hub id or a folder")
     parser.add_argument("--task", metavar="TASK", help="what is taught, as <OD>; without it what each line asks")
+    parser.add_argument("--rehearse", type=Path, metavar="FOLDER", help="pictures without labels: what the checkpoint "
+                        "answers about them is taught along, so that it is kept")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the adapter is to lie")
     parser.add_argument("--check", action="store_true", help="only say what would be taught and what is left out")
     parser.add_argument("--demo", action="store_true", help="teach the bundled checkpoint what it has never seen")

@@ -21,7 +21,8 @@ class Lesson:
     """A picture, or how to get it, a question about it that has one prompt, and the right answer.
 
     `read` returns the picture each time anew, in whose pixels all regions are; it raises ImageRejected. `text` is the
-    answer where that is words. Where a free prompt is answered by words it may have no regions.
+    answer where that is words. Where a free prompt is answered by words it may have no regions. One that `is_rehearsed`
+    was labeled by nobody: its answer is the checkpoint's own, from before it was taught.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Lesson:
     question: Question
     regions: tuple[Region, ...] = ()
     text: str = ""
+    is_rehearsed: bool = False
 
     @property
     def output_kind(self) -> OutputKind:

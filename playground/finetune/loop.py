@@ -299,6 +299,8 @@ def learning_rate_share(step: int, teaching: Teaching) -> float:
 
 
 def _identity(base: str, lessons: Sequence[Lesson], held_out: Sequence[Lesson], teaching: Teaching) -> str:
-    told = [[(le.name, le.question.to_dict(), [r.to_dict() for r in le.regions], le.text) for le in side]
-            for side in (lessons, held_out)]  # fmt: skip
+    told = [
+        [(le.name, le.question.to_dict(), [r.to_dict() for r in le.regions], le.text, le.is_rehearsed) for le in side]
+        for side in (lessons, held_out)
+    ]
     return hashlib.sha256(json.dumps([base, teaching.to_dict(), told]).encode()).hexdigest()

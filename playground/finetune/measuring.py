@@ -35,7 +35,7 @@ def predictor_of(loaded: LoadedCheckpoint, adapted: Any) -> Predictor:
 
 
 def ask_lessons(
-    predictor: Predictor, lessons: Sequence[Lesson], max_new_tokens: int
+    predictor: Predictor, lessons: Sequence[Lesson], max_new_tokens: int | None
 ) -> Iterator[tuple[int, HeldOutAnswer]]:
     """Yield the place of each lesson and what is answered to it; those with one question are asked together."""
     places: dict[Question, list[int]] = defaultdict(list)

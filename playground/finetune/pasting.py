@@ -23,6 +23,7 @@ _MARGIN = 0.15  # of a thing's sides, around its box, in which it fades into its
 _MAX_COVERED = 0.1  # of the smaller of two boxes, that a pasted thing shares with another
 _MAX_CROWDED = 0.05  # of a box that is to be pasted, that another reaches into
 _SHARE, _RECOLORED_SHARE = 0.7, 0.5
+_NEW_SHARE = 0.35  # of what is pasted, that has labels which the checkpoint does not use by itself
 _TRIES = 10
 
 
@@ -44,6 +45,8 @@ class Scraps:
     def __init__(self, lessons: Sequence[Lesson]) -> None:
         self._lessons = lessons
         self._of_task: dict[str, list[Scrap]] = {}
+        known = {region.label for lesson in lessons if lesson.is_rehearsed for region in lesson.regions}
+        self._new = {region.label for lesson in lessons for region in lesson.regions} - known if known else set()
         for place, lesson in enumerate(lessons):
             if _asks_of_all(lesson):
                 alone = [Scrap(place, at, lesson.regions[at].label) for at in _alone(lesson.regions)]
@@ -52,11 +55,13 @@ class Scraps:
     def choose(self, rng: random.Random, place: int, most: int) -> list[Scrap]:
         """Return up to so many things to paste into the picture of a lesson, of each label as many as of any other.
 
-        What is shown once beside many of another kind would be taken for that.
+        What is shown once beside many of another kind would be taken for that. Where others are rehearsed, labels that
+        are new are chosen more often.
         """
         lesson = self._lessons[place]
         scraps = self._of_task.get(lesson.question.task, []) if _asks_of_all(lesson) else []
-        return [_one_of(rng, scraps) for _ in range(most) if scraps and rng.random() < _SHARE]
+        new = [scrap for scrap in scraps if scrap.label in self._new]
+        return [_one_of(rng, scraps, new) for _ in range(most) if scraps and rng.random() < _SHARE]
 
 
 def paste(
@@ -103,9 +108,10 @@ def _alone(regions: Sequence[Region]) -> list[int]:
     return [place for place, region in enumerate(regions) if can_be_cut(region)]
 
 
-def _one_of(rng: random.Random, scraps: Sequence[Scrap]) -> Scrap:
-    label = rng.choice(sorted({scrap.label for scrap in scraps}))
-    return rng.choice([scrap for scrap in scraps if scrap.label == label])
+def _one_of(rng: random.Random, scraps: Sequence[Scrap], new: Sequence[Scrap]) -> Scrap:
+    some = new if new and rng.random() < _NEW_SHARE else scraps
+    label = rng.choice(sorted({scrap.label for scrap in some}))
+    return rng.choice([scrap for scrap in some if scrap.label == label])
 
 
 def _spot(rng: random.Random, size: tuple[int, int], regions: Sequence[Region], box: Box) -> Box | None:

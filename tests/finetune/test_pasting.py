@@ -1,6 +1,7 @@
 """What is pasted into a picture is where its lesson says, and nothing is where it would make an answer wrong."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,11 @@ def test_what_is_rare_is_chosen_as_often_as_what_is_not() -> None:
 def test_nothing_is_pasted_that_would_make_an_answer_wrong(given: Lesson) -> None:
     scraps = Scraps([given, lesson()])
     assert not any(scraps.choose(random.Random(seed), place, 3) for seed in range(20) for place in (0, 1))
+
+
+def test_what_is_new_is_chosen_more_often_where_others_are_rehearsed() -> None:
+    labeled = [lesson(Region(name, BOX)) for name in ("owl", *"abcdefghi")]
+    known = [replace(lesson(Region(name, BOX)), is_rehearsed=True) for name in "abcdefghi"]
+    scraps = Scraps([*labeled, *known])
+    chosen = [scrap.label for seed in range(300) for scrap in scraps.choose(random.Random(seed), 1, 3)]
+    assert 0.3 < chosen.count("owl") / len(chosen) < 0.55
