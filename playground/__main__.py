@@ -92,7 +92,6 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
     with _first_engines(settings) as engines:
         from playground.ui.pages import build_app, serving
 
-        engines.start()
         if settings.on_zero_gpu:
             engines.wait()  # the model must be on the GPU before the page is launched: each run forks this process
         limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
@@ -103,6 +102,7 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
         )  # fmt: skip
         with serving(build_app(predictor, settings), settings, is_port_named=is_port_named) as url:
             console.say(f"The page is at {url}")
+            engines.start()  # not before: what it imports would take the processor from the page
             if settings.mcp:
                 console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")
             console.say("Ctrl+C ends it.")

@@ -7,7 +7,6 @@ from difflib import SequenceMatcher
 from statistics import fmean
 
 import numpy as np
-import supervision as sv
 
 from playground.regions import Region
 
@@ -46,6 +45,8 @@ class Agreement:
 
 def compare_regions(left: Sequence[Region], right: Sequence[Region], same_place: float = SAME_PLACE) -> Agreement:
     """Pair the regions whose boxes overlap enough, each with one other at most; of equal fits those of one name."""
+    import supervision as sv
+
     ious = sv.box_iou_batch(_boxes(left), _boxes(right)) if left and right else np.zeros((len(left), len(right)))
     fits = [
         Pair(int(i), int(j), round(float(ious[i, j]), 4), left[i].label == right[j].label)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import supervision as sv
 
 from playground.regions import Region
 
@@ -20,6 +19,8 @@ def without_duplicates(regions: Sequence[Region], merge: str) -> list[Region]:
     judged = [region for region in regions if region.score is not None and region.source == "model"]
     if not judged:
         return list(regions)
+    import supervision as sv
+
     boxes_and_scores = np.array([[*region.xyxy, region.score] for region in judged], dtype=np.float64)
     kept = sv.box_non_max_suppression(boxes_and_scores, _SAME_THING[merge], sv.OverlapMetric.from_value(merge))
     gone = {id(region) for region, is_kept in zip(judged, kept, strict=True) if not is_kept}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from playground.regions import Region
 
@@ -91,6 +90,8 @@ class Tracker:
 
 def _pairs(tracks: Sequence[_Track], regions: Sequence[Region], sure: Sequence[bool], seconds: float) -> dict[int, int]:
     """Return which region goes on with which track: those that are sure choose first, then what fits best."""
+    from scipy.optimize import linear_sum_assignment
+
     pairs: dict[int, int] = {}
     for is_sure in (True, False):
         for reach, least in zip(_REACHES, _LEAST, strict=True):

@@ -18,8 +18,6 @@ if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
 fi
 
-# Gradio writes stubs beside its component classes; mypy would prefer them to the source.
-find playground -name '*.pyi' -delete
 .venv/bin/ruff check .
 .venv/bin/lint-imports --no-logo --no-cache
 .venv/bin/mypy

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import supervision as sv
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
 from playground.datasets.formats import FoundSet, holds_part
@@ -186,6 +185,8 @@ def _outline_of_runs(value: Mapping[str, Any]) -> list[Polygon]:
     counts = value.get("counts")
     if not 0 < _num_pixels(value) <= _MAX_MASK_PIXELS or not isinstance(counts, list | str):
         return []
+    import supervision as sv
+
     try:
         mask = sv.rle_to_mask(counts, (int(value["size"][1]), int(value["size"][0])))
     except (ValueError, TypeError, IndexError, OverflowError):

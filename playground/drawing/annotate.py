@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import supervision as sv
 from PIL import Image
 
 from playground.drawing.captions import Caption, caption_text, write_captions
@@ -14,6 +13,9 @@ from playground.drawing.detections import MAX_PAINTED_MEGAPIXELS, painted_megapi
 from playground.drawing.styles import Look, Pen, Style, is_drawn_on, styles_in
 from playground.regions import Region
 from playground.results import Prediction
+
+if TYPE_CHECKING:
+    import supervision as sv
 
 _LABEL_BEFORE_TRACK = 100  # characters
 
@@ -87,7 +89,7 @@ def _place(region: Region, indices: dict[str, int], look: Look) -> int:
     return region.track % len(PALETTE) if look.by_track and region.track is not None else indices[region.label]
 
 
-def _captions(prediction: Prediction, detections: sv.Detections, look: Look, places: list[int]) -> list[Caption]:
+def _captions(prediction: Prediction, detections: "sv.Detections", look: Look, places: list[int]) -> list[Caption]:
     """Return what is written beside each region, at its place among the detections."""
     return [
         Caption(

@@ -1,18 +1,31 @@
 """What supervision's annotators lack for the styles: a bright halo, a cover, and one mask for all regions."""
 
+from __future__ import annotations  # of a library that is imported late
+
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import supervision as sv
 from PIL import Image, ImageFilter
 
 from playground.drawing.colors import PALETTE
+from playground.late import Late
+
+if TYPE_CHECKING:
+    import supervision as sv
+else:
+    sv = Late("supervision")
 
 _COVER_MARGIN = 0.05  # of the side of a box, on each side
-SV_PALETTE = sv.ColorPalette.from_hex(list(PALETTE))
+
+
+@cache
+def sv_palette() -> sv.ColorPalette:
+    """Return the palette as supervision's annotators take it."""
+    return sv.ColorPalette.from_hex(list(PALETTE))
 
 
 class Annotator(Protocol):
@@ -37,7 +50,7 @@ class HaloAnnotator:
         step = max(1, self.radius // 3)  # a glow has no detail, and a small one is painted and blurred faster
         small = replace(detections, mask=masks.resize((math.ceil(height / step), math.ceil(width / step))))
         shape = union(small).mask[0].astype(np.uint8) * 255
-        colors = sv.MaskAnnotator(SV_PALETTE, 1).annotate(np.zeros((*shape.shape, 3), dtype=np.uint8), small)
+        colors = sv.MaskAnnotator(sv_palette(), 1).annotate(np.zeros((*shape.shape, 3), dtype=np.uint8), small)
         glow = Image.fromarray(np.dstack([colors, shape])).convert("RGBa")
         glow = glow.filter(ImageFilter.GaussianBlur(self.radius / step)).convert("RGBA")
         light = np.minimum(np.asarray(glow.getchannel("A")), 127) * (2 * self.opacity)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -102,7 +101,8 @@ def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
     """Return the first font that has all characters of the text, or DejaVu Sans where none has."""
-    # supervision depends on matplotlib, which carries this font: it is there on a bare machine.
+    import matplotlib as mpl  # supervision depends on it, and it carries this font: it is there on a bare machine
+
     default = _load_font(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
     assert default is not None
     if text.isascii() or _has_characters(default, text):

@@ -1,16 +1,22 @@
 """Regions as supervision's detections and masks, in the pixels of a picture of any size."""
 
+from __future__ import annotations  # of a library that is imported late
+
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import supervision as sv
-from supervision.config import CLASS_NAME_DATA_FIELD, ORIENTED_BOX_COORDINATES
 
 from playground.drawing.colors import class_id_of
+from playground.late import Late
 from playground.regions import Region
 from playground.results import Prediction
+
+if TYPE_CHECKING:
+    import supervision as sv
+else:
+    sv = Late("supervision")
 
 Shape = Literal["boxes", "quads", "polygons"]
 
@@ -35,6 +41,8 @@ def to_detections(prediction: Prediction, *, resolution_wh: tuple[int, int] | No
     regions = prediction.regions
     if not regions:
         return sv.Detections.empty()
+    from supervision.config import CLASS_NAME_DATA_FIELD, ORIENTED_BOX_COORDINATES
+
     shapes, scores = shapes_of(prediction), [region.score for region in regions]
     data: dict[str, Any] = {CLASS_NAME_DATA_FIELD: _object_array([region.label for region in regions])}
     if "quads" in shapes:

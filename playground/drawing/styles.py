@@ -1,16 +1,23 @@
 """The table of styles, and `Look`, what a user chose of it. Adding a style is adding a row."""
 
+from __future__ import annotations  # of a library that is imported late
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import supervision as sv
-
-from playground.drawing.annotators import SV_PALETTE, Annotator, CoverAnnotator, HaloAnnotator, halve_width, union
+from playground.drawing.annotators import Annotator, CoverAnnotator, HaloAnnotator, halve_width, sv_palette, union
 from playground.drawing.detections import Shape, shapes_of
 from playground.errors import PlaygroundError
+from playground.late import Late
 from playground.regions import Region
 from playground.results import Prediction
 from playground.tasks import get_task
+
+if TYPE_CHECKING:
+    import supervision as sv
+else:
+    sv = Late("supervision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +48,17 @@ class Style:
 
 # The order of the menu; painted from the last to the first, so that lines lie over fills and fills over blurs.
 STYLES: tuple[Style, ...] = (
-    Style("box", "Box", "boxes", lambda pen: sv.BoxAnnotator(SV_PALETTE, pen.thickness)),
+    Style("box", "Box", "boxes", lambda pen: sv.BoxAnnotator(sv_palette(), pen.thickness)),
     Style("round-box", "Rounded box", "boxes",
-          lambda pen: sv.RoundBoxAnnotator(SV_PALETTE, pen.thickness, roundness=0.3)),
+          lambda pen: sv.RoundBoxAnnotator(sv_palette(), pen.thickness, roundness=0.3)),
     Style("corners", "Corners", "boxes",
-          lambda pen: sv.BoxCornerAnnotator(SV_PALETTE, round(pen.thickness * 1.5), corner_length=6 * pen.thickness)),
-    Style("oriented-box", "Tilted box", "quads", lambda pen: sv.OrientedBoxAnnotator(SV_PALETTE, pen.thickness)),
-    Style("polygon", "Outline", "polygons", lambda pen: sv.PolygonAnnotator(SV_PALETTE, pen.thickness)),
-    Style("mask", "Mask", "polygons", lambda pen: sv.MaskAnnotator(SV_PALETTE, pen.opacity)),
+          lambda pen: sv.BoxCornerAnnotator(sv_palette(), round(pen.thickness * 1.5), corner_length=6 * pen.thickness)),
+    Style("oriented-box", "Tilted box", "quads", lambda pen: sv.OrientedBoxAnnotator(sv_palette(), pen.thickness)),
+    Style("polygon", "Outline", "polygons", lambda pen: sv.PolygonAnnotator(sv_palette(), pen.thickness)),
+    Style("mask", "Mask", "polygons", lambda pen: sv.MaskAnnotator(sv_palette(), pen.opacity)),
     Style("halo", "Halo", "polygons", lambda pen: HaloAnnotator(pen.opacity, radius=4 * pen.thickness)),
     # supervision's ring is twice as wide as the box that it is given.
-    Style("ellipse", "Ellipse", "boxes", lambda pen: sv.EllipseAnnotator(SV_PALETTE, pen.thickness),
+    Style("ellipse", "Ellipse", "boxes", lambda pen: sv.EllipseAnnotator(sv_palette(), pen.thickness),
           prepare=halve_width),
     Style("blur", "Blur (weaker than a cover)", "boxes", lambda _: sv.BlurAnnotator(),
           changes_picture=True, hides=True),
@@ -96,7 +103,7 @@ class Look:
             )
 
     @property
-    def hiding(self) -> "Look":
+    def hiding(self) -> Look:
         """What of it is there so that something is not seen, alone."""
         styles = tuple(style.id for style in STYLES if style.hides and style.id in self.styles)
         return replace(self, styles=styles, labels=False, scores=False)

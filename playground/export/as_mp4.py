@@ -16,7 +16,6 @@ from playground.errors import ImageRejected
 from playground.export.annotated import CheckedPictures, VideoFrame
 from playground.export.films import Film, FilmFrame, write_films
 from playground.export.format import Format, Holds
-from playground.pictures.films import FilmWriter
 from playground.results import Prediction
 
 _MOST_FRAMES = 60  # a second: those of a slow motion in between are left out
@@ -29,6 +28,8 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 def _write_film(film: Film, look: Look, stream: IO[bytes]) -> None:
+    from playground.pictures.films import FilmWriter  # brings PyAV, which the page does not wait for
+
     frames = iter(film.frames)
     first = next(frames)
     begin, sound = first.place.seconds, first.place.sound

@@ -1,5 +1,7 @@
 """A PDF that can be searched: each picture a page, with what was read as invisible text over it."""
 
+from __future__ import annotations  # of a library that is imported late
+
 import math
 import tempfile
 from collections.abc import Iterator
@@ -7,12 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO
-
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.ttGlyphPen import TTGlyphPen
-from fpdf import FPDF
-from fpdf.enums import TextMode
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from playground.errors import ExportRejected
 from playground.export.annotated import CheckedPictures
@@ -21,6 +18,9 @@ from playground.export.files import jpeg_bytes, provenance
 from playground.export.format import Format, Holds
 from playground.export.texts import for_xml
 from playground.reading_order import Word
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 _DOTS_PER_INCH = 200  # at which pages of documents are read, so that they keep their size
 _MAX_POINTS = 14_400  # of a side, which readers of PDF take
@@ -36,6 +36,8 @@ def _write(pictures: CheckedPictures, stream: BinaryIO) -> None:
 
 
 def _write_document(document: Document, file: IO[bytes]) -> None:
+    from fpdf import FPDF
+
     pdf = FPDF(unit="pt")
     pdf.set_auto_page_break(False)
     pdf.creation_date = _UNDATED
@@ -71,7 +73,9 @@ def _notes(page: Page) -> Iterator[str]:
         yield "What was read has no places, and cannot be searched. Ask for text with its places."
 
 
-def _add_page(pdf: FPDF, page: Page, picture: bytes, letters: "_Letters") -> None:
+def _add_page(pdf: FPDF, page: Page, picture: bytes, letters: _Letters) -> None:
+    from fpdf.enums import TextMode
+
     width, height = page.resolution_wh
     scale = min(72 / _DOTS_PER_INCH, _MAX_POINTS / max(width, height))
     pdf.add_page(format=(max(width * scale, 1), max(height * scale, 1)))
@@ -119,6 +123,9 @@ class _Letters:
 @lru_cache(4)
 def _font(characters: frozenset[str]) -> bytes:
     """Return a font whose characters all are a block of one size, by which a reader of PDF knows where they are."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+
     names = {ord(character): f"u{ord(character):06x}" for character in sorted(characters)}
     pen = TTGlyphPen(None)
     pen.moveTo((0, 0))

@@ -3,18 +3,25 @@
 Knows PyAV. Frames are found by their time, so that videos of a changing rate are read right.
 """
 
+from __future__ import annotations  # of a library that is imported late
+
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 from PIL import Image
 
 from playground.errors import ImageRejected
+from playground.late import Late
 from playground.pictures.limits import DEFAULT_LIMITS, check_resolution
+
+if TYPE_CHECKING:
+    import av
+else:
+    av = Late("av")
 
 VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts")
 _HALF_TICK = 1e-4  # seconds: times are written down with four decimals

@@ -3,21 +3,27 @@
 Knows pypdfium2. A page is upright as its document says, with its forms filled in.
 """
 
+from __future__ import annotations  # of a library that is imported late
+
 import ctypes
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import pypdfium2
-import pypdfium2.raw as pdfium
 from PIL import Image
-from pypdfium2 import PdfDocument, PdfiumError
 
 from playground.errors import ImageRejected
+from playground.late import Late
 from playground.pictures.limits import Limits, check_memory, check_resolution
 from playground.regions import Quad, Region
+
+if TYPE_CHECKING:
+    import pypdfium2
+    import pypdfium2.raw as pdfium
+else:
+    pdfium = Late("pypdfium2.raw")
 
 PDF_MARK = b"%PDF"
 _DOTS_PER_INCH = 200  # at which print of 8 points can be read
@@ -152,7 +158,9 @@ def _pixel(sheet: pypdfium2.PdfPage, x: float, y: float, size: tuple[int, int]) 
 
 
 @contextmanager
-def _opened(data: bytes, password: str) -> Iterator[PdfDocument]:
+def _opened(data: bytes, password: str) -> Iterator[pypdfium2.PdfDocument]:
+    from pypdfium2 import PdfDocument, PdfiumError
+
     try:
         document = PdfDocument(data, password=password or None)
     except PdfiumError as error:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-import supervision as sv
 
 from playground.answering import join_texts, prompts_of
 from playground.question import CheckedQuestion, Question, asked_names, check_question, names_of
@@ -144,6 +143,7 @@ def _about_regions(scene: ScenePlan, checked: CheckedQuestion) -> Example | None
 
 def _thing_in(scene: ScenePlan, box: Box) -> Thing | None:
     """Return the thing that a region was drawn around, or around the writing on it."""
+    import supervision as sv
 
     def iou(thing: Thing) -> float:
         places = np.array([region.xyxy for region in (thing.region, thing.writing) if region])

@@ -38,6 +38,7 @@ from playground.ui.server.disk import Disk, DiskLimits, use_disk
 from playground.ui.server.doors import Doors, believe_proxies_here_only
 from playground.ui.server.failures import FailuresAsSentences, tell_failures, tell_no_call
 from playground.ui.server.headers import SecurityHeaders
+from playground.ui.server.one_server import without_servers
 from playground.ui.server.queue_limits import limit_queue
 from playground.ui.server.quiet_log import keep_the_log_quiet
 from playground.ui.server.run_messages import drop_silenced
@@ -57,8 +58,18 @@ _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 
 def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     """Return the pages and the API over a predictor; nothing is started."""
-    app: gr.Blocks
     jobs = Jobs(predictor, settings, Path(get_upload_folder()))
+    with without_servers():
+        app = _build_pages(predictor, settings, jobs)
+    take_turns(app)
+    tell_failures(app)
+    fill_in_arguments(app)
+    drop_silenced(app)
+    return app
+
+
+def _build_pages(predictor: Predictor, settings: Settings, jobs: Jobs) -> gr.Blocks:
+    app: gr.Blocks
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as app:
         first = build_one_picture(app, predictor, settings)
         add_api(predictor, settings)
@@ -89,10 +100,6 @@ def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
         from playground.ui.server.tools import offer_only_tools  # needs what an optional requirement brings
 
         offer_only_tools()
-    take_turns(app)
-    tell_failures(app)
-    fill_in_arguments(app)
-    drop_silenced(app)
     return app
 
 
