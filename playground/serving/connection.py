@@ -8,7 +8,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ POLL_SECONDS = 0.05  # how soon Stop is noticed
 NOBODY = "The replica that answered is lost, and no other one has taken its place. Ask again in a moment."
 
 _SILENT_SECONDS = 15 * HEARTBEAT_SECONDS  # without a sign of a replica, which then is taken to be lost
+_QUEUED_SECONDS = 600.0  # before a replica begins, during which Serve gives no sign; who is lost meanwhile, Serve knows
 _CONNECT_SECONDS = 3.0
 _MAX_KNOWN = 4096  # digests of pictures that were sent
 _NOT_THERE, _CHANGED = 428, 409  # a picture that must be sent; the checkpoint is another one
@@ -160,7 +161,7 @@ class Connection:
             except _NotThereError:
                 await self._stream(write(frozenset()), tell)
             tell(None)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             tell(LostError(type(error).__name__))
         except (LostError, ChangedError, PlaygroundError) as error:
             tell(error)
@@ -170,11 +171,12 @@ class Connection:
     async def _stream(self, request: tuple[bytes, str], tell: Callable[[Any], None]) -> None:
         content, digest = request
         headers = {PICTURE_HEADER: digest}
-        async with self._client.stream("POST", "/ask", content=content, headers=headers) as response:
+        patience = httpx.Timeout(_SILENT_SECONDS, read=_QUEUED_SECONDS, connect=_CONNECT_SECONDS, pool=None)
+        async with self._client.stream("POST", "/ask", content=content, headers=headers, timeout=patience) as response:
             if response.status_code != httpx.codes.OK:
                 _raise_for(response.status_code, await response.aread())
             self._note(self.answered_by, digest, response.headers.get(REPLICA_HEADER, ""))
-            async for line in response.aiter_lines():
+            async for line in _never_silent(response.aiter_lines()):
                 said = json.loads(line)
                 if isinstance(said, list):
                     for event in read_events(said):
@@ -191,6 +193,17 @@ class Connection:
             raise LostError(type(error).__name__) from error
         _raise_for(response.status_code, response.content)
         return response.content
+
+
+async def _never_silent(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Yield the lines of an answer that is being written. Raises TimeoutError where none comes for too long."""
+    while True:
+        try:
+            async with asyncio.timeout(_SILENT_SECONDS):
+                line = await anext(lines)
+        except StopAsyncIteration:
+            return
+        yield line
 
 
 class _NotThereError(Exception):

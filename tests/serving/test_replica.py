@@ -1,9 +1,10 @@
 """A replica and its client, over HTTP and without a cluster: what comes is what the engine itself says."""
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -101,6 +102,40 @@ def test_stop_and_a_closed_tab_free_the_replica(engines: RemoteEngines, image: I
         assert list(remote.generate([Ask(image, OD)], deadline=time.monotonic() - 1)) == [Finished(False, True)]
         assert isinstance([*remote.generate([Ask(image, OD)])][-1], Finished)
     until(lambda: replica.num_waiting == 0)
+
+
+def test_who_waits_for_a_replica_has_not_lost_it_and_one_that_falls_silent_is_lost(
+    address: str, image: InputImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground.serving.connection._SILENT_SECONDS", 0.5)
+    silent_seconds = [0.0, 30.0]
+
+    async def answer(request: HttpRequest) -> Response:
+        body = await request.body()
+        if request.url.path == "/ask":
+            await asyncio.sleep(1)  # as Serve lets wait who is one too many
+        async with httpx.AsyncClient(base_url=cluster_url(address)) as client:
+            came = await client.request(request.method, request.url.path, content=body)
+        if request.url.path != "/ask" or not silent_seconds:
+            return Response(came.content, came.status_code)
+        return StreamingResponse(_paused(came.content, silent_seconds.pop(0)))
+
+    with served(answer) as busy:
+        engines = RemoteEngines(busy, SETTINGS)
+        with engines.acquire() as remote:
+            waited = events_of(remote, [Ask(image, OD)])
+            assert engines.connection.num_retries == 0
+            again = events_of(remote, [Ask(image, OD)])
+            assert engines.connection.num_retries == 1
+        assert [e for e in again if not isinstance(e, Progress)] == [e for e in waited if not isinstance(e, Progress)]
+        engines.close()
+
+
+async def _paused(content: bytes, seconds: float) -> AsyncIterator[bytes]:
+    begun, _, rest = content.partition(b"\n")
+    yield begun + b"\n"
+    await asyncio.sleep(seconds)
+    yield rest
 
 
 def test_a_lost_answer_goes_on_where_it_was(
