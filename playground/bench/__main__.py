@@ -82,6 +82,8 @@ def compare_paths(folder: Path, task: str, rounds: int, device: str, precision: 
     starts = {"ours": ours.ready_ms, "plain": plain.ready_ms}
     peaks = {"ours": ours.peak_memory(), "plain": plain.peak_memory()}
     early, late = ours.call("token_times", 0)  # after the peaks: plain is not asked for so long an answer
+    assert ours.placement is not None
+    parts = ours.call("part_times", 0) if ours.placement.device == "cpu" else {}
     for worker in (ours, careful, plain):
         worker.close()
     measured = {
@@ -94,8 +96,7 @@ def compare_paths(folder: Path, task: str, rounds: int, device: str, precision: 
         "ratios": _ratios(*columns[:3], peak_memory=peaks["ours"] / peaks["plain"]),
     }
     _print_table(columns, measured)
-    assert ours.placement is not None
-    return measured | {"limit_share": share_of_limit(folder, ours.placement, columns[0])}
+    return measured | {"limit_share": share_of_limit(folder, ours.placement, columns[0], parts)}
 
 
 def _ratios(ours: Column, plain: Column, greedy: Column, *, peak_memory: float) -> dict[str, float]:
@@ -123,29 +124,39 @@ def _print_table(columns: Sequence[Column], measured: dict[str, Any]) -> None:
         print(f"{name:32}{value:8.2f}")
 
 
-def share_of_limit(folder: Path, placement: Placement, ours: Column) -> dict[str, float]:
-    """Print what the machine could do at best, and return how much of it our path reaches."""
+def share_of_limit(folder: Path, placement: Placement, ours: Column, times: Times) -> dict[str, float]:
+    """Print what the machine could do at best, and return how much of it our path reaches; `times` are of its parts."""
     import torch
     from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
 
-    from playground.bench import roofline
+    from playground.bench import parts, roofline
 
-    with torch.device("meta"):
-        model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(folder))
     images: Any = Florence2Processor.from_pretrained(folder).image_processor
-    dtype = getattr(torch, placement.dtype)
+    dtype, positions = getattr(torch, placement.dtype), images.image_seq_length
+    with torch.device("meta"):
+        model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(folder)).to(dtype)
     best = roofline.measure_roofline(dtype, placement.device)
-    flops = roofline.vision_flops(model, images.size["height"])
-    sizes = (1, torch.float32.itemsize) if placement.eight_bits else (dtype.itemsize, dtype.itemsize)
-    read = roofline.token_bytes(model, images.image_seq_length, *sizes)
+    of_picture = parts.work_of_picture(model, images.size["height"], positions)
+    of_token = parts.work_of_token(model, positions, 1 if placement.eight_bits else dtype.itemsize, dtype.itemsize)
+    flops = sum(work.operations for part, work in of_picture.items() if part != parts.ENCODER)
+    read = sum(work.num_bytes for work in of_token.values())
     floors = {"vision": 1000 * flops / best.flops, "decoding": 1000 * read / best.bandwidth}
     print(f"\nproducts {best.flops / 1e9:.0f} GFLOP/s, memory {best.bandwidth / 1e9:.1f} GB/s: at best "
           f"{floors['vision']:.0f} ms a picture ({flops / 1e9:.0f} GFLOP), "
           f"{floors['decoding']:.2f} ms a token ({read / 1e6:.0f} MB)")  # fmt: skip
+    if times:
+        _print_parts(times, {part: work.floor_ms(best) for part, work in (of_picture | of_token).items()})
     return {
         "vision": round(floors["vision"] / ours.median("encode_image"), 3),
         "decoding": round(floors["decoding"] / ours.median("per_token"), 3),
     }
+
+
+def _print_parts(times: Times, floors: dict[str, float]) -> None:
+    print(f"{'each part, at best and its share':32}{'ms':>9}{'at best':>9}{'share':>9}")
+    for part, taken in times.items():
+        floor = floors.get(part, 0.0)
+        print(f"{part:32}{taken:9.2f}{floor:9.2f}{floor / taken:9.0%}")
 
 
 def _progress(text: str) -> None:

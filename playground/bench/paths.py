@@ -22,6 +22,7 @@ from playground.checkpoints.loader import Placement
 from playground.one_engine import OneEngine
 from playground.pictures.workers import PictureWorkers
 from playground.question import Question
+from playground.tasks import get_task
 
 _SOME_STEPS = 64  # at the beginning and at the end of the longest answer
 FIRST_TASK, SECOND_TASK = "<REGION_PROPOSAL>", "<OD>"
@@ -157,12 +158,14 @@ class Ours:
         from playground.checkpoints import catalog, loader
         from playground.inference.decoding import DecodingRules
         from playground.inference.engine import Engine
+        from playground.inference.memory import share_arenas
         from playground.inference.prepared import prepare
         from playground.predictor import Predictor
         from playground.settings import Settings
 
         megabyte, settings = 1_000_000, Settings()
-        loaded = loader.load(catalog.resolve(str(folder)), folder, device=device, precision=precision)
+        checkpoint = catalog.resolve(str(folder))
+        loaded = loader.load(checkpoint, folder, device=device, precision=precision)
         self._answer = answer_ids(loaded.tokenizer)
         self._next_answer = self._answer
         path = self
@@ -171,9 +174,11 @@ class Ours:
             def forced(self, ids: Sequence[int]) -> int:
                 return path._next_answer[len(ids) - 1]
 
+        share_arenas()  # as the page does
+        self._model, self._loaded = prepare(loaded, rules=Recorded), loaded
         engine = Engine(
             loaded,
-            prepare(loaded, rules=Recorded),
+            self._model,
             image_cache_bytes=settings.image_cache_megabytes * megabyte,
             prompt_cache_bytes=settings.prompt_cache_megabytes * megabyte,
         )
@@ -230,6 +235,15 @@ class Ours:
         self._next_answer = self._answer
         steps = 1000 * np.diff(times[-self._longest :])
         return float(np.median(steps[:_SOME_STEPS])), float(np.median(steps[-_SOME_STEPS:]))
+
+    def part_times(self, image: Image.Image) -> Times:
+        """Return the milliseconds of each part of an answer; after it nothing can be asked."""
+        from playground.bench.parts import part_times
+        from playground.inference.vision import pixel_values
+
+        depths = self._loaded.model.config.vision_config.depths
+        prompt = self._loaded.tokenizer(get_task(SECOND_TASK).prompt)["input_ids"]
+        return part_times(self._model, pixel_values(image, self._loaded.image_processor), prompt, depths)
 
 
 def answer_ids(tokenizer: Any) -> list[int]:

@@ -8,7 +8,7 @@ import torch
 from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
 
 from playground.bench import __main__ as bench
-from playground.bench import paths, pictures, roofline
+from playground.bench import parts, paths, pictures, roofline
 from playground.checkpoints import catalog
 from playground.engines import State
 from playground.inference.engine import Engine
@@ -98,10 +98,23 @@ def test_a_predictor_may_have_one_engine_for_every_name(engine: Engine, scene: S
 @pytest.mark.skeleton
 def test_the_work_of_an_answer_is_counted(skeleton: Path) -> None:
     with torch.device("meta"):
-        model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(skeleton))
+        model = Florence2ForConditionalGeneration(Florence2Config.from_pretrained(skeleton)).bfloat16()
+    of_picture, of_token = parts.work_of_picture(model, 768, 577), parts.work_of_token(model, 0, 1, 2)
     # Measured with PyTorch's own counter on the published model; and 89 million weights are read for a token.
-    assert roofline.vision_flops(model, 768) == pytest.approx(381e9, rel=0.03)
-    assert roofline.token_bytes(model, 0, 1, 4) == pytest.approx(89e6, rel=0.02)
+    tower = {part: work for part, work in of_picture.items() if part != parts.ENCODER}
+    assert sum(work.operations for work in tower.values()) == pytest.approx(381e9, rel=0.03)
+    assert sum(work.num_bytes for work in of_token.values()) == pytest.approx(89e6, rel=0.02)
+    # A norm reads and writes what it norms, two in each of two blocks, and one at each embedding.
+    norms = 2 * 2 * (9.44 + 4.72 + 9 * 2.36 + 1.18) + (9.44 + 9.44 + 4.72 + 2.36)
+    assert of_picture["norms"].num_bytes == pytest.approx(2 * norms * 1e6, rel=0.01)
+    assert of_picture["MLP"].operations > of_picture["other convolutions"].operations > 0
+
+
+def test_each_moment_of_an_answer_belongs_to_a_part() -> None:
+    ours = paths.Ours(TINY)
+    times = ours.part_times(paths.picture(0))
+    assert set(times) == {*parts.PARTS}
+    assert min(times.values()) > 0
 
 
 def test_a_job_and_a_loop_answer_about_the_same_files(tmp_path: Path) -> None:
