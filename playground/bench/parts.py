@@ -16,7 +16,6 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode
 
-from playground.bench.paths import Times
 from playground.bench.roofline import Roofline
 from playground.inference.prepared import PreparedModel
 from playground.inference.threads import computing_with
@@ -119,7 +118,7 @@ class _Clock:
     """Gives each moment to the part that is at work: to the inner one, where one is inside another."""
 
     def __init__(self) -> None:
-        self.times: Times = defaultdict(float)
+        self.times: dict[str, float] = defaultdict(float)
         self._part, self._since = REST, time.perf_counter()
 
     def switch(self, part: str) -> str:
@@ -162,7 +161,9 @@ class _Clock:
                 hook.remove()
 
 
-def part_times(model: PreparedModel, pixels: torch.Tensor, prompt: Sequence[int], depths: Sequence[int]) -> Times:
+def part_times(
+    model: PreparedModel, pixels: torch.Tensor, prompt: Sequence[int], depths: Sequence[int]
+) -> dict[str, float]:
     """Return what each part of an answer takes; the model cannot be used for anything else from then on.
 
     `depths` are the numbers of pairs of blocks in each stage of the vision tower.
@@ -177,7 +178,7 @@ def part_times(model: PreparedModel, pixels: torch.Tensor, prompt: Sequence[int]
 
 def _times_of_picture(
     model: PreparedModel, pixels: torch.Tensor, prompt: Sequence[int], depths: Sequence[int]
-) -> Times:
+) -> dict[str, float]:
     clock, parts = _Clock(), iter([part for depth in depths for part in (_EMBEDDING, *_BLOCKS * depth)])
 
     def go_on() -> None:
@@ -192,7 +193,7 @@ def _times_of_picture(
     return dict(clock.times)
 
 
-def _times_of_token(model: PreparedModel, states: torch.Tensor) -> Times:
+def _times_of_token(model: PreparedModel, states: torch.Tensor) -> dict[str, float]:
     clock, decoder = _Clock(), model.decoder
     for layer in decoder._layers:
         for name, part in _OF_LAYER.items():
