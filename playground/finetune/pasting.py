@@ -23,7 +23,7 @@ _MARGIN = 0.15  # of a thing's sides, around its box, in which it fades into its
 _MAX_COVERED = 0.1  # of the smaller of two boxes, that a pasted thing shares with another
 _MAX_CROWDED = 0.05  # of a box that is to be pasted, that another reaches into
 _SHARE, _RECOLORED_SHARE = 0.7, 0.5
-_NEW_SHARE = 0.35  # of what is pasted, that has labels which the checkpoint does not use by itself
+_NEW_SHARE = 0.3  # of what is pasted, that has labels which the checkpoint does not use by itself
 _TRIES = 10
 
 
