@@ -7,8 +7,10 @@ bundled checkpoint a kind of thing that it has never seen, and ends with one lin
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from playground import console
 from playground.arguments import number
 from playground.checkpoints.catalog import BUNDLED
+from playground.checkpoints.loader import LoadedCheckpoint
 from playground.console import clock_time
 from playground.datasets.reading import read_dataset
 from playground.errors import PlaygroundError, SettingsInvalid
@@ -26,8 +29,10 @@ from playground.finetune.loop import LoraTeaching, load_to_teach
 from playground.finetune.lora import check_peft
 from playground.finetune.rehearsal import pictures_to_rehearse, rehearsed
 from playground.finetune.teaching import MeasuredPoint, Teaching, TeachingProgress, TeachingStage
+from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.question import Question
+from playground.settings import Settings
 from playground.tasks import find_task
 
 _LINE_SECONDS = 5.0
@@ -61,6 +66,8 @@ def _teach(chosen: argparse.Namespace) -> None:
         **{one.name: getattr(chosen, one.name) for one in fields(Teaching) if hasattr(chosen, one.name)}
     )
     check_peft()
+    if chosen.rehearse and not chosen.task:
+        raise SettingsInvalid("--rehearse asks about pictures without labels: say with --task what.")
     loaded = load_to_teach(chosen.checkpoint)
     question = Question(find_task(chosen.task, loaded.checkpoint.tasks or ()).id) if chosen.task else None
     report = lessons_of_data(read_dataset(chosen.data), question, held_out_share=chosen.held_out, seed=teaching.seed)
@@ -69,7 +76,7 @@ def _teach(chosen: argparse.Namespace) -> None:
         console.say(line)
     if chosen.check:
         return
-    lessons = report.lessons + _rehearsals(chosen, question)
+    lessons = report.lessons + _rehearsals(chosen, question, loaded)
     printed = -_LINE_SECONDS
     for progress in LoraTeaching(loaded, lessons, report.held_out, teaching, chosen.out).run():
         is_measured = (
@@ -84,17 +91,18 @@ def _teach(chosen: argparse.Namespace) -> None:
     console.say(f"The adapter is in {chosen.out}. Ask with it: {ask}")
 
 
-def _rehearsals(chosen: argparse.Namespace, question: Question | None) -> tuple[Lesson, ...]:
-    if chosen.rehearse is None:
+def _rehearsals(chosen: argparse.Namespace, question: Question | None, loaded: LoadedCheckpoint) -> tuple[Lesson, ...]:
+    """Return what the checkpoint answers about pictures without labels, where some are given."""
+    if chosen.rehearse is None or question is None:
         return ()
-    if question is None:
-        raise SettingsInvalid("--rehearse asks about pictures without labels: say with --task what.")
     pictures, left_out = pictures_to_rehearse(chosen.rehearse, question)
-    for sentence in left_out:
+    pool = Pool(Settings(checkpoint=chosen.checkpoint, load_wait_seconds=math.inf))
+    with closing(pool):  # so that the weights are not held twice while it learns
+        report = check_for(LessonReport(tuple(rehearsed(Predictor(pool), pictures)), ()), loaded)
+    for sentence in (*left_out, *report.left_out):
         console.say(f"Not rehearsed: {sentence}")
-    lessons = rehearsed(Predictor.load(chosen.checkpoint), pictures)
-    console.say(f"{len(lessons)} of {len(pictures)} pictures without labels are rehearsed.")
-    return tuple(lessons)
+    console.say(f"{len(report.lessons)} of {len(pictures) + len(left_out)} pictures without labels are rehearsed.")
+    return report.lessons
 
 
 def check_for(report: LessonReport, loaded: Any) -> LessonReport:

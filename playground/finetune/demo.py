@@ -46,8 +46,9 @@ DEMO_TEACHING = Teaching(steps=900, batch_size=4, vision=True, measure_every=300
 class DemoFigures:
     """What came of it: mAP@50 of the new kind before and after, in colors that the lessons showed and in others.
 
-    `old_map50_loss` is how much the other kinds lose, in scenes without the new one; `seconds` is what teaching took,
-    with what was measured meanwhile, `cpu_seconds` how long the processor worked for it.
+    `old_map50_loss` is how much the other kinds lose, in scenes without the new one. So many labeled `lessons` were
+    taught, and so many `rehearsed` ones, of which nobody labeled any; `scenes` were asked about for each figure.
+    `seconds` is what teaching took, with what was measured meanwhile, `cpu_seconds` how long the processor worked.
     """
 
     new_map50_before: float

@@ -17,6 +17,8 @@ from playground.finetune.measuring import ask_lessons
 from playground.pictures.reader import read_image
 from playground.predictor import Predictor
 from playground.question import Question
+from playground.regions import Region
+from playground.results import Prediction
 
 
 def pictures_to_rehearse(given: Path, question: Question) -> tuple[list[Lesson], list[str]]:
@@ -37,10 +39,17 @@ def pictures_to_rehearse(given: Path, question: Question) -> tuple[list[Lesson],
 
 
 def rehearsed(predictor: Predictor, lessons: Sequence[Lesson], max_new_tokens: int | None = None) -> list[Lesson]:
-    """Return lessons with what is answered to them now; without those of which that is unsure, or was cut off."""
+    """Return lessons with what is answered to them now; without those of which that is unsure, or was cut off.
+
+    Scores are left out: nobody learns them, and their last digits would make a teaching that goes on another one.
+    """
     answers = {place: answer.prediction for place, answer in ask_lessons(predictor, lessons, max_new_tokens)}
     return [
-        replace(lesson, regions=answers[place].regions, text=answers[place].text, is_rehearsed=True)
+        replace(lesson, regions=_bare(answers[place]), text=answers[place].text, is_rehearsed=True)
         for place, lesson in enumerate(lessons)
         if not answers[place].is_unsure and not answers[place].is_truncated
     ]
+
+
+def _bare(answer: Prediction) -> tuple[Region, ...]:
+    return tuple(replace(region, score=None) for region in answer.regions)

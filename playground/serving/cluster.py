@@ -3,9 +3,10 @@
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from playground.checkpoints import hub
 from playground.checkpoints.catalog import CATALOG, Checkpoint, resolve
@@ -32,7 +33,7 @@ def local_cluster(
 ) -> Iterator[str]:
     """Run replicas on this machine, each with its share of the processors; gives the address once they answer.
 
-    Raises SettingsInvalid where Ray is not installed, CheckpointUnavailable where the checkpoint cannot be had.
+    Raises SettingsInvalid where Ray is not installed or cannot start, CheckpointUnavailable without the checkpoint.
     """
     check_installed("ray")
     _check_free(host, port, metrics_port)
@@ -48,7 +49,7 @@ def local_cluster(
         options = ServingOptions(
             checkpoint=checkpoint, device=device, precision=precision, offline=offline, replicas=replicas, cpus=each
         )
-        serve.start(http_options={"host": host, "port": port})
+        open_door(serve.start, host, port)
         try:
             try:
                 serve.run(build(options), name=APP, route_prefix="/")
@@ -57,6 +58,19 @@ def local_cluster(
             yield f"ray://{host}:{port}"
         finally:
             serve.shutdown()
+
+
+def open_door(start: Callable[..., Any], host: str, port: int) -> None:
+    """Let Serve listen. Raises SettingsInvalid where its proxy is not there in time, as on a machine that is busy."""
+    from ray.exceptions import RayError
+
+    try:
+        start(http_options={"host": host, "port": port})
+    except (RayError, TimeoutError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise SettingsInvalid(
+            f"The replicas' door cannot be opened ({said}). The machine may be too busy: end other work, or try again."
+        ) from error
 
 
 def _check_free(host: str, port: int, metrics_port: int) -> None:

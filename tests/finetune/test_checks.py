@@ -82,6 +82,9 @@ def test_an_empty_report_says_so() -> None:
         pytest.param(["--data", ".", "--out", "x", "--rank", "0"], "rank must be at least 1", id="rank"),
         pytest.param(["--data", ".", "--out", "x", "--held-out", "2"], "is not a share", id="share"),
         pytest.param(["--data", ".", "--out", "x", "--task", "<DETECT>"], "is not a task", id="task"),
+        pytest.param(
+            ["--data", ".", "--out", "x", "--rehearse", "y"], "say with --task what", id="nothing to rehearse"
+        ),
     ],
 )
 def test_what_cannot_be_is_a_sentence(

@@ -143,6 +143,16 @@ def test_a_ray_that_cannot_start_is_a_sentence(tmp_path: Path) -> None:
         pass
 
 
+def test_a_machine_that_is_too_busy_for_it_is_a_sentence() -> None:
+    from playground.serving.cluster import open_door
+
+    def start(**_: object) -> None:
+        raise TimeoutError("HTTP proxies not available after 60s.")
+
+    with pytest.raises(SettingsInvalid, match=r"not available after 60s.*end other work, or try again"):
+        open_door(start, "127.0.0.1", 1)
+
+
 def test_many_people_are_answered_while_some_leave(
     engines: RemoteEngines, expected: dict[tuple[str, str], str]
 ) -> None:

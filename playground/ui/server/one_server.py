@@ -28,9 +28,8 @@ def without_servers() -> Iterator[None]:
 
 @cache
 def _make_skippable() -> None:
-    served, blocks = App, gr.Blocks
-    served.create_app = _unless_building(App.create_app)  # type: ignore[method-assign]
-    blocks.get_config_file = _unless_building(blocks.get_config_file)  # type: ignore[method-assign]
+    App.create_app = _unless_building(App.create_app)  # type: ignore[method-assign]
+    gr.Blocks.get_config_file = _unless_building(gr.Blocks.get_config_file)  # type: ignore[method-assign]
 
 
 def _unless_building(act: Callable[..., Any]) -> Callable[..., Any]:
