@@ -6,14 +6,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-from playground.engines import Ask
+from playground.engines import Ask, AskedEngine
 from playground.errors import EngineFailed, SettingsInvalid
 from playground.events import Event, Finished, Token
 from playground.local_ray import local_ray
@@ -195,24 +195,39 @@ def test_a_killed_replica_and_controller_lose_nothing(
     retries = engines.connection.num_retries
     with engines.acquire() as engine, ThreadPoolExecutor(MAX_CROPS) as people:
         asks, whole = asks_of_both(engines, image)
-        answers = [engine.generate([ask]) for ask in asks]
-        pids = processes_of("ServeReplica")
-        said = [[next(answer)] for answer in answers]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)  # whoever answers cannot come to its end
+        stopped, other = processes_of("ServeReplica")
+        said, rest = stopped_in_the_middle(engine, asks, stopped, people)
+        os.kill(other, signal.SIGSTOP)
         late = [people.submit(list, engine.generate([ask])) for ask in asks]
         time.sleep(1)  # until they are at their replicas
-        os.kill(pids[0], signal.SIGKILL)
+        os.kill(stopped, signal.SIGKILL)
         os.kill(processes_of("ServeController")[0], signal.SIGKILL)
-        os.kill(pids[1], signal.SIGCONT)
-        for events, answer in zip(said, answers, strict=True):
-            events.extend(answer)
-        said += [answer.result() for answer in late]
-    for before, after in zip(whole * 2, said, strict=True):
+        os.kill(other, signal.SIGCONT)
+        answers = [[first, *others.result()] for first, others in zip(said, rest, strict=True)]
+        answers += [answer.result() for answer in late]
+    for before, after in zip(whole * 2, answers, strict=True):
         assert written(after) == written(before)
     assert engines.connection.num_retries > retries
     figures = crowd(engines, 4, 2, "none", expected)
     assert (figures.lost, figures.doubled, figures.wrong, figures.refused) == (0, 0, 0, 0)
+
+
+def stopped_in_the_middle(
+    engine: AskedEngine, asks: Sequence[Ask], pid: int, people: ThreadPoolExecutor
+) -> tuple[list[Event], list[Future[list[Event]]]]:
+    """Ask until a replica that is stopped has begun an answer and not ended it.
+
+    Returns the first event of each answer, and what follows.
+    """
+    for _ in range(20):
+        answers = [engine.generate([ask]) for ask in asks]
+        said = list(people.map(next, answers))
+        os.kill(pid, signal.SIGSTOP)
+        rest = [people.submit(list, answer) for answer in answers]
+        if wait(rest, timeout=2).not_done:
+            return said, rest
+        os.kill(pid, signal.SIGCONT)
+    raise AssertionError("each answer had ended before its replica could be stopped")
 
 
 def asks_of_both(engines: RemoteEngines, image: InputImage) -> tuple[list[Ask], list[list[Event]]]:
