@@ -37,7 +37,7 @@ from playground.settings import Settings
 
 _CROWD = 16  # people, by whom it is measured what answers cost together
 _HELD_AGAINST = (10, 50)  # people, who are simulated too
-_ROUNDS, _LEAD_SECONDS = 3, 3.0
+_ROUNDS, _LEAD_SECONDS = 5, 3.0
 _COST_SECONDS, _RUN_SECONDS = 5.0, 20.0  # the slowest twentieth of fewer answers would be chance
 _TIMES = ("client", "proxy", "rest", "begin", "token", "more", "new", "wait", "threads")
 

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m playground.serving.simulation", description=__doc__.splitlines()[0]
     )
     parser.add_argument(
-        "--measure", default="", metavar="CHECKPOINT", help="take the times of this machine, 10 minutes"
+        "--measure", default="", metavar="CHECKPOINT", help="take the times of this machine, 15 minutes"
     )
     parser.add_argument("--times", type=Path, default=MEASURED, metavar="FILE", help="what was measured before")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where what --measure has measured goes")
