@@ -57,6 +57,7 @@ class Settings:
     job_pictures: int = 10_000  # that one job may ask about
     job_megabytes: int = 800  # of its files
     jobs_per_visitor: int = 2  # at work at the same time
+    kept_jobs_per_visitor: int = 8  # at work or not; another one is refused then
     keep_jobs_seconds: int = 86_400  # how long a job that is over, or paused, stays after somebody last looked at it
     teach: bool = True  # let the page teach a checkpoint; no by default on a Space
     teach_minutes: float = 30.0  # that one teaching may take

@@ -12,6 +12,7 @@ from playground.question import Question
 
 FOLDER = "jobs"  # of a visitor's, in which the jobs are
 _GIVEN = "given.json"
+_LONGEST_TITLE = 60  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ class GivenFiles:
         }  # fmt: skip
         part.write_text(json.dumps(wire), encoding="utf-8")
         part.replace(folder / _GIVEN)
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        """Let no server find the job of a folder any more."""
+        (folder / _GIVEN).unlink(missing_ok=True)
+
+    @property
+    def title(self) -> str:
+        """What people know it by: its first file, and how many more there are."""
+        first, others = Path(self.paths[0]).name[:_LONGEST_TITLE], len(self.paths) - 1
+        return f"{first} and {others} more" if others else first
 
     @property
     def num_bytes(self) -> int:

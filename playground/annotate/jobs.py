@@ -26,19 +26,28 @@ from playground.settings import Settings
 
 _AT_WORK_IN_ALL = 16
 _KEPT_IN_ALL = 256
-_KEPT_OF_ONE = 8  # visitor
 _MEGABYTE = 1_000_000
 _WORKERS = 3  # processes that read pictures
 _SECONDS_TO_END = 2.0  # for what is at work when the server ends
+_SECONDS_TO_DELETE = 10.0  # that whoever deletes a job waits for what is in work
+_MOST_TITLES = 3  # in a sentence
 
 
 class Jobs:
     """All jobs of a server, in the folders of its visitors under one folder. Safe to use from several threads."""
 
-    def __init__(self, predictor: Predictor, settings: Settings, folder: Path) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        settings: Settings,
+        folder: Path,
+        delete_files: Callable[[Collection[str]], None] | None = None,
+    ) -> None:
+        """Find the jobs that are left in a folder; `delete_files` deletes what a job was given, if nobody needs it."""
         self._predictor = predictor
         self._settings = settings
         self._folder = folder
+        self._delete_files = delete_files
         self._turn = FairLock()
         limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
         self._workers = PictureWorkers(limits, count=_WORKERS)  # its own: whoever gives one picture is not to wait
@@ -52,14 +61,17 @@ class Jobs:
         """What reads the pictures of jobs, in processes of its own."""
         return self._workers.read
 
-    def create(self, paths: Sequence[str], visitor_folder: Path) -> str:
-        """Make a job of uploaded files; returns the key by which it is found. Raises SourceRejected or JobRejected."""
+    def create(self, paths: Sequence[str], visitor_folder: Path, known: Sequence[str] = ()) -> str:
+        """Make a job of uploaded files; returns the key by which it is found. Raises SourceRejected or JobRejected.
+
+        Of jobs whose keys are `known` to whoever asks, the sentence that there is no room for another has the titles.
+        """
         self._check_files(paths)
         key = secrets.token_urlsafe(18)
         folder = visitor_folder / FOLDER / _name_of(key)
         given = GivenFiles(tuple(paths), visitor_folder.name)
         with self._lock:
-            self._make_room(given.visitor)
+            self._check_room(given.visitor, known)
             folder.mkdir(parents=True)
             self._jobs[folder.name] = self._job(folder, given)
         return key
@@ -71,13 +83,33 @@ class Jobs:
             self._let_go()
             job = self._jobs.get(name) or self._left(name)
             if job is None:
-                hours = self._settings.keep_jobs_seconds / 3600
                 raise JobRejected(
-                    f"This job is not here any more: one that nobody looks at is kept for {hours:g} hours. Give the "
-                    "pictures again."
+                    f"There is no such job here: it was deleted, nobody has looked at it for {self._hours_kept}, or "
+                    "another browser began it. Give the pictures again."
                 )
             job.touched = time.monotonic()
             return job
+
+    def titles(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return what people know the jobs of these keys by, of those that are there; none is looked at by that."""
+        with self._lock:
+            self._let_go()
+            found = {key: self._jobs.get(_name_of(key)) for key in keys}
+            return {key: job.title for key, job in found.items() if job is not None}
+
+    def delete(self, key: str) -> bool:
+        """Stop a job, and delete its folder and what it was given. Raises JobRejected where there is none.
+
+        Nobody finds it from now on. Returns whether all is gone already: what is in work may take a while to end.
+        """
+        with self._lock:
+            job = self.find(key)
+            job.give_up()
+            self._jobs.pop(job.folder.name)
+        deleting = threading.Thread(target=self._delete, args=(job,), name="deleting a job", daemon=True)
+        deleting.start()
+        deleting.join(_SECONDS_TO_DELETE)
+        return not deleting.is_alive()
 
     def start(
         self,
@@ -148,16 +180,32 @@ class Jobs:
                 return self._jobs[name]
         return None
 
-    def _make_room(self, visitor: str) -> None:
-        """Let the oldest jobs go where there are too many. Raises JobRejected where all are at work."""
+    def _check_room(self, visitor: str, known: Sequence[str]) -> None:
+        """Raise JobRejected where there are so many jobs that there is no room for another: none goes by itself."""
         self._let_go()
-        for most, whose in ((_KEPT_OF_ONE, visitor), (_KEPT_IN_ALL, "")):
-            jobs = [(name, job) for name, job in self._jobs.items() if whose in ("", job.visitor)]
-            idle = sorted((job.touched, name) for name, job in jobs if not job.is_working)
-            for _, name in idle[: max(0, len(jobs) - most + 1)]:
-                self._drop(name)
-            if len(jobs) - len(idle) >= most:
-                raise JobRejected("So many jobs are at work that there is no room for another. Try again later.")
+        most, count = self._settings.kept_jobs_per_visitor, sum(job.visitor == visitor for job in self._jobs.values())
+        if count >= most:
+            titles = [f"“{title}”" for title in self.titles(known).values()][:_MOST_TITLES]
+            such = f", such as {', '.join(titles)}" if titles else ""
+            raise JobRejected(
+                f"{count} jobs from your address are kept here, the most there may be{such}. Delete one that you do "
+                f"not need any more, and give the pictures again; one that nobody looks at for {self._hours_kept} goes "
+                "by itself."
+            )
+        if len(self._jobs) >= _KEPT_IN_ALL:
+            raise JobRejected("So many jobs are kept here that there is no room for another. Try again later.")
+
+    @property
+    def _hours_kept(self) -> str:
+        hours = self._settings.keep_jobs_seconds / 3600
+        return f"{hours:.3g} {'hour' if hours == 1 else 'hours'}"
+
+    def _delete(self, job: ServedJob) -> None:
+        job.wait()
+        shutil.rmtree(job.folder, ignore_errors=True)
+        visitor_folder = job.folder.parents[1]
+        if self._delete_files:
+            self._delete_files([path for path in job.given_files if Path(path).is_relative_to(visitor_folder)])
 
     def _let_go(self) -> None:
         latest = time.monotonic() - self._settings.keep_jobs_seconds

@@ -32,6 +32,7 @@ from playground.predictor import Predictor
 from playground.question import Question
 
 FILM_SECONDS = 600.0  # that a film may take to be written: it ends with what it has by then
+_GIVEN_UP = "This job was deleted. Give the pictures again."
 
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class JobState(Enum):
     STOPPED = "stopped"
     DONE = "done"
     FAILED = "failed"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class ServedJob:
         self._turn = turn
         self._max_pictures = max_pictures
         self._thumbnails = Thumbnails(folder)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_given_up = False
         self._pausing, self._ending = threading.Event(), threading.Event()
         self._password = ""  # in memory alone
         self._begins_anew = False
@@ -138,6 +141,8 @@ class ServedJob:
         options = options or self._given.options
         options.check(question)
         with self._lock:
+            if self._is_given_up:
+                raise JobRejected(_GIVEN_UP)
             if self._state is JobState.WORKING:
                 raise JobRejected("This job is at work. Pause it before it is asked for something else.")
             if is_other_password := bool(options.password) and options.password != self._password:
@@ -169,7 +174,14 @@ class ServedJob:
         self._pausing.set()
         self._ending.set()
 
-    def wait(self, seconds: float) -> None:
+    def give_up(self) -> None:
+        """Stop for good: nobody finds it again, and its folder can be deleted once what is in work has ended."""
+        with self._lock:
+            self._is_given_up = True
+            GivenFiles.forget(self.folder)
+        self.stop()
+
+    def wait(self, seconds: float | None = None) -> None:
         """Wait for it to end what it was told to end, but no longer than so."""
         if self._thread is not None:
             self._thread.join(seconds)
@@ -197,6 +209,11 @@ class ServedJob:
     def options(self) -> SourceOptions:
         """What of its files is wanted, without the password."""
         return self._given.options
+
+    @property
+    def title(self) -> str:
+        """What people know it by."""
+        return self._given.title
 
     @property
     def given_files(self) -> tuple[str, ...]:
@@ -246,6 +263,8 @@ class ServedJob:
                 is_stopped=lambda: time.monotonic() - begun > FILM_SECONDS,
             )
         except ExportRejected as error:
+            if self._is_given_up:
+                raise JobRejected(_GIVEN_UP) from error
             raise ExportRejected(self._told(str(error))) from error
         if written:
             written.left_out = [self._told(sentence) for sentence in written.left_out]
@@ -339,7 +358,9 @@ class ServedJob:
 
     def _keep(self, given: GivenFiles) -> None:
         self._given = given
-        given.write(self.folder)
+        with self._lock:
+            if not self._is_given_up:
+                given.write(self.folder)
         if given.wanted:
             self.findings.choose(given.wanted, self._shown_from(given.wanted))
 

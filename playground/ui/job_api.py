@@ -1,4 +1,7 @@
-"""The public endpoints for many pictures: start a job, follow it, take its files. Their docstrings document them."""
+"""The public endpoints for many pictures: start a job, follow it, take its files, delete it.
+
+Their docstrings document them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,7 +13,7 @@ from gradio.utils import get_upload_folder
 from playground.annotate.jobs import Jobs
 from playground.annotate.options import SourceOptions
 from playground.annotate.outputs import read_formats
-from playground.annotate.served import JobState, ServedJob
+from playground.annotate.served import JobProgress, JobState, ServedJob
 from playground.errors import InputRejected, JobRejected
 from playground.question import Question
 from playground.tasks import DEFAULT_TASK
@@ -21,7 +24,7 @@ from playground.ui.streams import errors_for_the_user
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _NUM_LAST = 5  # answers that are told with the progress
-_DEEDS = ("follow", "resume", "pause", "stop")
+_DEEDS = ("follow", "resume", "pause", "stop", "delete")
 _FOLLOWING: dict[str, Any] = {"concurrency_id": "jobs", "concurrency_limit": 64}  # each only waits
 
 Told = tuple[dict[str, Any], list[str] | None]
@@ -77,11 +80,12 @@ class JobApi:
         only_approved: bool = False,
         request: gr.Request | None = None,
     ) -> AsyncIterator[Told]:
-        """Follow a job, or pause, stop or resume it. Streams as `/annotate` does, until the job is not at work.
+        """Follow a job, or pause, stop, resume or delete it. Streams as `/annotate` does, until it is not at work.
 
         Args:
             job: The key that `/annotate` gave.
-            do: "follow", "resume", "pause" after the pictures in work, or "stop" at once.
+            do: "follow", "resume", "pause" after the pictures in work, "stop" at once, or "delete", with the answers
+                and the files that were given, which nobody can bring back.
             format: What to write at the end, as for `/annotate`.
             only_approved: Whether only what somebody has approved goes into the files.
         """
@@ -89,6 +93,10 @@ class JobApi:
             if do not in _DEEDS:
                 raise InputRejected(f"{do[:80]!r} cannot be done. Choose one of {', '.join(_DEEDS)}.", field="do")
             formats, found = read_formats(format), self._jobs.find(job)
+            if do == "delete":
+                await asyncio.to_thread(self._jobs.delete, job)
+                yield {"job": job, **JobProgress(JobState.DELETED).to_dict(), "last": []}, None
+                return
             if do == "resume" and not found.is_working:
                 self._resume(found)
             elif do in ("pause", "stop"):

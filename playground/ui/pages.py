@@ -34,7 +34,7 @@ from playground.ui.server.address import address_to_listen_on, url_of
 from playground.ui.server.arguments import fill_in_arguments
 from playground.ui.server.cleanup import cleanup, close, hold_files, when_closed
 from playground.ui.server.connections import limit_connections
-from playground.ui.server.disk import Disk, DiskLimits, use_disk
+from playground.ui.server.disk import Disk, DiskLimits, disk_of, use_disk
 from playground.ui.server.doors import Doors, believe_proxies_here_only
 from playground.ui.server.failures import FailuresAsSentences, tell_failures, tell_no_call
 from playground.ui.server.headers import SecurityHeaders
@@ -58,7 +58,8 @@ _SECONDS_BETWEEN_ROUNDS = 30  # in which old files are found, and deleted
 
 def build_app(predictor: Predictor, settings: Settings) -> gr.Blocks:
     """Return the pages and the API over a predictor; nothing is started."""
-    jobs = Jobs(predictor, settings, Path(get_upload_folder()))
+    folder = Path(get_upload_folder())
+    jobs = Jobs(predictor, settings, folder, lambda paths: disk_of(folder).delete(paths))
     with without_servers():
         app = _build_pages(predictor, settings, jobs)
     take_turns(app)

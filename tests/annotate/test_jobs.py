@@ -160,7 +160,7 @@ def test_a_job_is_found_by_its_key_alone_by_the_next_server_too_until_nobody_has
     ended(job)
     assert {*files, str(job.folder / "predictions.jsonl")} <= set(jobs.held_files())
     assert key not in str(job.folder)
-    with pytest.raises(JobRejected, match="not here any more"):
+    with pytest.raises(JobRejected, match="no such job"):
         jobs.find(job.folder.name)
     again = jobs_in(tmp_path, gated)
     found = again.find(key)
@@ -169,9 +169,46 @@ def test_a_job_is_found_by_its_key_alone_by_the_next_server_too_until_nobody_has
     assert ended(found) is JobState.DONE
     assert found.progress().num_done == 21
     old = jobs_in(tmp_path, gated, keep_jobs_seconds=0)
-    with pytest.raises(JobRejected, match="not here any more"):
+    with pytest.raises(JobRejected, match="no such job"):
         old.find(key) and old.find(key)
     assert not job.folder.exists()
+
+
+def test_a_job_that_is_deleted_is_stopped_and_gone_with_what_it_alone_was_given(pictures, gated, tmp_path):
+    visitor = tmp_path / "visitor"
+    visitor.mkdir()
+    own, shared = (document(visitor / name, [10, 20]) for name in ("own.tif", "shared.tif"))
+    gone: list[str] = []
+    jobs = Jobs(gated, Settings(), tmp_path, gone.extend)
+    key = jobs.create([str(own), str(pictures / "img1.png")], visitor)
+    other = jobs.create([str(shared)], visitor)
+    job = jobs.find(key)
+    jobs.start(job, QUESTION)
+    until(lambda: bool(gated.groups))
+    assert jobs.titles([other, key, "nobody's"]) == {other: "shared.tif", key: "own.tif and 1 more"}
+    assert jobs.delete(key)
+    assert not job.is_working
+    assert not job.folder.exists()
+    assert gone == [str(own)]  # what lies elsewhere is not the visitor's
+    for server in (jobs, jobs_in(tmp_path, gated)):
+        with pytest.raises(JobRejected, match="no such job"):
+            server.find(key)
+        assert server.titles([other, key]) == {other: "shared.tif"}
+    with pytest.raises(JobRejected, match="deleted"):  # by who had found it before
+        job.start(QUESTION)
+
+
+def test_no_job_goes_to_make_room_for_another(pictures, gated, tmp_path):
+    jobs = jobs_in(tmp_path, gated, kept_jobs_per_visitor=2)
+    files = paths_of(pictures)
+    first, second = (jobs.create(files[at:3], tmp_path / "visitor") for at in (0, 2))
+    with pytest.raises(JobRejected, match=r"2 jobs .* such as “img1.png and 2 more”\. Delete one") as refused:
+        jobs.create(files, tmp_path / "visitor", known=[first, "nobody's"])
+    assert "img3" not in str(refused.value)
+    jobs.create(files, tmp_path / "other")
+    assert jobs.delete(first)
+    third = jobs.create(files, tmp_path / "visitor")
+    assert {jobs.find(key).progress().state for key in (second, third)} == {JobState.NEW}
 
 
 def test_other_pages_begin_anew_a_password_stays_in_memory_and_what_is_kept_is_all_that_the_next_server_needs(

@@ -1,12 +1,12 @@
 """The question of the page of many pictures."""
 
-import json
 from dataclasses import asdict, dataclass, fields
 
 from playground.annotate.choices import read_min_scores, read_names, typed_names
 from playground.annotate.options import SourceOptions
 from playground.question import Question
 from playground.tasks import DEFAULT_TASK
+from playground.ui.memory import kept_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,20 @@ class ManyForm:
 
 
 def kept_key(memory: str) -> str:
-    """Return the key of the job that the browser has kept; nothing where that makes no sense."""
-    try:
-        key = json.loads(memory or "{}").get("key", "")
-    except (ValueError, AttributeError):
-        return ""
+    """Return the key of the job that the page is to show; nothing where that makes no sense."""
+    key = kept_object(memory).get("key")
     return key if isinstance(key, str) else ""
+
+
+def id_of(key: str) -> str:
+    """Return the part of a key that the address shows."""
+    return key[:8]
+
+
+def kept_keys(memory: str) -> tuple[str, ...]:
+    """Return the keys of all jobs that the browser has kept."""
+    keys = kept_object(memory).get("keys")
+    return tuple(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else ()
 
 
 FIELDS = tuple(field.name for field in fields(ManyForm))

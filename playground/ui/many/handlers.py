@@ -4,6 +4,7 @@ Parameters and results are named after components; see `wiring`. Where a compone
 """
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import gradio as gr
@@ -19,8 +20,8 @@ from playground.tasks import InputKind, find_task
 from playground.ui import text
 from playground.ui.components import StageData
 from playground.ui.given_files import uploaded
-from playground.ui.many.components import FilesData, WantedData
-from playground.ui.many.form import ManyForm, kept_key
+from playground.ui.many.components import FilesData, GridData, WantedData
+from playground.ui.many.form import ManyForm, id_of, kept_key, kept_keys
 from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row, told_lines
 from playground.ui.many.sources import shown_for
 from playground.ui.parts import chosen_checkpoint
@@ -41,7 +42,8 @@ class ManyHandlers:
     def open(self, memory: str) -> Updates:
         """A page was loaded: show the job of which the browser has kept the key."""
         key, engines = kept_key(memory), self._predictor.engines
-        nothing: Updates = {"job": "", "checkpoint": chosen_checkpoint(engines, ""), **controls(None)}
+        listed = self.list_jobs(memory, key)
+        nothing: Updates = {"job": "", "checkpoint": chosen_checkpoint(engines, ""), **controls(None), **listed}
         if not key:
             return nothing
         try:
@@ -50,15 +52,46 @@ class ManyHandlers:
             return {**nothing, "status": [text.line(str(error), "warning")]}
         form = ManyForm.of(job.wanted, job.options).updates() if job.wanted else {}
         form["checkpoint"] = chosen_checkpoint(engines, job.wanted.checkpoint if job.wanted else "")
-        return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData())}
+        return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData()), **listed}
+
+    def list_jobs(self, memory: str, job: str) -> Updates:
+        """Offer the jobs that the browser knows, where there is one beside that of the page."""
+        titles = self._jobs.titles(kept_keys(memory))
+        times: Counter[str] = Counter()  # that a title was there before
+        choices = []
+        for key, title in titles.items():
+            times[title] += 1
+            choices.append((f"{title} ({times[title]})" if times[title] > 1 else title, id_of(key)))
+        current = id_of(job) if job in titles else None
+        is_choice = any(key != job for key in titles)
+        return {"memory": memory, "jobs": gr.update(choices=choices, value=current, visible=is_choice)}
 
     @told_in_the_status
-    def bring(self, files: FilesData, format: str, request: gr.Request) -> Updates:
+    def bring(self, files: FilesData, format: str, memory: str, request: gr.Request) -> Updates:
         """Make a job of what was uploaded."""
         folder = disk_of(get_upload_folder()).folder_of(request)
-        key = self._jobs.create(uploaded(files.paths), folder)
+        key = self._jobs.create(uploaded(files.paths), folder, known=kept_keys(memory))
         job = self._jobs.find(key)
         return {"job": key, **self._closed(), **shown_for(job.given_files, format), **self._seen(job, WantedData())}
+
+    def ask_to_delete(self) -> Updates:
+        """Ask whether the job is really to go."""
+        return {"doubt": gr.update(visible=True)}
+
+    def keep_job(self) -> Updates:
+        """It stays."""
+        return {"doubt": gr.update(visible=False)}
+
+    def delete_job(self, job: str, format: str) -> Updates:
+        """Delete the job, with the pictures that were given."""
+        try:
+            is_gone = self._jobs.delete(job)
+        except JobRejected as error:  # deleted in another tab
+            line = text.line(str(error), "warning")
+        else:
+            when = "are deleted" if is_gone else "go as soon as what is in work has ended"
+            line = text.line(f"The job and its pictures {when}.", "good")
+        return {**self._gone(), **shown_for((), format), "status": [line]}
 
     @told_in_the_status
     def preview(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
@@ -113,7 +146,13 @@ class ManyHandlers:
     @told_in_the_status
     def look(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Show how far the job is, and the rows that are in view."""
-        return self._seen(self._jobs.find(job), grid, opened) if job else controls(None)
+        if not job:
+            return controls(None)
+        try:
+            found = self._jobs.find(job)
+        except JobRejected as error:  # deleted in another tab
+            return {**self._gone(), "status": [text.line(str(error), "warning")]}
+        return self._seen(found, grid, opened)
 
     def window(self, job: str, grid: WantedData, opened: int) -> Updates:
         """Show other rows."""
@@ -200,7 +239,11 @@ class ManyHandlers:
         return {"grid": grid_of(job, grid, opened), "status": [job_line(progress)], **controls(progress)}
 
     def _closed(self) -> Updates:
-        return {"opened": -1, "review": gr.update(visible=False), "stage": StageData()}
+        hidden = gr.update(visible=False)
+        return {"opened": -1, "review": hidden, "stage": StageData(), "doubt": hidden}
+
+    def _gone(self) -> Updates:
+        return {"job": "", "grid": GridData(), **self._closed(), **controls(None)}
 
     def _said(self, key: str, grid: WantedData, opened: int, verdict: Verdict) -> Updates:
         job = self._jobs.find(key)

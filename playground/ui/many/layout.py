@@ -26,9 +26,12 @@ from playground.ui.wiring import Wiring
 _LEAD = "Ask the same about a folder, a PDF or a video, put right what is wrong, and take away a data set."
 _SECONDS_BETWEEN_LOOKS = 1.0
 _MEGABYTE = 1_000_000
-_BUTTONS = ("preview", "run", "pause", "stop", "timer", "results")
+_DOUBT = "Delete this job? Its answers, what you corrected and the pictures that you gave are lost then."
+_BUTTONS = ("preview", "run", "pause", "stop", "delete", "timer", "results")
 _SEEN = ("grid", "status", *_BUTTONS)
-_CLOSED = ("opened", "review", "stage")
+_CLOSED = ("opened", "review", "stage", "doubt")
+_GONE = ("job", *_SEEN, *_CLOSED)
+_JOBS = ("jobs", "memory")
 _OPENED = (*_CLOSED, "about", "told", "approve", "skip", "grid", "status")
 
 
@@ -118,9 +121,25 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
                                           elem_id="preview")  # fmt: skip
         components["run"] = gr.Button("Run on all", interactive=False, elem_id="run")
         with gr.Row():
-            components["pause"] = gr.Button("Pause", min_width=90, interactive=False, elem_id="pause")
-            components["stop"] = gr.Button("Stop", min_width=90, interactive=False, elem_id="stop")
-    return {**components, "status": Lines(elem_id="status")}
+            components["pause"] = gr.Button("Pause", min_width=80, interactive=False, elem_id="pause")
+            components["stop"] = gr.Button("Stop", min_width=80, interactive=False, elem_id="stop")
+            components["delete"] = gr.Button("Delete", min_width=80, interactive=False, elem_id="delete")
+    components |= _doubt()
+    components["status"] = Lines(elem_id="status")
+    components["jobs"] = gr.Dropdown(
+        label="Your jobs here", choices=[], value=None, visible=False, elem_id="jobs", **options
+    )
+    return components
+
+
+def _doubt() -> Components:
+    components: Components = {}
+    with gr.Column(visible=False, elem_id="doubt") as doubt:
+        Lines([text.line(_DOUBT, "warning")])
+        with gr.Row():
+            components["delete_job"] = gr.Button("Delete it", variant="stop", min_width=90, elem_id="delete-job")
+            components["keep_job"] = gr.Button("Keep it", min_width=90, elem_id="keep-job")
+    return {**components, "doubt": doubt}
 
 
 def _is_about_regions(task: Task) -> bool:
@@ -161,20 +180,29 @@ def _results() -> Components:
 
 
 def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks) -> None:
-    begun = (*_SEEN, "job", *_CLOSED, *SHOWN)
     opened = wiring.on(
-        app.load, handlers.open, writes=(*_SEEN, "job", *FIELDS, *SHOWN), js="() => [playgroundMany.kept()]", **AT_ONCE
-    )
+        app.load, handlers.open, writes=(*_SEEN, "job", *_JOBS, *FIELDS, *SHOWN), js="() => [playgroundMany.kept()]",
+        **AT_ONCE,
+    )  # fmt: skip
     opened.success(None, inputs=on["job"], js="(key) => playgroundMany.opened(key)", **PLUMBING)
-    brought = wiring.on(on["files"].brought, handlers.bring, writes=begun, **IN_TURN)
-    brought.success(None, inputs=on["job"], js="(key) => playgroundMany.keep(key)", **PLUMBING)
+    brought = wiring.on(on["files"].brought, handlers.bring, writes=(*_GONE, *SHOWN), **IN_TURN)
+    wiring.on(brought.success, handlers.list_jobs, writes=_JOBS, js="playgroundMany.keep", **AT_ONCE)
+    on["jobs"].input(None, inputs=on["jobs"], js="playgroundMany.go", **PLUMBING)
+    wiring.on(on["delete"].click, handlers.ask_to_delete, writes=("doubt",), **AT_ONCE).success(
+        None, js="() => playgroundMany.focus('#keep-job')", **PLUMBING
+    )
+    wiring.on(on["keep_job"].click, handlers.keep_job, writes=("doubt",), **AT_ONCE).success(
+        None, js="() => playgroundMany.focus('#delete')", **PLUMBING
+    )
+    deleted = wiring.on(on["delete_job"].click, handlers.delete_job, writes=(*_GONE, *SHOWN), **IN_TURN)
+    wiring.on(deleted.success, handlers.list_jobs, writes=_JOBS, js="playgroundMany.forget", **AT_ONCE)
     wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "then", "one_by_one", "tiles"), **AT_ONCE)
     for name in ("preview", "run", "pause", "stop"):
         wiring.on(on[name].click, getattr(handlers, name), writes=_SEEN, **AT_ONCE)
     wanted = [on["names"].blur, on["min_scores"].blur, on["min_scores"].submit, on["merge"].input]
     wiring.on(wanted, handlers.want, writes=_SEEN, trigger_mode="always_last", **IN_TURN)
     wiring.on(on["grid"].hold, handlers.hold, writes=(*_SEEN, "min_scores"), trigger_mode="always_last", **IN_TURN)
-    wiring.on(on["timer"].tick, handlers.look, writes=_SEEN, **AT_ONCE)
+    wiring.on(on["timer"].tick, handlers.look, writes=_GONE, **AT_ONCE)
     wiring.on(on["grid"].window, handlers.window, writes=("grid",), trigger_mode="always_last", **IN_TURN)
     picked = wiring.on(on["grid"].pick, handlers.pick, writes=_OPENED, trigger_mode="always_last", **IN_TURN)
     picked.success(None, js="playgroundMany.review", **PLUMBING)

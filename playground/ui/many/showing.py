@@ -98,7 +98,7 @@ def stage_of_row(row: Row, job: ServedJob, image: InputImage, answer_id: str) ->
     display = image.pixels.copy()
     display.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
     width, height = image.resolution_wh
-    picture = FileData(path=save_jpeg(display, "picture"))
+    picture = FileData(path=save_jpeg(display, "picture", folder=job.folder))
     said = row.said or row.prediction
     if said is None or row.prediction is None:
         return StageData(image=picture, w=width, h=height)
@@ -160,6 +160,7 @@ def controls(progress: JobProgress | None) -> Updates:
         "run": gr.update(value=run, interactive=is_begun and not is_working, variant=_main(is_begun)),
         "pause": gr.update(interactive=is_working),
         "stop": gr.update(interactive=is_working, variant="stop" if is_working else "secondary"),
+        "delete": gr.update(interactive=bool(progress)),
         "timer": gr.update(active=is_working),
         "results": gr.update(visible=is_begun),
     }

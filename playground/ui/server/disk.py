@@ -94,10 +94,10 @@ class Disk:
         visitor = self._visitor_of(request).encode()
         return self.folder / hashlib.blake2b(visitor, key=self._key, digest_size=8).hexdigest()
 
-    def save(self, content: bytes, name: str, request: Any) -> str:
-        """Write a file of whoever sent the request; returns its path. Raises StorageFull."""
+    def save(self, content: bytes, name: str, request: Any, *, folder: Path | None = None) -> str:
+        """Write a file of whoever sent the request, into a folder of theirs; returns its path. Raises StorageFull."""
         visitor = self.folder_of(request)
-        path = visitor / hashlib.blake2b(content, key=self._key, digest_size=20).hexdigest() / name
+        path = (folder or visitor) / hashlib.blake2b(content, key=self._key, digest_size=20).hexdigest() / name
         with storage_errors():
             self.make_room(visitor, len(content))
             for is_last in (False, True):
@@ -129,6 +129,14 @@ class Disk:
             for held in (self._held[""], self._held[visitor]):
                 held.bytes += num_bytes
                 held.files += 1
+
+    def delete(self, paths: Collection[str]) -> None:
+        """Delete files at once, but for those that are in use."""
+        with self._lock:
+            kept = self._scan()
+            for path in paths:
+                if path in self._files and path not in kept:
+                    self._delete(self._files[path])
 
     def check_kept(self, path: str) -> None:
         """Raise ImageRejected for a picture that was here and is not any more."""

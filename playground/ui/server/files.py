@@ -1,6 +1,7 @@
 """Files of Gradio's cache, the only folder that the page serves. Knows pictures and exports, no component."""
 
 from io import BytesIO
+from pathlib import Path
 
 from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
@@ -15,11 +16,11 @@ _JPEG_QUALITY = 90
 _EXPORT_SECONDS = 30.0
 
 
-def save_jpeg(picture: Image.Image, name: str) -> str:
-    """Write a picture for showing; returns its path."""
+def save_jpeg(picture: Image.Image, name: str, *, folder: Path | None = None) -> str:
+    """Write a picture for showing, into the folder of a job where one is given; returns its path."""
     data = BytesIO()
     picture.save(data, "JPEG", quality=_JPEG_QUALITY)
-    return save_bytes(data.getvalue(), f"{name}.jpg")
+    return save_bytes(data.getvalue(), f"{name}.jpg", folder=folder)
 
 
 def save_png(picture: Image.Image, name: str) -> str:
@@ -42,6 +43,6 @@ def check_kept(path: str) -> None:
     disk_of(get_upload_folder()).check_kept(path)
 
 
-def save_bytes(content: bytes, name: str) -> str:
+def save_bytes(content: bytes, name: str, *, folder: Path | None = None) -> str:
     """Write a file for whoever asked, under the hash of its content; returns its path. Raises StorageFull."""
-    return disk_of(get_upload_folder()).save(content, name, LocalContext.request.get(None))
+    return disk_of(get_upload_folder()).save(content, name, LocalContext.request.get(None), folder=folder)

@@ -100,4 +100,25 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
         data = json.loads(archive.read(name))
     assert [Path(row["file_name"]).stem for row in data["images"]] == ["photo1", "photo2"]
     assert len(data["annotations"]) == drawn - 2
+
+    page.locator("#files input[multiple]").set_input_files(photos[:1])
+    expect(page.locator("#status")).to_contain_text("The pictures are here")
+    expect(page.locator("#jobs input")).to_have_value("photo1.jpg")
+    page.go_back()  # to the job before
+    expect(page.locator("#jobs input")).to_have_value("photo1.jpg and 49 more")
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.locator("#status")).to_contain_text("All 50 pictures are done")
+    page.click("#delete")
+    expect(page.locator("#keep-job")).to_be_focused()
+    page.click("#delete-job")
+    expect(page.locator("#status")).to_contain_text("The job and its pictures are deleted")
+    expect(page.locator("#results")).to_be_hidden()
+    for gone in (page, other):
+        expect(gone.locator("#delete")).to_be_disabled()
+        expect(gone.locator("#jobs")).to_be_visible()
+    expect(other.locator("#status")).to_contain_text("There is no such job here")
+    assert "#" not in page.url
+    page.reload()
+    expect(page.locator("#status")).to_contain_text("The pictures are here")  # of the job that is left
     context.close()

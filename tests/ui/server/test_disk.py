@@ -66,6 +66,17 @@ def test_whatever_is_old_is_deleted_whoever_wrote_it_unless_it_is_in_use(
     assert list(tmp_path.iterdir()) == []  # no empty folder either
 
 
+def test_what_somebody_wants_gone_goes_at_once_unless_it_is_in_use(
+    tmp_path: Path, make_disk: Callable[..., Disk]
+) -> None:
+    disk = make_disk(total_files=2, visitor_share=1.0)
+    shown, saved = disk.save(b"shown", "shown.jpg", "ada"), disk.save(b"saved", "saved.zip", "ada")
+    disk.in_use = lambda: {shown}
+    disk.delete([shown, saved, str(tmp_path / "nothing"), "/etc/hostname"])
+    assert names(tmp_path) == {"shown.jpg"}
+    disk.save(b"new", "new.jpg", "ada")  # there is room again
+
+
 def test_the_newest_files_made_for_an_open_tab_are_those_it_shows(make_disk: Callable[..., Disk]) -> None:
     disk, (ada, bob) = make_disk(), (SimpleNamespace(session_hash=name) for name in ("ada", "bob"))
     made = [disk.save(b"%d" % number, f"{number}.jpg", ada) for number in range(10)]

@@ -114,9 +114,9 @@ def test_only_so_many_of_one_wait() -> None:
 # What neither reads a picture nor draws one: whoever adds a function says here that it does not, or lets it take turns.
 # A job reads in processes of its own, and takes turns for each of its batches.
 CHEAP = {
-    "accept_offer", "annotate", "ask_on", "begin", "choose", "choose_checkpoint", "choose_drawing", "choose_task",
-    "choose_format", "choose_source", "drop", "find", "halt", "job", "leave", "pause", "poll", "preview", "rest",
-    "stop", "take_found", "tasks", "teach", "turned_away", "wait",
+    "accept_offer", "annotate", "ask_on", "ask_to_delete", "begin", "choose", "choose_checkpoint", "choose_drawing",
+    "choose_task", "choose_format", "choose_source", "drop", "find", "halt", "job", "keep_job", "leave", "list_jobs",
+    "pause", "poll", "preview", "rest", "stop", "take_found", "tasks", "teach", "turned_away", "wait",
 }  # fmt: skip
 
 
