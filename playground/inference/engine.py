@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from playground.inference.caches import TensorCache
 from playground.inference.decoding import Ended, Leading, News, Search, Written, beam_search, greedy_search
 from playground.inference.detokenizer import Detokenizer, Vocabulary
 from playground.inference.fallback import write_by_generate
+from playground.inference.joining import AskGroup, WaitingLine
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.inference.threads import computing_with
@@ -75,6 +77,7 @@ class Engine:
         self._image_features = shared_features or TensorCache(image_cache_bytes)
         self._encoder_hidden_states = TensorCache[torch.Tensor](prompt_cache_bytes)
         self._lock = FairLock()
+        self._line = WaitingLine()
 
     @property
     def max_prompt_tokens(self) -> int:
@@ -188,8 +191,13 @@ class Engine:
 
     def _take_turn(self, run: Run) -> None:
         for answers in _together(run.asks, self.max_asks, self._max_pictures):
-            with self._turn(run) as model:  # of its own, so that whoever waits is let in between
-                self._answer(model, run, answers)
+            group = AskGroup(run, answers)
+            with self._line.waiting(group), self._turn(run) as model:  # so that whoever waits is let in between
+                self._line.leave(group)
+                if group.error is not None:
+                    raise group.error
+                if not group.is_taken:
+                    self._answer(model, group)
 
     @contextmanager
     def _turn(self, run: Run) -> Iterator[PreparedModel]:
@@ -200,16 +208,33 @@ class Engine:
             with computing_with(self._model.num_threads):
                 yield self._model
 
-    def _answer(self, model: PreparedModel, run: Run, answers: Sequence[int]) -> None:
-        num_beams = run.decoding.num_beams
+    def _answer(self, model: PreparedModel, group: AskGroup) -> None:
+        """Answer a group, and along with it what waits and delays it little: what is decoded alike."""
+        run, num_beams = group.run, group.run.decoding.num_beams
         asked = run.decoding.max_new_tokens or self.max_answer_tokens
         config = _generation_config(model.generation_config, num_beams, max(1, min(asked, self.max_answer_tokens)))
         num_at_once = max(1, self._max_rows // num_beams)
         run.raise_if_stopped()
-        states = self._encode(model, run, [run.asks[answer] for answer in answers])
-        for some, their_states in zip(_groups(answers, num_at_once), _groups(states, num_at_once), strict=True):
-            run.raise_if_stopped()
-            self._write(model, run, some, their_states, config)
+        rows = self._encoded(model, group)
+        free = num_at_once - len(rows) if model.rules.of(config) else 0
+        with self._line.taken_along(group, free, self._is_quick) as others:
+            for other in others:
+                try:
+                    rows += self._encoded(model, other)
+                except Exception as error:  # its own alone
+                    other.error = error
+            for some in _groups(rows, num_at_once):
+                self._write(model, some, config)
+
+    def _is_quick(self, group: AskGroup) -> bool:
+        """Whether nobody waits long for a group's pictures."""
+        are_quick = self._max_pictures == self._max_rows
+        return are_quick or all(self._image_features.get(ask.image.digest) is not None for ask in group.asks)
+
+    def _encoded(self, model: PreparedModel, group: AskGroup) -> list["_Row"]:
+        states = self._encode(model, group.run, group.asks)
+        readers = (Detokenizer(self._vocabulary, answer) for answer in group.answers)
+        return [_Row(group.run, reader, some) for reader, some in zip(readers, states, strict=True)]
 
     # --- Encoding
 
@@ -267,59 +292,69 @@ class Engine:
 
     # --- Decoding
 
-    def _write(
-        self,
-        model: PreparedModel,
-        run: Run,
-        answers: Sequence[int],
-        states: Sequence[torch.Tensor],
-        config: GenerationConfig,
-    ) -> None:
-        """Write the answers, which are those of the run with these numbers, to prompts of these hidden states."""
+    def _write(self, model: PreparedModel, rows: Sequence["_Row"], config: GenerationConfig) -> None:
         rules, num_beams = model.rules.of(config), int(config.num_beams)
-        readers = [Detokenizer(self._vocabulary, answer) for answer in answers]
-        num_answers, max_new_tokens = len(answers), int(config.max_new_tokens)
+        num_answers, max_new_tokens = len(rows), int(config.max_new_tokens)
         if rules is None:
-            for reader, hidden_states in zip(readers, states, strict=True):
-                tell = partial(self._tell, run, [reader])
-                write_by_generate(model, hidden_states, config, lambda: run.is_stopped, tell)
+            for row in rows:
+                write_by_generate(model, row.states, config, row.is_stopped, row.tell)
         elif num_beams == 1:
             search = greedy_search(rules, num_answers=num_answers, max_new_tokens=max_new_tokens)
-            self._decode(model, run, readers, states, search)
+            _decode(model, rows, search)
         else:
             search = beam_search(rules, config, num_answers=num_answers, max_new_tokens=max_new_tokens)
-            self._decode(model, run, readers, states, search, num_beams=num_beams)
+            _decode(model, rows, search, num_beams=num_beams)
 
-    def _decode(
-        self,
-        model: PreparedModel,
-        run: Run,
-        readers: Sequence[Detokenizer],
-        states: Sequence[torch.Tensor],
-        search: Search,
-        *,
-        num_beams: int = 1,
-    ) -> None:
-        """Let a search write the answers: send it candidates until it is over, or none once nobody wants more."""
-        write = model.steps.start(*_stack(states), num_beams=num_beams)
-        step = next(search)
-        while step.last_ids:
-            for news in step.news:
-                self._tell(run, readers, news)
-            step = search.send(None if run.is_stopped else write(step))
-        for news in step.news:
-            self._tell(run, readers, news)
 
-    def _tell(self, run: Run, readers: Sequence[Detokenizer], news: News) -> None:
-        reader = readers[news.answer]
+@dataclass(slots=True)
+class _Row:
+    """An answer while it is written: whose it is, who reads it, and the hidden states that it answers."""
+
+    run: Run
+    reader: Detokenizer
+    states: torch.Tensor  # positions x width
+    is_over: bool = False
+
+    def is_stopped(self) -> bool:
+        """Whether nobody wants more of it."""
+        return self.run.is_stopped
+
+    def tell(self, news: News) -> None:
+        """Tell the run; nothing after the end."""
+        if self.is_over:
+            return
         match news:
             case Written(_, token_id, measures):
-                run.tell(reader.read(token_id, *measures))
+                self.run.tell(self.reader.read(token_id, *measures))
             case Leading(_, ids):
-                run.tell(Draft(reader.read_anew(ids), reader.answer))
+                self.run.tell(Draft(self.reader.read_anew(ids), self.reader.answer))
             case Ended(_, is_complete):
-                is_stopped = run.is_stopped and not is_complete
-                run.tell(Finished(not is_complete and not is_stopped, is_stopped, reader.answer))
+                is_stopped = self.is_stopped() and not is_complete
+                self.is_over = True
+                self.run.tell(Finished(not is_complete and not is_stopped, is_stopped, self.reader.answer))
+
+
+def _decode(model: PreparedModel, rows: Sequence[_Row], search: Search, *, num_beams: int = 1) -> None:
+    """Let a search write the answers: send it candidates until it is over, or none once nobody wants more."""
+    write = model.steps.start(*_stack([row.states for row in rows]), num_beams=num_beams)
+    step = next(search)
+    while step.last_ids:
+        for news in step.news:
+            rows[news.answer].tell(news)
+        step = search.send(write(step) if _are_wanted(rows) else None)
+    for news in step.news:
+        rows[news.answer].tell(news)
+
+
+def _are_wanted(rows: Sequence[_Row]) -> bool:
+    """Whether somebody wants more; who does not is told the end, and does not wait for the others'."""
+    going = [row for row in rows if not row.is_over]
+    stopped = [row for row in going if row.is_stopped()]
+    if len(stopped) == len(going):
+        return False  # the search ends with what it has
+    for row in stopped:
+        row.tell(Ended(row.reader.answer, is_complete=False))
+    return True
 
 
 def cells_of(weights: torch.Tensor, num_positions: int) -> npt.NDArray[np.float32]:

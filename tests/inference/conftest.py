@@ -9,6 +9,8 @@ from playground.checkpoints.loader import LoadedCheckpoint
 from playground.inference.decoding import DecodingRules
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel, prepare
+from playground.pictures.reader import InputImage, read_image
+from playground.scenes.scene import make_scene
 
 
 class Endless(DecodingRules):
@@ -36,3 +38,8 @@ def endless(prepared: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
 def fallback_engine(fresh: LoadedCheckpoint) -> Engine:
     """An engine that leaves all to `generate`."""
     return Engine(fresh, prepare(fresh, rules=Uncovered), image_cache_bytes=8_000_000, prompt_cache_bytes=8_000_000)
+
+
+@pytest.fixture(scope="session")
+def three_images() -> list[InputImage]:
+    return [read_image(make_scene(seed).image) for seed in (4, 5, 6)]

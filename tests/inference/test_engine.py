@@ -13,8 +13,7 @@ from playground.events import Decoding, Draft, Finished, Progress, RunStage, Tok
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
 from playground.inference.threads import ALL_THREADS, computing_with
-from playground.pictures.reader import InputImage, read_image
-from playground.scenes.scene import make_scene
+from playground.pictures.reader import InputImage
 from tests.inference.asking import (
     BEAMS,
     BOTH_DECODINGS,
@@ -244,11 +243,6 @@ def test_a_small_model_computes_with_one_thread_and_leaves_its_thread_as_it_was(
 
     with ThreadPoolExecutor(1) as other:
         assert other.submit(compute).result() == [1, ALL_THREADS]
-
-
-@pytest.fixture(scope="module")
-def three_images() -> list[InputImage]:
-    return [read_image(make_scene(seed).image) for seed in (4, 5, 6)]
 
 
 def bytes_of_one(engine: Engine, image: InputImage) -> tuple[int, int]:
