@@ -60,8 +60,12 @@ class MeasureHandlers:
 
     def open(self) -> Updates:
         """A page was loaded."""
-        self._predictor.engines.request("")
-        return self._rest() | {"status": [text.checkpoint_line(self._predictor.engines.status(""))]}
+        engines = self._predictor.engines
+        engines.request("")
+        return self._rest() | {
+            "checkpoints": gr.update(choices=engines.names()),  # some may have come since the start
+            "status": [text.checkpoint_line(engines.status(""))],
+        }
 
     def begin(self, request: gr.Request) -> Updates:
         """A run was asked for: it can be stopped from now on."""

@@ -54,7 +54,7 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
         ),
         "checkpoints": gr.Dropdown(
             label="Checkpoints",
-            info="Several stand beside one another.",
+            info="Without one, the one that answers. Several stand beside one another.",
             choices=predictor.engines.names(),
             value=[],
             multiselect=True,
@@ -81,7 +81,7 @@ def _tasks() -> list[tuple[str, str]]:
 
 
 def _wire(wiring: Wiring, on: Components, handlers: MeasureHandlers, app: gr.Blocks) -> None:
-    wiring.on(app.load, handlers.open, writes=_BUTTONS, **AT_ONCE)
+    wiring.on(app.load, handlers.open, writes=("checkpoints", *_BUTTONS), **AT_ONCE)
     begun = wiring.on(on["run"].click, handlers.begin, writes=_BUTTONS, **AT_ONCE)
     run = wiring.on(
         begun.success,  # not on the click itself: Stop must find the run that `begin` expects
