@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from playground import console
 from playground.arguments import whole
 from playground.errors import PlaygroundError, SettingsInvalid
+from playground.late import import_ahead
 from playground.settings import PRECISIONS, Settings
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
                 console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")
             console.say("Ctrl+C ends it.")
             _say_who_answers(engines)
+            threading.Thread(target=import_ahead, daemon=True).start()  # an import takes no Ctrl+C
             threading.Event().wait()
 
 

@@ -12,3 +12,8 @@ class Late:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(import_module(self._name), name)
+
+
+def import_ahead() -> None:
+    """Import what the first drawing needs, before anybody waits for it."""
+    import_module("supervision")

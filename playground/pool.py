@@ -241,7 +241,7 @@ class Pool:
     def _nearest(self, checkpoint: Checkpoint) -> "PreparedModel | None":
         """Return what is loaded of the same base, with the fewest weights that an adapter has changed."""
         same = [one for one in self._prepared if _base_of(one.loaded.checkpoint) == _base_of(checkpoint)]
-        return min(same, key=lambda one: len(one.loaded.changed), default=None)
+        return min(same, key=lambda one: len(one.loaded.weights.changed), default=None)
 
     def close(self) -> None:
         """End every wait and close the engines. A run in progress is not waited for by the pool."""

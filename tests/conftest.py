@@ -51,7 +51,7 @@ def _load(folder: Path) -> "LoadedCheckpoint":
 
 @pytest.fixture(scope="session")
 def loaded() -> "LoadedCheckpoint":
-    """The bundled checkpoint with transformers' own model, which no test may prepare."""
+    """The bundled checkpoint, loaded once for all tests."""
     return _load(ASSETS / BUNDLED)
 
 
@@ -70,25 +70,19 @@ def processor(loaded: "LoadedCheckpoint") -> Any:
 
 
 @pytest.fixture(scope="session")
-def consumed() -> "LoadedCheckpoint":
-    """What `prepared` was made of: the parts of its model may be watched."""
-    return _load(ASSETS / BUNDLED)
-
-
-@pytest.fixture(scope="session")
-def prepared(consumed: "LoadedCheckpoint") -> "PreparedModel":
+def prepared(loaded: "LoadedCheckpoint") -> "PreparedModel":
     """The bundled checkpoint's model, prepared once for all engines."""
     from playground.inference.prepared import prepare
 
-    return prepare(consumed)
+    return prepare(loaded)
 
 
 @pytest.fixture
-def engine(consumed: "LoadedCheckpoint", prepared: "PreparedModel") -> "Engine":
+def engine(loaded: "LoadedCheckpoint", prepared: "PreparedModel") -> "Engine":
     """A fresh engine, its caches empty, on the bundled checkpoint."""
     from playground.inference.engine import Engine
 
-    return Engine(consumed, prepared, image_cache_bytes=8 * _MEGABYTE, prompt_cache_bytes=8 * _MEGABYTE)
+    return Engine(loaded, prepared, image_cache_bytes=8 * _MEGABYTE, prompt_cache_bytes=8 * _MEGABYTE)
 
 
 @pytest.fixture(scope="session")

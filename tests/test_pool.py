@@ -62,14 +62,14 @@ class World:
         self.local.add(checkpoint.name)
         return Path(checkpoint.name)
 
-    def load(self, checkpoint: Checkpoint, _folder: Path, *, device: str, **_: Any) -> LoadedCheckpoint:
+    def load(self, checkpoint: Checkpoint, folder: Path, *, device: str, **_: Any) -> LoadedCheckpoint:
         self.loads.append(checkpoint.name)
         self._pass(checkpoint.name)
         placement = Placement(device, "GPU (Test)", "float32", "because the test says so")
         nothing: Any = None
         return LoadedCheckpoint(
-            checkpoint, None, None, None, placement, frozenset(), range(0), 0, None, self.notice, "", "", nothing,
-            frozenset(), "",
+            checkpoint, folder, nothing, nothing, None, None, placement, frozenset(), range(0), 0, None, self.notice,
+            "", "", nothing,
         )  # fmt: skip
 
     def _pass(self, step: str) -> None:

@@ -62,7 +62,8 @@ def agreement(device: str, precision: str) -> _Figures:
 
 def _inputs(loaded: LoadedCheckpoint, seed: int, task: str) -> tuple[torch.Tensor, list[int], list[int]]:
     """Return the pixels, the prompt's ids and the answer's."""
-    pixels = loaded.image_processor(images=paths.picture(seed), return_tensors="pt")["pixel_values"]
+    processor = loaded.image_processor.for_transformers()
+    pixels = processor(images=paths.picture(seed), return_tensors="pt")["pixel_values"]
     ids = loaded.tokenizer(get_task(task).fill())["input_ids"]
     return pixels, ids, paths.answer_ids(loaded.tokenizer)
 

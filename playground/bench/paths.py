@@ -163,6 +163,7 @@ class Ours:
         from playground.predictor import Predictor
         from playground.settings import Settings
 
+        share_arenas()  # as the page does
         megabyte, settings = 1_000_000, Settings()
         checkpoint = catalog.resolve(str(folder))
         loaded = loader.load(checkpoint, folder, device=device, precision=precision)
@@ -174,7 +175,6 @@ class Ours:
             def forced(self, ids: Sequence[int]) -> int:
                 return path._next_answer[len(ids) - 1]
 
-        share_arenas()  # as the page does
         self._model, self._loaded = prepare(loaded, rules=Recorded), loaded
         engine = Engine(
             loaded,
@@ -241,7 +241,7 @@ class Ours:
         from playground.bench.parts import part_times
         from playground.inference.vision import pixel_values
 
-        depths = self._loaded.model.config.vision_config.depths
+        depths = self._loaded.parts.config.vision_config.depths
         prompt = self._loaded.tokenizer(get_task(SECOND_TASK).prompt)["input_ids"]
         return part_times(self._model, pixel_values(image, self._loaded.image_processor), prompt, depths)
 

@@ -34,6 +34,7 @@ class Adaptation:
     parts: Parts
     changed: frozenset[str]  # the native names of the weights that it changes
     notice: str  # that the adapter was made for another base; mostly empty
+    own: Mapping[str, Any]  # the tensors of the adapter, by its names
 
     @property
     def changes_sight(self) -> bool:
@@ -47,7 +48,8 @@ def adapt(checkpoint: Checkpoint, parts: Parts, folder: Path) -> Adaptation:
     Raises CheckpointUnavailable for one that was made for another base, or whose weights cannot all be used.
     """
     reader = _Reader(checkpoint, parts, read_json(folder / ADAPTER_CONFIG))
-    changed = reader.read(_tensors_of(checkpoint, folder))
+    own = _tensors_of(checkpoint, folder)
+    changed = reader.read(own)
     tensors, config = {**parts.tensors, **changed}, parts.config
     if _HEAD in changed:
         # The table of embeddings and the output projection are one; to change the latter alone parts them.
@@ -58,6 +60,7 @@ def adapt(checkpoint: Checkpoint, parts: Parts, folder: Path) -> Adaptation:
         replace(parts, tensors=tensors, config=config),
         changed=frozenset(changed),
         notice=reader.notice,
+        own=own,
     )
 
 

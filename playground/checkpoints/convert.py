@@ -25,6 +25,8 @@ from playground.checkpoints.files import check_folder, is_complete, pickle_files
 from playground.checkpoints.layout import post_processing
 from playground.checkpoints.loader import assemble, load_checked, read_adapted
 from playground.checkpoints.parts import TORCH_DTYPES, Parts
+from playground.checkpoints.plain import Tokenizer
+from playground.checkpoints.preprocessing import Preprocessing
 from playground.errors import CheckpointUnavailable, PlaygroundError
 
 _CARRIED_OVER = ("README*", "LICEN[CS]E*", "NOTICE*")
@@ -77,10 +79,13 @@ def _write(checkpoint: Checkpoint, folder: Path, out: Path, adapter: Path | None
         parts = adapted.parts
         model = assemble(checkpoint, parts, getattr(torch, dtype))
         model.save_pretrained(out)
+        images = parts.image_processor
+        images = images.for_transformers() if isinstance(images, Preprocessing) else images
+        tokenizer = parts.tokenizer
+        tokenizer = tokenizer.for_transformers if isinstance(tokenizer, Tokenizer) else tokenizer
+        tokenizer.model_max_length = parts.config.text_config.max_position_embeddings
         processor: Any = Florence2Processor
-        processor(
-            parts.image_processor, parts.tokenizer, post_processor_config=post_processing(parts.banned_phrases)
-        ).save_pretrained(out)
+        processor(images, tokenizer, post_processor_config=post_processing(parts.banned_phrases)).save_pretrained(out)
         return " ".join(filter(None, (_said(parts, model, dtype), adapted.notice)))
 
     return load_checked(checkpoint, folder, write, adapter)

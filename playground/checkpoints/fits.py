@@ -1,11 +1,10 @@
 """Whether weights fit the model that a configuration describes, by their names and shapes alone.
 
-Weights need not be at hand for that: their headers tell both. Knows transformers' class, which says what a model has.
+Weights need not be at hand for that: their headers tell both.
 """
 
 import json
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,19 +19,10 @@ from playground.checkpoints.layout import (
     native_config,
     native_name,
 )
+from playground.checkpoints.plain import read_config
 from playground.errors import CheckpointUnavailable
 
 TensorShape = tuple[int, ...]
-_importing = threading.Lock()
-
-
-def import_transformers() -> None:
-    """Import transformers, from whichever thread.
-
-    It takes another module's place while it is imported: a thread that waits for that gets the one that has nothing.
-    """
-    with _importing:
-        import transformers  # noqa: F401
 
 
 def check_fit(
@@ -76,10 +66,23 @@ def check_headers(checkpoint: Checkpoint, config: dict[str, Any], shapes: Mappin
         config = _translated(checkpoint, config, found)
     expected = _shapes_of(json.dumps(config, sort_keys=True))
     tied = {EMBEDDING, *TIED_TO_EMBEDDING}
-    has_table = not tied.isdisjoint(found)
+    check_shapes(
+        checkpoint, found, expected, tied=set() if tied.isdisjoint(found) else tied, original_names=original_names
+    )
+
+
+def check_shapes(
+    checkpoint: Checkpoint,
+    found: Mapping[str, TensorShape],
+    expected: Mapping[str, TensorShape],
+    *,
+    tied: Collection[str],
+    original_names: Mapping[str, str],
+) -> None:
+    """Refuse weights of other names or shapes than expected; those that are `tied` to others may be missing."""
     check_fit(
         checkpoint,
-        missing=[name for name in expected if name not in found and not (has_table and name in tied)],
+        missing=[name for name in expected if name not in found and name not in tied],
         mismatched=[(name, found[name], shape) for name, shape in expected.items() if found.get(name, shape) != shape],
         unexpected=found.keys() - expected.keys(),
         original_names=original_names,
@@ -101,10 +104,11 @@ def _translated(checkpoint: Checkpoint, config: dict[str, Any], found: Mapping[s
 @lru_cache(maxsize=8)  # most fine-tunes are of one of two sizes
 def _shapes_of(config: str) -> dict[str, TensorShape]:
     """Return the shape of each weight of the model that a native configuration describes; nothing is allocated."""
-    import_transformers()
-    import torch
-    from transformers import Florence2Config, Florence2ForConditionalGeneration
+    from playground.checkpoints.bare import bare_model
 
-    with torch.device("meta"):
-        model: Any = Florence2ForConditionalGeneration(Florence2Config.from_dict(json.loads(config)))
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    return bare_shapes(bare_model(read_config(json.loads(config))))
+
+
+def bare_shapes(bare: Any) -> dict[str, TensorShape]:
+    """Return the shape of each weight of a `bare_model`."""
+    return {name: tuple(tensor.shape) for name, tensor in bare.state_dict().items()}

@@ -1,27 +1,32 @@
 """Load Florence-2 checkpoints: choose the device and the number format, and check what came.
 
-Knows transformers. Knows nothing of pictures, prompts or who else is loaded. Importing it imports neither torch nor
-transformers: the page is served before they are.
+Weights stay in their files until they are made ready. Knows nothing of pictures, prompts or who else is loaded.
+Importing it imports neither torch nor transformers: the page is served before they are.
 """
 
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from playground.checkpoints.adapters import Adaptation, adapt
-from playground.checkpoints.beside import layers_with, with_weights
 from playground.checkpoints.catalog import RECIPE, Checkpoint, read_json
 from playground.checkpoints.files import ADAPTER_WEIGHTS, check_folder, weight_files
-from playground.checkpoints.fits import check_fit, import_transformers
+from playground.checkpoints.fits import bare_shapes, check_fit, check_shapes
 from playground.checkpoints.hub import first_line, resolved_revision, revision_notice
 from playground.checkpoints.layout import Layout
 from playground.checkpoints.parts import Parts, read_parts
+from playground.checkpoints.plain import import_transformers
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
 from playground.locations import NUM_BINS, location_token
+
+if TYPE_CHECKING:
+    from playground.checkpoints.weights import Weights
 
 _T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,12 +49,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class LoadedCheckpoint:
-    """A checkpoint's model, tokenizer and image processor, checked and ready for inference."""
+    """A checkpoint's weights, tokenizer and image processor, checked and ready for inference."""
 
     checkpoint: Checkpoint
-    model: Any  # Florence2ForConditionalGeneration
+    folder: Path  # of its base, where it has one
+    weights: "Weights"
+    make_model: Callable[[], Any]
     tokenizer: Any
-    image_processor: Any
+    image_processor: Any  # Preprocessing, or transformers' own
     placement: Placement
     banned_phrases: frozenset[str]  # phrases that grounding drops
     location_ids: range  # the token ids of bins 0..999
@@ -59,8 +66,11 @@ class LoadedCheckpoint:
     details: str  # what is worth knowing of the files, in a sentence; mostly empty
     sight: str  # two that have the same one see a picture as the same features
     parts: Parts  # those of its base, where it has one
-    changed: frozenset[str]  # the native names of the weights that its adapter changes
-    files: str  # those of its base as they were read, and the number format
+
+    @cached_property
+    def model(self) -> Any:
+        """The Florence2ForConditionalGeneration, made when it is first asked for: to be trained, or to `generate`."""
+        return self.make_model()
 
 
 SMALL_MODEL = 50_000_000  # parameters; with fewer, a model spends its time on the overhead of each call
@@ -148,23 +158,16 @@ def load(
 ) -> LoadedCheckpoint:
     """Load the files of `folder` as `checkpoint`, those of its base where it has an `adapter`, which is a folder too.
 
-    Where `beside`, which was loaded before, is of the same files, only the layers are read in which the two differ.
-    All else is shared with it, prepared or not: such a model is for `prepare` alone.
-
-    Runs no code of the checkpoint and touches no network. Raises CheckpointUnavailable for anything that would make the
-    answers wrong, SettingsInvalid as `choose_placement`.
+    Where `beside`, which was loaded before, is of the same files, they are not read again but for what the adapter
+    changes. Runs no code of the checkpoint and touches no network. Raises CheckpointUnavailable for anything that would
+    make the answers wrong, SettingsInvalid as `choose_placement`.
     """
-    known = beside if beside is not None and beside.files == _files(beside.placement, folder) else None
+    known = beside if beside is not None and beside.weights.files == _files(beside.placement, folder) else None
 
     def load_it() -> LoadedCheckpoint:
-        import_transformers()
         count = count_parameters(folder)
         placement = choose_placement(device, num_parameters=count, precision=precision)
-        if known is not None and known.placement == placement:
-            shared = _load_beside(checkpoint, folder, adapter, known)
-            if shared is not None:
-                return shared
-        return _load(checkpoint, folder, adapter, placement, count)
+        return _load(checkpoint, folder, adapter, placement, count, known)
 
     return load_checked(checkpoint, folder, load_it, adapter, is_known=known is not None)
 
@@ -187,14 +190,21 @@ def load_checked(
     ]
     for row, place in rows:
         check_folder(row, place)
-    try:
+    with explained(checkpoint.base or checkpoint, folder):
         for row, place in rows:
             check_digests(row, place)
         return load_it()
+
+
+@contextmanager
+def explained(checkpoint: Checkpoint, folder: Path) -> Iterator[None]:
+    """Say in a sentence what goes wrong while the files of a folder are read."""
+    try:
+        yield
     except PlaygroundError:
         raise
     except Exception as error:
-        raise CheckpointUnavailable(_explain(error, checkpoint.base or checkpoint, folder)) from error
+        raise CheckpointUnavailable(_explain(error, checkpoint, folder)) from error
 
 
 def read_adapted(checkpoint: Checkpoint, folder: Path, adapter: Path | None) -> Adaptation:
@@ -203,22 +213,28 @@ def read_adapted(checkpoint: Checkpoint, folder: Path, adapter: Path | None) -> 
 
 
 def _adapted(checkpoint: Checkpoint, parts: Parts, adapter: Path | None) -> Adaptation:
-    return adapt(checkpoint, parts, adapter) if adapter else Adaptation(parts, changed=frozenset(), notice="")
+    return adapt(checkpoint, parts, adapter) if adapter else Adaptation(parts, changed=frozenset(), notice="", own={})
 
 
 def _load(
-    checkpoint: Checkpoint, folder: Path, adapter: Path | None, placement: Placement, num_parameters: int
+    checkpoint: Checkpoint,
+    folder: Path,
+    adapter: Path | None,
+    placement: Placement,
+    num_parameters: int,
+    known: LoadedCheckpoint | None,
 ) -> LoadedCheckpoint:
-    import torch
-
-    base = read_parts(checkpoint.base or checkpoint, folder)
+    base = known.parts if known else read_parts(checkpoint.base or checkpoint, folder)
     adapted = _adapted(checkpoint, base, adapter)
     location_ids = _location_ids(base.tokenizer, checkpoint)
-    model = assemble(checkpoint, adapted.parts, getattr(torch, placement.dtype))
+    weights = _weights(folder, adapter, placement, adapted, known)
+    _check_weights(checkpoint, adapted, weights, is_known=known is not None)
     revision = resolved_revision(checkpoint, adapter or folder)
     return LoadedCheckpoint(
         checkpoint=checkpoint,
-        model=model.to(placement.device).eval(),
+        folder=folder,
+        weights=weights,
+        make_model=partial(_make_model, checkpoint, adapted.parts, weights),
         tokenizer=base.tokenizer,
         image_processor=base.image_processor,
         placement=placement,
@@ -230,39 +246,52 @@ def _load(
         details=_details(base),
         sight=_sight(placement, folder, adapter, adapted),
         parts=base,
-        changed=adapted.changed,
-        files=_files(placement, folder),
     )
 
 
-def _load_beside(
-    checkpoint: Checkpoint, folder: Path, adapter: Path | None, beside: LoadedCheckpoint
-) -> LoadedCheckpoint | None:
-    """Return what shares all layers with `beside` but those in which they differ; None where they differ elsewhere."""
+def _weights(
+    folder: Path, adapter: Path | None, placement: Placement, adapted: Adaptation, known: LoadedCheckpoint | None
+) -> "Weights":
     import torch
 
-    placement = beside.placement
-    adapted = _adapted(checkpoint, beside.parts, adapter)
-    layers = layers_with(adapted.changed | beside.changed)
-    if layers is None:
-        return None
-    kept_as = {"dtype": getattr(torch, placement.dtype), "device": placement.device}
-    weights = {
-        name: torch.nn.Parameter(tensor[...].to(**kept_as), requires_grad=False)
-        for name, tensor in adapted.parts.tensors.items()
-        if name.startswith(layers)
-    }
-    check_numbers(weights, beside.parts.original_names, checkpoint)
-    revision = resolved_revision(checkpoint, adapter or folder)
-    return replace(
-        beside,
-        checkpoint=checkpoint,
-        model=with_weights(beside.model, weights),
-        resolved_revision=revision,
-        notice=_notice(checkpoint, revision, adapted),
-        sight=_sight(placement, folder, adapter, adapted),
+    from playground.checkpoints.bare import bare_model
+    from playground.checkpoints.weights import Weights
+
+    return Weights(
+        config=adapted.parts.config,
+        bare=known.weights.bare if known else bare_model(adapted.parts.config),
+        tensors=adapted.parts.tensors,
+        dtype=getattr(torch, placement.dtype),
+        device=placement.device,
+        files=_files(placement, folder),
         changed=adapted.changed,
+        adapter=_files(placement, adapter) if adapter else "",
     )
+
+
+def _check_weights(checkpoint: Checkpoint, adapted: Adaptation, weights: "Weights", *, is_known: bool) -> None:
+    """Refuse weights that do not fit the model, or are no numbers; those of a known base were checked before."""
+    parts, expected = adapted.parts, bare_shapes(weights.bare)
+    check_shapes(
+        checkpoint,
+        {name: _shape_of(tensor) for name, tensor in parts.tensors.items()},
+        expected,
+        tied=[name for name in expected if weights.stored_name(name)],
+        original_names=parts.original_names,
+    )
+    if is_known:
+        check_numbers(adapted.own, parts.original_names, checkpoint)
+        return
+    for name, tensor in parts.tensors.items():
+        check_numbers({name: tensor[...].to(weights.dtype)}, parts.original_names, checkpoint)
+
+
+def _shape_of(tensor: Any) -> tuple[int, ...]:
+    return tuple(tensor.get_shape() if hasattr(tensor, "get_shape") else tensor.shape)  # an adapter's own are read
+
+
+def _make_model(checkpoint: Checkpoint, parts: Parts, weights: "Weights") -> Any:
+    return assemble(checkpoint, parts, weights.dtype).to(weights.device).eval()
 
 
 def _notice(checkpoint: Checkpoint, revision: str | None, adapted: Adaptation) -> str:
@@ -284,14 +313,11 @@ def _files(placement: Placement, *folders: Path) -> str:
 
 def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
     """Return the Florence2ForConditionalGeneration of parts, in a torch.dtype. Raises CheckpointUnavailable."""
-    from transformers import Florence2ForConditionalGeneration
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    from_pretrained: Any = Florence2ForConditionalGeneration.from_pretrained
-    model, report = from_pretrained(
+    transformers = import_transformers()
+    transformers.utils.logging.disable_progress_bar()
+    model, report = transformers.Florence2ForConditionalGeneration.from_pretrained(
         None,
-        config=parts.config,
+        config=parts.config.for_transformers(),
         state_dict=parts.tensors,
         dtype=dtype,
         attn_implementation="sdpa",
@@ -306,8 +332,7 @@ def assemble(checkpoint: Checkpoint, parts: Parts, dtype: Any) -> Any:
         original_names=parts.original_names,
     )
     check_numbers(model.state_dict(), parts.original_names, checkpoint)
-    if parts.generation_config is not None:
-        model.generation_config = parts.generation_config
+    model.generation_config = parts.generation_config.for_transformers()
     return model
 
 

@@ -1,4 +1,4 @@
-"""The parts of a checkpoint as transformers' classes take them, whichever layout its files have.
+"""The parts of a checkpoint by the names of transformers' classes, whichever layout its files have.
 
 Weights are given as they are read: each from its file when it is asked for, so that they are never held twice. No code
 of a checkpoint is run, whatever its `auto_map` says. Knows nothing of devices and number formats.
@@ -26,16 +26,20 @@ from playground.checkpoints.layout import (
     native_config,
     native_name,
 )
+from playground.checkpoints.plain import Config, Rules, Tokenizer, import_transformers, read_config, read_rules
+from playground.checkpoints.preprocessing import Preprocessing, clip_processor
 from playground.errors import CheckpointUnavailable
 from playground.grammar import CONTROL_TOKENS
 
 _ROWS_AT_ONCE = 4096  # of a table of embeddings that are summed
 TORCH_DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}  # of safetensors, as torch calls them
 _ROWS_PADDED_TO = 64  # as published: their products are quicker
-_PREPROCESSING = (
+_PREPROCESSING = {
     "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
-    "image_mean", "image_std",
-)  # fmt: skip
+    "image_mean", "image_std", "image_seq_length",
+}  # fmt: skip
+_PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")  # which are what tokenizer.json says
+_IMAGE_POSITIONS = 577  # of a picture, as published
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ class Parts:
     """
 
     layout: Layout
-    config: Any  # Florence2Config
-    generation_config: Any  # GenerationConfig, or None for the model's own
+    config: Config
+    generation_config: Rules
     tokenizer: Any
-    image_processor: Any
+    image_processor: Any  # Preprocessing, or transformers' own
     banned_phrases: frozenset[str]
     tensors: dict[str, Any]
     original_names: dict[str, str]
@@ -91,33 +95,56 @@ def _slices(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _native_parts(folder: Path, slices: dict[str, Any], *, names_code: bool) -> Parts:
-    from transformers import Florence2Config, Florence2Processor, GenerationConfig
-
-    # The pictures are resized by Pillow, as in Microsoft's samples, whether or not torchvision is installed.
-    processor: Any = Florence2Processor.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, backend="pil"
-    )
-    has_rules = (folder / "generation_config.json").is_file()
+    processor = _read_if_there(folder / "processor_config.json")
+    said = processor.get("post_processor_config") or {}
+    config = read_config(read_json(folder / "config.json"))
+    file = folder / "generation_config.json"
     return Parts(
         layout=Layout.NATIVE,
-        config=Florence2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
-        generation_config=GenerationConfig.from_pretrained(folder, local_files_only=True) if has_rules else None,
-        tokenizer=processor.tokenizer,
-        image_processor=processor.image_processor,
-        banned_phrases=frozenset(processor.post_processor.banned_grounding_tokens),
+        config=config,
+        generation_config=read_rules(read_json(file) if file.is_file() else None, config),
+        tokenizer=_native_tokenizer(folder),
+        image_processor=_native_image_processor(folder, processor.get("image_processor")),
+        banned_phrases=frozenset(said.get("phrase_grounding", {}).get("banned_grounding_tokens", [])),
         tensors=slices,
         original_names={},
         names_code=names_code,
     )
 
 
+def _read_if_there(file: Path) -> dict[str, Any]:
+    return read_json(file) if file.is_file() else {}
+
+
+def _native_tokenizer(folder: Path) -> Any:
+    def make() -> Any:
+        theirs = import_transformers().AutoTokenizer
+        return theirs.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+    file = folder / "tokenizer.json"
+    kind = _read_if_there(folder / "tokenizer_config.json").get("tokenizer_class")
+    if kind not in _PLAIN_TOKENIZERS or not file.is_file():
+        return make()
+    from tokenizers import Tokenizer as Backend
+
+    return Tokenizer(Backend.from_file(str(file)), make)
+
+
+def _native_image_processor(folder: Path, settings: dict[str, Any] | None) -> Any:
+    plain = Preprocessing.of(read_json(folder / "preprocessor_config.json") if settings is None else settings)
+    if plain is not None:
+        return plain
+    # The pictures are resized by Pillow, as in Microsoft's samples, whether or not torchvision is installed.
+    processor = import_transformers().Florence2Processor.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, backend="pil"
+    )
+    return processor.image_processor
+
+
 # --- The original layout
 
 
 def _original_parts(checkpoint: Checkpoint, folder: Path, config: dict[str, Any], slices: dict[str, Any]) -> Parts:
-    from transformers import Florence2Config, GenerationConfig
-
-    rules_file = folder / "generation_config.json"
     tokenizer = complete_tokenizer(checkpoint, folder)
     image_token_id = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
     original_names = _named(checkpoint, slices)
@@ -130,13 +157,11 @@ def _original_parts(checkpoint: Checkpoint, folder: Path, config: dict[str, Any]
         raise CheckpointUnavailable(
             f"{checkpoint.title} is built in another way than Florence-2: {error}. Choose another checkpoint."
         ) from error
-    translated_config: Any = Florence2Config(**translated)
-    tokenizer.model_max_length = translated_config.text_config.max_position_embeddings
-    rules = generation_rules(config, read_json(rules_file) if rules_file.is_file() else {})
+    rules = generation_rules(config, _read_if_there(folder / "generation_config.json"))
     return Parts(
         layout=Layout.ORIGINAL,
-        config=translated_config,
-        generation_config=GenerationConfig(**rules),  # type: ignore[no-untyped-call]
+        config=read_config(translated),
+        generation_config=Rules(**rules),
         tokenizer=tokenizer,
         image_processor=_image_processor(folder),
         banned_phrases=BANNED_PHRASES,
@@ -242,18 +267,22 @@ class _Padded:
 
 def complete_tokenizer(checkpoint: Checkpoint, folder: Path) -> Any:
     """Return the tokenizer with the tokens that Microsoft's code adds when it starts; those that are there stay."""
-    from tokenizers import AddedToken, Tokenizer
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import AddedToken
+    from tokenizers import Tokenizer as Backend
 
     file = folder / "tokenizer.json"
-    backend = Tokenizer.from_file(str(file)) if file.is_file() else _tokenizer_of_pieces(checkpoint, folder)
+    backend = Backend.from_file(str(file)) if file.is_file() else _tokenizer_of_pieces(checkpoint, folder)
     for names in (ADDED_TOKENS, (IMAGE_TOKEN,)):
         backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        cls_token="<s>", sep_token="</s>", mask_token="<mask>",
-        extra_special_tokens={"image_token": IMAGE_TOKEN},
-    )  # fmt: skip
+
+    def make() -> Any:
+        return import_transformers().PreTrainedTokenizerFast(
+            tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+            cls_token="<s>", sep_token="</s>", mask_token="<mask>",
+            extra_special_tokens={"image_token": IMAGE_TOKEN},
+        )  # fmt: skip
+
+    return Tokenizer(backend, make)
 
 
 def _tokenizer_of_pieces(checkpoint: Checkpoint, folder: Path) -> Any:
@@ -278,10 +307,8 @@ def _tokenizer_of_pieces(checkpoint: Checkpoint, folder: Path) -> Any:
 
 def _image_processor(folder: Path) -> Any:
     """Return the image processor by its figures alone: the file may name a class of the repository."""
-    from transformers import CLIPImageProcessorPil
-
     file = folder / "preprocessor_config.json"
     settings = read_json(file) if file.is_file() else read_json(folder / "processor_config.json")["image_processor"]
-    processor: Any = CLIPImageProcessorPil(**{name: settings[name] for name in _PREPROCESSING if name in settings})
-    processor.image_seq_length = settings.get("image_seq_length", 577)
-    return processor
+    known = {name: settings[name] for name in _PREPROCESSING & settings.keys()}
+    known.setdefault("image_seq_length", _IMAGE_POSITIONS)
+    return Preprocessing.of(known) or clip_processor(known)

@@ -7,7 +7,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -101,14 +102,20 @@ def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
     """Return the first font that has all characters of the text, or DejaVu Sans where none has."""
-    import matplotlib as mpl  # supervision depends on it, and it carries this font: it is there on a bare machine
-
-    default = _load_font(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
+    default = _load_font(_default_font(), size)
     assert default is not None
     if text.isascii() or _has_characters(default, text):
         return default
     others = (_load_font(name, size) for name in FALLBACK_FONTS)
     return next((font for font in others if font and _has_characters(font, text)), default)
+
+
+@cache
+def _default_font() -> str:
+    """Return the path of a font that matplotlib carries, on which supervision depends: it is on a bare machine too."""
+    found = find_spec("matplotlib")  # without the tenth of a second that its import takes
+    assert found is not None
+    return str(Path(*found.submodule_search_locations or (), "mpl-data/fonts/ttf/DejaVuSans.ttf"))
 
 
 @lru_cache(maxsize=64)

@@ -107,7 +107,7 @@ def _rehearsals(chosen: argparse.Namespace, question: Question | None, loaded: L
 
 def check_for(report: LessonReport, loaded: Any) -> LessonReport:
     """Return a report without what this loaded checkpoint cannot be taught."""
-    positions = int(loaded.model.config.text_config.max_position_embeddings)
+    positions = int(loaded.parts.config.text_config.max_position_embeddings)
     sees = int(loaded.image_processor.image_seq_length)
     return check_lessons(
         report,

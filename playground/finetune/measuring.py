@@ -27,9 +27,11 @@ def predictor_of(loaded: LoadedCheckpoint, adapted: Any) -> Predictor:
 
     count = sum(weights.numel() for weights in adapted.parameters())
     placement = choose_placement(loaded.placement.device, num_parameters=count)
-    model = merged_copy(adapted).to(getattr(torch, placement.dtype))
+    dtype = getattr(torch, placement.dtype)
+    model = merged_copy(adapted).to(dtype)
     model.set_attn_implementation("sdpa")
-    now = replace(loaded, model=model, placement=placement)
+    weights = replace(loaded.weights, tensors=model.state_dict(), dtype=dtype)
+    now = replace(loaded, weights=weights, make_model=lambda: model, placement=placement)
     prepared = prepare(now)
     return Predictor(OneEngine(Engine(now, prepared, image_cache_bytes=_CACHE_BYTES, prompt_cache_bytes=_CACHE_BYTES)))
 

@@ -11,7 +11,8 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from transformers import GenerationConfig
+
+from playground.checkpoints.plain import Rules
 
 # The fields of a generation config that `DecodingRules` and the searches follow; a config with others is left to
 # `generate`. Those of the last line do nothing without sampling, or are set by the engine.
@@ -34,7 +35,7 @@ class DecodingRules:
     ngram_size: int = 0  # an n-gram of this size is never repeated; 0: it may be
 
     @classmethod
-    def of(cls, config: GenerationConfig) -> "DecodingRules | None":
+    def of(cls, config: Rules) -> "DecodingRules | None":
         """Return the rules of a config, or None where it asks for more than is covered here."""
         start, ends = config.decoder_start_token_id, end_ids(config)
         if not config.to_diff_dict().keys() <= _COVERED or config.early_stopping == "never":
@@ -59,7 +60,7 @@ class DecodingRules:
         return [ids[at] for at in ends if list(ids[at - before : at]) == last]
 
 
-def end_ids(config: GenerationConfig) -> frozenset[int]:
+def end_ids(config: Rules) -> frozenset[int]:
     """Return the tokens that end an answer."""
     ends = config.eos_token_id
     return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
@@ -154,7 +155,7 @@ def greedy_search(rules: DecodingRules, *, num_answers: int, max_new_tokens: int
     yield Step([*news, *(Ended(answer, is_complete=False) for answer in unfinished)])
 
 
-def beam_search(rules: DecodingRules, config: GenerationConfig, *, num_answers: int, max_new_tokens: int) -> Search:
+def beam_search(rules: DecodingRules, config: Rules, *, num_answers: int, max_new_tokens: int) -> Search:
     """Write several answers at the same time, `config.num_beams` rows each, one after another.
 
     An answer's tokens are known once it has ended; until then its leading beam is.
@@ -215,7 +216,7 @@ class Beam:
 class _Beams:
     """The search for one answer: the best of several that are followed at the same time."""
 
-    def __init__(self, rules: DecodingRules, config: GenerationConfig) -> None:
+    def __init__(self, rules: DecodingRules, config: Rules) -> None:
         self._rules = rules
         self.width = int(config.num_beams)
         self.num_candidates = max(2, 1 + len(rules.ends)) * self.width  # enough, even where many of them end

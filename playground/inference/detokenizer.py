@@ -4,8 +4,6 @@ import codecs
 from collections.abc import Sequence
 from typing import Any
 
-from transformers.convert_slow_tokenizer import bytes_to_unicode
-
 from playground.events import Token
 
 
@@ -18,7 +16,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any) -> "Vocabulary":
-        """Read the vocabulary of a tokenizer of transformers."""
+        """Read the vocabulary of a tokenizer."""
         # Not all tokenizers mark the task tokens as special, and words that a fine-tune has added are not special.
         special_ids = frozenset(
             token_id
@@ -56,7 +54,10 @@ class Detokenizer:
         return tuple(reader.read(token_id) for token_id in ids)
 
 
-_BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
+# GPT-2's alphabet: the visible characters of Latin-1 stand for themselves, what comes after 255 for the other bytes.
+_VISIBLE = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+_OTHERS = [byte for byte in range(256) if byte not in _VISIBLE]
+_BYTE_OF = {chr(byte): byte for byte in _VISIBLE} | {chr(256 + place): byte for place, byte in enumerate(_OTHERS)}
 
 
 def _bytes(piece: str) -> bytes:

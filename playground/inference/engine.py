@@ -18,10 +18,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import GenerationConfig
 
 from playground.checkpoints.catalog import Checkpoint
 from playground.checkpoints.loader import LoadedCheckpoint, Placement
+from playground.checkpoints.plain import Rules
 from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Attention, Decoding, Draft, Event, Finished, Progress, RunStage
@@ -29,7 +29,6 @@ from playground.fair_lock import FairLock
 from playground.inference.caches import TensorCache
 from playground.inference.decoding import Ended, Leading, News, Search, Written, beam_search, greedy_search
 from playground.inference.detokenizer import Detokenizer, Vocabulary
-from playground.inference.fallback import write_by_generate
 from playground.inference.joining import AskGroup, WaitingLine
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
@@ -292,10 +291,12 @@ class Engine:
 
     # --- Decoding
 
-    def _write(self, model: PreparedModel, rows: Sequence["_Row"], config: GenerationConfig) -> None:
+    def _write(self, model: PreparedModel, rows: Sequence["_Row"], config: Rules) -> None:
         rules, num_beams = model.rules.of(config), int(config.num_beams)
         num_answers, max_new_tokens = len(rows), int(config.max_new_tokens)
         if rules is None:
+            from playground.inference.fallback import write_by_generate  # which needs transformers
+
             for row in rows:
                 write_by_generate(model, row.states, config, row.is_stopped, row.tell)
         elif num_beams == 1:
@@ -392,9 +393,9 @@ def _key(ask: Ask) -> tuple[str, str]:
     return ask.image.digest, ask.prompt
 
 
-def _generation_config(own: GenerationConfig, num_beams: int, num_new_tokens: int) -> GenerationConfig:
+def _generation_config(own: Rules, num_beams: int, num_new_tokens: int) -> Rules:
     """Return the checkpoint's own rules, but for how to search and where to end."""
-    config: GenerationConfig = copy.deepcopy(own)
+    config: Rules = copy.deepcopy(own)
     config.num_beams = num_beams
     config.early_stopping = (config.early_stopping or False) if num_beams > 1 else False
     config.do_sample = False

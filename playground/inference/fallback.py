@@ -8,9 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
+from transformers import LogitsProcessor, StoppingCriteria
 from transformers.modeling_outputs import BaseModelOutput
 
+from playground.checkpoints.plain import Rules
 from playground.inference.decoding import Ended, Leading, Measures, News, Written, end_ids
 from playground.inference.prepared import PreparedModel
 
@@ -18,7 +19,7 @@ from playground.inference.prepared import PreparedModel
 def write_by_generate(
     model: PreparedModel,
     hidden_states: torch.Tensor,
-    config: GenerationConfig,
+    config: Rules,
     is_stopped: Callable[[], bool],
     tell: Callable[[News], None],
 ) -> None:
@@ -29,7 +30,7 @@ def write_by_generate(
         sequences = model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden_states[None]),
             attention_mask=torch.ones((1, len(hidden_states)), dtype=torch.long, device=hidden_states.device),
-            generation_config=config,
+            generation_config=config.for_transformers(),
             logits_processor=[_Watcher(lambda leading: tell(Leading(0, leading)))],
             stopping_criteria=[_StopCriterion(is_stopped)],
         )

@@ -5,17 +5,17 @@ of shape (..., outputs).
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers.activations import GELUActivation
+
+from playground.checkpoints.weights import Weights
 
 Kernel = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Kernel]
 Check = Callable[[], None]  # called again and again during a pass; what it raises ends the pass
-
-_T = TypeVar("_T")
 
 _MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their more expensive call
 WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
@@ -24,17 +24,18 @@ _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the visi
 
 
 class Preparations:
-    """What was made of each module of a model. Modules that it shares with one that was prepared are not made again."""
+    """What was made of each module of a checkpoint. What was made `before` of the same weights is not made again."""
 
-    def __init__(self, before: Mapping[torch.nn.Module, Any]) -> None:
-        self.made: dict[torch.nn.Module, Any] = {}
+    def __init__(self, weights: Weights, before: Mapping[tuple[str, ...], Any] = MappingProxyType({})) -> None:
+        self.weights = weights
+        self.made: dict[tuple[str, ...], Any] = {}
         self._before = before
 
-    def of(self, module: Any, make: Callable[[Any], _T]) -> _T:
-        """Return what was made of a module, or make it."""
-        made: _T = self._before[module] if module in self._before else make(module)
-        self.made[module] = made
-        return made
+    def of(self, name: str, make: Callable[[Any], Any] = lambda module: module) -> Any:
+        """Return what was made of a module, or make it of the module with its weights, which is then forgotten."""
+        key = self.weights.identity(name)
+        self.made[key] = self._before[key] if key in self._before else make(self.weights.module(name))
+        return self.made[key]
 
 
 def full(linear: torch.nn.Linear) -> Kernel:
@@ -43,16 +44,13 @@ def full(linear: torch.nn.Linear) -> Kernel:
 
 
 def packed(linear: torch.nn.Linear) -> Kernel:
-    """Return the layer for bfloat16 on a CPU, its weights reordered once for oneDNN, which else does so in each call.
-
-    The layer gives its weights up, so that they are not held twice: from then on only the kernel can be called.
-    """
+    """Return the layer for bfloat16 on a CPU, its weights reordered once for oneDNN: else it does so in each call."""
     return _packed(linear, "none")
 
 
 def activated(linear: torch.nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor], *, pack: bool) -> Kernel:
     """Return the layer, packed or not, with an activation after it: GELU while the results are still in the cache."""
-    if pack and isinstance(activation, GELUActivation):
+    if pack and isinstance(activation, torch.nn.GELU):
         return _packed(linear, "gelu")
     kernel = packed(linear) if pack else full(linear)
     return lambda rows: activation(kernel(rows))
@@ -61,7 +59,6 @@ def activated(linear: torch.nn.Linear, activation: Callable[[torch.Tensor], torc
 def _packed(linear: torch.nn.Linear, after: str) -> Kernel:
     operations = torch.ops.mkldnn
     weight, bias = operations._reorder_linear_weight(linear.weight.detach(), _ROWS_HINT), linear.bias
-    linear.register_parameter("weight", None)
     return lambda rows: operations._linear_pointwise(rows, weight, bias, after, [], "none")  # "none": the exact GELU
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 from playground.inference.kernels import Check, Make, Preparations, activated, attend, attend_by_products, full, packed
 from playground.inference.memory import return_memory
 
+_ENCODER, _DECODER = "model.language_model.encoder", "model.language_model.decoder"
 _FIRST_CAPACITY = 64  # positions of a new cache; doubled whenever it is full
 
 
@@ -24,26 +25,24 @@ class _EncoderLayer:
 
     def __init__(self, module: Any, *, pack: bool) -> None:
         attention, make = module.self_attn, packed if pack else full
-        self.self_attn_qkv = make(_join(attention.q_proj, attention.k_proj, attention.v_proj, take=True))
+        self.self_attn_qkv = make(_join(attention.q_proj, attention.k_proj, attention.v_proj))
         self.self_attn_out = make(attention.out_proj)
         self.self_attn_norm = module.self_attn_layer_norm
         self.fc1 = activated(module.fc1, module.activation_fn, pack=pack)
         self.fc2 = make(module.fc2)
         self.norm = module.final_layer_norm
-        if pack:
-            _take_weights(module)
+        return_memory()
 
 
 class Encoder:
-    """The encoder of a `Florence2ForConditionalGeneration`. `pack`: as of the `VisionTower`."""
+    """The encoder of a checkpoint. `pack`: as of the `VisionTower`."""
 
-    def __init__(self, model: Any, preparations: Preparations, *, pack: bool) -> None:
-        encoder = model.model.language_model.encoder
-        self._positions = encoder.embed_positions
-        self._norm = encoder.layernorm_embedding
-        make = partial(_EncoderLayer, pack=pack)
-        self._layers = [preparations.of(layer, make) for layer in encoder.layers]
-        self._heads = model.config.text_config.encoder_attention_heads
+    def __init__(self, preparations: Preparations, *, pack: bool) -> None:
+        config, make = preparations.weights.config.text_config, partial(_EncoderLayer, pack=pack)
+        self._positions = preparations.of(f"{_ENCODER}.embed_positions")
+        self._norm = preparations.of(f"{_ENCODER}.layernorm_embedding")
+        self._layers = [preparations.of(f"{_ENCODER}.layers.{layer}", make) for layer in range(config.encoder_layers)]
+        self._heads = config.encoder_attention_heads
 
     def __call__(
         self, inputs: torch.Tensor, mask: torch.Tensor | None = None, check: Check = lambda: None
@@ -55,7 +54,7 @@ class Encoder:
         """
         batch, positions, _ = inputs.shape
         mask = None if mask is None else mask[:, None, None]
-        position_embeddings = self._positions(inputs[:, :, -1])  # only the shape of these matters to it
+        position_embeddings = self._positions(torch.arange(positions, device=inputs.device))
         rows: torch.Tensor = self._norm(inputs + position_embeddings)
         for layer in self._layers:
             check()
@@ -144,38 +143,27 @@ class GrowingCache(Cache):
 class _DecoderLayer:
     """The linear layers and norms of one layer."""
 
-    def __init__(self, module: Any, make: Make, dtype: torch.dtype, *, take: bool) -> None:
+    def __init__(self, module: Any, make: Make, dtype: torch.dtype) -> None:
         self_attn, cross_attn = module.self_attn, module.encoder_attn
-        self.self_attn_qkv = make(_join(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj, take=take))
+        self.self_attn_qkv = make(_join(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj))
         self.self_attn_out = make(self_attn.out_proj)
         self.self_attn_norm = _in_format(module.self_attn_layer_norm, dtype)
         # Once an answer, for hundreds of rows.
-        self.cross_attn_kv = _join(cross_attn.k_proj, cross_attn.v_proj, take=take)
+        self.cross_attn_kv = _join(cross_attn.k_proj, cross_attn.v_proj)
         self.cross_attn_q = make(cross_attn.q_proj)
         self.cross_attn_out = make(cross_attn.out_proj)
         self.cross_attn_norm = _in_format(module.encoder_attn_layer_norm, dtype)
         self.fc1, self.fc2 = make(module.fc1), make(module.fc2)
         self.activation = module.activation_fn
         self.norm = _in_format(module.final_layer_norm, dtype)
-        if take and make is not full:
-            _take_weights(module)
+        return_memory()
 
 
-def _take_weights(module: torch.nn.Module) -> None:
-    """Let a module give up the weights of its linear layers, which were prepared anew."""
-    for part in module.modules():
-        if isinstance(part, torch.nn.Linear):
-            part.register_parameter("weight", None)
-    return_memory()
-
-
-def _join(*parts: torch.nn.Linear, take: bool) -> torch.nn.Linear:
-    """Return one linear layer in place of several that take the same rows; with `take` they give up their weights."""
+def _join(*parts: torch.nn.Linear) -> torch.nn.Linear:
+    """Return one linear layer in place of several that take the same rows."""
     weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
     joined = torch.nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    joined.weight, joined.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
-    for part in parts if take else ():
-        part.register_parameter("weight", None)
+    joined.weight, joined.bias = (torch.nn.Parameter(joint, requires_grad=False) for joint in (weight, bias))
     return joined
 
 
@@ -184,24 +172,21 @@ def _in_format(norm: torch.nn.LayerNorm, dtype: torch.dtype) -> torch.nn.LayerNo
 
 
 class Decoder:
-    """The decoder of a `Florence2ForConditionalGeneration`: its linear layers made by `make`, its rows of `dtype`.
+    """The decoder of a checkpoint: its linear layers made by `make`, its rows of `dtype`."""
 
-    With `take` the model gives up the weights of its decoder, so that they are not held twice.
-    """
-
-    def __init__(
-        self, model: Any, make: Make, dtype: torch.dtype, preparations: Preparations, *, take: bool = False
-    ) -> None:
-        decoder = model.model.language_model.decoder
+    def __init__(self, preparations: Preparations, make: Make, dtype: torch.dtype) -> None:
+        config = preparations.weights.config.text_config
         self._dtype = dtype
-        self._embed = decoder.embed_tokens
-        self._positions = decoder.embed_positions
-        self._norm = _in_format(decoder.layernorm_embedding, dtype)
-        make_layer = partial(_DecoderLayer, make=make, dtype=dtype, take=take)
-        self._layers = [preparations.of(layer, make_layer) for layer in decoder.layers]
-        self._heads = model.config.text_config.decoder_attention_heads
-        self._output = preparations.of(model.lm_head, make)
-        self.device: torch.device = model.device
+        self._embed = preparations.of(f"{_DECODER}.embed_tokens")
+        self._positions = preparations.of(f"{_DECODER}.embed_positions")
+        self._norm = preparations.of(f"{_DECODER}.layernorm_embedding", partial(_in_format, dtype=dtype))
+        make_layer = partial(_DecoderLayer, make=make, dtype=dtype)
+        self._layers = [
+            preparations.of(f"{_DECODER}.layers.{layer}", make_layer) for layer in range(config.decoder_layers)
+        ]
+        self._heads = config.decoder_attention_heads
+        self._output = preparations.of("lm_head", make)
+        self.device: torch.device = self._embed.weight.device
 
     def start(
         self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None, *, num_beams: int = 1
@@ -227,7 +212,7 @@ class Decoder:
 
     def new_keys(self, rows: int, positions: int) -> torch.Tensor:
         """Return room for keys and values: layers x 2 x rows x heads x positions x head width."""
-        width = self._embed.embedding_dim // self._heads
+        width = self._embed.weight.shape[1] // self._heads
         shape = (len(self._layers), 2, rows, self._heads, positions, width)
         return torch.zeros(shape, dtype=self._dtype, device=self.device)
 
@@ -237,7 +222,7 @@ class Decoder:
         `ids` are the tokens that were fed, all at once; `hidden_states` are those of one prompt, positions x width.
         """
         length = len(ids)
-        position_embeddings = self._positions(ids[:, None], position_ids=torch.arange(length, device=ids.device))[0]
+        position_embeddings = self._positions(torch.arange(length, device=ids.device))
         rows = self._norm(self._embed(ids).to(self._dtype) + position_embeddings)
         attended = []
         for layer, (keys, values) in zip(self._layers, self.prompts(hidden_states[None]), strict=True):
@@ -256,8 +241,7 @@ class Decoder:
     def step(self, cache: Cache, ids: torch.Tensor) -> torch.Tensor:
         """Take the last token of each row, of shape (batch,); return the logits of the next, batch x vocabulary."""
         batch = len(ids)
-        position_embeddings = self._positions(ids[:, None], position_ids=cache.position)[0]
-        rows = self._norm(self._embed(ids).to(self._dtype) + position_embeddings)
+        rows = self._norm(self._embed(ids).to(self._dtype) + self._positions(cache.position))
         for index, layer in enumerate(self._layers):
             qkv = layer.self_attn_qkv(rows).view(batch, 3, self._heads, -1).transpose(0, 1)
             keys, values = cache.add(index, qkv[1:])
@@ -270,4 +254,5 @@ class Decoder:
             rows = layer.cross_attn_norm(rows + layer.cross_attn_out(seen.transpose(1, 2).reshape(batch, -1)))
             rows = layer.norm(rows + layer.fc2(layer.activation(layer.fc1(rows))))
         cache.end_step()
-        return self._output(rows)
+        logits: torch.Tensor = self._output(rows)
+        return logits

@@ -5,10 +5,12 @@ With another C library both functions do nothing.
 
 import ctypes
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-_M_ARENA_MAX = -8  # the parameter's number in glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # the numbers of parameters in glibc's malloc.h
 _ARENAS = 2
+_LARGE, _LARGEST_IN_HEAP = 2**18, 2**25  # bytes; the latter is what glibc arrives at by itself
 
 
 def share_arenas() -> None:
@@ -19,6 +21,20 @@ def share_arenas() -> None:
 def return_memory() -> None:
     """Give back what was freed. Where weights are prepared layer by layer, glibc would keep as much as they take."""
     _call("malloc_trim", 0)
+
+
+@contextmanager
+def each_apart() -> Iterator[None]:
+    """Let the weights that are allocated in the block, and stay, lie each by itself; what comes and goes later not.
+
+    In the heaps of an arena, of 64 MB each, they would leave gaps into which nothing fits.
+    """
+    _call("mallopt", _M_MMAP_THRESHOLD, _LARGE)
+    try:
+        yield
+    finally:
+        _call("mallopt", _M_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
+        _call("mallopt", _M_TRIM_THRESHOLD, 2 * _LARGEST_IN_HEAP)
 
 
 def _call(name: str, *numbers: int) -> None:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from playground.checkpoints.preprocessing import Preprocessing
 from playground.inference.kernels import (
     WEIGHTS_AT_ONCE,
     Check,
@@ -24,13 +25,16 @@ from playground.inference.kernels import (
 )
 from playground.inference.memory import return_memory
 
+_TOWER = "model.vision_tower"
 _HIDDEN_AT_ONCE = 2304 * 2048  # numbers of a hidden layer, so that they stay in the processor's cache
 
 
 def pixel_values(picture: Image.Image, processor: Any, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Return an RGB picture, resized and normalized as an image processor says: 1 x 3 x height x width."""
-    steps = (processor.do_resize, processor.do_rescale, processor.do_normalize, not processor.do_center_crop)
-    if not all(steps) or processor.size.get("height") is None:
+    """Return an RGB picture, resized and normalized as its Preprocessing says: 1 x 3 x height x width.
+
+    What that does not cover is left to an image processor of transformers.
+    """
+    if not isinstance(processor, Preprocessing):
         values: torch.Tensor = processor(images=picture, return_tensors="pt")["pixel_values"]
         return values.to(device)
     size = (processor.size["width"], processor.size["height"])
@@ -127,15 +131,19 @@ class _Block:
 
 
 class VisionTower:
-    """The vision tower of a model. `pack`: bfloat16, with weights in oneDNN's own order, which the model gives up."""
+    """The vision tower of a checkpoint. `pack`: bfloat16, with weights in oneDNN's own order."""
 
-    def __init__(self, tower: Any, preparations: Preparations, *, pack: bool) -> None:
-        self._dtype = tower.convs[0].conv.weight.dtype
-        self._convs = [conv.to(memory_format=torch.channels_last) for conv in tower.convs]
-        make = (partial(_spatial_block, pack=pack), partial(_channel_block, pack=pack))
+    def __init__(self, preparations: Preparations, *, pack: bool) -> None:
+        self._dtype = preparations.weights.dtype
+        depths = preparations.weights.config.vision_config.depths
+        self._convs = [preparations.of(f"{_TOWER}.convs.{stage}", _channels_last) for stage in range(len(depths))]
         self._stages = [
-            [preparations.of(module, make[place]) for pair in stage for place, module in enumerate(_modules(pair))]
-            for stage in tower.blocks
+            [
+                preparations.of(f"{_TOWER}.blocks.{stage}.{pair}.{kind}", partial(make, pack=pack))
+                for pair in range(depth)
+                for kind, make in _BLOCKS.items()
+            ]
+            for stage, depth in enumerate(depths)
         ]
 
     def __call__(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:
@@ -153,8 +161,8 @@ class VisionTower:
         return grid.permute(0, 3, 1, 2)
 
 
-def _modules(pair: Any) -> tuple[Any, Any]:
-    return pair.spatial_block, pair.channel_block
+def _channels_last(module: Any) -> Any:
+    return module.to(memory_format=torch.channels_last)
 
 
 def _spatial_block(module: Any, *, pack: bool) -> _Block:
@@ -164,6 +172,9 @@ def _spatial_block(module: Any, *, pack: bool) -> _Block:
 
 def _channel_block(module: Any, *, pack: bool) -> _Block:
     return _Block(module, _ChannelAttention(module.channel_attn, pack=pack), pack=pack)
+
+
+_BLOCKS = {"spatial_block": _spatial_block, "channel_block": _channel_block}
 
 
 def _embed(module: Any, grid: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,6 @@ Knows transformers' classes. Knows nothing of outlines or of who asks.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ from PIL import Image
 
 from playground.checkpoints.catalog import Checkpoint, read_json
 from playground.checkpoints.files import weight_files
-from playground.checkpoints.fits import check_fit, import_transformers
+from playground.checkpoints.fits import check_fit
 from playground.checkpoints.hub import resolved_revision, revision_notice
 from playground.checkpoints.loader import Placement, check_numbers, choose_placement, count_parameters, load_checked
+from playground.checkpoints.plain import import_transformers
+from playground.checkpoints.preprocessing import Preprocessing
 from playground.errors import CheckpointUnavailable
 from playground.inference.vision import pixel_values
 from playground.masks.prompts import MaskPoint, MaskPrompt
@@ -25,29 +26,15 @@ Features = tuple[torch.Tensor, ...]  # of one picture, from fine to coarse, each
 
 # One matrix under two names: of checkpoints from when transformers tied them, one of the two may be left out.
 _SAME_MATRIX = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of SAM 2.1
 _BOXES_AT_ONCE = 4  # of one picture: each takes some fifty megabytes meanwhile
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFormat:
-    """How pictures become tensors, in the words of an image processor; the defaults are those of SAM 2.1."""
-
-    size: dict[str, int]
-    image_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    image_std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    rescale_factor: float = 1 / 255
-    resample: int = Image.Resampling.BILINEAR
-    do_resize: bool = True
-    do_rescale: bool = True
-    do_normalize: bool = True
-    do_center_crop: bool = False
 
 
 class MaskModel:
     """One loaded checkpoint that makes masks. To be used by one thread at a time."""
 
     def __init__(
-        self, checkpoint: Checkpoint, model: Any, picture_format: PictureFormat, placement: Placement, notice: str
+        self, checkpoint: Checkpoint, model: Any, picture_format: Preprocessing, placement: Placement, notice: str
     ) -> None:
         self.checkpoint = checkpoint
         self.placement = placement
@@ -162,9 +149,9 @@ def _class_and_config(checkpoint: Checkpoint, folder: Path) -> tuple[Any, Any]:
     return getattr(transformers, f"{name}Model"), config_class(**parts)
 
 
-def _picture_format(folder: Path, side: int) -> PictureFormat:
-    """Return how pictures are normalized, as the checkpoint says it where it does."""
+def _picture_format(folder: Path, side: int) -> Preprocessing:
+    """Return how pictures are normalized, as the checkpoint says it where it does, else as SAM 2.1."""
     described = folder / "preprocessor_config.json"
     facts = read_json(described) if described.is_file() else {}
-    wanted: dict[str, Any] = {name: tuple(facts[name]) for name in ("image_mean", "image_std") if facts.get(name)}
-    return PictureFormat({"width": side, "height": side}, **wanted)
+    mean, std = (tuple(facts.get(name) or usual) for name, usual in (("image_mean", _MEAN), ("image_std", _STD)))
+    return Preprocessing({"width": side, "height": side}, Image.Resampling.BILINEAR, 1 / 255, mean, std)

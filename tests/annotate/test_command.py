@@ -36,11 +36,11 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def typed(consumed, prepared, monkeypatch: pytest.MonkeyPatch):
+def typed(loaded, prepared, monkeypatch: pytest.MonkeyPatch):
     """Run a command line as a new process would, on the model that is loaded; returns whether it came to its end."""
 
     def predictor(*_: object) -> tuple[Predictor, str, int]:
-        engine = Engine(consumed, prepared, image_cache_bytes=1 << 23, prompt_cache_bytes=1 << 23)
+        engine = Engine(loaded, prepared, image_cache_bytes=1 << 23, prompt_cache_bytes=1 << 23)
         return Predictor(OneEngine(engine)), BUNDLED, engine.max_asks
 
     monkeypatch.setattr(command, "_predictor", predictor)

@@ -35,12 +35,12 @@ _LOAD = """
 import resource, sys, time
 from pathlib import Path
 import torch
-from transformers import Florence2ForConditionalGeneration
 from playground.checkpoints import loader
 from playground.checkpoints.catalog import resolve
+from playground.inference.prepared import prepare
 folder = Path(sys.argv[1])
 started = time.perf_counter()
-loader.load(resolve(str(folder)), folder, device="cpu", precision=sys.argv[2])
+prepare(loader.load(resolve(str(folder)), folder, device="cpu", precision=sys.argv[2]))
 seconds = time.perf_counter() - started
 print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """

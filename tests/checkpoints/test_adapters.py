@@ -20,15 +20,18 @@ from playground.checkpoints.hub import download, find_local
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.checkpoints.parts import Parts, read_parts
 from playground.errors import CheckpointUnavailable
+from playground.inference.prepared import prepare
 from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.scenes.scene import Scene
 from playground.settings import Settings
 from tests.checkpoints.fake_hub import serving_hub
-from tests.checkpoints.lora import FC1, HEAD, SEES, SELF_Q, TINY, halves, weights_of, write_adapter
+from tests.checkpoints.lora import FC1, HEAD, LAYER, SEES, SELF_Q, TINY, halves, weights_of, write_adapter
 from tests.checkpoints.original import original_name
+from tests.inference.asking import part
 
 SHARED = "model.language_model.shared.weight"
+BLOCK = "model.vision_tower.blocks.0.0.spatial_block"
 Q, BIAS = f"{SELF_Q}.weight", f"{FC1}.bias"
 
 
@@ -258,27 +261,27 @@ def of_head(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "shared"),
+    ("first", "second", "anew"),
     [
-        pytest.param(of_nothing, of_text, "model.vision_tower", id="an adapter beside its base"),
-        pytest.param(of_text, of_nothing, "model.language_model.encoder", id="a base beside its adapter"),
-        pytest.param(of_text, of_sight, "model.vision_tower.blocks.1", id="an adapter beside another"),
-        pytest.param(of_nothing, of_nothing, "model", id="a base by two names"),
-        pytest.param(of_head, of_text, "", id="one whose head is parted shares nothing"),
+        pytest.param(of_nothing, of_text, [LAYER], id="an adapter beside its base"),
+        pytest.param(of_text, of_nothing, [LAYER], id="a base beside its adapter"),
+        pytest.param(of_text, of_sight, [LAYER, BLOCK], id="an adapter beside another"),
+        pytest.param(of_nothing, of_nothing, [], id="a base by two names"),
+        pytest.param(of_head, of_text, [HEAD, LAYER], id="an adapter beside one whose head is parted"),
     ],
 )
 def test_what_is_loaded_beside_another_shares_all_but_what_differs(
-    tmp_path: Path, first: Callable[[Path], Path | None], second: Callable[[Path], Path | None], shared: str
+    tmp_path: Path, first: Callable[[Path], Path | None], second: Callable[[Path], Path | None], anew: list[str]
 ) -> None:
     before, folder = read(first(tmp_path / "first")), second(tmp_path / "second")
     alone, beside = read(folder), read(folder, before)
-    expected, found = alone.model.state_dict(), beside.model.state_dict()
-    assert found.keys() == expected.keys()
-    assert [name for name, tensor in expected.items() if not torch.equal(tensor, found[name])] == []
-    assert beside.sight == alone.sight
-    assert (beside.tokenizer is before.tokenizer) is bool(shared)
-    if shared:
-        assert beside.model.get_submodule(shared) is before.model.get_submodule(shared)
+    made = prepare(before).made
+    expected, found = prepare(alone), prepare(beside, made=made)
+    assert sorted(name for (*_, name), one in found.made.items() if one not in made.values()) == sorted(anew)
+    assert found.made.keys() == expected.made.keys()
+    for weights in (lambda one: part(one, HEAD).weight, lambda one: part(one, LAYER).self_attn_qkv.weight):
+        assert torch.equal(weights(found), weights(expected))
+    assert (beside.sight, beside.tokenizer is before.tokenizer) == (alone.sight, True)
 
 
 def test_files_that_have_changed_meanwhile_are_read_as_they_are(tmp_path: Path) -> None:

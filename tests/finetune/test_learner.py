@@ -43,7 +43,7 @@ def test_the_loss_is_that_of_transformers_and_padding_has_no_part_in_it(
             for place, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
         ]
         pictured = ["<image>" * features.shape[1] + prompts[0]]
-        ids = learner.loaded.tokenizer(pictured, return_tensors="pt")["input_ids"]
+        ids = learner.loaded.tokenizer.for_transformers(pictured, return_tensors="pt")["input_ids"]
         ids = torch.cat([ids[:, 1 : features.shape[1] + 1], ids[:, :1], ids[:, features.shape[1] + 1 :]], 1)
         labels = learner.rows(prompts[:1], answers[:1]).labels
         theirs = learner.adapted.get_base_model()(input_ids=ids, pixel_values=pixels[:1], labels=labels).loss

@@ -24,16 +24,16 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from playground.checkpoints import hub, loader
-from playground.checkpoints.catalog import BUNDLED, Checkpoint, resolve
-from playground.checkpoints.loader import LoadedCheckpoint
+from playground.checkpoints import hub
+from playground.checkpoints.catalog import BUNDLED, resolve
 from playground.errors import CheckpointUnavailable, EngineFailed
 from playground.inference import run
-from playground.pool import Pool, Steps
+from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.settings import Settings
 from tests.checkpoints.fake_hub import FakeHub, serving_hub
 from tests.holds.command import Order, main
+from tests.inference.asking import part
 from tests.live import Http, running
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -48,29 +48,12 @@ class NotTriedError(Exception):
     """This machine does not let the fault be made."""
 
 
-class _Models:
-    """Loads checkpoints for a pool, and remembers their models: the parts of a prepared one can still be hooked."""
-
-    def __init__(self) -> None:
-        self._model_of: dict[str, Any] = {}
-
-    def load(self, checkpoint: Checkpoint, folder: Path, **options: Any) -> LoadedCheckpoint:
-        loaded = loader.load(checkpoint, folder, **options)
-        self._model_of[checkpoint.name] = loaded.model
-        return loaded
-
-    def part(self, name: str) -> Any:
-        """A module of the bundled checkpoint's model, which must be loaded."""
-        return self._model_of[BUNDLED].get_submodule(name)
-
-
 @dataclass(frozen=True)
 class _Place:
     """A page that is served, what it runs on, and a folder for whatever a fault needs."""
 
     http: Http
     predictor: Predictor
-    models: _Models
     folder: Path
     other: Path  # a second checkpoint
 
@@ -106,16 +89,16 @@ def _refusal(kind: type[Exception], call: Callable[[], object]) -> str:
 
 
 @contextmanager
-def _before_each_call(place: _Place, part: str, act: Callable[[], Any]) -> Iterator[Path]:
+def _before_each_call(place: _Place, name: str, act: Callable[[], Any]) -> Iterator[Path]:
     """Do something before a part of the model runs; gives a picture that nothing is remembered of."""
     new = place.folder / f"{time.monotonic_ns()}.png"
     Image.effect_noise((64, 64), 80).save(new)
-    with place.predictor.engines.acquire(BUNDLED):
+    with place.predictor.engines.acquire(BUNDLED) as engine:
 
         def hooked(*_: Any) -> None:  # what a hook returns, the part would be called with
             act()
 
-        hook = place.models.part(part).register_forward_pre_hook(hooked)
+        hook = part(engine._model, name).register_forward_pre_hook(hooked)
         yield new
         hook.remove()
 
@@ -152,9 +135,7 @@ def starve() -> str:
 
     The worker fills it: a thread that starts when nothing is left hangs in Python itself.
     """
-    models = _Models()
-    settings = Settings(checkpoint=BUNDLED, device="cpu", offline=True)
-    predictor = Predictor(Pool(settings, steps=Steps(load=models.load)))
+    predictor = Predictor(Pool(Settings(checkpoint=BUNDLED, device="cpu", offline=True)))
     assert [region.label for region in predictor.predict(_PICTURE, "<OD>").regions] == _LABELS
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     ballast: list[bytes] = []
@@ -164,7 +145,8 @@ def starve() -> str:
         resource.setrlimit(resource.RLIMIT_AS, (size + _ROOM_BYTES, most))
         ballast.extend(_fill_memory())
 
-    hook = models.part("model.vision_tower.convs.0.conv").register_forward_pre_hook(fill)
+    with predictor.engines.acquire(BUNDLED) as engine:
+        hook = part(engine._model, "model.vision_tower.convs.0.conv").register_forward_pre_hook(fill)
     picture = Image.effect_noise((768, 768), 80)
     regions = [(9.0, 9.0, 50.0, 50.0 + number) for number in range(8)]
     said = _refusal(EngineFailed, lambda: predictor.predict(picture, "<REGION_TO_DESCRIPTION>", regions=regions))
@@ -345,10 +327,9 @@ def carry_out(order: Order) -> dict[str, Any]:
         folder = Path(name)
         other = Path(shutil.copytree(resolve(BUNDLED).source, folder / "other"))
         settings = Settings(checkpoint=str(other), device="cpu", offline=True)
-        models = _Models()
-        predictor = Predictor(Pool(settings, steps=Steps(load=models.load)))
+        predictor = Predictor(Pool(settings))
         with running(predictor, settings, folder / "cache") as url:
-            place = _Place(Http(url), predictor, models, folder, other)
+            place = _Place(Http(url), predictor, folder, other)
             for fault in FAULTS * order.count:
                 if time.monotonic() > deadline:
                     break

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from playground.engines import Ask
 from playground.events import Decoding, Event, Token
 from playground.inference.engine import Engine
+from playground.inference.prepared import PreparedModel
 from playground.pictures.reader import InputImage
 
 OD = "Locate the objects with category name in the image."
@@ -43,6 +45,13 @@ def ids_of(events: Sequence[Event], answer: int | None = None) -> list[int]:
 
 def text_of(events: Sequence[Event]) -> str:
     return "".join(token.text for token in tokens_of(events))
+
+
+def part(model: PreparedModel, name: str) -> Any:
+    """What has become of a module of transformers' class, or of the one that it is in."""
+    owner, made = next((owner, made) for (*_, owner), made in model.made.items() if f"{name}.".startswith(f"{owner}."))
+    inside = name.removeprefix(owner).removeprefix(".")
+    return made.get_submodule(inside) if inside else made
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import pytest
-from transformers import GenerationConfig
 
 from playground.checkpoints.loader import LoadedCheckpoint
+from playground.checkpoints.plain import Rules
 from playground.inference.decoding import DecodingRules
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel, prepare
@@ -24,7 +24,7 @@ class Uncovered(DecodingRules):
     """Rules that are left to `generate`, whatever they are."""
 
     @classmethod
-    def of(cls, config: GenerationConfig) -> None:
+    def of(cls, config: Rules) -> None:
         return None
 
 

@@ -26,6 +26,7 @@ from tests.inference.asking import (
     Counter,
     before,
     ids_of,
+    part,
     tokens_of,
 )
 
@@ -50,8 +51,8 @@ def mixed(image: InputImage, other: InputImage) -> list[Ask]:
 
 
 @pytest.fixture
-def without_caches(consumed: LoadedCheckpoint, prepared: PreparedModel) -> Engine:
-    return Engine(consumed, prepared, image_cache_bytes=0, prompt_cache_bytes=0)
+def without_caches(loaded: LoadedCheckpoint, prepared: PreparedModel) -> Engine:
+    return Engine(loaded, prepared, image_cache_bytes=0, prompt_cache_bytes=0)
 
 
 @contextmanager
@@ -95,9 +96,9 @@ def test_a_picture_that_is_in_a_call_twice_is_encoded_once_without_a_cache(
 
 
 def test_a_question_that_is_in_a_call_twice_is_encoded_once(
-    without_caches: Engine, consumed: LoadedCheckpoint, image: InputImage
+    without_caches: Engine, prepared: PreparedModel, image: InputImage
 ) -> None:
-    with batches_of(consumed.model.get_submodule("model.language_model.encoder.layernorm_embedding")) as seen:
+    with batches_of(part(prepared, "model.language_model.encoder.layernorm_embedding")) as seen:
         list(without_caches.generate([Ask(image, OD), Ask(image, CAPTION), Ask(image, OD)]))
     assert seen == [2]
 
@@ -117,7 +118,7 @@ def test_pictures_that_are_encoded_together_are_encoded_as_each_alone(
     engine: Engine,
     without_caches: Engine,
     prepared: PreparedModel,
-    consumed: LoadedCheckpoint,
+    loaded: LoadedCheckpoint,
     image: InputImage,
     monkeypatch: pytest.MonkeyPatch,
     images_at_once: int,
@@ -126,7 +127,7 @@ def test_pictures_that_are_encoded_together_are_encoded_as_each_alone(
     asks = [Ask(picture, OD) for picture in (image, *(read_image(make_scene(seed).image) for seed in (4, 5)))]
     alone = [ids_of(list(without_caches.generate([one]))) for one in asks]
     monkeypatch.setattr(prepared, "images_at_once", images_at_once)
-    with batches_of(consumed.model.model.vision_tower.convs[0].conv) as seen:
+    with batches_of(part(prepared, "model.vision_tower.convs.0.conv")) as seen:
         events = list(engine.generate(asks))
     assert [ids_of(events, answer) for answer in range(3)] == alone
     assert seen == batches
@@ -140,30 +141,30 @@ def test_a_call_without_asks_is_over_at_once(engine: Engine) -> None:
     ("decoding", "rows"), [pytest.param(GREEDY, [8, 3], id="greedy"), pytest.param(BEAMS, [6, 3], id="three beams")]
 )
 def test_so_many_answers_are_written_together_that_there_are_eight_rows_at_most(
-    engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask], decoding: Decoding, rows: list[int]
+    engine: Engine, prepared: PreparedModel, mixed: list[Ask], decoding: Decoding, rows: list[int]
 ) -> None:
-    with batches_of(consumed.model.lm_head) as seen:
+    with batches_of(part(prepared, "lm_head")) as seen:
         list(engine.generate(mixed, decoding))
     assert sorted({*seen}, reverse=True) == rows
 
 
 def test_a_group_is_written_in_as_many_steps_as_its_longest_answer(
-    engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask]
+    engine: Engine, prepared: PreparedModel, mixed: list[Ask]
 ) -> None:
-    with batches_of(consumed.model.lm_head) as seen:
+    with batches_of(part(prepared, "lm_head")) as seen:
         events = list(engine.generate(mixed))
     lengths = [len(tokens_of(events, answer)) for answer in range(len(mixed))]
     assert (seen.count(8), seen.count(3)) == (max(lengths[:8]), max(lengths[8:]))
 
 
 def test_answers_do_not_wait_for_more_pictures_than_may_be_encoded_before_them(
-    engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, prepared: PreparedModel, mixed: list[Ask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = Mock(wraps=engine._turn)
     monkeypatch.setattr(engine, "_turn", turns)
     monkeypatch.setattr(engine, "_max_pictures", 1)
     by_picture = sorted(mixed, key=lambda ask: ask.image.digest)
-    with batches_of(consumed.model.lm_head) as seen:
+    with batches_of(part(prepared, "lm_head")) as seen:
         events = list(engine.generate(by_picture))
     assert {*seen} == {5, 6}
     first = {answer for answer, ask in enumerate(by_picture) if ask.image.digest == by_picture[0].image.digest}
@@ -178,10 +179,10 @@ def test_greedy_answers_come_a_token_of_each_in_turn(engine: Engine, mixed: list
 
 
 def test_stop_ends_all_answers_and_leaves_those_of_later_groups_empty(
-    engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask]
+    engine: Engine, prepared: PreparedModel, mixed: list[Ask]
 ) -> None:
     whole, stop = list(engine.generate(mixed)), threading.Event()
-    with before(consumed.model.lm_head, Counter(at=3, act=stop.set)):
+    with before(part(prepared, "lm_head"), Counter(at=3, act=stop.set)):
         events = list(engine.generate(mixed, stop=stop))
     for answer in range(len(mixed)):
         assert ids_of(events, answer) == (ids_of(whole, answer)[:3] if answer < 8 else [])
@@ -192,11 +193,11 @@ def test_stop_ends_all_answers_and_leaves_those_of_later_groups_empty(
 
 
 def test_stop_in_a_later_group_leaves_the_answers_before_it_whole(
-    engine: Engine, consumed: LoadedCheckpoint, mixed: list[Ask]
+    engine: Engine, prepared: PreparedModel, mixed: list[Ask]
 ) -> None:
     whole, stop = list(engine.generate(mixed)), threading.Event()
     steps_before = max(len(tokens_of(whole, answer)) for answer in range(8))
-    with before(consumed.model.lm_head, Counter(at=steps_before + 3, act=stop.set)):
+    with before(part(prepared, "lm_head"), Counter(at=steps_before + 3, act=stop.set)):
         events = list(engine.generate(mixed, stop=stop))
     for answer in range(len(mixed)):
         assert ids_of(events, answer) == (ids_of(whole, answer) if answer < 8 else ids_of(whole, answer)[:3])

@@ -136,7 +136,7 @@ def asked(loaded: LoadedCheckpoint, processor: Any, request: pytest.FixtureReque
         rows += [torch.randn(length, rows[0].shape[1]) for length in (30, 20)]
         states = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = torch.arange(states.shape[1]) < torch.tensor([[len(row)] for row in rows])
-        decoder, scores = Decoder(loaded.model, full, torch.float32, Preparations({})), Scores(loaded.location_ids)
+        decoder, scores = Decoder(Preparations(loaded.weights), full, torch.float32), Scores(loaded.location_ids)
         steps = {
             "growing": lambda: GrowingSteps(decoder, scores),
             "static": lambda: StaticSteps(decoder, scores, max_rows=24, prompt_positions=512, tokens=512),

@@ -24,6 +24,7 @@ from tests.inference.asking import (
     ask,
     before,
     ids_of,
+    part,
     text_of,
     tokens_of,
 )
@@ -93,7 +94,7 @@ def test_scores_are_those_of_the_raw_logits(
 
 
 @contextmanager
-def saying(model: Any, ids: Sequence[int]) -> Iterator[None]:
+def saying(lm_head: Any, ids: Sequence[int]) -> Iterator[None]:
     """Make the model choose these tokens with a logit of 5, where every other token has 0; then the end."""
     script = iter([*ids, 2])
 
@@ -102,7 +103,7 @@ def saying(model: Any, ids: Sequence[int]) -> Iterator[None]:
         logits[..., next(script)] = 5.0
         return logits
 
-    hook = model.lm_head.register_forward_hook(speak)
+    hook = lm_head.register_forward_hook(speak)
     try:
         yield
     finally:
@@ -118,12 +119,17 @@ def saying(model: Any, ids: Sequence[int]) -> Iterator[None]:
     ],
 )
 def test_the_probability_of_a_bin_is_the_mass_of_the_bins_around_it(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage, bin_: int, num_neighbors: int
+    engine: Engine,
+    loaded: LoadedCheckpoint,
+    prepared: PreparedModel,
+    image: InputImage,
+    bin_: int,
+    num_neighbors: int,
 ) -> None:
     # e^5 / (e^5 + the number of other tokens) is the chosen one, 1 / (...) each other one.
-    others = consumed.model.lm_head.out_features - 1
+    others = part(prepared, "lm_head").out_features - 1
     probability = (148.4132 + num_neighbors) / (148.4132 + others)
-    with saying(consumed.model, [consumed.location_ids[bin_]]):
+    with saying(part(prepared, "lm_head"), [loaded.location_ids[bin_]]):
         location, _end = tokens_of(ask(engine, image))
     assert location.text == f"<loc_{bin_}>"
     assert location.bin_probability == pytest.approx(probability, abs=1e-5)
@@ -207,9 +213,9 @@ def test_the_longest_prompt_is_what_the_picture_leaves_of_the_positions(engine: 
 
 @pytest.mark.parametrize("decoding", BOTH_DECODINGS)
 def test_cached_and_uncached_runs_give_the_same_tokens(
-    consumed: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, image: InputImage, decoding: Decoding
+    loaded: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, image: InputImage, decoding: Decoding
 ) -> None:
-    without_caches = Engine(consumed, prepared, image_cache_bytes=0, prompt_cache_bytes=0)
+    without_caches = Engine(loaded, prepared, image_cache_bytes=0, prompt_cache_bytes=0)
     expected = ids_of(ask(without_caches, image, OD, decoding))
     from_picture, from_prompt = ask(engine, image, OD, decoding), ask(engine, image, OD, decoding)
     assert ids_of(from_picture) == ids_of(from_prompt) == expected
@@ -219,20 +225,20 @@ def test_cached_and_uncached_runs_give_the_same_tokens(
 
 
 def test_a_second_prompt_makes_no_call_of_the_vision_tower(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage
+    engine: Engine, prepared: PreparedModel, image: InputImage
 ) -> None:
     calls = Counter()
-    with before(consumed.model.model.vision_tower.convs[0].conv, calls):
+    with before(part(prepared, "model.vision_tower.convs.0.conv"), calls):
         ask(engine, image, OD)
         ask(engine, image, CAPTION)
     assert calls.calls == engine.image_encodings == 1
 
 
 def test_a_small_model_computes_with_one_thread_and_leaves_its_thread_as_it_was(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage
+    engine: Engine, prepared: PreparedModel, image: InputImage
 ) -> None:
     seen: list[int] = []
-    with before(consumed.model.model.vision_tower.convs[0].conv, lambda: seen.append(torch.get_num_threads())):
+    with before(part(prepared, "model.vision_tower.convs.0.conv"), lambda: seen.append(torch.get_num_threads())):
         ask(engine, image, OD)
     assert seen == [1]
 
@@ -252,10 +258,10 @@ def bytes_of_one(engine: Engine, image: InputImage) -> tuple[int, int]:
 
 
 def test_the_least_recently_used_picture_is_forgotten_first(
-    consumed: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, three_images: list[InputImage]
+    loaded: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, three_images: list[InputImage]
 ) -> None:
     image_bytes, _ = bytes_of_one(engine, three_images[0])
-    small = Engine(consumed, prepared, image_cache_bytes=2 * image_bytes, prompt_cache_bytes=0)
+    small = Engine(loaded, prepared, image_cache_bytes=2 * image_bytes, prompt_cache_bytes=0)
     first, second, third = three_images
     for image in (first, second, first, third):
         ask(small, image)
@@ -268,10 +274,10 @@ def test_the_least_recently_used_picture_is_forgotten_first(
 
 
 def test_the_least_recently_used_prompt_is_forgotten_first(
-    consumed: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, image: InputImage
+    loaded: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, image: InputImage
 ) -> None:
     _, prompt_bytes = bytes_of_one(engine, image)
-    small = Engine(consumed, prepared, image_cache_bytes=0, prompt_cache_bytes=2 * prompt_bytes)
+    small = Engine(loaded, prepared, image_cache_bytes=0, prompt_cache_bytes=2 * prompt_bytes)
     for prompt in (OD, CAPTION, OD, "What is in the image?", OD):  # without the picture's features, each is encoded
         ask(small, image, prompt)
         assert small.cache_bytes[1] <= 2 * prompt_bytes
@@ -279,10 +285,10 @@ def test_the_least_recently_used_prompt_is_forgotten_first(
 
 
 def test_what_is_larger_than_its_cache_is_not_kept_and_drives_nothing_out(
-    consumed: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, image: InputImage
+    loaded: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, image: InputImage
 ) -> None:
     image_bytes, prompt_bytes = bytes_of_one(engine, image)
-    small = Engine(consumed, prepared, image_cache_bytes=image_bytes - 1, prompt_cache_bytes=prompt_bytes)
+    small = Engine(loaded, prepared, image_cache_bytes=image_bytes - 1, prompt_cache_bytes=prompt_bytes)
     ask(small, image, OD)
     assert small.cache_bytes == (0, prompt_bytes)
     ask(small, image, f"{OD} And a longer prompt does not fit.")
@@ -295,7 +301,7 @@ def test_what_is_larger_than_its_cache_is_not_kept_and_drives_nothing_out(
 
 
 def test_runs_at_the_same_time_never_mix(
-    consumed: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, three_images: list[InputImage]
+    loaded: LoadedCheckpoint, prepared: PreparedModel, engine: Engine, three_images: list[InputImage]
 ) -> None:
     questions = [
         (image, prompt, decoding)
@@ -303,7 +309,7 @@ def test_runs_at_the_same_time_never_mix(
         for prompt, decoding in ((OD, GREEDY), (CAPTION, BEAMS))
     ]  # fmt: skip
     expected = [ids_of(ask(engine, *question)) for question in questions]
-    crowded = Engine(consumed, prepared, image_cache_bytes=60_000, prompt_cache_bytes=0)  # room for one picture
+    crowded = Engine(loaded, prepared, image_cache_bytes=60_000, prompt_cache_bytes=0)  # room for one picture
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda question: ids_of(ask(crowded, *question)), [*questions, *questions]))
     assert answers == [*expected, *expected]

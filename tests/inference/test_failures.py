@@ -5,12 +5,12 @@ import threading
 import pytest
 import torch
 
-from playground.checkpoints.loader import LoadedCheckpoint
 from playground.errors import EngineFailed
 from playground.events import Decoding
 from playground.inference.engine import Engine
+from playground.inference.prepared import PreparedModel
 from playground.pictures.reader import InputImage
-from tests.inference.asking import BOTH_DECODINGS, CAPTION, OD, ask, before, raiser, text_of, tokens_of
+from tests.inference.asking import BOTH_DECODINGS, CAPTION, OD, ask, before, part, raiser, text_of, tokens_of
 
 
 def test_a_thread_that_finds_no_memory_is_a_sentence(
@@ -34,14 +34,14 @@ def test_a_thread_that_finds_no_memory_is_a_sentence(
 @pytest.mark.parametrize("decoding", BOTH_DECODINGS)
 def test_memory_that_does_not_suffice_is_a_sentence_and_the_next_run_works(
     engine: Engine,
-    consumed: LoadedCheckpoint,
+    prepared: PreparedModel,
     image: InputImage,
     caption: str,
     decoding: Decoding,
     error: Exception,
 ) -> None:
     with (
-        before(consumed.model.lm_head, raiser(error)),
+        before(part(prepared, "lm_head"), raiser(error)),
         pytest.raises(EngineFailed, match=r"ran out of memory while answering\. Try again, or choose a smaller"),
     ):
         ask(engine, image, CAPTION, decoding)
@@ -56,9 +56,9 @@ def test_memory_that_does_not_suffice_is_a_sentence_and_the_next_run_works(
     ],
 )
 def test_any_other_exception_is_a_bug_and_stays_itself(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage, error: Exception
+    engine: Engine, prepared: PreparedModel, image: InputImage, error: Exception
 ) -> None:
-    conv = consumed.model.model.vision_tower.convs[0].conv
+    conv = part(prepared, "model.vision_tower.convs.0.conv")
     with before(conv, raiser(error)), pytest.raises(type(error)) as caught:
         ask(engine, image)
     assert caught.value is error
@@ -68,14 +68,17 @@ def test_any_other_exception_is_a_bug_and_stays_itself(
 
 @pytest.mark.parametrize("decoding", BOTH_DECODINGS)
 def test_a_run_that_fails_leaves_no_hook_on_the_model(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage, decoding: Decoding
+    engine: Engine, prepared: PreparedModel, image: InputImage, decoding: Decoding
 ) -> None:
-    model = consumed.model
-    parts = ("model.vision_tower.convs.1.conv", "model.language_model.encoder.layers.1.fc2", "lm_head")
-    for module in map(model.get_submodule, parts):
+    parts = (
+        part(prepared, "model.vision_tower.convs.1.conv"),
+        part(prepared, "model.language_model.encoder.layers.1").fc2,
+        part(prepared, "lm_head"),
+    )
+    for module in parts:
         with before(module, raiser(KeyError("a bug"))), pytest.raises(KeyError):
             ask(engine, image, OD, decoding)
-    assert [module for module in model.modules() if module._forward_hooks or module._forward_pre_hooks] == []
+    assert [module for module in parts if module._forward_hooks or module._forward_pre_hooks] == []
 
 
 def test_a_closed_engine_says_that_its_checkpoint_was_unloaded(engine: Engine, image: InputImage) -> None:

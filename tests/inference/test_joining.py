@@ -8,13 +8,12 @@ from functools import partial
 
 import pytest
 
-from playground.checkpoints.loader import LoadedCheckpoint
 from playground.events import Event, Finished
 from playground.inference import engine as engines
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
 from playground.pictures.reader import InputImage
-from tests.inference.asking import BEAMS, CAPTION, OD, PATIENCE, Counter, ask, before, ids_of, raiser
+from tests.inference.asking import BEAMS, CAPTION, OD, PATIENCE, Counter, ask, before, ids_of, part, raiser
 
 Person = Callable[[], list[Event]]
 
@@ -72,7 +71,7 @@ def test_a_picture_that_takes_long_waits_for_its_own_turn(
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_who_stops_ends_at_once_and_the_others_go_on(
-    engine: Engine, consumed: LoadedCheckpoint, three_images: list[InputImage], place: int
+    engine: Engine, prepared: PreparedModel, three_images: list[InputImage], place: int
 ) -> None:
     alone = [ids_of(ask(engine, image)) for image in three_images]
     stop, ended = threading.Event(), threading.Event()
@@ -85,7 +84,7 @@ def test_who_stops_ends_at_once_and_the_others_go_on(
     people: list[Person] = [partial(ask, engine, image) for image in three_images]
     people[place] = stopping
     is_over = Counter(at=7, act=lambda: ended.wait(PATIENCE) or pytest.fail("who stopped waits for the others"))
-    lm_head = consumed.model.lm_head
+    lm_head = part(prepared, "lm_head")
     with before(lm_head, Counter(at=5, act=stop.set)), before(lm_head, is_over):
         answers = [answer.result() for answer in answers_of_all(engine, people)]
     stopped = answers.pop(place)
@@ -112,11 +111,11 @@ def test_what_fails_before_it_is_written_is_the_fault_of_one_alone(
 
 
 def test_what_fails_while_all_are_written_is_told_to_all(
-    engine: Engine, consumed: LoadedCheckpoint, three_images: list[InputImage]
+    engine: Engine, prepared: PreparedModel, three_images: list[InputImage]
 ) -> None:
     alone = [ids_of(ask(engine, image)) for image in three_images]
     people = [partial(ask, engine, image) for image in three_images]
-    with before(consumed.model.lm_head, Counter(at=5, act=raiser(KeyError("a bug")))):
+    with before(part(prepared, "lm_head"), Counter(at=5, act=raiser(KeyError("a bug")))):
         for answer in answers_of_all(engine, people):
             with pytest.raises(KeyError, match="a bug"):
                 answer.result()

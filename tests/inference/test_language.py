@@ -59,25 +59,29 @@ def logits_of(
     return torch.stack([decoder.step(cache, torch.full((len(states),), token_id)) for token_id in ids], 1)
 
 
-def test_a_token_after_another_gives_the_logits_of_all_at_once(model: Any, states: torch.Tensor) -> None:
+def test_a_token_after_another_gives_the_logits_of_all_at_once(
+    model: Any, loaded: LoadedCheckpoint, states: torch.Tensor
+) -> None:
     ids = (IDS * 20)[:130]  # so many that the cache grows more than once
-    found = logits_of(Decoder(model, full, torch.float32, Preparations({})), states, ids)
+    found = logits_of(Decoder(Preparations(loaded.weights), full, torch.float32), states, ids)
     decoder = model.model.language_model.decoder
     expected = model.lm_head(decoder(torch.tensor([ids, ids]), encoder_hidden_states=states).last_hidden_state)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(model: Any, states: torch.Tensor, mask: torch.Tensor) -> None:
-    decoder = Decoder(model, full, torch.float32, Preparations({}))
+def test_a_shorter_prompt_in_a_batch_is_answered_as_alone(
+    loaded: LoadedCheckpoint, states: torch.Tensor, mask: torch.Tensor
+) -> None:
+    decoder = Decoder(Preparations(loaded.weights), full, torch.float32)
     both = logits_of(decoder, states, IDS, mask)
     torch.testing.assert_close(both[:1], logits_of(decoder, states[:1], IDS), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(both[1:], logits_of(decoder, states[1:, :20], IDS), rtol=1e-4, atol=1e-4)
 
 
 def test_beams_of_an_answer_are_answered_as_answers_of_their_own(
-    model: Any, states: torch.Tensor, mask: torch.Tensor
+    loaded: LoadedCheckpoint, states: torch.Tensor, mask: torch.Tensor
 ) -> None:
-    decoder = Decoder(model, full, torch.float32, Preparations({}))
+    decoder = Decoder(Preparations(loaded.weights), full, torch.float32)
     beams = torch.tensor([[300, 311, 322, 333, 344, 355], [7, 8, 9, 10, 11, 12], [20, 21, 22, 23, 24, 25]])
     parents = [1, 1, 0, 5, 3, 4]  # of an answer's three rows, each goes on from another one
     cache = decoder.start(states, mask, num_beams=3)

@@ -1,6 +1,5 @@
-"""Preparing a model: what is left of it, rules that are not covered, and how much fewer bits change."""
+"""Preparing a model: rules that are not covered, and how much fewer bits change."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +22,6 @@ def load(precision: str) -> LoadedCheckpoint:
     return loader.load(BUNDLED, Path(BUNDLED.source), device="cpu", precision=precision)
 
 
-# --- A model that was consumed
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        pytest.param(lambda model: model(), id="call"),
-        pytest.param(lambda model: model.forward(), id="forward"),
-        pytest.param(lambda model: model.generate(), id="generate"),
-        pytest.param(lambda model: model.get_image_features(torch.zeros(1, 3, 9, 9)), id="features"),
-        pytest.param(lambda model: model.get_encoder(), id="encoder"),
-        pytest.param(lambda model: model.state_dict(), id="weights"),
-        pytest.param(lambda model: model.save_pretrained("nowhere"), id="save"),
-    ],
-)
-def test_a_model_that_was_prepared_refuses_to_be_used(consumed: LoadedCheckpoint, prepared: Any, use: Callable) -> None:
-    sentence = r"This model was consumed by `prepare`, which took its weights\. Load the checkpoint again\."
-    with pytest.raises(RuntimeError, match=sentence):
-        use(consumed.model)
-
-
-@pytest.mark.usefixtures("prepared")
-def test_a_model_is_prepared_once(consumed: LoadedCheckpoint) -> None:
-    with pytest.raises(RuntimeError, match="Load the checkpoint again"):
-        prepare(consumed)
-
-
 # --- Rules that are not covered
 
 
@@ -61,7 +33,7 @@ def test_rules_that_are_not_covered_are_those_of_generate(
     suppressed = processor.tokenizer("a", add_special_tokens=False)["input_ids"]
     whole, loaded = load(precision), load(precision)
     for one in (whole, loaded):
-        one.model.generation_config.suppress_tokens = suppressed
+        one.parts.generation_config.suppress_tokens = suppressed
     engine = Engine(loaded, prepare(loaded), image_cache_bytes=0, prompt_cache_bytes=0)
     events = ask(engine, image, CAPTION, decoding)
     inputs = processor(text="<CAPTION>", images=image.pixels, return_tensors="pt").to(whole.model.dtype)
@@ -85,7 +57,7 @@ def test_an_answer_that_is_left_to_generate_is_truncated_where_its_budget_ends(
 def test_the_rule_that_never_stops_a_beam_search_is_left_to_generate(
     fresh: LoadedCheckpoint, image: InputImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh.model.generation_config.num_beams, fresh.model.generation_config.early_stopping = 3, "never"
+    fresh.parts.generation_config.num_beams, fresh.parts.generation_config.early_stopping = 3, "never"
     model = prepare(fresh)
     asked: list[Any] = []
     generate = model.generate

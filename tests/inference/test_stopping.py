@@ -14,6 +14,7 @@ from playground.engines import Ask
 from playground.errors import EngineFailed
 from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage, Token
 from playground.inference.engine import Engine
+from playground.inference.prepared import PreparedModel
 from playground.pictures.reader import InputImage, read_image
 from playground.scenes.scene import make_scene
 from tests.inference.asking import (
@@ -26,6 +27,7 @@ from tests.inference.asking import (
     ask,
     before,
     ids_of,
+    part,
     text_of,
     tokens_of,
 )
@@ -33,10 +35,10 @@ from tests.inference.asking import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_stop_ends_the_answer_within_a_step(engine: Engine, consumed: LoadedCheckpoint, image: InputImage) -> None:
+def test_stop_ends_the_answer_within_a_step(engine: Engine, prepared: PreparedModel, image: InputImage) -> None:
     complete = ids_of(ask(engine, image))
     stop = threading.Event()
-    with before(consumed.model.lm_head, Counter(at=9, act=stop.set)):
+    with before(part(prepared, "lm_head"), Counter(at=9, act=stop.set)):
         events = ask(engine, image, stop=stop)
     assert ids_of(events) == complete[:9]
     assert events[-1] == Finished(is_truncated=False, is_stopped=True)
@@ -44,10 +46,10 @@ def test_stop_ends_the_answer_within_a_step(engine: Engine, consumed: LoadedChec
 
 
 def test_stop_ends_a_beam_search_with_what_it_has(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage, caption: str
+    engine: Engine, prepared: PreparedModel, image: InputImage, caption: str
 ) -> None:
     stop = threading.Event()
-    with before(consumed.model.lm_head, Counter(at=9, act=stop.set)):
+    with before(part(prepared, "lm_head"), Counter(at=9, act=stop.set)):
         events = ask(engine, image, OD, BEAMS, stop=stop)
     assert len(tokens_of(events)) == 9
     assert all(token.logprob is not None for token in tokens_of(events))
@@ -55,15 +57,14 @@ def test_stop_ends_a_beam_search_with_what_it_has(
     assert text_of(ask(engine, image, CAPTION, BEAMS)) == f"<s>{caption}</s>"
 
 
-@pytest.mark.parametrize("part", ["vision tower", "language encoder"])
+@pytest.mark.parametrize("passes", ["vision tower", "language encoder"])
 def test_stop_while_encoding_ends_within_a_block(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage, part: str
+    engine: Engine, prepared: PreparedModel, image: InputImage, passes: str
 ) -> None:
-    model = consumed.model.model
     first, last = {
-        "vision tower": [model.vision_tower.blocks[stage][0].spatial_block.norm1 for stage in (0, -1)],
-        "language encoder": [model.language_model.encoder.layers[layer].self_attn_layer_norm for layer in (0, -1)],
-    }[part]
+        "vision tower": [prepared._tower._stages[stage][0]._norms[0] for stage in (0, -1)],
+        "language encoder": [prepared._encoder._layers[layer].self_attn_norm for layer in (0, -1)],
+    }[passes]
     stop, later_block = threading.Event(), Counter()
     with before(first, stop.set), before(last, later_block):
         events = ask(engine, image, stop=stop)
@@ -81,10 +82,10 @@ def test_stop_before_the_start_encodes_nothing(engine: Engine, image: InputImage
     assert engine.image_encodings == 0
 
 
-def test_stop_ends_the_wait_for_the_model(engine: Engine, consumed: LoadedCheckpoint, image: InputImage) -> None:
+def test_stop_ends_the_wait_for_the_model(engine: Engine, prepared: PreparedModel, image: InputImage) -> None:
     go_on, stop = threading.Event(), threading.Event()
     ask(engine, image, CAPTION)
-    with before(consumed.model.lm_head, Counter(at=1, act=lambda: go_on.wait(PATIENCE))):
+    with before(part(prepared, "lm_head"), Counter(at=1, act=lambda: go_on.wait(PATIENCE))):
         busy = engine.generate([Ask(image, CAPTION)])
         next(busy)
         threading.Timer(0.05, stop.set).start()
@@ -95,7 +96,7 @@ def test_stop_ends_the_wait_for_the_model(engine: Engine, consumed: LoadedCheckp
 
 @pytest.mark.usefixtures("endless")
 def test_closing_the_generator_returns_at_once_and_ends_the_work_within_a_step(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage
+    engine: Engine, prepared: PreparedModel, image: InputImage
 ) -> None:
     has_token, go_on = threading.Event(), threading.Event()
 
@@ -104,7 +105,7 @@ def test_closing_the_generator_returns_at_once_and_ends_the_work_within_a_step(
         go_on.wait(PATIENCE)
 
     steps = Counter(at=5, act=hold)
-    with before(consumed.model.lm_head, steps):
+    with before(part(prepared, "lm_head"), steps):
         events = engine.generate([Ask(image, OD)], Decoding(max_new_tokens=200))
         next(events)
         assert has_token.wait(PATIENCE)
@@ -127,22 +128,22 @@ def test_a_reader_that_stalls_does_not_hold_the_model(engine: Engine, image: Inp
 
 @pytest.mark.usefixtures("endless")
 def test_a_run_ends_at_its_deadline_with_what_is_there(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage
+    engine: Engine, prepared: PreparedModel, image: InputImage
 ) -> None:
     ask(engine, image, OD, Decoding(max_new_tokens=1))  # encoded, so that all of the time is for writing
-    with before(consumed.model.lm_head, lambda: time.sleep(0.1)):
+    with before(part(prepared, "lm_head"), lambda: time.sleep(0.1)):
         events = list(engine.generate([Ask(image, OD)], Decoding(max_new_tokens=500), deadline=time.monotonic() + 2))
     assert 1 <= len(tokens_of(events)) < 30
     assert events[-1] == Finished(is_truncated=False, is_stopped=True)
 
 
 def test_a_step_that_hangs_is_told_and_does_not_hold_its_reader(
-    engine: Engine, consumed: LoadedCheckpoint, image: InputImage, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, prepared: PreparedModel, image: InputImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("playground.inference.run._LATE_SECONDS", 0.1)
     go_on = threading.Event()
     ask(engine, image)  # encoded, so that the first step comes before the deadline
-    with before(consumed.model.lm_head, lambda: go_on.wait(PATIENCE)):
+    with before(part(prepared, "lm_head"), lambda: go_on.wait(PATIENCE)):
         with pytest.raises(EngineFailed, match="The model hangs"):
             list(engine.generate([Ask(image, OD)], deadline=time.monotonic() + 1))
         go_on.set()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
 from playground.inference.vision import pixel_values
 from playground.pictures.reader import read_image
-from tests.inference.asking import Counter, before
+from tests.inference.asking import Counter, before, part
 
 
 @pytest.fixture(autouse=True)
@@ -44,22 +45,24 @@ def test_the_features_are_those_of_transformers(
     ("num_pictures", "num_passes"), [pytest.param(3, 1, id="all at once"), pytest.param(9, 3, id="four at once")]
 )
 def test_small_pictures_go_through_the_tower_together(
-    engine: Engine, consumed: LoadedCheckpoint, num_pictures: int, num_passes: int
+    engine: Engine, prepared: PreparedModel, num_pictures: int, num_passes: int
 ) -> None:
     passes = Counter()
     asks = [Ask(read_image(Image.new("RGB", (9, 9 + number))), "?") for number in range(num_pictures)]
-    with before(consumed.model.model.vision_tower.convs[0].conv, passes):
+    with before(part(prepared, "model.vision_tower.convs.0.conv"), passes):
         list(engine.generate(asks, Decoding(max_new_tokens=1)))
     assert passes.calls == num_passes
 
 
 @pytest.mark.parametrize("resolution_wh", [(640, 480), (3, 5), (1000, 100)])
-def test_the_pixels_are_those_of_the_processor(loaded: LoadedCheckpoint, resolution_wh: tuple[int, int]) -> None:
+def test_the_pixels_are_those_of_the_processor(
+    loaded: LoadedCheckpoint, processor: Any, resolution_wh: tuple[int, int]
+) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (*resolution_wh[::-1], 3), np.uint8)
-    picture, processor = Image.fromarray(noise), loaded.image_processor
-    expected = processor(images=picture, return_tensors="pt")["pixel_values"]
-    torch.testing.assert_close(pixel_values(picture, processor), expected, rtol=0, atol=1e-5)
-    cropping = copy.deepcopy(processor)
+    picture, theirs = Image.fromarray(noise), processor.image_processor
+    expected = theirs(images=picture, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(pixel_values(picture, loaded.image_processor), expected, rtol=0, atol=1e-5)
+    cropping = copy.deepcopy(theirs)
     cropping.do_center_crop = True
     cropping.crop_size = {"height": 100, "width": 100}
     assert pixel_values(picture, cropping).shape == (1, 3, 100, 100)

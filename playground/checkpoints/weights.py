@@ -1,0 +1,59 @@
+"""The weights of a checkpoint, read a module at a time when it is made ready, so that they are never held twice."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import nn
+
+from playground.checkpoints.layout import EMBEDDING, TIED_TO_EMBEDDING
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What reads the modules of a checkpoint. Two with the same identity are the same, whoever reads them."""
+
+    config: Any  # Florence2Config
+    bare: nn.Module  # of `bare_model`
+    tensors: Mapping[str, Any]  # what gives a weight when it is sliced, by its native name
+    dtype: torch.dtype
+    device: str
+    files: str  # what tells them from those of other files, and in other formats
+    changed: frozenset[str] = frozenset()  # the names of those that an adapter changes
+    adapter: str = ""  # what tells it from others
+    _tables: WeakValueDictionary[str, nn.Parameter] = field(init=False, default_factory=WeakValueDictionary)
+
+    def stored_name(self, name: str) -> str | None:
+        """Return the name under which the files hold a weight: the table of embeddings has several, as it is tied."""
+        lm_head, *embeddings = TIED_TO_EMBEDDING
+        tables = [
+            EMBEDDING,
+            *([lm_head] if self.config.tie_word_embeddings else []),
+            *(embeddings if self.config.text_config.tie_word_embeddings else []),
+        ]
+        names = [name, *(tables if name in tables else [])]
+        return next((one for one in names if one in self.tensors), None)
+
+    def identity(self, name: str) -> tuple[str, ...]:
+        """Return what stands for a module and its weights; its name comes last."""
+        is_changed = any(changed.startswith(f"{name}.") for changed in self.changed)
+        return (self.files, self.adapter if is_changed else "", name)
+
+    def module(self, name: str) -> nn.Module:
+        """Return a module with its weights, read anew."""
+        module = copy.deepcopy(self.bare.get_submodule(name))
+        module.load_state_dict({key: self._read(f"{name}.{key}") for key in module.state_dict()}, assign=True)
+        return module.eval().requires_grad_(requires_grad=False)
+
+    def _read(self, name: str) -> nn.Parameter:
+        stored = self.stored_name(name)
+        assert stored is not None, "what is missing was refused when it was loaded"
+        if (table := self._tables.get(stored)) is not None:
+            return table
+        weight = nn.Parameter(self.tensors[stored][...].to(self.device, self.dtype), requires_grad=False)
+        if stored == self.stored_name(EMBEDDING):
+            self._tables[stored] = weight
+        return weight
