@@ -19,7 +19,7 @@ from playground.checkpoints.catalog import Checkpoint
 from playground.datasets.reading import LabeledData
 from playground.engines import AskedEngine
 from playground.errors import PlaygroundError, TeachingRejected
-from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data
+from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data, with_rehearsals
 from playground.finetune.lora import check_peft
 from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, Teaching, TeachingProgress
 from playground.question import Question
@@ -212,8 +212,10 @@ class Teachings:
 
 def _teaching_of(lessons: LessonReport, max_seconds: float) -> Teaching:
     """Return how so many lessons are taught, so that it mostly comes to its end in the time that it has."""
+    taught = [lesson for lesson in lessons.lessons if not lesson.is_rehearsed]
+    is_shared = len(taught) < len(lessons.lessons)  # with what is rehearsed, which is half of each step
     return Teaching(
-        steps=min(_MOST_STEPS, max(_FEWEST_STEPS, _STEPS_A_LESSON * len(lessons.lessons))),
+        steps=min(_MOST_STEPS, max(_FEWEST_STEPS, _STEPS_A_LESSON * len(taught)) * (2 if is_shared else 1)),
         measure_every=_MEASURE_EVERY,
         max_measured=_MOST_MEASURED,
         max_seconds=max_seconds,
@@ -236,15 +238,19 @@ def _free(folder: Path, name: str) -> Path:
     return free
 
 
-def lessons_of(data: LabeledData, task: str, engine: AskedEngine, settings: Settings) -> LessonReport:
+def lessons_of(
+    data: LabeledData, task: str, engine: AskedEngine, settings: Settings, others: LabeledData | None = None
+) -> LessonReport:
     """Return what a data set teaches a checkpoint; without a task what it says that was asked. Raises TeachingRejected.
 
-    All pictures are opened for that.
+    What a job has answered about `others`, which nobody has looked at, is rehearsed. All pictures are opened for that.
     """
     count, most = data.summary().num_pictures, settings.teach_pictures
     if count > most:
         raise TeachingRejected(f"These are {count} pictures; {most} are accepted here. Give some of them.")
     report = lessons_of_data(data, Question(task) if task else None, held_out_share=_HELD_OUT, seed=0)
+    if others is not None:
+        report = with_rehearsals(report, others, most - count)
     return check_lessons(
         report,
         lambda text: engine.num_tokens(text) + _ENDS,

@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from playground.export.texts import text_answered
 from playground.results import Prediction
 
 
-def find_journal(files: DataFiles, *, reviewed_only: bool) -> FoundSet | None:
-    """Return the answers of a job, or those of a file that Save wrote; with `reviewed_only` what people have seen.
+def find_journal(files: DataFiles, *, reviewed: bool | None) -> FoundSet | None:
+    """Return the answers of a job, or those of a file that Save wrote: all, or those that people have seen, or others.
 
-    That is what was approved or corrected; what was skipped is never there.
+    What was approved or corrected was seen; what was skipped is never there. Of the others there are those that the
+    model was sure of, and without a label that people have taken from one that they saw.
     """
     paths = [path for path in files.ending(".jsonl") if _first_of(files, path)]
     if not paths:
@@ -29,7 +31,7 @@ def find_journal(files: DataFiles, *, reviewed_only: bool) -> FoundSet | None:
     def labeled(wanted: str) -> Iterator[Labeled]:
         for path in paths if holds_part("", wanted) else ():
             is_job = "sha256" in _first_of(files, path)
-            yield from _of_job(files, path, reviewed_only) if is_job else _of_lines(files, path)
+            yield from _of_job(files, path, reviewed) if is_job else _of_lines(files, path)
 
     return FoundSet("predictions of the playground", (), ("",), labeled)
 
@@ -66,7 +68,7 @@ def _with_any_extension(files: DataFiles, stem: str, here: str) -> PictureSource
     return files.find(stem, (here,))
 
 
-def _of_job(files: DataFiles, path: str, reviewed_only: bool) -> Iterator[Labeled]:
+def _of_job(files: DataFiles, path: str, reviewed: bool | None) -> Iterator[Labeled]:
     with ExitStack() as stack:
         folder = Path(files.root, folder_of(path))
         if files.is_archive:
@@ -74,14 +76,17 @@ def _of_job(files: DataFiles, path: str, reviewed_only: bool) -> Iterator[Labele
             for name in (JOURNAL, REVIEWS):
                 if files.has(member := join_paths(folder_of(path), name)):
                     (folder / name).write_bytes(files.read(member))
-        yield from _of_rows(files, Answers(folder).rows(), path, reviewed_only)
+        yield from _of_rows(files, Answers(folder), path, reviewed)
 
 
-def _of_rows(files: DataFiles, rows: Iterable[Row], path: str, reviewed_only: bool) -> Iterator[Labeled]:
+def _of_rows(files: DataFiles, answers: Answers, path: str, reviewed: bool | None) -> Iterator[Labeled]:
     try:
-        for row in rows:
+        disputed = _disputed(answers.rows()) if reviewed is False else frozenset()
+        for row in answers.rows():
             is_seen = row.verdict is Verdict.APPROVED or row.is_corrected
-            if row.verdict is Verdict.SKIPPED or (reviewed_only and not is_seen):
+            if row.verdict is Verdict.SKIPPED or reviewed not in (None, is_seen):
+                continue
+            if reviewed is False and not _is_sure(row.prediction, disputed):
                 continue
             if row.prediction is None:
                 yield unusable(row.source.name, row.error, said_by=path)
@@ -89,6 +94,19 @@ def _of_rows(files: DataFiles, rows: Iterable[Row], path: str, reviewed_only: bo
                 yield _labeled(row.source.name, _where(files, row.source, path), row.prediction, path)
     except (JobRejected, InputRejected) as error:
         yield unusable(path, str(error), said_by=path)
+
+
+def _disputed(rows: Iterable[Row]) -> frozenset[str]:
+    """Return the labels that people have taken from something: what else is called so may be called so wrongly."""
+    changed = [(row.said, row.prediction) for row in rows if row.is_corrected]
+    taken = (Counter(said.label_counts()) - Counter(now.label_counts()) for said, now in changed if said and now)
+    return frozenset(label for labels in taken for label in labels)
+
+
+def _is_sure(prediction: Prediction | None, disputed: Set[str]) -> bool:
+    if prediction is None or prediction.is_unsure or prediction.is_truncated:
+        return False
+    return disputed.isdisjoint(region.label for region in prediction.regions)
 
 
 def _where(files: DataFiles, source: PictureSource, path: str) -> PictureSource:

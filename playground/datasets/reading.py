@@ -106,20 +106,21 @@ def read_dataset(
     path: str | Path,
     *,
     read: Callable[..., InputImage] = read_image,
-    reviewed_only: bool = False,
+    reviewed: bool | None = None,
     label_megabytes: int = LABEL_MEGABYTES,
 ) -> LabeledData:
     """Return the data set of a folder, a ZIP, or the file of labels in a folder. Raises SourceRejected.
 
-    `read` takes what `read_image` does: a server reads pictures elsewhere. `reviewed_only` takes of the playground's
-    own answers only those that a person has approved or corrected. A file of labels may have `label_megabytes`.
+    `read` takes what `read_image` does: a server reads pictures elsewhere. `reviewed` takes of the playground's own
+    answers only those that a person has approved or corrected, or only others to which the model is likely right. A
+    file of labels may have `label_megabytes`.
     """
     text = os.path.expanduser(str(path))
     if not os.path.exists(text):
         raise SourceRejected(f"There is no data set at {text[:200]!r}. Accepted: the folder or the ZIP of {ACCEPTED}.")
     files = _files_of(os.path.abspath(text), label_megabytes)
     finders: tuple[Callable[[DataFiles], FoundSet | None], ...] = (
-        partial(find_journal, reviewed_only=reviewed_only), find_coco, find_yolo, find_voc, find_lines,
+        partial(find_journal, reviewed=reviewed), find_coco, find_yolo, find_voc, find_lines,
     )  # fmt: skip
     for find in finders:
         if found := find(files):

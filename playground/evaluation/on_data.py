@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen.checkpoint = f"{chosen.checkpoint}{WITH}{chosen.adapter}"
     try:
         _check(chosen)
-        data = read_dataset(chosen.data, reviewed_only=chosen.reviewed_only)
+        data = read_dataset(chosen.data, reviewed=chosen.reviewed_only or None)
         subset = choose_subset(data, chosen.subset)
         asks = choose_questions(data, subset, chosen.task, together=chosen.together)
         pictures = choose_pictures(data, subset, asks, chosen.limit)

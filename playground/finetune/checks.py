@@ -5,7 +5,7 @@ Knows no model: how long a text is for one is passed in.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from playground.datasets.labeled import Labeled
@@ -34,14 +34,17 @@ class LessonReport:
     @property
     def summary(self) -> str:
         """How much there is, as a sentence."""
-        pictures, others = (len({lesson.name for lesson in side}) for side in (self.lessons, self.held_out))
-        labels = Counter(region.label for lesson in self.lessons for region in lesson.regions if region.label)
+        taught = [lesson for lesson in self.lessons if not lesson.is_rehearsed]
+        pictures, others = (len({lesson.name for lesson in side}) for side in (taught, self.held_out))
+        labels = Counter(region.label for lesson in taught for region in lesson.regions if region.label)
         named = ", ".join(f"{count} × {label}" for label, count in labels.most_common(8))
         more = f", and {len(labels) - 8} labels more" if len(labels) > 8 else ""
         what = f": {named}{more}" if named else ""
+        own = len(self.lessons) - len(taught)
+        kept = f" What it answers about {_count(own, 'other picture')} is rehearsed, so that it is kept." if own else ""
         return (
-            f"{_count(len(self.lessons), 'lesson')} about {_count(pictures, 'picture')}{what}; "
-            f"{_count(len(self.held_out), 'lesson')} about {_count(others, 'picture')} held out to measure."
+            f"{_count(len(taught), 'lesson')} about {_count(pictures, 'picture')}{what}; "
+            f"{_count(len(self.held_out), 'lesson')} about {_count(others, 'picture')} held out to measure.{kept}"
         )
 
     def lines(self) -> list[str]:
@@ -121,6 +124,24 @@ def _unseen(train: Iterable[Lesson], held: Iterable[Lesson]) -> list[str]:
 def _listed(labels: Sequence[str]) -> str:
     named = ", ".join(f"“{label}”" for label in labels[:_NAMED])
     return f"{named} and {len(labels) - _NAMED} more" if len(labels) > _NAMED else named
+
+
+def with_rehearsals(report: LessonReport, others: LabeledData, most: int) -> LessonReport:
+    """Return a report with what a job has answered about up to so many pictures that nobody has looked at.
+
+    Not where a person has drawn what the model has written nowhere: it may be on those pictures, too, and they would
+    teach it away.
+    """
+    found = lessons_of_data(others, None, held_out_share=0, seed=0)
+    own = tuple(lesson.answered(lesson.regions, lesson.text) for lesson in found.lessons)
+    corrected = [region for lesson in (*report.lessons, *report.held_out) for region in lesson.regions]
+    written = [region.original or region for region in corrected if region.source != "added"]
+    known = {region.label for region in (*written, *(region for lesson in own for region in lesson.regions))}
+    new = {region.label for region in corrected if region.source == "added"} - known
+    if new and own:
+        told = f"{_listed(sorted(new))}: new, so that the job's other pictures, which may show it, are not rehearsed."
+        return replace(report, notices=(*report.notices, told))
+    return replace(report, lessons=(*report.lessons, *own[: max(0, most)]))
 
 
 def check_lessons(

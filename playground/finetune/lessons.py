@@ -59,6 +59,14 @@ class Lesson:
             regions = tuple(Region(self.text, box) for box in self.question.regions)
         return grammar.render(in_order(regions, self.question, self.output_kind), self.question.task, resolution_wh)
 
+    def answered(self, regions: Sequence[Region], text: str) -> "Lesson":
+        """Return the lesson with what a checkpoint answers by itself.
+
+        Without scores: nobody learns them, and their last digits would make a teaching that goes on another one.
+        """
+        bare = tuple(replace(region, score=None) for region in regions)
+        return replace(self, regions=bare, text=text, is_rehearsed=True)
+
     def scaled(self, x: float, y: float) -> "Lesson":
         """Return the lesson about its picture in another size."""
         regions = tuple(_scaled(region, x, y) for region in self.regions)

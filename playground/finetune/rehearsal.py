@@ -5,7 +5,6 @@ Li and Hoiem, 2016, with answers in place of probabilities).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from playground.finetune.measuring import ask_lessons
 from playground.pictures.reader import read_image
 from playground.predictor import Predictor
 from playground.question import Question
-from playground.regions import Region
-from playground.results import Prediction
 
 
 def pictures_to_rehearse(given: Path, question: Question) -> tuple[list[Lesson], list[str]]:
@@ -39,17 +36,10 @@ def pictures_to_rehearse(given: Path, question: Question) -> tuple[list[Lesson],
 
 
 def rehearsed(predictor: Predictor, lessons: Sequence[Lesson], max_new_tokens: int | None = None) -> list[Lesson]:
-    """Return lessons with what is answered to them now; without those of which that is unsure, or was cut off.
-
-    Scores are left out: nobody learns them, and their last digits would make a teaching that goes on another one.
-    """
+    """Return lessons with what is answered to them now; without those of which that is unsure, or was cut off."""
     answers = {place: answer.prediction for place, answer in ask_lessons(predictor, lessons, max_new_tokens)}
     return [
-        replace(lesson, regions=_bare(answers[place]), text=answers[place].text, is_rehearsed=True)
+        lesson.answered(answers[place].regions, answers[place].text)
         for place, lesson in enumerate(lessons)
         if not answers[place].is_unsure and not answers[place].is_truncated
     ]
-
-
-def _bare(answer: Prediction) -> tuple[Region, ...]:
-    return tuple(replace(region, score=None) for region in answer.regions)

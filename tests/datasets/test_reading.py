@@ -89,24 +89,26 @@ def test_predictions_and_journals_are_read_as_people_have_corrected_them(tmp_pat
     folder = tmp_path / "job"
     question = Question("<OD>", checkpoint="m")
     journal = Journal(folder, question)
-    for place, (name, regions) in enumerate([("a", (CAR,)), ("b", (CAR, TREE)), ("c", (TREE,))]):
+    for place, (name, regions) in enumerate([("a", (CAR,)), ("b", (CAR, TREE)), ("c", (TREE,)), ("d", ())]):
         path = picture(tmp_path, f"photos/{name}.png")
-        row = Row(PictureSource(str(path)), f"digest {place}", Prediction(question, "m", SIZE, regions=regions))
+        said = Prediction(question, "m", SIZE, regions=regions, is_unsure=name == "d")
+        row = Row(PictureSource(str(path)), f"digest {place}", said)
         journal.append(row)
-        if name != "c":
+        if name in "ab":
             changes = ({"id": 1, "gone": True},) if name == "b" else ()
             journal.review(row.reviewed(Verdict.APPROVED if name == "a" else Verdict.OPEN, changes, len(changes)))
     journal.close()
 
     assert {n: [r.label for r in one.regions] for n, one in opened(read_dataset(folder)).items()} == {
-        "a.png": ["car"], "b.png": ["car"], "c.png": ["tree"],
+        "a.png": ["car"], "b.png": ["car"], "c.png": ["tree"], "d.png": [],
     }  # fmt: skip
-    assert list(opened(read_dataset(folder, reviewed_only=True))) == ["a.png", "b.png"]
+    assert list(opened(read_dataset(folder, reviewed=True))) == ["a.png", "b.png"]
+    assert list(opened(read_dataset(folder, reviewed=False))) == [], "trees were wrong, and d.png is unsure"
     packed = tmp_path / "job.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for file in [folder / "predictions.jsonl", folder / REVIEWS, *sorted((tmp_path / "photos").iterdir())]:
             archive.write(file, f"mine/{file.name}")
-    assert list(opened(read_dataset(packed, reviewed_only=True))) == ["a.png", "b.png"]
+    assert list(opened(read_dataset(packed, reviewed=True))) == ["a.png", "b.png"]
 
     several = [Annotated(name, Prediction(question, "m", SIZE, regions=(SIGN,)), noise()) for name in ("a", "b")]
     export(several, "json", tmp_path / "photos" / "saved.jsonl", LOOK)

@@ -3,14 +3,20 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from playground.datasets.reading import read_dataset
-from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data
+from playground.annotate.answers import Row, Verdict
+from playground.annotate.journal import Journal
+from playground.annotate.sources import PictureSource
+from playground.datasets.reading import LabeledData, read_dataset
+from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data, with_rehearsals
 from playground.finetune.command import main
 from playground.question import Question
+from playground.regions import Region
+from playground.results import Prediction
 
 
 @pytest.fixture
@@ -49,6 +55,52 @@ def test_what_is_left_out_is_said(coco: Path) -> None:
     assert [sentence for sentence in short.left_out if "this checkpoint can take 40. Divide it." in sentence]
     text = "\n".join(short.lines())
     assert "Left out:\n  0.png: " in text
+
+
+def jobs_pictures(folder: Path, *changes: dict[str, Any]) -> tuple[LabeledData, LabeledData]:
+    """Write the journal of a job over four pictures, and return what a person has seen, and the others.
+
+    Of the first a person has said something; the second shows a tree, too; of the last the model had no idea.
+    """
+    question = Question("<OD>", checkpoint="m")
+    journal = Journal(folder, question)
+    box = {"xyxy": (10.0, 10.0, 40.0, 40.0), "score": 0.5}
+    for name, labels in {"a": ["car", "bus"], "b": ["car", "tree"], "c": ["bus"], "d": []}.items():
+        path = folder.parent / f"{name}.png"
+        Image.new("RGB", (100, 80), "navy").save(path)
+        regions = tuple(Region(label, **box) for label in labels)
+        said = Prediction(question, "m", (100, 80), regions=regions, is_unsure=name == "d")
+        row = Row(PictureSource(str(path)), name, said)
+        journal.append(row)
+        if name == "a":
+            journal.review(row.reviewed(Verdict.APPROVED, changes, len(changes)))
+    journal.close()
+    return read_dataset(folder, reviewed=True), read_dataset(folder, reviewed=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        pytest.param([], ["b.png", "c.png"], id="approved"),
+        pytest.param([{"id": 0, "label": "owl", "xyxy": (10, 10, 40, 40)}], ["c.png"], id="cars are something else"),
+        pytest.param([{"id": 1, "gone": True}], ["b.png"], id="buses are none"),
+        pytest.param([{"id": 2, "label": "bus", "xyxy": (50, 10, 70, 40)}], ["b.png", "c.png"], id="a bus was missed"),
+        pytest.param([{"id": 2, "label": "owl", "xyxy": (50, 10, 70, 40)}], [], id="what it does not know was missed"),
+    ],
+)
+def test_what_a_job_has_answered_about_its_other_pictures_is_rehearsed_where_that_is_likely_right(
+    tmp_path: Path, changes: list[dict[str, Any]], kept: list[str]
+) -> None:
+    seen, others = jobs_pictures(tmp_path / "job", *changes)
+    report = lessons_of_data(seen, None, held_out_share=0.2, seed=0)
+    both = with_rehearsals(report, others, 5)
+    assert both.lessons[:1] == report.lessons
+    assert [lesson.name for lesson in both.lessons[1:] if lesson.is_rehearsed] == kept
+    assert {region.score for lesson in both.lessons[1:] for region in lesson.regions} <= {None}
+    assert both.summary.startswith("1 lesson about 1 picture: ")
+    assert both.summary.endswith("so that it is kept.") is bool(kept)
+    assert any("“owl”: new" in notice for notice in both.notices) is not bool(kept)
+    assert with_rehearsals(report, others, 0).lessons == report.lessons
 
 
 def test_lines_of_prompts_and_answers_teach_what_each_asks(tmp_path: Path) -> None:

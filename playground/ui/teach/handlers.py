@@ -58,9 +58,9 @@ class TeachHandlers:
     @told_in_the_status
     def check(self, source: str, job: str, zip: Sequence[str], task: str, base: str, teaching: str) -> Updates:
         """Read the pictures, and say what can be taught with them."""
-        data = self._data(source, job, zip)
+        data, others = self._data(source, job, zip)
         with self._predictor.engines.acquire(base) as engine:
-            lessons = lessons_of(data, task if source == FROM_ZIP else "", engine, self._settings)
+            lessons = lessons_of(data, task if source == FROM_ZIP else "", engine, self._settings, others)
             key = self._teachings.create(engine.checkpoint, lessons)
         if teaching:
             self._teachings.throw_away(teaching)
@@ -113,15 +113,17 @@ class TeachHandlers:
             "status": [text.line("Thrown away.")],
         }
 
-    def _data(self, source: str, job: str, zip: Sequence[str]) -> LabeledData:
+    def _data(self, source: str, job: str, zip: Sequence[str]) -> tuple[LabeledData, LabeledData | None]:
+        """Return what is to be taught, and what a job has answered about its other pictures."""
         if source == FROM_JOB:
-            found = self._jobs.find(job)
-            return read_dataset(found.folder, read=self._jobs.read, reviewed_only=True)
+            folder = self._jobs.find(job).folder
+            seen, others = (read_dataset(folder, read=self._jobs.read, reviewed=which) for which in (True, False))
+            return seen, others
         if not zip:
             raise TeachingRejected("There is no ZIP. Give the ZIP of a data set, such as one that was saved here.")
         if Path(zip[0]).suffix.lower() != ".zip":
             raise TeachingRejected(f"{Path(zip[0]).name[:80]!r} is no ZIP. Give the ZIP of a data set.")
-        return read_dataset(zip[0], read=self._jobs.read)
+        return read_dataset(zip[0], read=self._jobs.read), None
 
     def _bases(self) -> Updates:
         engines = self._predictor.engines
