@@ -10,11 +10,13 @@ from playground.finetune.learner import LoraLearner, TokenRows
 from playground.finetune.lessons import Lesson
 from playground.finetune.pasting import Scraps, paste
 from playground.finetune.teaching import Teaching
-from playground.finetune.views import view
+from playground.finetune.views import resized, view
 from playground.inference.caches import TensorCache
 
 _CACHE_BYTES = 700_000_000  # of the features of views, or of their pixels: some 400 of Florence-2-base
-_MAX_SIDES = 2  # a picture is not larger than so many times what the model sees, before it is seen otherwise
+# A view is not larger than so many times what the model sees. It is taken from a larger picture where there is one, so
+# that what is seen nearer is sharp: things that are labeled only where they are small are known where they are large.
+_MAX_SIDES, _MAX_SOURCE_SIDES = 2, 4
 
 
 class LessonBatches:
@@ -24,17 +26,24 @@ class LessonBatches:
         self._learner = learner
         self._lessons = lessons
         self._teaching = teaching
+        sides = ([place for place, one in enumerate(lessons) if one.is_rehearsed is which] for which in (False, True))
+        self._sides = [places for places in sides if places]
         self._scraps = Scraps(lessons)
         self._kept = TensorCache[tuple[torch.Tensor, str, str]](_CACHE_BYTES)
 
     def at(self, step: int) -> list[tuple[int, int]]:
-        """Return the lessons of a step by their places, each with the number of its view; every one in each epoch."""
-        size, count = self._teaching.batch_size * self._teaching.accumulate, len(self._lessons)
+        """Return the lessons of a step by their places, each with the number of its view.
+
+        Every one comes in each epoch. Those that are rehearsed are every other one, however many there are.
+        """
+        size, seed = self._teaching.batch_size * self._teaching.accumulate, self._teaching.seed
         chosen = []
         for position in range(step * size, (step + 1) * size):
-            epoch, place = divmod(position, count)
-            order = random.Random(f"{self._teaching.seed} order {epoch}").sample(range(count), count)
-            number = random.Random(f"{self._teaching.seed} view {position}").randrange(self._teaching.views or 1)
+            turn, side = divmod(position, len(self._sides))
+            places = self._sides[side]
+            epoch, place = divmod(turn, len(places))
+            order = random.Random(f"{seed} order {side} {epoch}").sample(places, len(places))
+            number = random.Random(f"{seed} view {position}").randrange(self._teaching.views or 1)
             chosen.append((order[place], number))
         return chosen
 
@@ -49,39 +58,31 @@ class LessonBatches:
         """Return the features of a view, or its pixels where the tower learns, its prompt and its answer."""
         kept = self._kept.get((place, number))
         if kept is None:
-            image, seen = self._sized(place)
-            if number:
-                image, seen = self._seen_otherwise(place, number, image, seen)
+            image, seen = self._seen_otherwise(place, number) if number else self._sized(place, _MAX_SIDES)
             pixels = self._learner.pixels(image)
             tensor = pixels if self._learner.learns_vision else self._learner.encode(pixels)
             kept = (tensor, seen.prompt(image.size), seen.answer(image.size))
             self._kept.keep((place, number), kept)
         return kept
 
-    def _seen_otherwise(
-        self, place: int, number: int, image: Image.Image, lesson: Lesson
-    ) -> tuple[Image.Image, Lesson]:
+    def _seen_otherwise(self, place: int, number: int) -> tuple[Image.Image, Lesson]:
         """Return the view of a number: with things of other lessons, unless the answer would then be too long."""
+        image, lesson = self._sized(place, _MAX_SOURCE_SIDES)
         rng = random.Random(f"{self._teaching.seed} {lesson.name} {place} {number}")
         fuller, more = image, lesson
         for scrap in self._scraps.choose(rng, place, self._teaching.pasted):
-            source, giver = self._sized(scrap.lesson)
+            source, giver = self._sized(scrap.lesson, _MAX_SOURCE_SIDES)
             fuller, more = paste(rng, fuller, more, source, giver.regions[scrap.region])
         if self._learner.num_tokens(more.answer(image.size)) <= self._learner.max_tokens:
             image, lesson = fuller, more
-        return view(rng, image, lesson)
+        return view(rng, image, lesson, self._at_most(image.size, _MAX_SIDES))
 
-    def _sized(self, place: int) -> tuple[Image.Image, Lesson]:
-        """Return a lesson's picture, of not many more pixels than the model sees, and the lesson in its pixels."""
-        return _at_most(self._lessons[place], self._learner.image_side * _MAX_SIDES)
+    def _sized(self, place: int, sides: int) -> tuple[Image.Image, Lesson]:
+        """Return a lesson's picture, of at most so many times what the model sees, and the lesson in its pixels."""
+        lesson = self._lessons[place]
+        image = lesson.read().pixels
+        return resized(image, lesson, self._at_most(image.size, sides))
 
-
-def _at_most(lesson: Lesson, side: int) -> tuple[Image.Image, Lesson]:
-    """Return a lesson's picture, of at most so many pixels a side, and the lesson in its pixels."""
-    image = lesson.read().pixels
-    width, height = image.size
-    small = (min(width, side), min(height, side))
-    if small == image.size:
-        return image, lesson
-    x, y = small[0] / width, small[1] / height
-    return image.resize(small, Image.Resampling.BICUBIC, reducing_gap=2.0), lesson.scaled(x, y)
+    def _at_most(self, size: tuple[int, int], sides: int) -> tuple[int, int]:
+        longest = self._learner.image_side * sides
+        return min(size[0], longest), min(size[1], longest)

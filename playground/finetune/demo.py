@@ -36,10 +36,11 @@ UNSEEN_COLORS = tuple(color for color in COLORS if color not in SHOWN_COLORS)
 LESSON_SEEDS = 2 * TRAINING_SEEDS  # from here on scenes are drawn to teach, or to measure what was taught
 _HELD_OUT_SEEDS, _MEASURED_SEEDS, _REHEARSED_SEEDS = (LESSON_SEEDS + n * 10_000 for n in (1, 2, 3))
 _SCENE_WH = (320, 320)
+_LESSON_WH = (640, 640)  # of what is taught, which is looked at nearer, too
 _MAX_NEW_TOKENS = 200
 
 # It has to learn a new shape, so that its vision tower learns too. All else is as it is for everybody.
-DEMO_TEACHING = Teaching(steps=900, batch_size=4, vision=True, measure_every=300, max_measured=16)
+DEMO_TEACHING = Teaching(steps=850, vision=True, measure_every=300, max_measured=16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,14 @@ class DemoFigures:
         return json.dumps({name: round(value, 4) for name, value in values.items()})
 
 
-def scene_lesson(seed: int, colors: Sequence[str], *, guests: int | None = None) -> Lesson:
+def scene_lesson(
+    seed: int, colors: Sequence[str], *, guests: int | None = None, resolution_wh: tuple[int, int] = _SCENE_WH
+) -> Lesson:
     """Return the lesson of a scene: where every thing is, with one or two of the new kind, or as many as said."""
     rng = random.Random(f"guests of {seed}")
     count = rng.choice((1, 1, 2)) if guests is None else guests
     invited = tuple(Guest(NEW_KIND, rng.choice(colors)) for _ in range(count))
-    scene = make_scene(seed, resolution_wh=_SCENE_WH, guests=invited)
+    scene = make_scene(seed, resolution_wh=resolution_wh, guests=invited)
     image = read_image(scene.image)
     return Lesson(f"scene {seed}", lambda: image, Question("<OD>"), detection(scene).regions)
 
@@ -82,7 +85,9 @@ def scene_lesson(seed: int, colors: Sequence[str], *, guests: int | None = None)
 def demo_lessons(count: int, held_out: int) -> tuple[list[Lesson], list[Lesson]]:
     """Return lessons, and as many others to measure with meanwhile; both in the colors that are shown."""
     sides = ((LESSON_SEEDS, count), (_HELD_OUT_SEEDS, held_out))
-    first, second = ([scene_lesson(start + n, SHOWN_COLORS) for n in range(size)] for start, size in sides)
+    first, second = (
+        [scene_lesson(start + n, SHOWN_COLORS, resolution_wh=_LESSON_WH) for n in range(size)] for start, size in sides
+    )
     return first, second
 
 
@@ -105,7 +110,8 @@ def teach_demo(
     say(f"Before: mAP@50 of {NEW_KIND} {new_before:.3f}, of the kinds that it knows {old_before:.3f}.")
     taught, measured = demo_lessons(lessons, teaching.max_measured)
     plan = range(_REHEARSED_SEEDS, _REHEARSED_SEEDS + rehearse)
-    taught += rehearsed(base, [scene_lesson(seed, (), guests=0) for seed in plan], _MAX_NEW_TOKENS)
+    unlabeled = [scene_lesson(seed, (), guests=0, resolution_wh=_LESSON_WH) for seed in plan]
+    taught += rehearsed(base, unlabeled, _MAX_NEW_TOKENS)
     progress, started = TeachingProgress(TeachingStage.LOADING), time.process_time()
     for progress in finetune(taught, measured, BUNDLED, teaching, out):
         if progress.stage is TeachingStage.TEACHING and progress.step % 25 == 0:

@@ -16,6 +16,7 @@ from playground.finetune.teaching import Teaching
 from playground.inference.threads import ALL_THREADS, computing_with
 from playground.inference.vision import pixel_values
 
+_FEWEST_IN_A_PART = 4  # lessons that are learned side by side
 IGNORED = -100  # the label of what is no part of an answer: torch leaves it out of a loss
 
 
@@ -51,6 +52,12 @@ class LoraLearner:
         self._head = self.adapted.get_base_model().lm_head
         self._text = self._model.language_model
         self._config = self._text.config
+        vision = model.config.vision_config
+        text = self._config
+        self._drops = any(
+            (text.dropout, text.attention_dropout, text.activation_dropout, text.encoder_layerdrop,
+             text.decoder_layerdrop, vision.drop_path_rate)
+        )  # fmt: skip
         self._tokenizer = loaded.tokenizer
         self._location_weight = teaching.location_weight
         self._soft_bins = _soft_bins(len(loaded.location_ids), teaching.location_blur).to(self.device)
@@ -74,6 +81,16 @@ class LoraLearner:
     def threads(self) -> AbstractContextManager[None]:
         """Compute with as many threads as suit the model, as when it answers."""
         return computing_with(1 if self.num_parameters < SMALL_MODEL else ALL_THREADS)
+
+    def parts_of(self, batch_size: int) -> int:
+        """Return in how many parts a batch is best learned side by side, each in a thread of its own.
+
+        Threads that share one product wait for one another, which in a small model is most of the time. What is dropped
+        at random would depend on which thread comes first.
+        """
+        if self.device.type != "cpu" or self.num_parameters >= SMALL_MODEL or self._drops:
+            return 1
+        return max(1, min(ALL_THREADS, batch_size // _FEWEST_IN_A_PART))
 
     def set_learning(self, *, is_learning: bool) -> None:
         """Drop parts of the model at random, or not; never of a vision tower that does not learn."""
@@ -107,6 +124,11 @@ class LoraLearner:
 
     def loss(self, features: torch.Tensor, rows: TokenRows) -> torch.Tensor:
         """Return the mean loss of a token of the answers to prompts about pictures with these features."""
+        total, weight = self.summed_loss(features, rows)
+        return total / weight
+
+    def summed_loss(self, features: torch.Tensor, rows: TokenRows) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the sum of the losses of all tokens, and what these count together."""
         prompts, prompt_mask, inputs, labels = (tensor.to(self.device) for tensor in rows)
         with self._autocast():
             embedded = self._text.get_input_embeddings()(prompts)
@@ -118,9 +140,9 @@ class LoraLearner:
             ).last_hidden_state
             kept = labels != IGNORED
             logits = self._head(hidden[kept])
-        return self._mean_loss(logits.float(), labels[kept])
+        return self._losses(logits.float(), labels[kept])
 
-    def _mean_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def _losses(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logprobs = functional.log_softmax(logits, -1)
         losses = -logprobs.gather(1, targets[:, None])[:, 0]
         locations = self.loaded.location_ids
@@ -129,15 +151,16 @@ class LoraLearner:
         soft = self._soft_bins[targets[is_location] - locations.start]
         losses = losses.masked_scatter(is_location, -(soft * bins).sum(-1))
         weights = torch.where(is_location, self._location_weight, 1.0)
-        return (losses * weights).sum() / weights.sum()
+        return (losses * weights).sum(), weights.sum()
 
     def _autocast(self) -> Any:
-        """Multiply in bfloat16 where that is quicker: not in a small model, whose time goes to its calls."""
+        """Multiply in bfloat16 where that is quicker: a small model where it learns, from several pictures at once."""
         kind = self.device.type
         is_native = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and cpu_multiplies_bfloat16()
-        if not is_native or self.num_parameters < SMALL_MODEL:
+        if not is_native or (self.num_parameters < SMALL_MODEL and not self.adapted.training):
             return nullcontext()
-        return torch.autocast(kind, torch.bfloat16)
+        # What it would keep is used once, and is one for all threads.
+        return torch.autocast(kind, torch.bfloat16, cache_enabled=False)
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:

@@ -10,10 +10,11 @@ import json
 import math
 import time
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -45,6 +46,14 @@ _SAVE_SECONDS = 20.0
 _WARM_UP = 0.05  # share of the steps
 _SMOOTHING = 0.9
 _SPARE_TOKENS = 16  # of a held-out answer, beyond the longest true one
+
+
+class _LearnedPart(NamedTuple):
+    """What came of a part of a batch: sums over its tokens, of which each counts as its weight says."""
+
+    loss: float
+    weight: float
+    gradients: tuple[torch.Tensor, ...]
 
 
 def finetune(
@@ -95,10 +104,12 @@ class LoraTeaching:
         teaching = teaching.settled(is_small=is_small, is_bundled=loaded.checkpoint.name == BUNDLED)
         self.teaching, self._rate = teaching, teaching.learning_rate or 0.0
         self._learner = LoraLearner(loaded, teaching)
+        self._parameters = self._learner.parameters
         self._batches = LessonBatches(self._learner, lessons, teaching)
         self._held_out_batches = LessonBatches(self._learner, self._held_out, replace(teaching, views=1))
-        self._optimizer = torch.optim.AdamW(self._learner.parameters, lr=self._rate, weight_decay=0.0)
+        self._optimizer = torch.optim.AdamW(self._parameters, lr=self._rate, weight_decay=0.0, fused=True)
         self._identity = _identity(loaded.checkpoint.name, lessons, held_out, teaching)
+        self._threads = ThreadPoolExecutor(thread_name_prefix="teaching")
         self._longest = 0
         self._step, self._seconds = 0, 0.0
         self._losses: list[float] = []  # since the last point
@@ -129,6 +140,8 @@ class LoraTeaching:
         except BaseException:  # GeneratorExit too: whoever closes it may go on later
             self._save()
             raise
+        finally:
+            self._threads.shutdown()
         self._write()
         yield replace(
             self._progress(TeachingStage.DONE),
@@ -161,16 +174,12 @@ class LoraTeaching:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate * learning_rate_share(step, self.teaching)
         chosen = self._batches.at(step)
-        total = 0.0
-        with torch.random.fork_rng(devices=[]), self._learner.threads():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(number_of(f"{self.teaching.seed} {step}"))
             self._learner.set_learning(is_learning=True)
-            for first in range(0, len(chosen), size):
-                features, rows = self._batches.batch(chosen[first : first + size])
-                loss = self._learner.loss(features, rows) / self.teaching.accumulate
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.item()
-        torch.nn.utils.clip_grad_norm_(self._learner.parameters, 1.0)
+            losses = [self._learn(chosen[first : first + size]) for first in range(0, len(chosen), size)]
+        total = sum(losses) / len(losses)
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if not math.isfinite(total):
@@ -181,6 +190,24 @@ class LoraTeaching:
         self._step += 1
         self._losses.append(total)
         self._smooth = total if self._smooth is None else _SMOOTHING * self._smooth + (1 - _SMOOTHING) * total
+
+    def _learn(self, chosen: Sequence[tuple[int, int]]) -> float:
+        """Add the gradients of a batch, and return its loss."""
+        count = self._learner.parts_of(len(chosen))
+        parts = [chosen[len(chosen) * n // count : len(chosen) * (n + 1) // count] for n in range(count)]
+        learned = [self._learn_part(chosen)] if count == 1 else list(self._threads.map(self._learn_part, parts))
+        weight = sum(part.weight for part in learned)
+        for place, parameter in enumerate(self._parameters):
+            # In the order of the parts, so that the sum is the same each time.
+            total = torch.stack([part.gradients[place] for part in learned]).sum(0)
+            gradient = total / (weight * self.teaching.accumulate)
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        return sum(part.loss for part in learned) / weight
+
+    def _learn_part(self, chosen: Sequence[tuple[int, int]]) -> _LearnedPart:
+        with self._learner.threads():
+            loss, weight = self._learner.summed_loss(*self._batches.batch(chosen))
+            return _LearnedPart(loss.item(), weight.item(), torch.autograd.grad(loss, self._parameters))
 
     def _measure(self) -> Generator[TeachingProgress, None, None]:
         """Ask about the held-out pictures, and keep the weights where the answers are the best so far."""

@@ -12,9 +12,9 @@ from playground.checkpoints.catalog import Checkpoint
 from playground.errors import SettingsInvalid
 
 LANGUAGE_TARGETS = r".*language_model\.(encoder|decoder)\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
-# Of DaViT's four stages the last two, which see what things are: the first ones see edges, on so many positions that to
-# keep them for the backward pass would take several times the memory and the time.
-VISION_TARGETS = r".*vision_tower\.blocks\.(2|3)\..*\.(qkv|proj|fc1|fc2)"
+# Of DaViT's four stages all but the first, which sees edges, on so many positions that to keep them for the backward
+# pass would take several times the memory and the time. Small things want the second, whose cells are half as wide.
+VISION_TARGETS = r".*vision_tower\.blocks\.(1|2|3)\..*\.(qkv|proj|fc1|fc2)"
 
 
 def check_peft() -> None:

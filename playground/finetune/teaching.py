@@ -10,6 +10,7 @@ from playground.results import Prediction
 
 # Of those in the table of docs/finetuning.md; that of large models is what others use for LoRA, and was not searched.
 SMALL_MODEL_RATE, LARGE_MODEL_RATE = 1.5e-3, 3e-4
+_SMALL_SIGHT_RATE = 2.5e-3  # of a small model whose vision tower learns too
 _VIEWS_TO_LEARN_FROM, _VIEWS_TO_ENCODE_ONCE = 80, 8  # a frozen vision tower's features of a view are kept
 _BLUR_OF_BUNDLED = 2.5  # bins: with so much it was trained
 
@@ -59,7 +60,8 @@ class Teaching:
 
     def settled(self, *, is_small: bool, is_bundled: bool) -> "Teaching":
         """Return it with nothing left open, for a checkpoint of that size; `is_bundled` is the one that comes along."""
-        rate = SMALL_MODEL_RATE if is_small else LARGE_MODEL_RATE
+        small_rate = _SMALL_SIGHT_RATE if self.vision else SMALL_MODEL_RATE
+        rate = small_rate if is_small else LARGE_MODEL_RATE
         views = _VIEWS_TO_LEARN_FROM if self.vision else _VIEWS_TO_ENCODE_ONCE
         blur = _BLUR_OF_BUNDLED if is_bundled else 0.0
         return replace(

@@ -8,8 +8,8 @@ import pytest
 from playground.finetune.demo import DEMO_TEACHING, teach_demo
 
 # In so few steps a shape is learned where it is not seen in too many ways, and at a high rate.
-SHORT = replace(DEMO_TEACHING, steps=180, learning_rate=3e-3, decay=0.3, views=8, pasted=0,
-                measure_every=180, max_measured=4)  # fmt: skip
+SHORT = replace(DEMO_TEACHING, steps=150, learning_rate=3e-3, decay=0.3, views=8, pasted=0,
+                measure_every=150, max_measured=4)  # fmt: skip
 
 
 @pytest.mark.timeout(900)  # a minute of one core, where nothing else runs

@@ -72,6 +72,15 @@ def test_what_is_left_open_the_checkpoint_decides_and_what_is_given_stays() -> N
         Teaching(pasted=-1)
 
 
+def test_what_is_rehearsed_is_every_other_lesson_however_much_there_is(learner: LoraLearner) -> None:
+    image = read_image(Image.new("RGB", (32, 32), "gray"))
+    given = [Lesson(str(number), lambda: image, Question("<OD>"), is_rehearsed=number > 1) for number in range(12)]
+    batches = LessonBatches(learner, given, Teaching(batch_size=4, views=1))
+    chosen = [place for step in range(5) for place, _ in batches.at(step)]
+    assert sorted(chosen[::2]) == [0] * 5 + [1] * 5
+    assert sorted(chosen[1::2]) == list(range(2, 12))
+
+
 def test_nothing_is_pasted_where_the_answer_would_be_longer_than_the_model_can_write(learner: LoraLearner) -> None:
     image = read_image(Image.new("RGB", (320, 320), "gray"))
     spots = [(20.0 * x, 20.0 * y) for x in range(12) for y in range(10)]

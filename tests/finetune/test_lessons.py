@@ -73,14 +73,16 @@ def test_an_answer_in_words_that_holds_a_token_is_refused(text: str) -> None:
         lesson(Question("<CAPTION>"), text=text).answer(WH)
 
 
+@pytest.mark.parametrize("size", [WH, (200, 260)], ids=["of the same size", "of another"])
 @pytest.mark.parametrize("seed", range(12))
-def test_what_is_seen_in_another_view_is_where_the_lesson_says(seed: int) -> None:
+def test_what_is_seen_in_another_view_is_where_the_lesson_says(seed: int, size: tuple[int, int]) -> None:
     picture = Image.new("RGB", WH, (120, 120, 120))
     boxes = {"sign red": (60, 40, 160, 140), "sign green": (240, 150, 340, 260)}
     for color, box in zip((RED, GREEN), boxes.values(), strict=True):
         ImageDraw.Draw(picture).rectangle(box, fill=color)
     regions = tuple(Region(label, box) for label, box in boxes.items())  # a color is named: it must stay
-    seen, about = view(random.Random(seed), picture, lesson(Question("<OD>"), *regions))
+    seen, about = view(random.Random(seed), picture, lesson(Question("<OD>"), *regions), size)
+    assert seen.size == size
     pixels = np.asarray(seen).astype(int)
     found = {region.label: region.xyxy for region in about.regions}
     for label, mine, other in (("sign red", 0, 1), ("sign green", 1, 0)):

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from playground.checkpoints.catalog import BUNDLED
 from playground.errors import SettingsInvalid
+from playground.finetune.learner import LoraLearner
 from playground.finetune.lessons import Lesson
 from playground.finetune.loop import STATE, finetune
 from playground.finetune.measuring import ask_lessons
@@ -82,6 +84,21 @@ def test_what_was_learned_is_in_the_answers_after_loading_and_none_is_empty(
     assert {region.label for region in predictor.predict(renamed[0].read(), "<OD>").regions} != {RENAMED}
     if min(progress[-1].points, key=lambda point: point.held_out_loss or 0).step == QUICK.steps:
         assert texts == [answer.prediction.raw_text for answer in progress[-1].answers]
+
+
+def test_parts_that_are_learned_side_by_side_teach_what_the_whole_does(
+    lessons: list[Lesson], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = []
+    for count in (1, 3):
+        monkeypatch.setattr(LoraLearner, "parts_of", lambda *_, parts=count: parts)
+        out = tmp_path / str(count)
+        *_, last = finetune(lessons, (), BUNDLED, replace(QUICK, steps=2, learning_rate=1e-4, accumulate=2), out)
+        taught.append((last.points[-1].loss, load_file(out / "adapter_model.safetensors")))
+    (loss, whole), (same_loss, parts) = taught
+    assert loss == pytest.approx(same_loss, rel=1e-4)
+    # A weight that hardly matters may go either way: that is up to rounding.
+    assert torch.cat([(whole[name] - parts[name]).abs().flatten() for name in whole]).mean() < 1e-6
 
 
 def test_one_that_is_left_goes_on_and_ends_with_the_same_weights(
