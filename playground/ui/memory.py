@@ -33,10 +33,10 @@ class Memory:
         return cls(**keys, **{name: _text(given.get(name)) for name in ("task", "phrase", "link", "form")})
 
 
-def kept_object(content: str) -> dict[str, Any]:
+def kept_object(content: str | None) -> dict[str, Any]:
     """Return the object that a browser has kept; an empty one for anything else."""
     try:
-        given = json.loads(content) if len(content) <= _LONGEST else None
+        given = json.loads(content) if content and len(content) <= _LONGEST else None
     except (ValueError, RecursionError):
         given = None
     return given if isinstance(given, dict) else {}
