@@ -321,6 +321,8 @@ def _say_written(written: WrittenFile, sentence: str) -> None:
     console.say(sentence)
     for problem in written.left_out[:_SHOWN_PROBLEMS]:
         console.say(f"  left out: {problem}")
+    if (more := len(written.left_out) - _SHOWN_PROBLEMS) > 0:
+        console.say(f"  and {more} more")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

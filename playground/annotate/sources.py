@@ -30,6 +30,7 @@ _OF_DOCUMENTS = (".pdf",)
 _WITH_PAGES = (".pdf", ".tif", ".tiff")
 _PAGES = re.compile(r"(\d{1,9})(\s*-\s*(\d{1,9})?)?")
 _LAST_PAGE = 10**9
+_PACKED_TWICE = "Archives and videos in an archive are not read. Unpack it, and give the files."
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -260,11 +261,23 @@ def _of_archive(path: str, wanted: Wanted) -> Iterator[PictureSource]:
     except ImageRejected as error:
         yield PictureSource(path, problem=str(error))
         return
+    is_empty = True
     with closing(archive):
         for member in archive.members():
-            if not _is_hidden(member.name.rpartition("/")[2]) and _is_picture(member.name):
+            if _is_hidden(member.name.rpartition("/")[2]):
+                continue
+            if is_archive(member.name) or _is_video(member.name):
+                yield PictureSource(path, member.name, problem=_PACKED_TWICE)
+            elif _is_picture(member.name):
                 source = PictureSource(path, member.name, problem=member.problem)
                 yield from _pages_of(source, partial(archive.read, member.name), wanted)
+            else:
+                continue
+            is_empty = False
+    if is_empty:
+        yield PictureSource(
+            path, problem="There is no picture in this archive. Look whether it is the one that was meant."
+        )
 
 
 def _of_list(path: str, wanted: Wanted) -> Iterator[PictureSource]:

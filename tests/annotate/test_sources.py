@@ -152,6 +152,17 @@ def test_a_damaged_archive_and_a_folder_without_permission_are_a_row_each(packed
 # Pages
 
 
+def test_what_an_archive_holds_in_vain_is_said(tmp_path):
+    for name, members in (("twice.zip", ("inner.ZIP", "film.mp4", "notes.md")), ("none.zip", ("notes.md",))):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for member in members:
+                put(archive, member)
+    problems = {source.member or source.name: source.problem for source in find_sources([tmp_path])}
+    assert list(problems) == ["none.zip", "inner.ZIP", "film.mp4"]
+    assert "no picture in this archive" in problems["none.zip"]
+    assert "Unpack it" in problems["film.mp4"]
+
+
 def test_the_pages_of_a_document_are_pictures_in_files_and_archives(tmp_path):
     sheets = [Image.new("RGB", (60, 40), color) for color in ("red", "lime", "blue")]
     sheets[0].save(tmp_path / "one.tif")
