@@ -161,7 +161,6 @@ def test_many_people_are_answered_while_some_leave(
     assert figures.answers > 6
     assert len(figures.others_in_turn) == 20, "five looks a second at who uses the processors"
     assert figures.left > 2
-    assert len(engines.connection.counts) == 2, "both replicas have answered"
     assert figures.second_without_encoding is not None
     assert figures.second_without_encoding > 0.8
 
