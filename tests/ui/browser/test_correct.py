@@ -198,6 +198,7 @@ def test_the_model_is_asked_on_about_a_region_and_about_all_of_them(page: Page) 
     page.locator("#regions .region-table-toggle").first.press("ArrowRight")
     page.keyboard.press("Control+z")
     expect(page.locator("#answer textarea")).to_have_value(", ".join(labels))
+    expect(page.locator("#stage .stage.is-annotated")).to_be_visible()  # drawn anew, so that nothing is on its way
     page.keyboard.press("Enter")
     with page.expect_download() as download:
         page.get_by_role("menuitem", name="Cut out").click()
