@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from playground.checkpoints.layout import EMBEDDING, TIED_TO_EMBEDDING
+from playground.checkpoints.plain import Config
 
 
 @dataclass(frozen=True)
 class Weights:
     """What reads the modules of a checkpoint. Two with the same identity are the same, whoever reads them."""
 
-    config: Any  # Florence2Config
+    config: Config
     bare: nn.Module  # of `bare_model`
     tensors: Mapping[str, Any]  # what gives a weight when it is sliced, by its native name
     dtype: torch.dtype

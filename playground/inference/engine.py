@@ -223,7 +223,10 @@ class Engine:
                 except Exception as error:  # its own alone
                     other.error = error
             for some in _groups(rows, num_at_once):
-                self._write(model, some, config)
+                if _are_wanted(some):
+                    self._write(model, some, config)
+                else:
+                    _end(some)
 
     def _is_quick(self, group: AskGroup) -> bool:
         """Whether nobody waits long for a group's pictures."""
@@ -353,9 +356,13 @@ def _are_wanted(rows: Sequence[_Row]) -> bool:
     stopped = [row for row in going if row.is_stopped()]
     if len(stopped) == len(going):
         return False  # the search ends with what it has
-    for row in stopped:
-        row.tell(Ended(row.reader.answer, is_complete=False))
+    _end(stopped)
     return True
+
+
+def _end(rows: Sequence[_Row]) -> None:
+    for row in rows:
+        row.tell(Ended(row.reader.answer, is_complete=False))
 
 
 def cells_of(weights: torch.Tensor, num_positions: int) -> npt.NDArray[np.float32]:

@@ -100,8 +100,10 @@ _running: weakref.WeakKeyDictionary[threading.Thread, Run] = weakref.WeakKeyDict
 @atexit.register
 def _end_runs() -> None:
     """A program that ends while a thread is inside PyTorch is aborted: end what still runs, within one step."""
-    for worker, run in list(_running.items()):
+    running = list(_running.items())
+    for _, run in running:  # all of them first: a thread may answer other runs along with its own
         run.abandoned.set()
+    for worker, _ in running:
         worker.join(_LAST_STEP_SECONDS)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from playground.engines import Ask
 from playground.events import Event, Finished
 from playground.inference import engine as engines
 from playground.inference.engine import Engine
@@ -120,3 +121,15 @@ def test_what_fails_while_all_are_written_is_told_to_all(
             with pytest.raises(KeyError, match="a bug"):
                 answer.result()
     assert [ids_of(person()) for person in people] == alone
+
+
+def test_who_stops_begins_no_more_of_its_groups(
+    engine: Engine, prepared: PreparedModel, image: InputImage, beginnings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_max_rows", 3)  # one answer at a time with three beams
+    stop = threading.Event()
+    asks = [Ask(image, prompt) for prompt in (OD, CAPTION, OD)]
+    with before(part(prepared, "lm_head"), Counter(at=4, act=stop.set)):
+        events = list(engine.generate(asks, BEAMS, stop=stop))
+    assert [event.answer for event in events if isinstance(event, Finished)] == [0, 1, 2]
+    assert beginnings == [1]
