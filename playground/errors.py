@@ -13,6 +13,7 @@
     ├── ExportRejected          a file cannot be written from this prediction
     ├── StorageFull             the server's disk, or the part of it that is given to pictures, is full
     └── EngineFailed            the model could not finish the answer
+        └── EngineHangs         it does not end either
 
 Each message is one full sentence or two: what came, what is accepted, what to do. Every other exception is a bug.
 """
@@ -76,3 +77,7 @@ class StorageFull(PlaygroundError):
 
 class EngineFailed(PlaygroundError):
     """The model could not finish the answer."""
+
+
+class EngineHangs(EngineFailed):
+    """The model does not even end an answer whose time is over."""

@@ -10,8 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -24,16 +23,16 @@ from playground.checkpoints.loader import LoadedCheckpoint, Placement
 from playground.checkpoints.plain import Rules
 from playground.engines import Ask
 from playground.errors import EngineFailed
-from playground.events import Attention, Decoding, Draft, Event, Finished, Progress, RunStage
+from playground.events import Attention, Decoding, Event, Finished, Progress, RunStage
 from playground.fair_lock import FairLock
 from playground.inference.caches import TensorCache
-from playground.inference.decoding import Ended, Leading, News, Search, Written, beam_search, greedy_search
 from playground.inference.detokenizer import Detokenizer, Vocabulary
 from playground.inference.joining import AskGroup, WaitingLine
 from playground.inference.prepared import PreparedModel
 from playground.inference.run import Run
 from playground.inference.threads import computing_with
 from playground.inference.vision import pixel_values
+from playground.inference.writing import OpenAnswer, are_wanted, end_answers, stack_rows, write_answers
 from playground.pictures.reader import InputImage
 
 _T = TypeVar("_T")
@@ -42,9 +41,10 @@ _T = TypeVar("_T")
 class Engine:
     """One loaded checkpoint, ready to answer. Safe to call from several threads: runs take turns.
 
-    `image_encodings` counts the pictures that went through the vision tower. The caches live and die with the engine,
-    so that the picture's digest and the prompt are key enough: checkpoint, revision and dtype never change within it.
-    The features of pictures alone may be shared, by engines whose loaded checkpoints have the same `sight`.
+    `image_encodings` counts the pictures that went through the vision tower, `answers` those that were written, and
+    `turns` how often some were written together. The caches live and die with the engine, so that the picture's digest
+    and the prompt are key enough: checkpoint, revision and dtype never change within it. The features of pictures alone
+    may be shared, by engines whose loaded checkpoints have the same `sight`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Engine:
         self.placement: Placement = loaded.placement
         self.notice = loaded.notice
         self.banned_phrases = loaded.banned_phrases
-        self.image_encodings = 0
+        self.image_encodings = self.answers = self.turns = 0
         self._model: PreparedModel | None = model
         self._max_rows = model.max_rows
         self._max_pictures = model.max_pictures
@@ -98,6 +98,11 @@ class Engine:
     def max_asks(self) -> int:
         """How many asks are answered at the same time by greedy decoding; more are answered one group after another."""
         return self._max_rows
+
+    @property
+    def num_waiting(self) -> int:
+        """How many groups of asks wait for the model."""
+        return self._line.num_waiting
 
     @property
     def cache_bytes(self) -> tuple[int, int]:
@@ -193,9 +198,7 @@ class Engine:
             group = AskGroup(run, answers)
             with self._line.waiting(group), self._turn(run) as model:  # so that whoever waits is let in between
                 self._line.leave(group)
-                if group.error is not None:
-                    raise group.error
-                if not group.is_taken:
+                if not group.is_answered:
                     self._answer(model, group)
 
     @contextmanager
@@ -208,35 +211,53 @@ class Engine:
                 yield self._model
 
     def _answer(self, model: PreparedModel, group: AskGroup) -> None:
-        """Answer a group, and along with it what waits and delays it little: what is decoded alike."""
+        """Answer a group, and along with it what waits and delays it little: what is decoded alike.
+
+        What fails together is tried again alone, each group in its own turn, so that nobody loses an answer by others.
+        """
         run, num_beams = group.run, group.run.decoding.num_beams
         asked = run.decoding.max_new_tokens or self.max_answer_tokens
         config = _generation_config(model.generation_config, num_beams, max(1, min(asked, self.max_answer_tokens)))
-        num_at_once = max(1, self._max_rows // num_beams)
         run.raise_if_stopped()
         rows = self._encoded(model, group)
-        free = num_at_once - len(rows) if model.rules.of(config) else 0
-        with self._line.taken_along(group, free, self._is_quick) as others:
-            for other in others:
-                try:
-                    rows += self._encoded(model, other)
-                except Exception as error:  # its own alone
-                    other.error = error
-            for some in _groups(rows, num_at_once):
-                if _are_wanted(some):
-                    self._write(model, some, config)
-                else:
-                    _end(some)
+        free = self._num_at_once(config) - len(rows) if model.rules.of(config) else 0
+        others = self._line.take_along(group, free, self._is_quick)
+        try:
+            self._write_along(model, rows, others, config)
+            return
+        except Exception:
+            if not others:
+                raise
+        self._write_all(model, self._encoded(model, group), config)
+
+    def _write_along(
+        self, model: PreparedModel, rows: Sequence[OpenAnswer], others: Sequence[AskGroup], config: Rules
+    ) -> None:
+        together, taken = [*rows], []
+        for other in others:
+            with suppress(Exception):  # its own, of which its own turn tells
+                together += self._encoded(model, other)
+                taken.append(other)
+        self._write_all(model, together, config)
+        for other in taken:
+            other.is_answered = True
+
+    def _num_at_once(self, config: Rules) -> int:
+        return max(1, self._max_rows // int(config.num_beams))
 
     def _is_quick(self, group: AskGroup) -> bool:
         """Whether nobody waits long for a group's pictures."""
         are_quick = self._max_pictures == self._max_rows
         return are_quick or all(self._image_features.get(ask.image.digest) is not None for ask in group.asks)
 
-    def _encoded(self, model: PreparedModel, group: AskGroup) -> list["_Row"]:
-        states = self._encode(model, group.run, group.asks)
-        readers = (Detokenizer(self._vocabulary, answer) for answer in group.answers)
-        return [_Row(group.run, reader, some) for reader, some in zip(readers, states, strict=True)]
+    def _encoded(self, model: PreparedModel, group: AskGroup) -> list[OpenAnswer]:
+        """Return what is to be written: of a group that is tried again, the answers that are not finished."""
+        run, answers = group.run, group.open_answers
+        states = self._encode(model, run, [run.asks[answer] for answer in answers])
+        return [
+            OpenAnswer(run, Detokenizer(self._vocabulary, answer), some, run.num_tokens[answer])
+            for answer, some in zip(answers, states, strict=True)
+        ]
 
     # --- Encoding
 
@@ -288,81 +309,20 @@ class Engine:
             prompt_ids = self._tokenizer(ask.prompt, add_special_tokens=False)["input_ids"]
             embeddings = model.embed_prompt([config.bos_token_id, *prompt_ids, config.eos_token_id])
             rows.append(torch.cat([features[ask.image.digest].to(embeddings.dtype), embeddings]))
-        inputs, mask = _stack(rows)
+        inputs, mask = stack_rows(rows)
         hidden_states = model.encode_prompts(inputs, mask, run.raise_if_stopped)
         return [states[: len(row)].clone() for states, row in zip(hidden_states, rows, strict=True)]
 
     # --- Decoding
 
-    def _write(self, model: PreparedModel, rows: Sequence["_Row"], config: Rules) -> None:
-        rules, num_beams = model.rules.of(config), int(config.num_beams)
-        num_answers, max_new_tokens = len(rows), int(config.max_new_tokens)
-        if rules is None:
-            from playground.inference.fallback import write_by_generate  # which needs transformers
-
-            for row in rows:
-                write_by_generate(model, row.states, config, row.is_stopped, row.tell)
-        elif num_beams == 1:
-            search = greedy_search(rules, num_answers=num_answers, max_new_tokens=max_new_tokens)
-            _decode(model, rows, search)
-        else:
-            search = beam_search(rules, config, num_answers=num_answers, max_new_tokens=max_new_tokens)
-            _decode(model, rows, search, num_beams=num_beams)
-
-
-@dataclass(slots=True)
-class _Row:
-    """An answer while it is written: whose it is, who reads it, and the hidden states that it answers."""
-
-    run: Run
-    reader: Detokenizer
-    states: torch.Tensor  # positions x width
-    is_over: bool = False
-
-    def is_stopped(self) -> bool:
-        """Whether nobody wants more of it."""
-        return self.run.is_stopped
-
-    def tell(self, news: News) -> None:
-        """Tell the run; nothing after the end."""
-        if self.is_over:
-            return
-        match news:
-            case Written(_, token_id, measures):
-                self.run.tell(self.reader.read(token_id, *measures))
-            case Leading(_, ids):
-                self.run.tell(Draft(self.reader.read_anew(ids), self.reader.answer))
-            case Ended(_, is_complete):
-                is_stopped = self.is_stopped() and not is_complete
-                self.is_over = True
-                self.run.tell(Finished(not is_complete and not is_stopped, is_stopped, self.reader.answer))
-
-
-def _decode(model: PreparedModel, rows: Sequence[_Row], search: Search, *, num_beams: int = 1) -> None:
-    """Let a search write the answers: send it candidates until it is over, or none once nobody wants more."""
-    write = model.steps.start(*_stack([row.states for row in rows]), num_beams=num_beams)
-    step = next(search)
-    while step.last_ids:
-        for news in step.news:
-            rows[news.answer].tell(news)
-        step = search.send(write(step) if _are_wanted(rows) else None)
-    for news in step.news:
-        rows[news.answer].tell(news)
-
-
-def _are_wanted(rows: Sequence[_Row]) -> bool:
-    """Whether somebody wants more; who does not is told the end, and does not wait for the others'."""
-    going = [row for row in rows if not row.is_over]
-    stopped = [row for row in going if row.is_stopped()]
-    if len(stopped) == len(going):
-        return False  # the search ends with what it has
-    _end(stopped)
-    return True
-
-
-def _end(rows: Sequence[_Row]) -> None:
-    for row in rows:
-        row.tell(Ended(row.reader.answer, is_complete=False))
+    def _write_all(self, model: PreparedModel, rows: Sequence[OpenAnswer], config: Rules) -> None:
+        for some in _groups(rows, self._num_at_once(config)):
+            if are_wanted(some):
+                self.turns += 1
+                self.answers += len(some)
+                write_answers(model, some, config)
+            else:
+                end_answers(some)
 
 
 def cells_of(weights: torch.Tensor, num_positions: int) -> npt.NDArray[np.float32]:
@@ -410,14 +370,6 @@ def _generation_config(own: Rules, num_beams: int, num_new_tokens: int) -> Rules
     config.max_length = None
     config.max_new_tokens = num_new_tokens
     return config
-
-
-def _stack(rows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return positions x width rows as a batch, and the mask that is False where a shorter one is padded, if any is."""
-    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
-    stacked = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
-    mask = torch.arange(stacked.shape[1], device=lengths.device) < lengths[:, None]
-    return stacked, None if mask.all() else mask
 
 
 def _milliseconds_since(started: float) -> float:

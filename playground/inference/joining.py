@@ -17,13 +17,17 @@ class AskGroup:
     def __init__(self, run: Run, answers: Sequence[int]) -> None:
         self.run = run
         self.answers = answers
-        self.is_taken = False  # along with another one, in whose turn it is answered
-        self.error: Exception | None = None  # that ended it there
+        self.is_answered = False  # along with another one, in whose turn
 
     @property
     def asks(self) -> list[Ask]:
         """What is asked."""
         return [self.run.asks[answer] for answer in self.answers]
+
+    @property
+    def open_answers(self) -> list[int]:
+        """Those of its answers that are not finished."""
+        return [answer for answer in self.answers if answer in self.run.open_answers]
 
 
 class WaitingLine:
@@ -32,6 +36,11 @@ class WaitingLine:
     def __init__(self) -> None:
         self._waiting: list[AskGroup] = []
         self._lock = threading.Lock()
+
+    @property
+    def num_waiting(self) -> int:
+        """How many groups wait."""
+        return len(self._waiting)
 
     @contextmanager
     def waiting(self, group: AskGroup) -> Iterator[None]:
@@ -49,11 +58,10 @@ class WaitingLine:
             if group in self._waiting:
                 self._waiting.remove(group)
 
-    @contextmanager
-    def taken_along(self, group: AskGroup, free: int, fits: Callable[[AskGroup], bool]) -> Iterator[list[AskGroup]]:
-        """Give the groups that wait, in their order, as many as there is room for, to be answered along with a group.
+    def take_along(self, group: AskGroup, free: int, fits: Callable[[AskGroup], bool]) -> list[AskGroup]:
+        """Take the groups that wait, in their order, as many as there is room for, to be answered along with a group.
 
-        They are decoded alike. What is raised meanwhile ends them too.
+        They are decoded alike.
         """
         taken: list[AskGroup] = []
         with self._lock:
@@ -61,12 +69,6 @@ class WaitingLine:
                 is_alike = other.run.decoding == group.run.decoding
                 if is_alike and len(other.answers) <= free and not other.run.is_stopped and fits(other):
                     free -= len(other.answers)
-                    other.is_taken = True
                     self._waiting.remove(other)
                     taken.append(other)
-        try:
-            yield taken
-        except Exception as error:
-            for other in taken:
-                other.error = other.error or error
-            raise
+        return taken

@@ -14,8 +14,8 @@ from queue import Empty, SimpleQueue
 import torch
 
 from playground.engines import Ask
-from playground.errors import EngineFailed
-from playground.events import Decoding, Event, Finished
+from playground.errors import EngineFailed, EngineHangs
+from playground.events import Decoding, Event, Finished, Token
 
 _LAST_STEP_SECONDS = 5  # of a run that is in a step while the program ends
 _LATE_SECONDS = 30  # that a step may take beyond a run's deadline before nobody waits for it any more
@@ -35,7 +35,8 @@ class Run:
         self._deadline = deadline
         self.abandoned = threading.Event()
         self._told: SimpleQueue[Event | BaseException] = SimpleQueue()
-        self._open = set(range(len(asks)))  # the answers that are not finished yet
+        self.open_answers = set(range(len(asks)))  # that are not finished yet
+        self.num_tokens = [0] * len(asks)  # that were told of each answer
 
     @property
     def is_stopped(self) -> bool:
@@ -49,8 +50,10 @@ class Run:
 
     def tell(self, event: Event) -> None:
         """Let the reader have an event."""
-        if isinstance(event, Finished):
-            self._open.discard(event.answer)
+        if isinstance(event, Token):
+            self.num_tokens[event.answer] += 1
+        elif isinstance(event, Finished):
+            self.open_answers.discard(event.answer)
         self._told.put(event)
 
     def events(self, work: "Callable[[Run], None]") -> Generator[Event, None, None]:
@@ -82,13 +85,13 @@ class Run:
         try:
             return self._told.get(timeout=None if last == math.inf else max(0.0, last - time.monotonic()))
         except Empty:
-            return EngineFailed("The model hangs. Ask again; if that does not help, the playground must be restarted.")
+            return EngineHangs("The model hangs. Ask again; if that does not help, the playground must be restarted.")
 
     def _do(self, work: "Callable[[Run], None]") -> None:
         try:
             work(self)
         except StoppedError:
-            for answer in sorted(self._open):
+            for answer in sorted(self.open_answers):
                 self.tell(Finished(is_truncated=False, is_stopped=True, answer=answer))
         except BaseException as error:  # whatever it is, the reader must not wait for ever
             self._told.put(_explain(error))

@@ -4,6 +4,8 @@
 """
 
 import os
+import threading
+from dataclasses import astuple
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,9 +16,9 @@ from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 from starlette.responses import Response
 
-from playground.serving.batching import AnsweredBatch
 from playground.serving.loopback import stay_on_loopback
-from playground.serving.replica import Replica
+from playground.serving.replica import AnsweredRequest, Replica
+from playground.serving.wire import ReplicaCounts
 from playground.settings import Settings
 
 APP = "florence2"
@@ -92,30 +94,32 @@ class _Figures:
     def __init__(self) -> None:
         self._answers = Counter("florence2_answers", "Answers that were written.")
         self._tokens = Counter("florence2_tokens", "Tokens that were written.")
-        self._pictures = Counter("florence2_pictures", "Pictures that were asked about, once for each batch.")
+        self._pictures = Counter("florence2_pictures", "Pictures that were asked about, once for each request.")
         self._encodings = Counter(
             "florence2_picture_encodings", "Pictures that had to be encoded; the rest was cached."
         )
-        self._encode = Histogram("florence2_encode_seconds", "Encoding of a batch.", list(_SECONDS))
-        self._decode = Histogram("florence2_decode_seconds", "Decoding of a batch, and its wait.", list(_SECONDS))
-        self._batch = Histogram("florence2_batch_answers", "Answers of a batch.", [1, 2, 4, 8, 16, 32, 64])
+        self._turns = Counter("florence2_turns", "Turns of the model, in each of which some answers are written.")
+        self._encode = Histogram("florence2_encode_seconds", "Encoding for a request.", list(_SECONDS))
+        self._decode = Histogram("florence2_decode_seconds", "Decoding for a request, and its wait.", list(_SECONDS))
         self.refusals = Counter("florence2_refusals", "Requests that were refused, or failed, with a sentence.")
         self.waiting = Gauge("florence2_waiting", "Questions that wait at a replica.")
-        self._num_encodings = 0
+        self._told = ReplicaCounts()
+        self._lock = threading.Lock()
 
-    def take(self, batch: AnsweredBatch, num_encodings: int) -> None:
-        """Count a batch; `num_encodings` are those of the replica so far."""
-        counts = (
-            (self._answers, batch.num_answers), (self._tokens, batch.num_tokens), (self._pictures, batch.num_pictures),
-            (self._encodings, num_encodings - self._num_encodings),
-        )  # fmt: skip
-        for counter, number in counts:
-            if number:
-                counter.inc(number)
-        self._num_encodings = num_encodings
-        self._encode.observe(batch.encode_seconds)
-        self._decode.observe(batch.decode_seconds)
-        self._batch.observe(batch.num_answers)
+    def take(self, answered: AnsweredRequest, so_far: ReplicaCounts) -> None:
+        """Count what a request came to; `so_far` is what the replica has done."""
+        with self._lock:  # requests end in threads of their own
+            counts = (
+                (self._answers, answered.num_answers), (self._tokens, answered.num_tokens),
+                (self._pictures, answered.num_pictures), (self._turns, so_far.turns - self._told.turns),
+                (self._encodings, so_far.encodings - self._told.encodings),
+            )  # fmt: skip
+            for counter, number in counts:
+                if number > 0:
+                    counter.inc(number)
+            self._told = ReplicaCounts(*map(max, astuple(self._told), astuple(so_far)))
+        self._encode.observe(answered.encode_seconds)
+        self._decode.observe(answered.decode_seconds)
 
 
 def build(options: ServingOptions) -> serve.Application:

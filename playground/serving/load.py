@@ -61,7 +61,7 @@ class LoadFigures:
     questions about a picture that encoded nothing. `..._cpu_s` are seconds of processor time for each answer: of this
     program, which asks, of Serve's proxy, of the replicas, and of all else in the cluster. `others_cpus` are the
     processors that other programs had meanwhile, `others_in_turn` from one look to the next. `answered_together` is
-    the mean batch of a replica.
+    how many answers a replica writes at the same time, in the mean.
     """
 
     replicas: int
@@ -297,7 +297,7 @@ def _take_counts(
     now = _counts(engines)
     if answers := now.answers - before.answers:
         figures.second_without_encoding = round(1 - (now.encodings - before.encodings) / answers, 4)
-        figures.answered_together = round(answers / max(1, now.batches - before.batches), 2)
+        figures.answered_together = round(answers / max(1, now.turns - before.turns), 2)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """One replica: an engine that is asked over HTTP.
 
-Knows requests, the engine and who waits for it. What it is asked is checked here once more, whoever asks. Nothing of
-anybody's words or pictures is logged, and nothing is unpickled. Ray Serve makes the replicas, in `app`.
+Knows requests and the engine, which answers together who waits for it. What it is asked is checked here once more,
+whoever asks. Nothing of anybody's words or pictures is logged, and nothing is unpickled. Ray Serve makes the replicas,
+in `app`.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,11 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from playground.engines import Ask, AskedEngine, State
-from playground.errors import CheckpointUnavailable, InputRejected, PlaygroundError
-from playground.events import Decoding, Draft, Event, Finished, Token
+from playground.errors import CheckpointUnavailable, EngineHangs, InputRejected, PlaygroundError
+from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage, Token
 from playground.pictures.limits import Limits
 from playground.pictures.reader import InputImage
 from playground.pool import Pool
-from playground.serving.batching import AnsweredBatch, Batcher, Job, failure_sentence
 from playground.serving.wire import (
     BUNDLE_SECONDS,
     HEARTBEAT_SECONDS,
@@ -48,6 +48,17 @@ from playground.settings import Settings
 _logger = logging.getLogger("ray.serve")
 _PICTURE_BYTES = 256_000_000  # of pixels that need not be sent again
 _MAX_TEXT = 100_000  # characters, whose tokens are counted
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """What a request came to, for whoever counts."""
+
+    num_answers: int
+    num_tokens: int
+    num_pictures: int
+    encode_seconds: float
+    decode_seconds: float  # and of the wait for the model
 
 
 class KeptPictures:
@@ -109,21 +120,23 @@ class Bundles:
 class Replica:
     """Holds one checkpoint, and answers requests about it.
 
-    `count` is told the figures of each batch, and how many requests were refused.
+    `count` is told what each request came to, with what the replica has done so far, and `count_refusal` of each that
+    was refused.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
-        count: Callable[[AnsweredBatch, int], None] = lambda *_: None,
+        count: Callable[[AnsweredRequest, ReplicaCounts], None] = lambda *_: None,
         count_refusal: Callable[[], None] = lambda: None,
     ) -> None:
         """Load the checkpoint; returns when it is ready. Raises CheckpointUnavailable."""
         self.name = uuid.uuid4().hex[:8]
         self._limits = Limits(max_megapixels=settings.max_megapixels, max_megabytes=settings.max_megabytes)
         self._longest_seconds = settings.run_seconds
-        self._count_refusal = count_refusal
+        self._tell_counts, self._count_refusal = count, count_refusal
+        self._hangs = False
         self._pool = Pool(replace(settings, load_wait_seconds=math.inf))
         status = self._pool.wait()
         if status.state is not State.READY:
@@ -132,22 +145,20 @@ class Replica:
         self._engine: Any = self._held.enter_context(self._pool.acquire())
         self._description = Description.of(self._engine, ". ".join(filter(None, (status.details, status.why))))
         self._pictures = KeptPictures(_PICTURE_BYTES, settings.keep_files_seconds)
-        self._batcher = Batcher(self._engine, counted=lambda batch: count(batch, self._engine.image_encodings))
 
     @property
     def num_waiting(self) -> int:
         """How many questions wait here."""
-        return self._batcher.num_waiting
+        return int(self._engine.num_waiting)
 
     def check(self) -> None:
         """Raise where the engine hangs, so that another replica takes this one's place; forget old pictures."""
         self._pictures.forget_old()
-        if self._batcher.hangs:
+        if self._hangs:
             raise RuntimeError("The engine does not end an answer whose time is over.")
 
     def close(self) -> None:
         """Give the engine back."""
-        self._batcher.close()
         self._held.close()
         self._pool.close()
 
@@ -223,11 +234,10 @@ class Replica:
 
     async def _lines(self, asks: list[Ask], decoding: Decoding, deadline: float) -> AsyncIterator[bytes]:
         """Yield lines of events as they come, a bundle at a time; whoever goes away ends the answer."""
-        bundles = Bundles()
-        job = Job(asks, decoding, bundles.tell, deadline)
+        bundles, stop = Bundles(), threading.Event()
         num_open = len(asks)
         try:
-            self._batcher.put(job)
+            self._generate(asks, decoding, deadline, stop, bundles.tell)
             while num_open:
                 told = await bundles.next()
                 for failure in (item for item in told if isinstance(item, Exception)):
@@ -241,12 +251,41 @@ class Replica:
         except Exception as error:
             _log_failure(error)
             self._count_refusal()
-            yield write_end(failed=failure_sentence(error))
+            yield write_end(failed=_failure_sentence(error))
         finally:
-            job.abandon()
+            stop.set()
+
+    def _generate(
+        self,
+        asks: list[Ask],
+        decoding: Decoding,
+        deadline: float,
+        stop: threading.Event,
+        tell: Callable[[Event | Exception], None],
+    ) -> None:
+        """Let a thread tell what the engine says, or why it says nothing."""
+
+        def generate() -> None:
+            num_tokens, encode_ms, started = 0, 0.0, time.perf_counter()
+            try:
+                for event in self._engine.generate(asks, decoding, stop=stop, deadline=deadline):
+                    num_tokens += isinstance(event, Token)
+                    if isinstance(event, Progress) and event.stage is RunStage.WRITING:
+                        encode_ms += (event.encode_image_ms or 0.0) + (event.encode_prompt_ms or 0.0)
+                    tell(event)
+            except Exception as error:
+                self._hangs = self._hangs or isinstance(error, EngineHangs)
+                tell(error)
+                return
+            decode_seconds = time.perf_counter() - started - encode_ms / 1000
+            digests = {ask.image.digest for ask in asks}
+            answered = AnsweredRequest(len(asks), num_tokens, len(digests), encode_ms / 1000, decode_seconds)
+            self._tell_counts(answered, self._counts())
+
+        threading.Thread(target=generate, name="asking", daemon=True).start()
 
     def _counts(self) -> ReplicaCounts:
-        return ReplicaCounts(self._engine.image_encodings, self._batcher.num_batches, self._batcher.num_answers)
+        return ReplicaCounts(self._engine.image_encodings, self._engine.turns, self._engine.answers)
 
     def _refusal(self, status: int, sentence: str) -> Response:
         self._count_refusal()
@@ -271,3 +310,10 @@ def _log_failure(error: Exception) -> None:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
     _logger.warning("An answer failed: %s at %s", type(error).__name__, place)
+
+
+def _failure_sentence(error: Exception) -> str:
+    """Return what is said of a failure: its own sentence, or of a bug its kind alone, which holds nobody's words."""
+    if isinstance(error, PlaygroundError):
+        return str(error)
+    return f"The model failed ({type(error).__name__}). Ask again, or ask something else."

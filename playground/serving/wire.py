@@ -106,8 +106,8 @@ class ReplicaCounts:
     """What a replica has done since it began, which it tells with each answer."""
 
     encodings: int = 0  # of pictures
-    batches: int = 0
-    answers: int = 0  # of these batches
+    turns: int = 0  # of its model, in each of which some are answered together
+    answers: int = 0
 
 
 _REQUEST = TypeAdapter(Request)

@@ -111,16 +111,30 @@ def test_what_fails_before_it_is_written_is_the_fault_of_one_alone(
         third.result()
 
 
-def test_what_fails_while_all_are_written_is_told_to_all(
-    engine: Engine, prepared: PreparedModel, three_images: list[InputImage]
+@pytest.mark.parametrize("at", [1, 5, 20])  # before the first token, in the middle, when some have ended
+def test_what_fails_while_all_are_written_is_tried_again_alone_and_nothing_is_told_twice(
+    engine: Engine, prepared: PreparedModel, three_images: list[InputImage], beginnings: list[int], at: int
 ) -> None:
-    alone = [ids_of(ask(engine, image)) for image in three_images]
     people = [partial(ask, engine, image) for image in three_images]
-    with before(part(prepared, "lm_head"), Counter(at=5, act=raiser(KeyError("a bug")))):
+    alone = [ids_of(person()) for person in people]
+    beginnings.clear()
+    with before(part(prepared, "lm_head"), Counter(at=at, act=raiser(KeyError("a bug")))):
+        answers = [answer.result() for answer in answers_of_all(engine, people)]
+    assert [ids_of(answer) for answer in answers] == alone
+    assert all(sum(isinstance(event, Finished) for event in answer) == 1 for answer in answers)
+    assert beginnings[0] == 3
+    assert beginnings[1] == 1
+
+
+def test_what_fails_alone_as_well_is_told_to_whom_it_befalls(
+    engine: Engine, prepared: PreparedModel, image: InputImage
+) -> None:
+    people = [partial(ask, engine, image, prompt) for prompt in (OD, CAPTION)]
+    with before(part(prepared, "lm_head"), raiser(KeyError("a bug"))):
         for answer in answers_of_all(engine, people):
             with pytest.raises(KeyError, match="a bug"):
                 answer.result()
-    assert [ids_of(person()) for person in people] == alone
+    assert all(ids_of(person()) for person in people)
 
 
 def test_who_stops_begins_no_more_of_its_groups(

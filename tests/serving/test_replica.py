@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from playground.engines import Ask, State
 from playground.errors import CheckpointUnavailable, EngineFailed, ImageRejected, SettingsInvalid
 from playground.events import Decoding, Event, Finished, Progress, Token
+from playground.inference.run import Run
 from playground.pictures.limits import Limits
 from playground.pictures.reader import InputImage, read_image, receive_image
 from playground.predictor import Predictor
@@ -26,6 +28,7 @@ from playground.serving.connection import cluster_url
 from playground.serving.replica import KeptPictures, Replica
 from playground.serving.wire import write_description
 from playground.settings import Settings
+from tests.inference.asking import ids_of
 from tests.serving.over_http import served, until
 
 OD = "Locate the objects with category name in the image."
@@ -102,6 +105,40 @@ def test_stop_and_a_closed_tab_free_the_replica(engines: RemoteEngines, image: I
         assert list(remote.generate([Ask(image, OD)], deadline=time.monotonic() - 1)) == [Finished(False, True)]
         assert isinstance([*remote.generate([Ask(image, OD)])][-1], Finished)
     until(lambda: replica.num_waiting == 0)
+
+
+def test_who_waits_is_answered_together(engines: RemoteEngines, image: InputImage, replica: Replica) -> None:
+    pictures = [image.crop((0.0, 0.0, 200.0 + number, 150.0)) for number in range(4)]
+    with engines.acquire() as remote, ThreadPoolExecutor(4) as people:
+        alone = [ids_of(events_of(remote, [Ask(picture, OD)])) for picture in pictures]
+        before = replica._engine.turns
+        with replica._engine._lock.held():
+            asked = [people.submit(events_of, remote, [Ask(picture, OD)]) for picture in pictures]
+            until(lambda: replica.num_waiting == 4)
+        assert [ids_of(answer.result()) for answer in asked] == alone
+    assert replica._engine.turns == before + 1
+
+
+def test_a_replica_whose_engine_hangs_is_to_be_replaced(
+    engines: RemoteEngines, image: InputImage, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = threading.Event()
+
+    def hang(*_: object, **options: object) -> Iterator[Event]:
+        yield from Run([Ask(image, OD)], Decoding(), threading.Event(), time.monotonic()).events(
+            lambda _: hanging.wait()
+        )
+
+    monkeypatch.setattr("playground.inference.run._LATE_SECONDS", 0.1)
+    replica.check()
+    with engines.acquire() as remote, monkeypatch.context() as patch:
+        patch.setattr(replica._engine, "generate", hang)
+        with pytest.raises(EngineFailed, match="The model hangs"):
+            list(remote.generate([Ask(image, OD)]))
+    hanging.set()
+    with pytest.raises(RuntimeError, match="does not end"):
+        replica.check()
+    monkeypatch.setattr(replica, "_hangs", False)
 
 
 def test_who_waits_for_a_replica_has_not_lost_it_and_one_that_falls_silent_is_lost(
