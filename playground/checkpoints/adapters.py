@@ -24,6 +24,7 @@ _HEAD = "lm_head.weight"
 _LORA = re.compile(r"(?P<module>.+)\.lora_(?P<which>[AB])(\.default)?\.weight")
 _WRAPPERS = re.compile(r"\.(base_layer|modules_to_save(\.default)?)(?=\.)")
 _NAME = re.compile(r"\^?[\w.]+\$?")
+_NUMBERS_AT_ONCE = 2**15  # that are merged: 128 KB in float32, for which the system is not asked for memory each time
 _SEES = ("model.vision_tower.", "model.multi_modal_projector.")
 
 
@@ -169,6 +170,18 @@ class _Merged:
         return list(self._weight.get_shape())
 
     def __getitem__(self, where: Any) -> Any:
-        weight = self._weight[...].float()
-        added = self._b.flatten(1).float() @ self._a.flatten(1).float()  # a convolution's too, but for its shape
-        return weight.add_(added.view_as(weight), alpha=self._scale)[where]
+        import torch
+
+        return self.read(torch.float32)[where]
+
+    def read(self, dtype: Any) -> Any:
+        """Return the weight, rounded once, to a torch.dtype."""
+        import torch
+
+        weight = self._weight[...]
+        merged = torch.empty_like(weight, dtype=dtype)
+        a, b = self._a.flatten(1).float(), self._b.flatten(1).float()  # a convolution's too, but for its shape
+        num_rows = max(1, _NUMBERS_AT_ONCE // a.shape[1])
+        for some, rows, into in zip(*(torch.split(matrix, num_rows) for matrix in (weight, b, merged)), strict=True):
+            into.copy_(some.float().flatten(1).addmm_(rows, a, alpha=self._scale).view_as(some))
+        return merged

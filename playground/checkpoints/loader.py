@@ -282,8 +282,10 @@ def _check_weights(checkpoint: Checkpoint, adapted: Adaptation, weights: "Weight
     if is_known:
         check_numbers(adapted.own, parts.original_names, checkpoint)
         return
+    from playground.checkpoints.weights import in_format
+
     for name, tensor in parts.tensors.items():
-        check_numbers({name: tensor[...].to(weights.dtype)}, parts.original_names, checkpoint)
+        check_numbers({name: in_format(tensor, weights.dtype)}, parts.original_names, checkpoint)
 
 
 def _shape_of(tensor: Any) -> tuple[int, ...]:

@@ -91,7 +91,20 @@ def _slices(folder: Path) -> Iterator[tuple[str, Any]]:
     for path in weight_files(folder):
         file = open_file(path, framework="pt", backend="pread")
         for name in file.keys():  # noqa: SIM118
-            yield name, file.get_slice(name)
+            yield name, _Read(file, name)
+
+
+class _Read:
+    """A tensor of a file, read whole: a slice of safetensors, even of all, copies what it has read once more."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file, self._name = file, name
+
+    def get_shape(self) -> list[int]:
+        return list(self._file.get_slice(self._name).get_shape())
+
+    def __getitem__(self, where: Any) -> Any:
+        return self._file.get_tensor(self._name)[where]
 
 
 def _native_parts(folder: Path, slices: dict[str, Any], *, names_code: bool) -> Parts:

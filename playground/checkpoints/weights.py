@@ -54,7 +54,13 @@ class Weights:
         assert stored is not None, "what is missing was refused when it was loaded"
         if (table := self._tables.get(stored)) is not None:
             return table
-        weight = nn.Parameter(self.tensors[stored][...].to(self.device, self.dtype), requires_grad=False)
+        weight = nn.Parameter(in_format(self.tensors[stored], self.dtype).to(self.device), requires_grad=False)
         if stored == self.stored_name(EMBEDDING):
             self._tables[stored] = weight
         return weight
+
+
+def in_format(tensor: Any, dtype: torch.dtype) -> torch.Tensor:
+    """Return a weight of a file in a number format; what an adapter changes is rounded once, when it is read."""
+    weight: torch.Tensor = tensor.read(dtype) if hasattr(tensor, "read") else tensor[...].to(dtype)
+    return weight

@@ -5,6 +5,7 @@ of shape (..., outputs).
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from playground.checkpoints.weights import Weights
+from playground.inference.threads import ALL_THREADS, computing_with
 
 Kernel = Callable[[torch.Tensor], torch.Tensor]
 Make = Callable[[torch.nn.Linear], Kernel]
@@ -19,7 +21,8 @@ Check = Callable[[], None]  # called again and again during a pass; what it rais
 
 _MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their more expensive call
 WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
-_ROWS_AT_ONCE = 4096  # that are rounded, so that the output projection is not held in float32
+_NUMBERS_AT_ONCE = 2**15  # that are rounded: 128 KB in float32, for which the system is not asked for memory each time
+_MODULES_AT_ONCE = 4  # that are made ready, and held twice meanwhile
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
 
 
@@ -36,6 +39,19 @@ class Preparations:
         key = self.weights.identity(name)
         self.made[key] = self._before[key] if key in self._before else make(self.weights.module(name))
         return self.made[key]
+
+    def of_each(self, makes: Mapping[str, Callable[[Any], Any]]) -> list[Any]:
+        """Return what is made of each of some modules, by their names.
+
+        Several are made at the same time: most of it is reading and getting memory, which PyTorch's own threads do not
+        share.
+        """
+        with ThreadPoolExecutor(min(ALL_THREADS, _MODULES_AT_ONCE)) as threads:
+            return list(threads.map(self._alone, makes, makes.values()))
+
+    def _alone(self, name: str, make: Callable[[Any], Any]) -> Any:
+        with computing_with(1):
+            return self.of(name, make)
 
 
 def full(linear: torch.nn.Linear) -> Kernel:
@@ -80,12 +96,12 @@ def int8(linear: torch.nn.Linear) -> Kernel:
 
 
 def _round_weights(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    scales = weight.abs().amax(1).float().clamp(min=1e-12) / 127
-    rounded = torch.empty_like(weight, dtype=torch.int8)
-    for first in range(0, len(weight), _ROWS_AT_ONCE):
-        some = slice(first, first + _ROWS_AT_ONCE)
-        rounded[some] = (weight[some].float() / scales[some, None]).round()
-    return rounded, scales
+    rows = max(1, _NUMBERS_AT_ONCE // weight.shape[1])
+    rounded, scales = torch.empty_like(weight, dtype=torch.int8), []
+    for some, into in zip(torch.split(weight, rows), torch.split(rounded, rows), strict=True):
+        scales.append(some.abs().amax(1).float().clamp(min=1e-12) / 127)
+        into.copy_((some.float() / scales[-1][:, None]).round())
+    return rounded, torch.cat(scales)
 
 
 def _of_bfloat16(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:

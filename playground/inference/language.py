@@ -41,7 +41,9 @@ class Encoder:
         config, make = preparations.weights.config.text_config, partial(_EncoderLayer, pack=pack)
         self._positions = preparations.of(f"{_ENCODER}.embed_positions")
         self._norm = preparations.of(f"{_ENCODER}.layernorm_embedding")
-        self._layers = [preparations.of(f"{_ENCODER}.layers.{layer}", make) for layer in range(config.encoder_layers)]
+        self._layers = preparations.of_each(
+            {f"{_ENCODER}.layers.{layer}": make for layer in range(config.encoder_layers)}
+        )
         self._heads = config.encoder_attention_heads
 
     def __call__(
@@ -181,9 +183,9 @@ class Decoder:
         self._positions = preparations.of(f"{_DECODER}.embed_positions")
         self._norm = preparations.of(f"{_DECODER}.layernorm_embedding", partial(_in_format, dtype=dtype))
         make_layer = partial(_DecoderLayer, make=make, dtype=dtype)
-        self._layers = [
-            preparations.of(f"{_DECODER}.layers.{layer}", make_layer) for layer in range(config.decoder_layers)
-        ]
+        self._layers = preparations.of_each(
+            {f"{_DECODER}.layers.{layer}": make_layer for layer in range(config.decoder_layers)}
+        )
         self._heads = config.decoder_attention_heads
         self._output = preparations.of("lm_head", make)
         self.device: torch.device = self._embed.weight.device

@@ -138,11 +138,13 @@ class VisionTower:
         depths = preparations.weights.config.vision_config.depths
         self._convs = [preparations.of(f"{_TOWER}.convs.{stage}", _channels_last) for stage in range(len(depths))]
         self._stages = [
-            [
-                preparations.of(f"{_TOWER}.blocks.{stage}.{pair}.{kind}", partial(make, pack=pack))
-                for pair in range(depth)
-                for kind, make in _BLOCKS.items()
-            ]
+            preparations.of_each(
+                {
+                    f"{_TOWER}.blocks.{stage}.{pair}.{kind}": partial(make, pack=pack)
+                    for pair in range(depth)
+                    for kind, make in _BLOCKS.items()
+                }
+            )
             for stage, depth in enumerate(depths)
         ]
 

@@ -32,6 +32,7 @@ from tests.inference.asking import part
 
 SHARED = "model.language_model.shared.weight"
 BLOCK = "model.vision_tower.blocks.0.0.spatial_block"
+CONVOLUTION = "model.vision_tower.convs.1.conv"
 Q, BIAS = f"{SELF_Q}.weight", f"{FC1}.bias"
 
 
@@ -121,6 +122,19 @@ def test_a_head_that_was_changed_alone_is_parted_from_the_embeddings(
     torch.testing.assert_close(merged["lm_head.weight"], state["lm_head.weight"], rtol=2e-3, atol=2e-3)
     assert torch.equal(merged[SHARED], state[SHARED])
     assert resolve(str(whole)).known_tasks == resolve(BUNDLED).known_tasks
+
+
+@pytest.mark.parametrize("module", [SEES, CONVOLUTION])
+def test_what_is_merged_is_rounded_once(
+    tmp_path: Path, parts: Parts, weights: dict[str, torch.Tensor], module: str
+) -> None:
+    name, base = f"{module}.weight", weights[f"{module}.weight"].float()
+    a, b = (tensors := halves(module, tuple(base.shape))).values()
+    merged = adapt(of_folder(tmp_path), parts, write_adapter(tmp_path, tensors)).parts.tensors[name]
+    expected = base + 8 / 4 * (b @ a.flatten(1)).view_as(base)
+    torch.testing.assert_close(merged[...], expected)
+    assert torch.equal(merged.read(torch.bfloat16), merged[...].bfloat16())
+    assert torch.equal(merged[...], merged[...])  # what is read is not changed by it
 
 
 # --- What is refused
