@@ -1,6 +1,7 @@
 """Start the playground: arguments, settings, page."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -64,6 +65,7 @@ def serve(settings: Settings) -> None:
     """Serve the page until interrupted; the checkpoint loads in the background."""
     if settings.mcp and find_spec("mcp") is None:
         raise SettingsInvalid("--mcp needs the package mcp. Install it: pip install -r requirements-extra.txt")
+    gc.disable()  # until the page is there: of the time of its imports, looking for garbage takes a tenth
     # These are read when gradio and huggingface_hub are imported, hence the imports below.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -103,6 +105,7 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
         )  # fmt: skip
         with serving(build_app(predictor, settings), settings, is_port_named=is_port_named) as url:
             console.say(f"The page is at {url}")
+            gc.enable()
             engines.start()  # not before: what it imports would take the processor from the page
             if settings.mcp:
                 console.say(f"The tools for language models (MCP) are at {url}/gradio_api/mcp/")
