@@ -43,9 +43,11 @@ class Preparations:
     def of_each(self, makes: Mapping[str, Callable[[Any], Any]]) -> list[Any]:
         """Return what is made of each of some modules, by their names.
 
-        Several are made at the same time: most of it is reading and getting memory, which PyTorch's own threads do not
-        share.
+        On a CPU several are made at the same time: most of it is reading and getting memory, which PyTorch's own
+        threads do not share. How another device bears that was not tried.
         """
+        if self.weights.device != "cpu":
+            return [self.of(name, make) for name, make in makes.items()]
         with ThreadPoolExecutor(min(ALL_THREADS, _MODULES_AT_ONCE)) as threads:
             return list(threads.map(self._alone, makes, makes.values()))
 
