@@ -25,6 +25,7 @@ function createEdits({ report, isGoingOn }) {
   let isUnfinished = false; // changed since the server has drawn the picture
   let lastLabel = "";
   let known = 0; // the version that Python has said to know
+  let offered = null; // the labels that are there to choose from, as Python has said last
   let late = []; // corrections of answers that have gone before Python knew them
   let isLate = false; // there is one that Python was not told of
   let finds = new Map(); // what the model says of boxes, by id, while it says it
@@ -37,6 +38,7 @@ function createEdits({ report, isGoingOn }) {
       takeUp(boxes);
     }
     known = given?.version ?? known;
+    offered = given?.offered ?? offered;
     for (const box of boxes) if (!first.has(box.id)) first.set(box.id, box);
     if (!given) return;
     told = sent.get(given.version) ?? told;
@@ -54,7 +56,7 @@ function createEdits({ report, isGoingOn }) {
 
   function begin(given, boxes) {
     [answer, version, known, count] = [given?.answer, given?.version ?? 0, given?.version ?? 0, given?.count ?? 0];
-    changes = changesOf(given?.changes ?? [], boxes);
+    [changes, offered] = [changesOf(given?.changes ?? [], boxes), null];
     [first, told, sent, past, future, isUnfinished] = [new Map(), changes, new Map([[version, changes]]), [], [], false];
     nextId = Math.max(count, ...[...changes.keys()].map((id) => id + 1));
   }
@@ -104,6 +106,7 @@ function createEdits({ report, isGoingOn }) {
     answer,
     version,
     is_going_on: isGoingOn(),
+    offered,
     changes: [...changes].filter(([id]) => id !== SKETCH).map(([id, box]) => box ? {
       id, label: box.label, xyxy: box.xyxy, quad: box.quad ?? null, polygons: box.polygons ?? [], text: box.text ?? "",
       source: box.source ?? "model", cover: box.cover ?? "",

@@ -76,13 +76,15 @@ class EditsData(GradioModel):
     """What a person has corrected of an answer: `changes` as `playground/corrections.py` reads them.
 
     `answer` tells the answer from all others, in which the model has said `count` regions; of several `version`s the
-    highest holds. While `is_going_on`, the page draws the answer itself.
+    highest holds. While `is_going_on`, the page draws the answer itself. The labels that it lets choose from are those
+    that were `offered` to it last; None says nothing of them.
     """
 
     answer: str = ""
     count: int = 0
     version: int = 0
     is_going_on: bool = False
+    offered: list[str] | None = None
     changes: list[dict[str, Any]] = Field(default_factory=list)
 
 

@@ -45,7 +45,6 @@ class Item:
     asked_at: float = 0.0  # when the answer came, in seconds since 1970
     answer_id: str = ""  # another one for each answer: corrections that come late are those of the one before
     version: int = 0  # how often the answer was corrected, as the page counts it
-    offered: frozenset[str] = frozenset()  # the labels that the page offers to choose from
     shapes: frozenset[str] = frozenset()  # which its styles are for
 
     @property
@@ -53,7 +52,7 @@ class Item:
         """The picture without its answer."""
         return replace(
             self, prediction=None, truth=None, said=None, corrections=NO_CORRECTIONS, answer_id="", version=0,
-            offered=frozenset(), is_welcome=False,
+            is_welcome=False,
         )  # fmt: skip
 
     @property
@@ -78,7 +77,6 @@ class Item:
             asked_at=time.time(),
             answer_id=secrets.token_hex(8),
             version=0,
-            offered=_labels(prediction),
             shapes=frozenset(shapes_of(prediction)),
         )
 
@@ -86,10 +84,6 @@ class Item:
         """Return the picture with its answer corrected."""
         answer = corrected(self.said, corrections) if self.said else None
         return replace(self, prediction=answer, corrections=corrections, version=version)
-
-
-def _labels(prediction: Prediction | None) -> frozenset[str]:
-    return frozenset(prediction.label_counts()) if prediction else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +228,10 @@ class Tab:
         return replace(self, workspace=self.workspace.with_corrections(answer_id, corrections, version))
 
     def offering(self, line: dict[str, str]) -> "Tab":
-        """Return the tab when the page offers labels and styles of the answer as it stands, and says so in a line."""
+        """Return the tab when the page offers the styles of the answer as it stands, and says so in a line."""
         answer = self.item.prediction
         shapes = frozenset(shapes_of(answer)) if answer else frozenset()
-        item = replace(self.item, offered=_labels(answer), shapes=shapes)
+        item = replace(self.item, shapes=shapes)
         workspace = replace(self.workspace, items=(*self.workspace.items[:-1], item))
         told = line if self.line == self.answer_line else self.line  # a question about a region has told of itself
         return replace(self, workspace=workspace, line=told, answer_line=line)

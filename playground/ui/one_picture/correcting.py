@@ -13,7 +13,7 @@ from playground.ui import text
 from playground.ui.components import EditsData, StageData
 from playground.ui.one_picture.controls import Controls
 from playground.ui.one_picture.history import history_of
-from playground.ui.one_picture.showing import Showing, style_choices, way_back
+from playground.ui.one_picture.showing import Showing, offering, style_choices, way_back
 from playground.ui.server.run_messages import silence
 from playground.ui.session import Item, Tab
 from playground.ui.streams import errors_for_the_user
@@ -63,10 +63,11 @@ class Correcting:
             view = replace(controls, style=updates["style"]["value"]).view_of(tab.item)
             line = text.run_line(answer.keep(view.counts))
             tab = self._tabs.change(session, lambda now: now.offering(line) if now.answer is answer else now)
-            is_drawn = not stage.edits.is_going_on
+            shown = self._showing.as_seen(tab.item, answer, view, is_drawn=not stage.edits.is_going_on)
             return {
                 **late,
-                **self._showing.as_seen(tab.item, answer, view, is_drawn=is_drawn),
+                **shown,
+                "stage": offering(shown["stage"], answer),
                 **updates,
                 "status": self._showing.status(answer.checkpoint, tab.line),
             }
@@ -88,7 +89,7 @@ def _offers(item: Item, answer: Prediction, controls: Controls) -> dict[str, Any
     seen = controls.view_of(item).labels
     has_new_shape = bool(shapes_of(answer) - item.shapes)
     offered = style_choices(answer)
-    wanted = {*controls.style, *(default_styles(answer) if has_new_shape else ())}
+    wanted = {*controls.styles_of(answer), *(default_styles(answer) if has_new_shape else ())}
     styles = [style for _, style in offered if style in wanted]
     return {
         "labels": gr.update(choices=choices, value=[label for _, label in choices if label in seen]),

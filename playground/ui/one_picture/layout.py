@@ -14,6 +14,7 @@ from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, RegionTable, RegionTableData, Stage
 from playground.ui.frame import add_title
 from playground.ui.limits import LimitSliders
+from playground.ui.one_picture.controls import Choices
 from playground.ui.one_picture.embed import embed_code, wire_embed
 from playground.ui.one_picture.handlers import RUN_NAME, Handlers
 from playground.ui.one_picture.history import History
@@ -232,13 +233,13 @@ def _result(settings: Settings) -> Components:
 def _looks() -> Components:
     options: dict[str, Any] = {"interactive": True, "min_width": 160}
     with gr.Accordion("How it is drawn", open=False):
-        style = gr.CheckboxGroup(label="Style", show_label=False, interactive=True, elem_id="style")
+        style = Choices(label="Style", show_label=False, interactive=True, elem_id="style")
         with gr.Row():
             min_score = gr.Slider(0, 1, 0, label="Lowest score", step=0.01, elem_id="min-score", buttons=[], **options)
             opacity = gr.Slider(0.1, 1, 0.5, label="Opacity", step=0.05, elem_id="opacity", buttons=[], **options)
             size = gr.Slider(*LABEL_SIZES, 1, label="Label size", step=0.1, elem_id="label-size", buttons=[], **options)
         limits = LimitSliders(elem_id="limits")
-        labels = gr.CheckboxGroup(label="Labels shown", interactive=True, elem_id="labels")
+        labels = Choices(label="Labels shown", interactive=True, elem_id="labels")
         with gr.Row():
             merge = gr.Checkbox(False, label="Merge duplicates", interactive=True, elem_id="merge-duplicates")
             has_labels = gr.Checkbox(True, label="Write labels on the picture", interactive=True, elem_id="has-labels")

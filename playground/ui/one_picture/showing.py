@@ -81,7 +81,7 @@ class Showing:
         shown = self.as_seen(item, prediction, view)
         return {
             **shown,
-            "stage": shown["stage"].model_copy(update={"hidden": []}),
+            "stage": offering(shown["stage"], prediction).model_copy(update={"hidden": []}),
             "table": shown["table"].model_copy(update={"hidden": []}),
             "status": self.status(prediction.checkpoint, text.run_line(prediction.keep(view.counts))),
             "details": gr.update(visible=True),
@@ -156,6 +156,12 @@ class Showing:
             return FileData(path=save_jpeg(draw(picture.pixels, shown, look, labels_of(prediction)), "annotated"))
         except (PlaygroundError, OSError):
             return None  # the copy is gone, or there is no room for another: the answer is not lost for it
+
+
+def offering(stage: StageData, prediction: Prediction) -> StageData:
+    """Return what the stage shows where the labels of an answer are offered to choose from with it."""
+    edits = stage.edits and stage.edits.model_copy(update={"offered": list(prediction.label_counts())})
+    return stage.model_copy(update={"edits": edits})
 
 
 def labels_of(prediction: Prediction) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """An answer that is corrected on the page: whoever asks for it next gets the corrected one."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import gradio as gr
 import pytest
 
 from playground.ui.components import EditsData, RegionTableData, StageData
+from playground.ui.one_picture.controls import Choices
 from playground.ui.wiring import Updates
 from tests.ui.doubles import ANSWER
 from tests.ui.one_picture.tab import Tab, answered
@@ -24,9 +25,15 @@ def tab(ask: Ask) -> Tab:
     return answered(ask(ANSWER), ANSWER)
 
 
-def edited(tab: Tab, *changes: dict[str, Any], version: int = 1, is_going_on: bool = True) -> StageData:
-    answer = tab.item.answer_id
-    return StageData(edits=EditsData(answer=answer, version=version, is_going_on=is_going_on, changes=list(changes)))
+def edited(
+    tab: Tab,
+    *changes: dict[str, Any],
+    version: int = 1,
+    is_going_on: bool = True,
+    offered: Sequence[str] = ("car", "tree"),
+) -> StageData:
+    told = EditsData(answer=tab.item.answer_id, version=version, is_going_on=is_going_on)
+    return StageData(edits=told.model_copy(update={"changes": list(changes), "offered": list(offered)}))
 
 
 def correct(tab: Tab, *changes: dict[str, Any], **options: Any) -> Updates:
@@ -55,6 +62,14 @@ def test_styles_are_chosen_for_a_shape_that_is_new_and_only_such_as_draw_somethi
     assert correct(tab, version=3)["style"]["value"] == ["box"]
 
 
+def test_styles_that_a_page_has_chosen_for_another_shape_than_is_there_by_now_make_way(tab: Tab) -> None:
+    chosen = Choices(choices=["box"]).preprocess(["mask", ["no style"]])
+    assert chosen == ["mask"]
+    assert tab.call(tab.handlers.correcting.correct, stage=edited(tab), style=chosen)["style"]["value"] == ["box"]
+    with pytest.raises(gr.Error, match="is not a style of drawing"):
+        saved(tab, style=["box", "nothing"])
+
+
 def test_whoever_asks_for_the_answer_gets_what_was_just_corrected(tab: Tab) -> None:
     stage = edited(tab, VAN, NO_TREE)
     assert saved(tab, stage=stage) == ["van edited", "car model"]
@@ -80,10 +95,11 @@ def test_what_comes_late_for_an_answer_that_has_gone_can_be_brought_back(tab: Ta
     assert saved(tab, stage=StageData()) == ["car model", "car model"]
 
 
-def test_a_new_label_is_seen_until_it_is_offered_and_taken_away(tab: Tab) -> None:
+def test_a_new_label_is_seen_until_the_page_was_offered_it_and_it_is_taken_away(tab: Tab) -> None:
     assert saved(tab, stage=edited(tab, VAN), labels=["tree"]) == ["van edited", "tree model"]
-    correct(tab, VAN, version=2)
-    assert saved(tab, labels=["tree"]) == ["tree model"]
+    offered = correct(tab, VAN, version=2)["stage"].edits.offered  # which is on its way while the page says the next
+    assert saved(tab, stage=edited(tab, VAN, version=2), labels=["tree"]) == ["van edited", "tree model"]
+    assert saved(tab, stage=edited(tab, VAN, version=2, offered=offered), labels=["tree"]) == ["tree model"]
 
 
 def test_a_corrected_answer_outlives_the_next_question_and_a_reload(tab: Tab) -> None:
