@@ -58,7 +58,7 @@ class Settings:
     job_megabytes: int = 800  # of its files
     jobs_per_visitor: int = 2  # at work at the same time
     kept_jobs_per_visitor: int = 8  # at work or not; another one is refused then
-    keep_jobs_seconds: int = 86_400  # how long a job that is over, or paused, stays after somebody last looked at it
+    keep_jobs_seconds: int = 86_400  # how long a job or a teaching that is not at work stays after a look at it
     teach: bool = True  # let the page teach a checkpoint; no by default on a Space
     teach_minutes: float = 30.0  # that one teaching may take
     teach_pictures: int = 500  # that it may have
@@ -85,6 +85,12 @@ class Settings:
     def is_for_one_user(self) -> bool:
         """Whether only this machine's own programs connect: a proxy beside the server makes it public."""
         return is_this_machine(self.host) and not (self.trusted_proxies or self.space_host or self.on_zero_gpu)
+
+    @property
+    def hours_kept(self) -> str:
+        """How long a job or a teaching stays that nobody looks at, in words."""
+        hours = self.keep_jobs_seconds / 3600
+        return f"{hours:.3g} {'hour' if hours == 1 else 'hours'}"
 
     @property
     def num_answers_at_once(self) -> int:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from enum import Enum
 from pathlib import Path
@@ -30,7 +30,7 @@ _STEPS_A_LESSON, _FEWEST_STEPS, _MOST_STEPS = 10, 40, 300
 _MEASURE_EVERY, _MOST_MEASURED = 20, 12  # steps, and pictures: whoever looks on is to see something
 _HELD_OUT = 0.2  # of the pictures, to measure with
 _ENDS = 2  # tokens around a text
-_KEPT_IN_ALL = 16  # teachings that are over, or not begun
+_KEPT_IN_ALL = 16  # teachings, whatever their state is
 _SECONDS_TO_END = 10.0  # for what is at work when the server ends: a step, or a measurement
 _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 60
@@ -47,6 +47,9 @@ class TeachingState(Enum):
     TAUGHT = "taught"
     KEPT = "kept"
     FAILED = "failed"
+
+
+_NOTHING_TO_LOSE = (TeachingState.READY, TeachingState.KEPT, TeachingState.FAILED)
 
 
 class ServedTeaching:
@@ -84,10 +87,12 @@ class ServedTeaching:
         """End within a step; started again it goes on from there."""
         self._ending.set()
 
-    def wait(self, seconds: float) -> None:
-        """Wait for it to end what it was told to end, but no longer than so."""
+    def discard(self) -> None:
+        """End, and delete what was learned."""
+        self.stop()
         if self._thread is not None:
-            self._thread.join(seconds)
+            self._thread.join(_SECONDS_TO_END)
+        shutil.rmtree(self.out, ignore_errors=True)
 
     def _work(self, teaching: Teaching, ending: threading.Event) -> None:
         state, message = TeachingState.FAILED, ""
@@ -132,8 +137,11 @@ class Teachings:
         self._lock = threading.RLock()
         self._teachings: dict[str, ServedTeaching] = {}
 
-    def create(self, base: Checkpoint, lessons: LessonReport) -> str:
-        """Take what is to be taught; returns the key by which it is found. Raises TeachingRejected."""
+    def create(self, base: Checkpoint, lessons: LessonReport, instead_of: str = "") -> str:
+        """Take what is to be taught; returns the key by which it is found. Raises TeachingRejected.
+
+        The teaching whose key it is `instead_of` is thrown away.
+        """
         check_peft()
         if base.base is not None:
             raise TeachingRejected(f"{base.title} has an adapter already. Teach {base.base.title} itself.")
@@ -144,10 +152,10 @@ class Teachings:
         with self._lock:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="playground-teachings-"))
-            idle = [name for name, one in self._teachings.items() if not one.is_working]
-            for name in idle[: max(0, len(self._teachings) - _KEPT_IN_ALL + 1)]:
-                self.throw_away(name)
+            gone = [self._teachings.pop(name) for name in self._making_room(instead_of)]
             self._teachings[key] = ServedTeaching(base, lessons, self._folder / secrets.token_hex(8))
+        for one in gone:
+            one.discard()
         return key
 
     def find(self, key: str) -> ServedTeaching:
@@ -155,7 +163,10 @@ class Teachings:
         with self._lock:
             found = self._teachings.get(key)
         if found is None:
-            raise TeachingRejected("This teaching is not here any more. Choose the pictures again.")
+            raise TeachingRejected(
+                "This teaching is not here any more: it was thrown away, it made room for others before anything was "
+                f"learned, or nobody has looked at it for {self._settings.hours_kept}. Choose the pictures again."
+            )
         found.touched = time.monotonic()
         return found
 
@@ -198,9 +209,26 @@ class Teachings:
         with self._lock:
             found = self._teachings.pop(key, None)
         if found is not None:
-            found.stop()
-            found.wait(_SECONDS_TO_END)
-            shutil.rmtree(found.out, ignore_errors=True)
+            found.discard()
+
+    def _making_room(self, instead_of: str) -> Collection[str]:
+        """Return what is to go for one more: nothing that has learned something and that somebody may want.
+
+        Raises TeachingRejected where that makes no room.
+        """
+        latest = time.monotonic() - self._settings.keep_jobs_seconds
+        idle = sorted((one.touched, key) for key, one in self._teachings.items() if not one.is_working)
+        spare = [key for _, key in idle if self._teachings[key].state in _NOTHING_TO_LOSE]
+        gone = {instead_of, *(key for touched, key in idle if touched <= latest)} & self._teachings.keys()
+        too_many = len(self._teachings) - len(gone) - _KEPT_IN_ALL + 1
+        gone.update([key for key in spare if key not in gone][: max(0, too_many)])
+        if len(self._teachings) - len(gone) >= _KEPT_IN_ALL:
+            raise TeachingRejected(
+                f"{_KEPT_IN_ALL} teachings have learned something here and wait to be kept or thrown away, the most "
+                f"there may be. Keep yours, or throw it away; one that nobody looks at for "
+                f"{self._settings.hours_kept} goes by itself."
+            )
+        return gone
 
     def close(self) -> None:
         """End what is at work, and delete what was not kept."""

@@ -150,6 +150,27 @@ def test_a_teaching_that_fails_says_why(server: Teachings, directed: Directed, e
     assert re.match(sentence, found.message)
 
 
+def test_nothing_that_was_learned_makes_room_for_others_and_what_was_not_begun_is_told_so(server: Teachings) -> None:
+    first, *others = [server.create(BASE, LESSONS) for _ in range(16)]
+    another = server.create(BASE, LESSONS)
+    with pytest.raises(TeachingRejected, match="made room for others before anything was learned, or nobody"):
+        server.find(first)
+    for key in (*others, another):
+        server.find(key).state = TeachingState.TAUGHT
+    with pytest.raises(TeachingRejected, match=r"16 teachings have learned something .* looks at for 24 hours goes"):
+        server.create(BASE, LESSONS)
+    own = server.create(BASE, LESSONS, instead_of=another)
+    server.find(own).state = TeachingState.STOPPED
+    server.find(others[0]).state = TeachingState.KEPT  # which lies elsewhere
+    server.find(others[1]).touched = time.monotonic() - 86_401
+    for _ in range(2):
+        server.find(server.create(BASE, LESSONS)).state = TeachingState.TAUGHT
+    for gone in (another, *others[:2]):
+        with pytest.raises(TeachingRejected, match="not here any more"):
+            server.find(gone)
+    assert [server.find(key).state for key in others[2:]] == [TeachingState.TAUGHT] * 13
+
+
 def test_what_cannot_be_taught_is_refused_and_what_was_thrown_away_is_gone(server: Teachings, tmp_path: Path) -> None:
     with pytest.raises(TeachingRejected, match="There is nothing to learn from"):
         server.create(BASE, LessonReport((), ()))

@@ -84,8 +84,8 @@ class Jobs:
             job = self._jobs.get(name) or self._left(name)
             if job is None:
                 raise JobRejected(
-                    f"There is no such job here: it was deleted, nobody has looked at it for {self._hours_kept}, or "
-                    "another browser began it. Give the pictures again."
+                    f"There is no such job here: it was deleted, nobody has looked at it for "
+                    f"{self._settings.hours_kept}, or another browser began it. Give the pictures again."
                 )
             job.touched = time.monotonic()
             return job
@@ -189,16 +189,11 @@ class Jobs:
             such = f", such as {', '.join(titles)}" if titles else ""
             raise JobRejected(
                 f"{count} jobs from your address are kept here, the most there may be{such}. Delete one that you do "
-                f"not need any more, and give the pictures again; one that nobody looks at for {self._hours_kept} goes "
-                "by itself."
+                f"not need any more, and try again; one that nobody looks at for {self._settings.hours_kept} goes by "
+                "itself."
             )
         if len(self._jobs) >= _KEPT_IN_ALL:
             raise JobRejected("So many jobs are kept here that there is no room for another. Try again later.")
-
-    @property
-    def _hours_kept(self) -> str:
-        hours = self._settings.keep_jobs_seconds / 3600
-        return f"{hours:.3g} {'hour' if hours == 1 else 'hours'}"
 
     def _delete(self, job: ServedJob) -> None:
         job.wait()

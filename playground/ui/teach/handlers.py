@@ -61,9 +61,7 @@ class TeachHandlers:
         data, others = self._data(source, job, zip)
         with self._predictor.engines.acquire(base) as engine:
             lessons = lessons_of(data, task if source == FROM_ZIP else "", engine, self._settings, others)
-            key = self._teachings.create(engine.checkpoint, lessons)
-        if teaching:
-            self._teachings.throw_away(teaching)
+            key = self._teachings.create(engine.checkpoint, lessons, instead_of=teaching)
         report = report_lines(lessons)
         hidden = gr.update(visible=False)
         return {"teaching": key, "report": report, "ask": hidden, **self._seen(self._teachings.find(key), "")}
