@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
-from playground.annotate.answers import Answers, Row
+from playground.annotate.answers import JOB, REVIEWS, Answers, Row
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import page_of
+from playground.annotate.sources import JOURNAL, page_of
 from playground.annotate.splits import Split
 from playground.annotate.tracking import Followed, film_frames
 from playground.choosing import chosen
@@ -20,6 +20,7 @@ from playground.results import Prediction
 
 _ALIASES = {"jsonl": "json"}
 _NO_AFFIXES = Affixes()
+_OWN_FILES = (JOURNAL, REVIEWS, JOB)  # of a job, in the folder in which its data sets are
 _FORMATS = {row.id: row for row in (*FORMATS, *VIDEO_FORMATS)}
 FORMAT_IDS = (*_FORMATS, *_ALIASES)
 VIDEO_FORMAT_IDS = tuple(row.id for row in VIDEO_FORMATS)
@@ -42,6 +43,7 @@ class WrittenFile:
     path: Path
     num_pictures: int = 0
     left_out: list[str] = field(default_factory=list)  # sentences
+    num_failed: int = 0  # that could not be answered, and are not named there
     is_cut: bool = False  # whether it was stopped before its end
 
 
@@ -71,8 +73,9 @@ def write_output(
     is_one = _is_one(journal, row_of_format, only_approved=only_approved)
     # A name that no other format has.
     is_alone = suffix or is_one or row_of_format.extension_of_several != "zip"
-    name = (name or journal.folder.resolve().name) + ("" if is_alone else f"-{format_id}")
-    written = WrittenFile(journal.folder / file_name(name, format_id, count=1 if is_one else 2))
+    name = name or journal.folder.resolve().name
+    plain, told = (file_name(each, format_id, count=1 if is_one else 2) for each in (name, f"{name}-{format_id}"))
+    written = WrittenFile(journal.folder / (plain if is_alone and plain.lower() not in _OWN_FILES else told))
     least = None if row_of_format.holds_all else shown_from
     parts = _parts(journal, split, only_approved=only_approved) if split and row_of_format.has_parts else {}
     followed = cache(partial(Followed, journal, wanted, shown_from))
@@ -93,6 +96,8 @@ def write_output(
             if row.prediction is None:
                 if row_of_format.is_document:
                     written.left_out.append(f"{row.source}: {row.error}")
+                else:
+                    written.num_failed += 1
                 continue
             is_frame = row.source.seconds is not None
             told = replace(row, prediction=followed().with_tracks(row)) if is_frame else row

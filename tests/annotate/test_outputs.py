@@ -67,6 +67,15 @@ def written(folder: Path, format_id: str) -> tuple[Path, list[str]]:
         journal.close()
 
 
+@pytest.mark.parametrize("name", ["predictions", "Predictions", "reviews"])
+def test_no_file_takes_the_place_of_one_of_the_jobs_own(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    run(ColorReader(), [document(tmp_path / "a.pdf", [10, 20])], out, READ)
+    for _ in range(2):
+        path, _left_out = written(out, "json")
+        assert path == out / f"{name}-json.jsonl"
+
+
 def test_the_pages_of_a_document_are_one_file_in_their_order_whenever_they_were_answered(tmp_path: Path) -> None:
     first, second = document(tmp_path / "a.pdf", [10, 70, 30]), document(tmp_path / "b.pdf", [40, 50])
     out, reader = tmp_path / "job", ColorReader()
