@@ -7,6 +7,9 @@ const [filesInput, folderInput] = root.querySelectorAll("input");
 const MEGABYTE = 1e6;
 const PASSED_OVER = /(^|\/)(\.|__MACOSX|Thumbs\.db$|desktop\.ini$)|\.txt$/i; // what systems leave in folders, and no picture
 
+const WAITING = "playground files"; // what was uploaded and is no job yet, for whoever goes to another one to delete it
+const again = root.querySelector("[data-choose=again]");
+
 let isBusy = false;
 
 /** Everything that was dropped, folders with what is in them. It must be asked for at once: later it has gone. */
@@ -48,7 +51,7 @@ function partsOf(files) {
 
 async function send(part) {
   const body = new FormData();
-  for (const { file } of part) body.append("files", file, file.name);
+  for (const { file } of part) body.append("files", file, file.name.replaceAll('"', "'")); // a form says %22 for that
   const { root: base, api_prefix: prefix } = window.gradio_config;
   const response = await fetch(`${base}${prefix}/upload`, { method: "POST", body });
   if (!response.ok) {
@@ -107,4 +110,31 @@ for (const [kind, input] of [["files", filesInput], ["folder", folderInput]]) {
     take(files);
   });
 }
+/** The server has made a job of what was uploaded, or has no room for one. */
+function receive() {
+  again.hidden = !props.value.waits;
+  try {
+    if (props.value.waits) sessionStorage.setItem(WAITING, JSON.stringify(props.value.paths));
+    else sessionStorage.removeItem(WAITING);
+  } catch {
+    // a browser may refuse storage, or have no room
+  }
+}
+
+function takeUp() {
+  let paths = [];
+  try {
+    paths = JSON.parse(sessionStorage.getItem(WAITING)) ?? [];
+  } catch {
+    // as above
+  }
+  if (!paths.length) return;
+  props.value = { ...props.value, paths, waits: true };
+  again.hidden = false;
+  say(`${paths.length} ${paths.length > 1 ? "files that were uploaded wait" : "file that was uploaded waits"} for a job.`);
+}
+
+again.addEventListener("click", () => trigger("brought", {}));
+watch("value", receive);
+takeUp();
 root.addEventListener("given", ({ detail }) => take(filesOf(detail)));

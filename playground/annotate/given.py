@@ -57,6 +57,11 @@ class GivenFiles:
         return f"{first} and {others} more" if others else first
 
     @property
+    def name(self) -> str:
+        """What files about it are called: as its only file, if there is no other."""
+        return Path(self.paths[0]).stem if len(self.paths) == 1 else "pictures"
+
+    @property
     def num_bytes(self) -> int:
         """How much the files have."""
         return sum(map(size_of, self.paths))

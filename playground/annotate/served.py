@@ -259,7 +259,7 @@ class ServedJob:
                 wanted,
                 shown_from=self._shown_from(wanted),
                 only_approved=only_approved,
-                name="pictures",
+                name=self._given.name,
                 is_stopped=lambda: time.monotonic() - begun > FILM_SECONDS,
             )
         except ExportRejected as error:

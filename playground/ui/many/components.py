@@ -13,9 +13,13 @@ from playground.ui.components import AssetComponent
 
 
 class FilesData(GradioModel):
-    """The paths of what was uploaded, and how many files one upload and one file's bytes may be."""
+    """The paths of what was uploaded, and how many files one upload and one file's bytes may be.
+
+    With `waits`, there was no room for a job of them yet, and the page offers to try again.
+    """
 
     paths: list[str] = Field(default_factory=list)
+    waits: bool = False
     max_files: int = 100
     max_bytes: int = 0
 

@@ -22,8 +22,17 @@ from playground.ui.components import StageData
 from playground.ui.given_files import uploaded
 from playground.ui.many.components import FilesData, GridData, WantedData
 from playground.ui.many.form import ManyForm, id_of, kept_key, kept_keys
-from playground.ui.many.showing import PREVIEW, controls, grid_of, job_line, sieve_of, stage_of_row, told_lines
-from playground.ui.many.sources import shown_for
+from playground.ui.many.showing import (
+    PREVIEW,
+    controls,
+    grid_of,
+    job_line,
+    saved_line,
+    sieve_of,
+    stage_of_row,
+    told_lines,
+)
+from playground.ui.many.sources import format_for, shown_for
 from playground.ui.parts import chosen_checkpoint
 from playground.ui.plumbing import told_in_the_status
 from playground.ui.server.disk import disk_of
@@ -68,11 +77,16 @@ class ManyHandlers:
 
     @told_in_the_status
     def bring(self, files: FilesData, format: str, memory: str, request: gr.Request) -> Updates:
-        """Make a job of what was uploaded."""
+        """Make a job of what was uploaded, which stays where there is no room for one yet."""
         folder = disk_of(get_upload_folder()).folder_of(request)
-        key = self._jobs.create(uploaded(files.paths), folder, known=kept_keys(memory))
+        try:
+            key = self._jobs.create(uploaded(files.paths), folder, known=kept_keys(memory))
+        except PlaygroundError as error:
+            waits = isinstance(error, JobRejected)
+            return {"files": files.model_copy(update={"waits": waits}), "status": [text.line(str(error), "error")]}
         job = self._jobs.find(key)
-        return {"job": key, **self._closed(), **shown_for(job.given_files, format), **self._seen(job, WantedData())}
+        shown = {**self._closed(), **shown_for(job.given_files, format), **self._seen(job, WantedData())}
+        return {"job": key, "files": files.model_copy(update={"paths": [], "waits": False}), **shown}
 
     def ask_to_delete(self) -> Updates:
         """Ask whether the job is really to go."""
@@ -161,8 +175,8 @@ class ManyHandlers:
         except PlaygroundError:
             return {}
 
-    def choose_task(self, task: str, checkpoint: str) -> Updates:
-        """Show only what the task needs."""
+    def choose_task(self, task: str, checkpoint: str, format: str) -> Updates:
+        """Show only what the task needs, and choose the kind of file that its answers are mostly wanted as."""
         row = find_task(task, self._predictor.own_tasks(checkpoint) or ())
         is_text, has_names = row.input_kind.is_text, row.input_kind is InputKind.CLASSES
         finds = row.then is not None or not row.output_kind.is_text
@@ -171,6 +185,7 @@ class ManyHandlers:
             "then": gr.update(visible=finds, **_off(not finds, "")),
             "one_by_one": gr.update(visible=has_names, **_off(not has_names, False)),
             "tiles": gr.update(visible=row.can_tile, **_off(not row.can_tile, False)),
+            "format": format_for(row, format),
         }
 
     # One picture
@@ -227,10 +242,7 @@ class ManyHandlers:
         if written is None:
             what = "approved yet, and answered" if only_approved else "answered yet"
             raise ExportRejected(f"No picture is {what}, so there is nothing to save.")
-        left = "".join(f" Left out: {sentence}" for sentence in written.left_out[:3])
-        left += f" It ends early: {text.FILM_TOO_LONG}" if written.is_cut else ""
-        line = text.line(f"Saved {written.num_pictures} pictures.{left}", "warning" if left else "good")
-        return {"file": str(written.path), "status": [line]}
+        return {"file": str(written.path), "status": [saved_line(written)]}
 
     # What is shown
 
@@ -259,7 +271,8 @@ class ManyHandlers:
             stage = stage_of_row(row, job, job.reader.read(row.source), _answer_id(job, number))
         except ImageRejected:
             stage = StageData()
-        about = [text.line(row.error, "error")] if row.error else _about(job, number, row.verdict, row.is_corrected)
+        about = _about(job, number, row.verdict, row.is_corrected)
+        about += [text.line(row.error, "error")] if row.error else []
         is_answered = row.prediction is not None
         return {
             "opened": number,

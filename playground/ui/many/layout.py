@@ -31,6 +31,7 @@ _BUTTONS = ("preview", "run", "pause", "stop", "delete", "timer", "results")
 _SEEN = ("grid", "status", *_BUTTONS)
 _CLOSED = ("opened", "review", "stage", "doubt")
 _GONE = ("job", *_SEEN, *_CLOSED)
+_OF_TASK = ("phrase", "then", "one_by_one", "tiles", "format")
 _JOBS = ("jobs", "memory")
 _OPENED = (*_CLOSED, "about", "told", "approve", "skip", "grid", "status")
 
@@ -185,7 +186,7 @@ def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks
         **AT_ONCE,
     )  # fmt: skip
     opened.success(None, inputs=on["job"], js="(key) => playgroundMany.opened(key)", **PLUMBING)
-    brought = wiring.on(on["files"].brought, handlers.bring, writes=(*_GONE, *SHOWN), **IN_TURN)
+    brought = wiring.on(on["files"].brought, handlers.bring, writes=("files", *_GONE, *SHOWN), **IN_TURN)
     wiring.on(brought.success, handlers.list_jobs, writes=_JOBS, js="playgroundMany.keep", **AT_ONCE)
     on["jobs"].input(None, inputs=on["jobs"], js="playgroundMany.go", **PLUMBING)
     wiring.on(on["delete"].click, handlers.ask_to_delete, writes=("doubt",), **AT_ONCE).success(
@@ -196,7 +197,7 @@ def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks
     )
     deleted = wiring.on(on["delete_job"].click, handlers.delete_job, writes=(*_GONE, *SHOWN), **IN_TURN)
     wiring.on(deleted.success, handlers.list_jobs, writes=_JOBS, js="playgroundMany.forget", **AT_ONCE)
-    wiring.on(on["task"].change, handlers.choose_task, writes=("phrase", "then", "one_by_one", "tiles"), **AT_ONCE)
+    wiring.on(on["task"].change, handlers.choose_task, writes=_OF_TASK, **AT_ONCE)
     for name in ("preview", "run", "pause", "stop"):
         wiring.on(on[name].click, getattr(handlers, name), writes=_SEEN, **AT_ONCE)
     wanted = [on["names"].blur, on["min_scores"].blur, on["min_scores"].submit, on["merge"].input]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from playground.annotate.answers import Row
 from playground.annotate.findings import Kind, Order, PictureSummary, Sieve, select
+from playground.annotate.outputs import WrittenFile
 from playground.annotate.served import JobProgress, JobState, ServedJob
 from playground.corrections import Corrections, ids_of, read_corrections
 from playground.drawing.colors import colors_of
@@ -27,6 +28,7 @@ _MOST_ROWS = 240  # of one answer
 _MOST_LABELS = 200
 _SHOWN_LABELS = 4  # of a picture in the grid
 _MOST_TOLD = 60
+_MOST_LEFT_OUT = 3  # that are named
 
 
 def sieve_of(wanted: WantedData) -> Sieve:
@@ -192,4 +194,15 @@ def job_line(progress: JobProgress) -> text.Line:
                 f"The first {progress.num_done} are answered. Change the question until they are right.", "good"
             )
         case _:
-            return text.line(f"All {progress.num_pictures} pictures are done.", "good")
+            is_one = progress.num_pictures == 1
+            return text.line("It is done." if is_one else f"All {progress.num_pictures} pictures are done.", "good")
+
+
+def saved_line(written: WrittenFile) -> text.Line:
+    """Return what is in a file, and what is not."""
+    count = written.num_pictures
+    left = [f"Left out: {sentence}" for sentence in written.left_out[:_MOST_LEFT_OUT]]
+    left += [f"Not in it: {written.num_failed} that could not be answered."] if written.num_failed else []
+    left += [f"It ends early: {text.FILM_TOO_LONG}"] if written.is_cut else []
+    said = f"Saved {count} {'picture' if count == 1 else 'pictures'}."
+    return text.line(" ".join([said, *left]), "warning" if left else "good")

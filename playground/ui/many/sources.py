@@ -7,6 +7,7 @@ import gradio as gr
 
 from playground.export import FORMATS, VIDEO_FORMATS
 from playground.pictures.frames import VIDEO_EXTENSIONS
+from playground.tasks import Group, Task
 from playground.ui.parts import Components
 from playground.ui.wiring import Updates
 
@@ -14,6 +15,15 @@ _DOCUMENTS = (".pdf", ".zip")  # a ZIP may hold one
 _WITH_PAGES = (*_DOCUMENTS, ".tif", ".tiff")
 SHOWN = ("sources", "of_documents", "of_pages", "of_videos", "format")
 FIRST_FORMAT = "coco"
+_OF_WHAT_IS_READ = ("txt", "pdf")  # without places, and with them
+
+
+def format_for(task: Task, chosen: str) -> str:
+    """Return the format that is mostly wanted of a task, for what is read a document; another that was chosen stays."""
+    if chosen not in (FIRST_FORMAT, *_OF_WHAT_IS_READ):
+        return chosen
+    plain, placed = _OF_WHAT_IS_READ
+    return FIRST_FORMAT if task.group is not Group.READ else plain if task.output_kind.is_text else placed
 
 
 def shown_for(paths: Sequence[str], format: str = FIRST_FORMAT) -> Updates:

@@ -8,11 +8,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from playground.scenes.scene import make_scene
+from playground.settings import Settings
 from tests.ui.browser.test_access import AXE, faults
 
 pytestmark = pytest.mark.browser
 
 BROKEN = (7, 30)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """Room for two jobs."""
+    return Settings(offline=True, kept_jobs_per_visitor=2)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,9 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     expect(page.locator("#status")).to_contain_text("All 50 pictures are done", timeout=180_000)
     page.locator("[data-wanted=kind]").select_option("errors")
     expect(page.locator(".many-tiles li b")).to_have_text([f"photo{number}" for number in BROKEN])
+    page.locator(".many-tiles button").first.click()
+    expect(page.locator("#about")).to_contain_text(f"photo{BROKEN[0]}: {BROKEN[0]} of 50")
+    page.keyboard.press("Escape")
     page.locator("[data-wanted=kind]").select_option("found")
     expect(page.locator(".many-tiles li").first).to_contain_text("photo1")
 
@@ -109,6 +119,10 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     other = context.new_page()
     other.goto(page.url)
     expect(other.locator("#status")).to_contain_text("All 50 pictures are done")
+    page.locator("#files input[multiple]").set_input_files(photos[1:2])
+    expect(page.locator("#status")).to_contain_text("2 jobs from your address are kept here")
+    page.reload()  # as whoever looks at another job does
+    expect(page.locator("#files")).to_contain_text("1 file that was uploaded waits for a job")
     page.click("#delete")
     expect(page.locator("#keep-job")).to_be_focused()
     page.click("#delete-job")
@@ -121,4 +135,7 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     assert "#" not in page.url
     page.reload()
     expect(page.locator("#status")).to_contain_text("The pictures are here")  # of the job that is left
+    page.click("[data-choose=again]")
+    expect(page.locator("#jobs input")).to_have_value("photo2.jpg")
+    expect(page.locator("[data-choose=again]")).to_be_hidden()
     context.close()
