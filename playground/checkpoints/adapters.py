@@ -8,7 +8,7 @@ the weights, which are translated. Knows nothing of models.
 import copy
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from playground.settings import WITH
 
 _HEAD = "lm_head.weight"
 _LORA = re.compile(r"(?P<module>.+)\.lora_(?P<which>[AB])(\.default)?\.weight")
+_ROWS = re.compile(r"(?P<module>.+)\.token_adapter\.trainable_tokens_delta(\.default)?")
 _WRAPPERS = re.compile(r"\.(base_layer|modules_to_save(\.default)?)(?=\.)")
 _NAME = re.compile(r"\^?[\w.]+\$?")
 _NUMBERS_AT_ONCE = 2**15  # that are merged: 128 KB in float32, for which the system is not asked for memory each time
@@ -57,9 +58,11 @@ def adapt(checkpoint: Checkpoint, parts: Parts, folder: Path) -> Adaptation:
         tensors[EMBEDDING] = tensors[reader.table]
         config = copy.deepcopy(parts.config)
         config.tie_word_embeddings = False
+    elif EMBEDDING in changed:
+        tensors |= {name: changed[EMBEDDING] for name in TIED_TO_EMBEDDING if name in tensors}
     return Adaptation(
         replace(parts, tensors=tensors, config=config),
-        changed=frozenset(changed),
+        changed=frozenset(changed) | frozenset(TIED_TO_EMBEDDING if EMBEDDING in changed else ()),
         notice=reader.notice,
         own=own,
     )
@@ -85,6 +88,7 @@ class _Reader:
         self._title = checkpoint.title.rpartition(WITH)[2]
         self._base = checkpoint.base or checkpoint
         self._tensors = parts.tensors
+        self._is_tied = parts.config.tie_word_embeddings
         self._config = config
         self._made_for = str(config.get("base_model_name_or_path") or "")
         self.table = next((name for name in (EMBEDDING, *TIED_TO_EMBEDDING) if name in parts.tensors), EMBEDDING)
@@ -103,6 +107,8 @@ class _Reader:
         for key, tensor in tensors.items():
             if match := _LORA.fullmatch(key):
                 halves.setdefault(match["module"], {})[match["which"]] = tensor
+            elif match := _ROWS.fullmatch(key):
+                changed[EMBEDDING] = self._with_rows(match["module"], tensor)
             else:
                 name = native_name(_WRAPPERS.sub("", _bare(key)))
                 self._check_fits(key, name, tuple(tensor.shape))
@@ -126,6 +132,18 @@ class _Reader:
             raise self._refused(f"has no number as lora_alpha in its {ADAPTER_CONFIG}")
         scale = alpha / (math.sqrt(rank) if self._config.get("use_rslora") else rank)
         return _Merged(self._tensors[name if name in self._tensors else self.table], a, b, scale)
+
+    def _with_rows(self, module: str, rows: Any) -> "_WithRows":
+        """Return the table of embeddings with rows of its own for some tokens, as peft keeps them."""
+        given = self._config.get("trainable_token_indices")
+        tokens = next(iter(given.values()), None) if isinstance(given, Mapping) and len(given) == 1 else given
+        table = self._tensors[self.table]
+        count, width = table.get_shape()
+        is_shared = native_name(f"{_bare(module)}.weight") == EMBEDDING and self._is_tied
+        is_known = isinstance(tokens, list) and all(type(token) is int and 0 <= token < count for token in tokens)
+        if not isinstance(tokens, list) or not is_known or not is_shared or tuple(rows.shape) != (len(tokens), width):
+            raise self._refused("changes tokens which the table of embeddings does not have")
+        return _WithRows(table, tokens, rows)
 
     def _check_fits(self, key: str, name: str, shape: tuple[int, ...]) -> None:
         known = self._tensors.get(self.table if name == _HEAD and _HEAD not in self._tensors else name)
@@ -185,3 +203,18 @@ class _Merged:
         for some, rows, into in zip(*(torch.split(matrix, num_rows) for matrix in (weight, b, merged)), strict=True):
             into.copy_(some.float().flatten(1).addmm_(rows, a, alpha=self._scale).view_as(some))
         return merged
+
+
+class _WithRows:
+    """A table of a file, which reads with other rows in place of some."""
+
+    def __init__(self, table: Any, tokens: Sequence[int], rows: Any) -> None:
+        self._table, self._tokens, self._rows = table, tokens, rows
+
+    def get_shape(self) -> list[int]:
+        return list(self._table.get_shape())
+
+    def __getitem__(self, where: Any) -> Any:
+        import torch
+
+        return self._table[...].float().index_copy(0, torch.tensor(self._tokens), self._rows.float())[where]

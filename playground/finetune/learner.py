@@ -3,7 +3,7 @@
 Knows no steps, no files and nothing of how good the answers are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -36,8 +36,13 @@ class TokenRows(NamedTuple):
 class LoraLearner:
     """A loaded checkpoint with an adapter that learns. Its model is taken: load it again for any other use."""
 
-    def __init__(self, loaded: LoadedCheckpoint, teaching: Teaching) -> None:
-        """Freeze the model's own weights and put an adapter beside them, as the seed decides."""
+    def __init__(
+        self, loaded: LoadedCheckpoint, teaching: Teaching, words: Mapping[int, torch.Tensor] | None = None
+    ) -> None:
+        """Freeze the model's own weights and put an adapter beside them, as the seed decides.
+
+        `words` are tokens that it has yet to tell from others, and where each begins in the table of embeddings.
+        """
         self.loaded = loaded
         self.device = torch.device(loaded.placement.device)
         self.learns_vision = teaching.vision
@@ -47,7 +52,9 @@ class LoraLearner:
             model.set_attn_implementation("eager")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(teaching.seed)
-            self.adapted = put_adapter_on(model, loaded.checkpoint, rank=teaching.rank, vision=teaching.vision)
+            self.adapted = put_adapter_on(
+                model, loaded.checkpoint, rank=teaching.rank, vision=teaching.vision, words=words
+            )
         self._model = self.adapted.get_base_model().model
         self._head = self.adapted.get_base_model().lm_head
         self._text = self._model.language_model

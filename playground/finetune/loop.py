@@ -38,6 +38,7 @@ from playground.finetune.teaching import (
     TeachingStage,
     number_of,
 )
+from playground.finetune.words import words_to_learn
 from playground.inference.memory import return_memory
 
 STATE = "teaching.pt"  # in the folder of the adapter, until it is done
@@ -103,7 +104,7 @@ class LoraTeaching:
         is_small = sum(weights.numel() for weights in loaded.model.parameters()) < SMALL_MODEL
         teaching = teaching.settled(is_small=is_small, is_bundled=loaded.checkpoint.name == BUNDLED)
         self.teaching, self._rate = teaching, teaching.learning_rate or 0.0
-        self._learner = LoraLearner(loaded, teaching)
+        self._learner = LoraLearner(loaded, teaching, words_to_learn(loaded, lessons))
         self._parameters = self._learner.parameters
         self._batches = LessonBatches(self._learner, lessons, teaching)
         self._held_out_batches = LessonBatches(self._learner, self._held_out, replace(teaching, views=1))
@@ -174,14 +175,14 @@ class LoraTeaching:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate * learning_rate_share(step, self.teaching)
         chosen = self._batches.at(step)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), self._learner.threads():
             torch.manual_seed(number_of(f"{self.teaching.seed} {step}"))
             self._learner.set_learning(is_learning=True)
             losses = [self._learn(chosen[first : first + size]) for first in range(0, len(chosen), size)]
+            torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+            self._optimizer.step()
+            self._optimizer.zero_grad(set_to_none=True)
         total = sum(losses) / len(losses)
-        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
         if not math.isfinite(total):
             raise SettingsInvalid(
                 f"The loss is no number any more after step {step}: the learning rate of "

@@ -5,6 +5,7 @@
 
 import copy
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,25 @@ def check_peft() -> None:
         raise SettingsInvalid("Teaching needs peft. Install it: pip install -r requirements-train.txt")
 
 
-def put_adapter_on(model: Any, checkpoint: Checkpoint, *, rank: int, vision: bool) -> Any:
-    """Return peft's model around a Florence-2 whose own weights are frozen; at first it answers as before."""
+def put_adapter_on(
+    model: Any, checkpoint: Checkpoint, *, rank: int, vision: bool, words: Mapping[int, Any] | None = None
+) -> Any:
+    """Return peft's model around a Florence-2 whose own weights are frozen; at first it answers as before.
+
+    Of the table of embeddings the rows of `words` learn, from what is given for each.
+    """
+    import torch
     from peft import LoraConfig, get_peft_model
 
     targets = f"({LANGUAGE_TARGETS})|({VISION_TARGETS})" if vision else LANGUAGE_TARGETS
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, bias="none")
-    adapted = get_peft_model(model, config)
+    tokens = list(words) if words else None
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=targets, bias="none", trainable_token_indices=tokens
+    )
+    adapted: Any = get_peft_model(model, config)
+    if words:
+        table = adapted.get_base_model().get_input_embeddings()
+        table.token_adapter.trainable_tokens_delta["default"].data.copy_(torch.stack(list(words.values())))
     # peft would take the name of the folder that the model was read from, of which a merged state knows none.
     config.base_model_name_or_path = checkpoint.name if checkpoint.is_local else checkpoint.source
     config.revision = checkpoint.revision

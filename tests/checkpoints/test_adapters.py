@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from tests.inference.asking import part
 SHARED = "model.language_model.shared.weight"
 BLOCK = "model.vision_tower.blocks.0.0.spatial_block"
 CONVOLUTION = "model.vision_tower.convs.1.conv"
+EMBEDDINGS = ("model.language_model.shared", "model.language_model.decoder.embed_tokens")
+TOKENS = [281, 80]
 Q, BIAS = f"{SELF_Q}.weight", f"{FC1}.bias"
 
 
@@ -57,7 +59,7 @@ def state_of(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def everything(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return an adapter of layers of both kinds, and of a bias."""
+    """Return an adapter of layers of both kinds, of a bias, and of two tokens."""
     modules = {
         name.removesuffix(".weight"): tensor.shape for name, tensor in weights.items() if name.endswith("weight")
     }
@@ -67,12 +69,18 @@ def everything(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         for number, module in enumerate(chosen)
         for key, half in halves(module, tuple(modules[module]), seed=number, rank=2 if module == FC1 else 4).items()
     }
-    return {**tensors, f"base_model.model.{FC1}.base_layer.bias": torch.randn(weights[BIAS].shape)}
+    return {**tensors, f"base_model.model.{FC1}.base_layer.bias": torch.randn(weights[BIAS].shape), **rows_of(TOKENS)}
+
+
+def rows_of(tokens: Sequence[int]) -> dict[str, torch.Tensor]:
+    """Return what peft keeps of tokens that have other rows in the table of embeddings."""
+    key = f"base_model.model.{SHARED.removesuffix('.weight')}.token_adapter.trainable_tokens_delta"
+    return {key: torch.randn(len(tokens), weights_of(TINY)[SHARED].shape[1])}
 
 
 PATTERNS = {"use_rslora": True, "rank_pattern": {FC1: 2}, "alpha_pattern": {"self_attn.q_proj": 3},
             "target_modules": ["self_attn.q_proj", "ffn.fc2", "fc1"], "bias": "all",
-            "fan_in_fan_out": True}  # fmt: skip
+            "fan_in_fan_out": True, "trainable_token_indices": TOKENS}  # fmt: skip
 
 
 # --- What is merged
@@ -88,7 +96,8 @@ def test_weights_are_those_of_pefts_own_merging(tmp_path: Path, weights: dict[st
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
     changed = [name for name, tensor in weights.items() if not torch.equal(found[name], tensor.float())]
-    assert BIAS in changed
+    assert {BIAS, SHARED} <= set(changed)
+    assert torch.equal(found["lm_head.weight"], found[SHARED])
     assert len(changed) > 20
 
 
@@ -185,6 +194,8 @@ LARGE = {"base_model_name_or_path": "microsoft/Florence-2-large"}
         pytest.param(hold("language_model.model.encoder.layers.11.fc1", (512, 128)),
                      "changes language_model.model.encoder.layers.11.fc1, which .* does not have", id="more layers"),
         pytest.param(hold("model.language_model.shared", (9, 128)), "does not have or cannot change", id="embeddings"),
+        pytest.param(lambda folder: write_adapter(folder, rows_of(TOKENS), trainable_token_indices=[281, 9999]),
+                     "changes tokens which the table of embeddings does not have", id="tokens"),
         pytest.param(lose_a_half, "one half of what changes .*fc1, and not the other", id="one half"),
         pytest.param(lambda folder: write_adapter(folder, {}), "changes nothing", id="empty"),
     ],
@@ -270,6 +281,10 @@ def of_nothing(_: Path) -> None:
     return None
 
 
+def of_words(folder: Path) -> Path:
+    return write_adapter(folder, rows_of(TOKENS), trainable_token_indices=TOKENS)
+
+
 def of_head(folder: Path) -> Path:
     return write_adapter(folder, halves(HEAD, tuple(weights_of(TINY)[SHARED].shape)))
 
@@ -280,6 +295,7 @@ def of_head(folder: Path) -> Path:
         pytest.param(of_nothing, of_text, [LAYER], id="an adapter beside its base"),
         pytest.param(of_text, of_nothing, [LAYER], id="a base beside its adapter"),
         pytest.param(of_text, of_sight, [LAYER, BLOCK], id="an adapter beside another"),
+        pytest.param(of_nothing, of_words, [HEAD, *EMBEDDINGS], id="an adapter of words beside its base"),
         pytest.param(of_nothing, of_nothing, [], id="a base by two names"),
         pytest.param(of_head, of_text, [HEAD, LAYER], id="an adapter beside one whose head is parted"),
     ],
