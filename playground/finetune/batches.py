@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
 
+from playground.finetune import cutting
 from playground.finetune.learner import LoraLearner, TokenRows
 from playground.finetune.lessons import Lesson
-from playground.finetune.pasting import Scraps, paste
+from playground.finetune.pasting import Scrap, Scraps, paste
 from playground.finetune.teaching import Teaching
 from playground.finetune.views import resized, view
 from playground.inference.caches import TensorCache
@@ -29,6 +31,7 @@ class LessonBatches:
         sides = ([place for place, one in enumerate(lessons) if one.is_rehearsed is which] for which in (False, True))
         self._sides = [places for places in sides if places]
         self._scraps = Scraps(lessons)
+        self._with_outlines: dict[int, Lesson] = {}
         self._kept = TensorCache[tuple[torch.Tensor, str, str]](_CACHE_BYTES)
 
     def at(self, step: int) -> list[tuple[int, int]]:
@@ -69,19 +72,31 @@ class LessonBatches:
         """Return the view of a number: with things of other lessons, unless the answer would then be too long."""
         image, lesson = self._sized(place, _MAX_SOURCE_SIDES)
         rng = random.Random(f"{self._teaching.seed} {lesson.name} {place} {number}")
-        fuller, more = image, lesson
-        for scrap in self._scraps.choose(rng, place, self._teaching.pasted):
-            source, giver = self._sized(scrap.lesson, _MAX_SOURCE_SIDES)
-            fuller, more = paste(rng, fuller, more, source, giver.regions[scrap.region])
-        if self._learner.num_tokens(more.answer(image.size)) <= self._learner.max_tokens:
-            image, lesson = fuller, more
+        scraps = self._scraps.choose(rng, place, self._teaching.pasted)
+        if scraps:
+            fuller, more = self._with_scraps(rng, place, scraps)
+            if self._learner.num_tokens(more.answer(fuller.size)) <= self._learner.max_tokens:
+                image, lesson = fuller, more
         return view(rng, image, lesson, self._at_most(image.size, _MAX_SIDES))
 
-    def _sized(self, place: int, sides: int) -> tuple[Image.Image, Lesson]:
+    def _with_scraps(self, rng: random.Random, place: int, scraps: Sequence[Scrap]) -> tuple[Image.Image, Lesson]:
+        """Return a lesson with things of others in its picture."""
+        image, lesson = self._sized(place, _MAX_SOURCE_SIDES, outlined=True)
+        for scrap in scraps:
+            source, giver = self._sized(scrap.lesson, _MAX_SOURCE_SIDES, outlined=True)
+            image, lesson = paste(rng, image, lesson, source, giver.regions[scrap.region])
+        return image, replace(lesson, regions=tuple(replace(region, polygons=()) for region in lesson.regions))
+
+    def _sized(self, place: int, sides: int, *, outlined: bool = False) -> tuple[Image.Image, Lesson]:
         """Return a lesson's picture, of at most so many times what the model sees, and the lesson in its pixels."""
-        lesson = self._lessons[place]
-        image = lesson.read().pixels
+        image = self._lessons[place].read().pixels
+        lesson = self._outlined(place, image) if outlined else self._lessons[place]
         return resized(image, lesson, self._at_most(image.size, sides))
+
+    def _outlined(self, place: int, image: Image.Image) -> Lesson:
+        if place not in self._with_outlines:
+            self._with_outlines[place] = cutting.outlined(image, self._lessons[place])
+        return self._with_outlines[place]
 
     def _at_most(self, size: tuple[int, int], sides: int) -> tuple[int, int]:
         longest = self._learner.image_side * sides

@@ -1,7 +1,8 @@
 """Things of other pictures pasted into one (Ghiasi et al., 2021, "Simple Copy-Paste"): a few labeled pictures then show
-each thing in many places and sizes, beside many others.
+each thing in many places and sizes, beside many others, before and behind them.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,9 @@ _MOST_OF_A_SIDE = 0.6  # of the picture, that a pasted thing takes
 _MARGIN = 0.15  # of a thing's sides, around its box, in which it fades into its new surroundings
 _MAX_COVERED = 0.1  # of the smaller of two boxes, that a pasted thing shares with another
 _MAX_CROWDED = 0.05  # of a box that is to be pasted, that another reaches into
+_MAX_OVERLAP = 0.3  # the same where both are outlined, so that what is covered is known
+_MIN_SEEN = 0.6  # of a thing, that others leave of it
+_BESIDE_SHARE = 0.4  # of what is outlined, that is pasted beside another thing
 _SHARE, _RECOLORED_SHARE = 0.7, 0.5
 _NEW_SHARE = 0.3  # of what is pasted, that has labels which the checkpoint does not use by itself
 _TRIES = 10
@@ -67,10 +71,32 @@ class Scraps:
 def paste(
     rng: random.Random, image: Image.Image, lesson: Lesson, source: Image.Image, region: Region
 ) -> tuple[Image.Image, Lesson]:
-    """Return a picture with a region of another one in it, where there is room, and the lesson about it."""
-    box, spot = region.xyxy, _spot(rng, image.size, lesson.regions, region.xyxy)
+    """Return a picture with a region of another one in it, where there is room, and the lesson about it.
+
+    What is outlined may stand before or behind what is outlined there, and each box is around what is left to see.
+    """
+    spot = _spot(rng, image.size, lesson.regions, region)
     if spot is None:
         return image, lesson
+    scrap, mask, corner, thing = _cut_out(rng, source, region, spot)
+    others, before = lesson.regions, tuple[Region, ...]()
+    if thing.polygons:
+        seen = _both_seen(rng, lesson.regions, thing)
+        if seen is None:
+            return image, lesson
+        others, thing, before = seen
+    for other in before:
+        mask.paste(0, mask=_mask(other, corner, mask.size))
+    pasted = image.copy()
+    pasted.paste(scrap, corner, mask)
+    return pasted, replace(lesson, regions=(*others, thing))
+
+
+def _cut_out(
+    rng: random.Random, source: Image.Image, region: Region, spot: Box
+) -> tuple[Image.Image, Image.Image, tuple[int, int], Region]:
+    """Return a region, with what is around it, as it is to be at a spot: pixels, mask, corner and itself."""
+    box = region.xyxy
     scale, x, y = (spot[2] - spot[0]) / (box[2] - box[0]), *(_MARGIN * side for side in _sides(box))
     cut = (max(0.0, box[0] - x), max(0.0, box[1] - y), min(source.width, box[2] + x), min(source.height, box[3] + y))
     width, height = (max(1, round(side * scale)) for side in _sides(cut))
@@ -81,15 +107,54 @@ def paste(
     def place(px: float, py: float) -> tuple[float, float]:
         return (px - cut[0]) * scale, (py - cut[1]) * scale
 
-    mask = Image.new("L", scrap.size)
-    for part in region.polygons:
-        ImageDraw.Draw(mask).polygon([place(*point) for point in part], fill=255)
-    if not region.polygons:
-        mask = _fading(scrap.size, (*place(*box[:2]), *place(*box[2:])))
-    corner = place(*box[:2])
-    pasted = image.copy()
-    pasted.paste(scrap, (round(spot[0] - corner[0]), round(spot[1] - corner[1])), mask)
-    return pasted, replace(lesson, regions=(*lesson.regions, Region(region.label, spot)))
+    inside = (*place(*box[:2]), *place(*box[2:]))
+    corner = (round(spot[0] - inside[0]), round(spot[1] - inside[1]))
+    outline = [[place(*point) for point in part] for part in region.polygons]
+    polygons = tuple(tuple((px + corner[0], py + corner[1]) for px, py in part) for part in outline)
+    thing = Region(region.label, spot, polygons=polygons)
+    mask = _mask(thing, corner, scrap.size) if polygons else _fading(scrap.size, inside)
+    return scrap, mask, corner, thing
+
+
+def _both_seen(
+    rng: random.Random, regions: Sequence[Region], thing: Region
+) -> tuple[tuple[Region, ...], Region, tuple[Region, ...]] | None:
+    """Return regions with a thing before or behind them, as they are seen then, and which stand before it.
+
+    None where too little of one would be left.
+    """
+    touched = tuple(region for region in regions if _shared(region.xyxy, thing.xyxy) > 0)
+    if rng.random() < 0.5:
+        rest = _uncovered(thing, touched)
+        return (tuple(regions), rest, touched) if rest else None
+    left = (_uncovered(region, [thing]) if region in touched else region for region in regions)
+    kept = tuple(region for region in left if region)
+    return (kept, thing, ()) if len(kept) == len(regions) else None
+
+
+def _uncovered(region: Region, others: Sequence[Region]) -> Region | None:
+    """Return a region with the box around what others leave of it; None where that is too little."""
+    corner = (math.floor(region.xyxy[0]), math.floor(region.xyxy[1]))
+    size = (math.ceil(region.xyxy[2]) - corner[0], math.ceil(region.xyxy[3]) - corner[1])
+    mask = _mask(region, corner, size)
+    whole = mask.histogram()[255]
+    for other in others:
+        mask.paste(0, mask=_mask(other, corner, size))
+    left, extent = mask.histogram()[255], mask.getbbox()
+    if left == whole:
+        return region
+    if extent is None or left < _MIN_SEEN * whole:
+        return None
+    (x, y), (x_min, y_min, x_max, y_max) = corner, map(float, extent)
+    return replace(region, xyxy=(x_min + x, y_min + y, x_max + x, y_max + y))
+
+
+def _mask(region: Region, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """Return where a region is, in a window of the picture."""
+    mask = Image.new("L", size)
+    for part in region.outline:
+        ImageDraw.Draw(mask).polygon([(x - corner[0], y - corner[1]) for x, y in part], fill=255)
+    return mask
 
 
 def _asks_of_all(lesson: Lesson) -> bool:
@@ -114,19 +179,27 @@ def _one_of(rng: random.Random, scraps: Sequence[Scrap], new: Sequence[Scrap]) -
     return rng.choice([scrap for scrap in some if scrap.label == label])
 
 
-def _spot(rng: random.Random, size: tuple[int, int], regions: Sequence[Region], box: Box) -> Box | None:
-    """Return where a box fits in, at some size, with hardly anything covered."""
-    wide, high = _sides(box)
+def _spot(rng: random.Random, size: tuple[int, int], regions: Sequence[Region], region: Region) -> Box | None:
+    """Return where a region fits in, at some size: anywhere with hardly anything covered, or beside another."""
+    wide, high = _sides(region.xyxy)
     scale = min(2 ** rng.uniform(*_SCALES), _MOST_OF_A_SIDE * size[0] / wide, _MOST_OF_A_SIDE * size[1] / high)
     width, height = wide * scale, high * scale
+    outlined = [other.xyxy for other in regions if other.polygons and region.polygons]
+    near = rng.choice(outlined) if outlined and rng.random() < _BESIDE_SHARE else None
     for _ in range(_TRIES):
         x, y = rng.uniform(0, size[0] - width), rng.uniform(0, size[1] - height)
+        if near:
+            x = min(max(0.0, rng.uniform(near[0] - width, near[2])), size[0] - width)
+            y = min(max(0.0, rng.uniform(near[1] - height, near[3])), size[1] - height)
         spot = (x, y, x + width, y + height)
-        smaller = (min(_area(spot), _area(region.xyxy)) for region in regions)
-        shared = (_shared(spot, region.xyxy) for region in regions)
-        if all(some <= _MAX_COVERED * most for some, most in zip(shared, smaller, strict=True)):
+        if all(_fits(spot, other, bool(region.polygons)) for other in regions):
             return spot
     return None
+
+
+def _fits(spot: Box, other: Region, is_outlined: bool) -> bool:
+    most = _MAX_OVERLAP if is_outlined and other.polygons else _MAX_COVERED
+    return _shared(spot, other.xyxy) <= most * min(_area(spot), _area(other.xyxy))
 
 
 def _fading(size: tuple[int, int], box: Box) -> Image.Image:

@@ -14,7 +14,7 @@ from playground.question import Question
 from playground.regions import Polygon, Region
 
 WH = (400, 300)
-RED = (230, 20, 20)
+RED, BLUE = (230, 20, 20), (20, 20, 230)
 BOX = (250.0, 60.0, 310.0, 140.0)
 OUTLINE = ((250.0, 60.0), (310.0, 60.0), (310.0, 140.0), (250.0, 140.0))
 
@@ -42,6 +42,26 @@ def test_what_is_pasted_is_where_the_lesson_says(seed: int, polygons: tuple[Poly
     drawn = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     assert about.regions[1].label == "red box"
     assert drawn == pytest.approx(about.regions[1].xyxy, abs=3)
+
+
+def test_of_two_that_overlap_both_boxes_are_around_what_is_left_to_see() -> None:
+    triangle = ((60.0, 120.0), (340.0, 120.0), (200.0, 260.0))
+    blue = Region("blue box", (60.0, 120.0, 340.0, 260.0), polygons=(triangle,))
+    given = Image.new("RGB", WH, (120, 120, 120))
+    ImageDraw.Draw(given).polygon(triangle, fill=BLUE)
+    orders = set()
+    for seed in range(80):
+        red = Region("red box", BOX, polygons=(OUTLINE,))
+        pasted, about = paste(random.Random(seed), given, lesson(blue), picture(BOX), red)
+        pixels = np.asarray(pasted).astype(int)
+        for region, channels in zip(about.regions, ((-1, 0, 1), (1, -1, 0)), strict=False):
+            rows, columns = np.nonzero(pixels @ channels > 150)
+            drawn = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert drawn == pytest.approx(region.xyxy, abs=3), (seed, region.label)
+        wide, high = (about.regions[-1].xyxy[2 + n] - about.regions[-1].xyxy[n] for n in (0, 1))
+        is_cut = len(about.regions) == 2 and abs(wide / high - 60 / 80) > 0.05
+        orders.add("behind" if is_cut else "before" if about.regions[0] != blue else "apart")
+    assert orders == {"behind", "before", "apart"}
 
 
 def test_it_is_not_pasted_where_there_is_no_room() -> None:
