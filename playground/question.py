@@ -26,7 +26,7 @@ from playground.tasks import (
     split_classes,
 )
 from playground.tiling import MAX_TILES, MIN_SIDE, count_tiles
-from playground.wire import what_is_wrong
+from playground.wire import misspelled, what_is_wrong
 
 DECODINGS = {"greedy": 1, "careful": 3}  # beams; three are what Microsoft's samples use
 MAX_PHRASE = 20_000  # characters; the model takes far fewer
@@ -109,16 +109,18 @@ class Question:
         return {name: value for name, value in wire.items() if is_used.get(name, True)}
 
     @classmethod
-    def from_dict(cls, wire: Mapping[str, Any]) -> "Question":
-        """Read the wire form, from whoever sent it; only `task` must be there. Raises InputRejected."""
+    def from_dict(cls, wire: Mapping[str, Any], *, is_asked: bool = False) -> "Question":
+        """Read the wire form, from whoever sent it; only `task` must be there. Raises InputRejected.
+
+        Of a question that `is_asked` now every key must be known: one that is misspelled would not count. One that was
+        kept may be that of a later playground.
+        """
+        if is_asked and (reason := misspelled(wire, cls)):
+            raise _not_a_question(reason)
         try:
             return _WIRE.validate_python(wire)
         except ValidationError as error:
-            raise InputRejected(
-                f"This is not a question of the playground: {what_is_wrong(error)}. Send at least "
-                '{"task": "<OD>"}, with what else it has as you need it, such as phrase, regions and names.',
-                field="question",
-            ) from error
+            raise _not_a_question(what_is_wrong(error)) from error
 
     def without_choices(self) -> "Question":
         """Return what is asked alone, without what is then made of the answer: names, lowest scores and merging."""
@@ -127,6 +129,14 @@ class Question:
 
 
 _WIRE = TypeAdapter(Question)
+
+
+def _not_a_question(reason: str) -> InputRejected:
+    return InputRejected(
+        f"This is not a question of the playground: {reason}. Send at least "
+        '{"task": "<OD>"}, with what else it has as you need it, such as phrase, regions and names.',
+        field="question",
+    )
 
 
 def _as_tuples(regions: Any) -> Any:

@@ -1,6 +1,9 @@
 """What is wrong with a value from outside, in words: pydantic finds it, a user reads it. Knows no value."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +22,16 @@ def what_is_wrong(error: ValidationError) -> str:
     came = "" if first["type"] in _SAYS_WHAT_CAME else f", but got {_shown(first['input'])}"
     said = _JSON_WORDS.sub(lambda match: _JSON_TYPES[match[1]], f"{said[:1].lower()}{said[1:]}") + came
     return f"{where}: {said}" if where else said
+
+
+def misspelled(wire: Any, known: type) -> str:
+    """Return what is said of the first key that the dataclass `known` does not have, without a period; else ""."""
+    names = [field.name for field in fields(known)]
+    for key in wire if isinstance(wire, Mapping) else ():
+        if key not in names:
+            near = get_close_matches(str(key), names, 1)
+            return f"there is no {_shown(key)}" + (f", but {near[0]!r}" if near else "")
+    return ""
 
 
 def _shown(value: Any) -> str:

@@ -329,6 +329,13 @@ def test_what_is_no_question_is_refused_with_the_reason(sent: Any, reason: str) 
         Question.from_dict(sent)
 
 
+def test_a_misspelled_key_is_told_to_who_asks_and_read_over_in_what_was_kept() -> None:
+    wire = {"task": "<OD>", "min_score": 0.3}
+    with pytest.raises(InputRejected, match="there is no 'min_score', but 'min_scores'\\. Send"):
+        Question.from_dict(wire, is_asked=True)
+    assert Question.from_dict(wire) == Question("<OD>")
+
+
 @pytest.mark.parametrize(
     ("question", "names"),
     [

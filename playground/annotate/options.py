@@ -11,7 +11,7 @@ from playground.annotate.sources import Wanted, read_pages, read_step
 from playground.errors import InputRejected
 from playground.question import Question
 from playground.regions import Text
-from playground.wire import what_is_wrong
+from playground.wire import misspelled, what_is_wrong
 
 _EACH_SECOND = "1s"
 
@@ -56,16 +56,24 @@ class SourceOptions:
         return {name: value for name, value in asdict(self).items() if name != "password"}
 
     @classmethod
-    def from_dict(cls, wire: Mapping[str, Any] | None) -> "SourceOptions":
-        """Read options from whoever sent them. Raises InputRejected."""
+    def from_dict(cls, wire: Mapping[str, Any] | None, *, is_asked: bool = False) -> "SourceOptions":
+        """Read options from whoever sent them; of those that are asked for now every key must be known.
+
+        Raises InputRejected.
+        """
+        if is_asked and (reason := misspelled(wire, cls)):
+            raise _no_options(reason)
         try:
             return _WIRE.validate_python(wire or {})
         except ValidationError as error:
-            raise InputRejected(
-                f"These are no options of sources: {what_is_wrong(error)}. They may have pages, password, own_text, "
-                "every, start and end.",
-                field="options",
-            ) from error
+            raise _no_options(what_is_wrong(error)) from error
 
 
 _WIRE = TypeAdapter(SourceOptions)
+
+
+def _no_options(reason: str) -> InputRejected:
+    return InputRejected(
+        f"These are no options of sources: {reason}. They may have pages, password, own_text, every, start and end.",
+        field="options",
+    )

@@ -57,7 +57,7 @@ class Api:
         """Ask Florence-2 about a picture. Streams predictions; the last one is final and comes with the drawn picture.
 
         Args:
-            image: The picture: JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF.
+            image: The picture: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or HEIC, or the first page of a PDF.
             task: A task id of `/tasks`, such as "<OD>"; of a checkpoint's own task its token alone will do.
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels of the upright picture, for the region tasks.
@@ -70,7 +70,7 @@ class Api:
             picture = self._predictor.read_image(_given(image).source)
             given: Any = regions or ()
             single = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
-            asked = single if question is None else Question.from_dict(question)
+            asked = single if question is None else Question.from_dict(question, is_asked=True)
             for prediction in paced(self._runner.run(picture, asked)):
                 drawn = self._drawn(picture, prediction) if prediction.is_final else None
                 yield prediction.to_dict(), save_jpeg(drawn, "annotated") if drawn else None

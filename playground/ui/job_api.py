@@ -62,8 +62,8 @@ class JobApi:
         """
         with errors_for_the_user():
             formats = read_formats(format)
-            asked = Question(task, phrase) if question is None else Question.from_dict(question)
-            of_sources = SourceOptions.from_dict(options)
+            asked = Question(task, phrase) if question is None else Question.from_dict(question, is_asked=True)
+            of_sources = SourceOptions.from_dict(options, is_asked=True)
             of_sources.check(asked)
             folder = disk_of(get_upload_folder()).folder_of(request)
             key = await asyncio.to_thread(self._jobs.create, files, folder)

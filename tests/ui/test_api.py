@@ -353,6 +353,7 @@ def test_run_refuses_with_a_sentence(ask: Ask, inputs: dict[str, Any], sentence:
         pytest.param({"task": 5}, "task: input should be a valid string, but got 5", id="task"),
         pytest.param({"task": "<OD>", "phrase": ["<b>"]}, "phrase: input should be a valid string", id="phrase"),
         pytest.param({"task": "<OD>", "regions": [[1, 2, 3]]}, "regions[0][3]: field required", id="region"),
+        pytest.param({"task": "<OD>", "min_score": 0.3}, "there is no 'min_score', but 'min_scores'", id="misspelled"),
         pytest.param({"task": "<OD>", "max_new_tokens": "9"}, "max_new_tokens: input should be a valid number",
                      id="limit"),
     ],
