@@ -100,6 +100,12 @@ function takeDrops() {
     take(files);
   }
 
+  /** What else can be read than the browser takes for a picture; a phone would offer no camera beside it. */
+  function offer({ target }) {
+    if (target === field() && matchMedia("(pointer: fine)").matches) target.accept = "image/*,.heic,.heif,.avif,.pdf";
+  }
+
+  document.addEventListener("click", offer, true);
   document.addEventListener("dragenter", (event) => carriesFiles(event) && ((depth += 1), mark()), true);
   document.addEventListener("dragleave", (event) => carriesFiles(event) && ((depth -= 1), mark()), true);
   document.addEventListener("dragover", over, true);

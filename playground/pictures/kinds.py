@@ -107,8 +107,7 @@ def accepted_extensions() -> list[str]:
 
 def accepted_sentence() -> str:
     """Return which formats are accepted, as a sentence for people."""
-    *titles, last = (kind.title for kind in accepted_kinds())
-    return f"Accepted are {', '.join(titles)} and {last}."
+    return f"Accepted are {', '.join(kind.title for kind in accepted_kinds())} and PDF."
 
 
 @cache

@@ -7,6 +7,7 @@ Knows nothing of the page or of tasks.
 import hashlib
 import math
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from playground.pictures.limits import (
 from playground.pictures.numbers import picture_of_array, picture_of_numbers
 from playground.regions import Box, Region
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]+://|data:", re.IGNORECASE)
 _BAND_PIXELS = 2_000_000  # converted at a time: each step makes a copy
 
 
@@ -171,10 +173,14 @@ def _scaled_sentence(original_wh: tuple[int, int], size: tuple[int, int]) -> str
 
 
 def _read_file(path: str | Path, limits: Limits) -> bytes:
-    name = Path(path).name  # the folders of the server are nobody's business
+    name = Path(path).name or str(path)  # the folders of the server are nobody's business
     shown = repr(name if len(name) <= 80 else name[:77] + "...")
+    if isinstance(path, str) and _ADDRESS.match(path):
+        raise ImageRejected("No picture is fetched from an address. Give the path of a file, or its bytes.")
     try:
         if not os.path.isfile(path):  # nor a pipe or a device, which may never end
+            if os.path.exists(path):
+                raise ImageRejected(f"{shown} is a folder, a pipe or a device. Choose a file.")
             raise FileNotFoundError
         with open(path, "rb") as file:
             check_file_size(os.fstat(file.fileno()).st_size, limits)

@@ -117,9 +117,9 @@ def test_heic_is_read_where_pillow_heif_is_installed() -> None:
 def test_heic_without_pillow_heif_names_what_to_install() -> None:
     assert rejection(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100)) == (
         "This is a HEIC picture: install pillow-heif to read it, or save it as JPEG. "
-        "Accepted are JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF."
+        "Accepted are JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF and PDF."
     )
-    assert accepted_sentence() == "Accepted are JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF."
+    assert accepted_sentence() == "Accepted are JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF and PDF."
     assert ".heic" not in accepted_extensions()
 
 
@@ -537,17 +537,28 @@ def test_a_picture_whose_file_is_gone_is_refused() -> None:
     ("name", "shown"),
     [
         pytest.param("missing.png", "'missing.png'", id="missing"),
-        pytest.param(".", "''", id="a folder"),
         pytest.param("nul\0.png", r"'nul\x00.png'", id="a zero byte"),
         pytest.param("x" * 300, f"'{'x' * 77}...'", id="a long name"),
-        pytest.param("pipe", "'pipe'", id="a pipe"),
     ],
 )
 def test_a_missing_file_is_told_without_its_folder(tmp_path: Path, name: str, shown: str) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    message = rejection(f"{tmp_path}/{name}" if name != "." else "/")
+    message = rejection(f"{tmp_path}/{name}")
     assert message == f"No picture at {shown}. Choose a file that exists."
     assert str(tmp_path) not in message
+
+
+def test_what_is_there_but_no_file_is_said_to_be_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert rejection(tmp_path / "pipe") == "'pipe' is a folder, a pipe or a device. Choose a file."
+    assert rejection(str(tmp_path)) == f"{tmp_path.name!r} is a folder, a pipe or a device. Choose a file."
+    assert rejection("/") == "'/' is a folder, a pipe or a device. Choose a file."
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/a.png", "file:///a.png", "data:image/png;base64,iVBORw0KGgo="]
+)
+def test_an_address_is_told_from_a_path(address: str) -> None:
+    assert rejection(address) == "No picture is fetched from an address. Give the path of a file, or its bytes."
 
 
 def test_no_warning_of_pillow_leaves_intake(capfd: pytest.CaptureFixture[str]) -> None:

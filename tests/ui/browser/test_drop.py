@@ -46,6 +46,13 @@ def send(page: Page, kind: str, selector: str, *names: str, text: str = "") -> b
     return taken
 
 
+def test_the_dialog_offers_what_can_be_read_and_no_browser_takes_for_a_picture(phone: Page) -> None:
+    with phone.expect_file_chooser() as dialog:
+        phone.locator("#picture button").first.click()
+    accepted = dialog.value.element.get_attribute("accept")
+    assert accepted == "image/*,.heic,.heif,.avif,.pdf"
+
+
 def test_a_picture_can_be_pasted_or_dropped_anywhere_and_a_phone_then_shows_it(phone: Page) -> None:
     assert send(phone, "paste", "body", "a.png")
     expect(phone.locator("#stage img")).to_be_in_viewport(ratio=0.9)
