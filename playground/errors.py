@@ -62,6 +62,10 @@ class CheckpointUnavailable(PlaygroundError):
         super().__init__(message)
         self.details = details
 
+    def in_full(self) -> "CheckpointUnavailable":
+        """Return the same for whoever runs the playground: the details are part of the sentence."""
+        return CheckpointUnavailable(" ".join(filter(None, (str(self), self.details))))
+
 
 class PredictionInvalid(PlaygroundError):
     """A prediction from outside does not have the wire form."""

@@ -72,8 +72,11 @@ class Predictor:
         )  # fmt: skip
         pool, sharpener = Pool(settings), Sharpener(settings)
         pool.start()
-        with pool.acquire():
-            return cls(pool, sharpener=sharpener)
+        try:
+            with pool.acquire():
+                return cls(pool, sharpener=sharpener)
+        except CheckpointUnavailable as error:
+            raise error.in_full() from error
 
     def read_image(self, source: Any, *, page: int = 0) -> InputImage:
         """Return a picture within the limits: of a path, bytes, a PIL picture or an array. Raises ImageRejected.
@@ -101,14 +104,14 @@ class Predictor:
         return final
 
     def predict_each(
-        self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
+        self, images: Sequence[Any], question: Question | str, *, stop: threading.Event | None = None
     ) -> Generator[tuple[int, Prediction], None, None]:
         """Ask about several pictures at the same time; yield the place of each and its final prediction, once complete.
 
         Quicker than one after another, and without timings, which would be those of all. Takes memory for all pictures
         together. Setting `stop` ends each answer with what is there. Raises what `run` raises.
         """
-        pictures = [self.read_image(image) for image in images]
+        question, pictures = _as_question(question), [self.read_image(image) for image in images]
         for picture in pictures:
             question = self._checked(question, picture)
         stop, started = stop or threading.Event(), time.perf_counter()
@@ -123,23 +126,23 @@ class Predictor:
                 yield place, replace(waiting, stage=RunStage.STOPPED, is_final=True)
 
     def predict_together(
-        self, images: Sequence[Any], question: Question, *, stop: threading.Event | None = None
+        self, images: Sequence[Any], question: Question | str, *, stop: threading.Event | None = None
     ) -> list[Prediction]:
         """Return the final predictions of `predict_each`, in the order of the pictures."""
         return [prediction for _, prediction in sorted(self.predict_each(images, question, stop=stop), key=_place)]
 
     def run(
-        self, image: Any, question: Question, *, stop: threading.Event | None = None
+        self, image: Any, question: Question | str, *, stop: threading.Event | None = None
     ) -> Generator[Prediction, None, None]:
         """Check the question at once, then return a generator of ever more complete predictions.
 
-        `image` is what `read_image` takes. Exactly one value is final, the last. Setting `stop` ends the run with what
-        is there; closing the generator ends it too.
+        `image` is what `read_image` takes, `question` may be the id of a task alone. Exactly one value is final, the
+        last. Setting `stop` ends the run with what is there; closing the generator ends it too.
 
         Raises ImageRejected, UnknownTask or InputRejected at once, CheckpointUnavailable or EngineFailed on the way.
         """
         picture = self.read_image(image)
-        return self._run(picture, self._checked(question, picture), stop or threading.Event())
+        return self._run(picture, self._checked(_as_question(question), picture), stop or threading.Event())
 
     def look(self, image: Any, prediction: Prediction, *, stop: threading.Event | None = None) -> tuple[Glance, ...]:
         """Return where the model looked in a picture while it wrote each word of its answer, as it wrote it.
@@ -290,3 +293,7 @@ class Predictor:
 
 def _place(answered: tuple[int, Prediction]) -> int:
     return answered[0]
+
+
+def _as_question(asked: Question | str) -> Question:
+    return asked if isinstance(asked, Question) else Question(asked)

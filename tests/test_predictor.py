@@ -19,7 +19,7 @@ from transformers import Florence2Processor
 from playground import grammar
 from playground.checkpoints import catalog
 from playground.engines import Ask, AskedEngine, WaitCancelled
-from playground.errors import EngineFailed, ImageRejected, InputRejected
+from playground.errors import CheckpointUnavailable, EngineFailed, ImageRejected, InputRejected
 from playground.events import Decoding, Draft, Event, Finished, Progress, RunStage, Token
 from playground.inference.engine import Engine
 from playground.inference.language import Decoder
@@ -539,6 +539,16 @@ def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
     (*_, said) = final.notices
     assert said.startswith("The answer was ended after 0.3 seconds, the most that one may take here. Ask")
     assert predictor.predict(image, OD).stage is RunStage.DONE
+
+
+def test_the_id_of_a_task_is_a_question(predictor: Predictor, image: InputImage) -> None:
+    *_, final = predictor.run(image, OD)
+    assert [final] == [replace(alone, timings=final.timings) for alone in predictor.predict_together([image], OD)]
+
+
+def test_who_loads_a_checkpoint_is_told_why_it_cannot_run() -> None:
+    with pytest.raises(CheckpointUnavailable, match="The device 'abacus' is not in this machine"):
+        Predictor.load(catalog.BUNDLED, device="abacus", offline=True)
 
 
 def test_closing_the_stream_frees_the_model(predictor: Predictor, image: InputImage, caption: str) -> None:

@@ -35,7 +35,7 @@ from playground.annotate.sources import check_sources, find_sources
 from playground.annotate.splits import Split, read_split
 from playground.arguments import whole
 from playground.checkpoints.catalog import resolve
-from playground.errors import JobRejected, PlaygroundError, SettingsInvalid, SourceRejected
+from playground.errors import CheckpointUnavailable, JobRejected, PlaygroundError, SettingsInvalid, SourceRejected
 from playground.export import Affixes
 from playground.local_ray import check_installed
 from playground.masks.sharpener import Sharpener
@@ -245,8 +245,11 @@ def _predictor(command: JobCommand, known: Question | None) -> tuple[Predictor, 
         check_installed("ray")
     console.say("Loading the checkpoint.")
     pool.start()
-    with pool.acquire() as engine:
-        name, group_size = engine.checkpoint.name, engine.max_asks
+    try:
+        with pool.acquire() as engine:
+            name, group_size = engine.checkpoint.name, engine.max_asks
+    except CheckpointUnavailable as error:
+        raise error.in_full() from error
     status = pool.status(name)
     for line in filter(None, (status.message, status.details, status.why)):
         console.say(line)

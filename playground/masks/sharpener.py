@@ -99,7 +99,7 @@ class Sharpener:
         try:
             self._acquire(threading.Event())
         except CheckpointUnavailable as error:
-            raise CheckpointUnavailable(" ".join(filter(None, (str(error), error.details)))) from error
+            raise error.in_full() from error
 
     def sharpen(
         self, image: InputImage, regions: Sequence[Region], points: Any = (), *, stop: threading.Event | None = None,
