@@ -34,6 +34,12 @@ def picture_field(*, has_camera: bool = True) -> Picture:
     )
 
 
+def phrase_field(elem_id: str = "phrase", **options: Any) -> gr.Textbox:
+    """Return the field for names or a sentence. A phone is not to begin them with a capital, which is another name."""
+    as_typed = gr.InputHTMLAttributes(autocapitalize="none")
+    return gr.Textbox(label="Phrase", visible=False, elem_id=elem_id, html_attributes=as_typed, **options)
+
+
 def strip() -> Any:
     """The field for pictures, where it takes the next one."""
     return gr.update(value=None, height=_STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)

@@ -16,7 +16,14 @@ from playground.ui.compare.handlers import COMPARE_NAME, CompareHandlers
 from playground.ui.compare.showing import BESIDE, EMPTY, LEFT, ON_TOP, RIGHT, SIDES
 from playground.ui.components import WORKSPACE, Lines, Stage
 from playground.ui.frame import add_title
-from playground.ui.parts import Components, checkpoint_choices, example_pictures, picture_field, run_and_stop
+from playground.ui.parts import (
+    Components,
+    checkpoint_choices,
+    example_pictures,
+    phrase_field,
+    picture_field,
+    run_and_stop,
+)
 from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING, wire_pictures, wire_run
 from playground.ui.server.turns import COSTLY
 from playground.ui.session import Tab
@@ -92,7 +99,7 @@ def _side(engines: Engines, prefix: str, title: str, decoding: str) -> Component
             elem_id=f"{dash}task",
             **options,
         ),
-        f"{prefix}phrase": gr.Textbox(label="Phrase", visible=False, max_lines=4, elem_id=f"{dash}phrase", **options),
+        f"{prefix}phrase": phrase_field(f"{dash}phrase", max_lines=4, **options),
     }
     with gr.Row(elem_classes="side-settings"):
         components[f"{prefix}checkpoint"] = gr.Dropdown(

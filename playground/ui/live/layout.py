@@ -11,7 +11,7 @@ from playground.ui.components import Lines
 from playground.ui.frame import add_title
 from playground.ui.live.components import Camera
 from playground.ui.live.handlers import LiveHandlers
-from playground.ui.parts import Components
+from playground.ui.parts import Components, phrase_field
 from playground.ui.plumbing import AT_ONCE, PLUMBING
 from playground.ui.server.queue_limits import MODEL_QUEUE
 from playground.ui.wiring import Wiring
@@ -34,7 +34,7 @@ def build_live(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None
                     elem_id="task",
                     **options,
                 ),
-                "phrase": gr.Textbox("", label="Phrase", visible=False, max_lines=4, elem_id="phrase", **options),
+                "phrase": phrase_field(value="", max_lines=4, **options),
                 "status": Lines(elem_id="status"),
             }
         with gr.Column(elem_id="seen"):

@@ -17,7 +17,7 @@ from playground.ui.many.form import FIELDS
 from playground.ui.many.handlers import ManyHandlers
 from playground.ui.many.showing import PREVIEW
 from playground.ui.many.sources import FIRST_FORMAT, SHOWN, source_options
-from playground.ui.parts import Components, checkpoint_choices
+from playground.ui.parts import Components, checkpoint_choices, phrase_field
 from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING
 from playground.ui.server.multipart_limits import MAX_FILES
 from playground.ui.server.turns import COSTLY
@@ -68,7 +68,7 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
             elem_id="task",
             **options,
         ),
-        "phrase": gr.Textbox("", label="Phrase", visible=False, max_lines=4, elem_id="phrase", **options),
+        "phrase": phrase_field(value="", max_lines=4, **options),
         "then": gr.Dropdown(
             label="And then, of each region?",
             choices=[("Nothing more", ""), *((task.title, task.id) for task in TASKS if _is_about_regions(task))],
@@ -87,6 +87,7 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
                 info="One a line: what is asked for, and what it is called.",
                 lines=2,
                 elem_id="names",
+                html_attributes=gr.InputHTMLAttributes(autocapitalize="none"),
                 **options,
             ),
             "min_scores": gr.Textbox(

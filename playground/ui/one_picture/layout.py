@@ -28,6 +28,7 @@ from playground.ui.parts import (
     Components,
     checkpoint_choices,
     example_pictures,
+    phrase_field,
     picture_field,
     run_and_stop,
 )
@@ -123,7 +124,7 @@ def _form(engines: Engines, settings: Settings) -> Components:
             interactive=True,
             elem_id="task",
         ),
-        phrase=gr.Textbox(label="Phrase", visible=False, max_lines=4, interactive=True, elem_id="phrase"),
+        phrase=phrase_field(max_lines=4, interactive=True),
         draw=gr.Checkbox(label=text.DRAW_HINT, value=True, visible=False, interactive=True, elem_id="draw"),
         **wording_fields(),
         **run_and_stop(),

@@ -9,7 +9,7 @@ from playground.predictor import Predictor
 from playground.settings import Settings
 from playground.ui import text
 from playground.ui.components import WORKSPACE, Lines, Stage
-from playground.ui.parts import Components, example_pictures, picture_field, run_and_stop
+from playground.ui.parts import Components, example_pictures, phrase_field, picture_field, run_and_stop
 from playground.ui.plumbing import IN_TURN, PLUMBING, wire_pictures, wire_run
 from playground.ui.widget.handlers import WIDGET_NAME, WidgetHandlers
 from playground.ui.wiring import Wiring
@@ -32,7 +32,7 @@ def build_widget(app: gr.Blocks, predictor: Predictor, settings: Settings) -> No
             "picture": picture_field(has_camera=False),  # a frame of another site has none
             "examples": example_pictures(),
             "problem": Lines(elem_id="problem"),
-            "phrase": gr.Textbox(label="Phrase", visible=False, max_lines=2, interactive=True, elem_id="phrase"),
+            "phrase": phrase_field(max_lines=2, interactive=True),
             **run_and_stop(),
             "status": Lines(elem_id="status"),
             "stage": Stage(elem_id="stage"),
