@@ -55,6 +55,12 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     if (!isOn) edits.end();
   }
 
+  /** The keys are the frame's while it is corrected. */
+  function toggle() {
+    turn(!isOn);
+    (isOn ? frame : buttons.toggle).focus({ preventScroll: true });
+  }
+
   function draw() {
     const shown = new Set(boxes().map(({ id }) => id));
     selected = new Set([...selected].filter((id) => shown.has(id)));
@@ -316,7 +322,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
     if (isAdding) isAdding = false;
     else if (picked >= 0) picked = -1;
     else if (selected.size) selected = new Set();
-    else turn(false);
+    else toggle();
     redraw();
   }
 
@@ -387,7 +393,7 @@ function createCorrecting({ root, edits, show, changeMode, isHidden }) {
   frame.addEventListener("keydown", pressKey);
   for (const event of ["keyup", "focusout"]) frame.addEventListener(event, finishNudge);
   const acts = {
-    toggle: () => turn(!isOn),
+    toggle,
     undo: () => step(true),
     redo: () => step(false),
     add: () => { isAdding = !isAdding; draw(); },

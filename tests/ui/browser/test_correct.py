@@ -88,6 +88,21 @@ def test_a_slide_picture_is_annotated_corrected_and_renamed_in_nine_actions(page
         assert picture.format == "JPEG"
 
 
+def test_the_keys_are_the_pictures_while_it_is_corrected_and_paper_has_it_without_the_form(page: Page) -> None:
+    run(page)
+    toggle, labels = page.locator("[data-correct=toggle]"), rows(page)
+    toggle.press("Enter")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("Delete")
+    assert rows(page) == labels[1:]
+    page.keyboard.press("Escape")
+    expect(toggle).to_be_focused()
+    page.emulate_media(media="print")
+    expect(page.locator("#form")).to_be_hidden()
+    expect(page.locator("#regions")).to_be_visible()
+    expect(page.locator(".stage-tag").first).to_have_css("print-color-adjust", "exact")
+
+
 def test_each_step_is_drawn_at_once_and_taken_back_at_once_and_a_file_holds_what_was_drawn(page: Page) -> None:
     run(page)
     page.evaluate(WATCH)
