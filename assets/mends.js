@@ -20,5 +20,12 @@ function keepFocus() {
   }).observe(document, { subtree: true, attributeFilter: ["disabled"] });
 }
 
+/** An open list scrolls, and so takes the focus from its field; it closes for that, and nothing has the focus. */
+function passLists({ key }) {
+  if (key !== "Tab") return;
+  for (const list of document.querySelectorAll("[role=listbox]")) list.tabIndex = -1;
+}
+
+document.addEventListener("keydown", passLists, true);
 new MutationObserver(nameExamples).observe(document, { subtree: true, childList: true });
 keepFocus();

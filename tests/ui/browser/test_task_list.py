@@ -76,5 +76,6 @@ def test_a_task_is_found_by_everyday_words(browser: Browser, address: str, typed
         page.keyboard.press("Enter")
     else:
         page.keyboard.press("Tab")
+        expect(page.locator("#run")).to_be_focused()  # not the list, which goes
     expect(page.locator("#task input")).to_have_value(titles[1] if titles else "Find every object")
     page.close()
