@@ -430,7 +430,8 @@ class Pool:
         details: str = "",
     ) -> None:
         with self._changed:
-            why = self._why_bundled if entry.checkpoint.name == BUNDLED else ""
+            answers = entry.checkpoint.name == BUNDLED and state is not State.FAILED
+            why = self._why_bundled if answers else ""
             entry.status = Status(entry.checkpoint, state, message, percent, max_answer_tokens, details, why)
             self._changed.notify_all()
 

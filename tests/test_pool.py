@@ -11,7 +11,7 @@ import pytest
 from playground.checkpoints.catalog import Checkpoint, resolve
 from playground.checkpoints.loader import LoadedCheckpoint, Placement
 from playground.engines import State, Status, WaitCancelled
-from playground.errors import CheckpointUnavailable
+from playground.errors import CheckpointUnavailable, SettingsInvalid
 from playground.pool import Pool, Steps
 from playground.settings import Settings
 
@@ -305,6 +305,15 @@ def test_it_is_said_why_the_demo_model_answers(world: World, settings: dict[str,
     with running_pool(world, **settings) as pool:
         use(pool, "")
         assert pool.status().why == why
+
+
+def test_a_demo_model_that_cannot_run_is_not_said_to_answer() -> None:
+    world = World(hub=False)
+    world.failures["tiny-florence2"] = [SettingsInvalid("There is no such device.")]
+    with running_pool(world) as pool:
+        with pytest.raises(CheckpointUnavailable, match="cannot run here"):
+            use(pool, "")
+        assert (pool.status().details, pool.status().why) == ("There is no such device.", "")
 
 
 def test_a_download_does_not_keep_another_checkpoint_from_loading() -> None:
