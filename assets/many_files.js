@@ -49,9 +49,21 @@ function partsOf(files) {
   return parts;
 }
 
+/** Files that are called alike in several folders are told apart by these; a form says %22 for a quotation mark. */
+function named(files) {
+  const parts = files.map(({ path }) => path.split("/").filter(Boolean));
+  const isOneFolder = parts.every(([root, more]) => more && root === parts[0][0]);
+  const times = new Map();
+  for (const { file } of files) times.set(file.name, (times.get(file.name) ?? 0) + 1);
+  return files.map(({ file }, index) => {
+    const name = times.get(file.name) > 1 ? parts[index].slice(isOneFolder ? 1 : 0).join("-") : file.name;
+    return { file, name: name.replaceAll('"', "'") };
+  });
+}
+
 async function send(part) {
   const body = new FormData();
-  for (const { file } of part) body.append("files", file, file.name.replaceAll('"', "'")); // a form says %22 for that
+  for (const { file, name } of part) body.append("files", file, name);
   const { root: base, api_prefix: prefix } = window.gradio_config;
   const response = await fetch(`${base}${prefix}/upload`, { method: "POST", body });
   if (!response.ok) {
@@ -83,7 +95,7 @@ async function take(given) {
     const paths = [];
     bar.max = files.length;
     bar.hidden = false;
-    for (const part of partsOf(files)) {
+    for (const part of partsOf(named(files))) {
       bar.value = paths.length;
       say(`Uploading: ${paths.length} of ${files.length} files…`);
       paths.push(...(await send(part)));

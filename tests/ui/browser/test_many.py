@@ -1,6 +1,7 @@
 """The page of many pictures, walked through once: dropped, tried, asked, left, found again, corrected, saved."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -116,13 +117,16 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     expect(page.locator("#jobs input")).to_have_value("photo1.jpg")
     page.go_back()  # to the job before
     expect(page.locator("#jobs input")).to_have_value("photo1.jpg and 49 more")
+    for name in ("cat", "dog"):
+        (tmp_path / "kinds" / name).mkdir(parents=True)
+        shutil.copy(photos[1], tmp_path / "kinds" / name / "1.jpg")
+    page.locator("#files input[webkitdirectory]").set_input_files(tmp_path / "kinds")
+    expect(page.locator("#status")).to_contain_text("2 jobs from your address are kept here")
     other = context.new_page()
     other.goto(page.url)
     expect(other.locator("#status")).to_contain_text("All 50 pictures are done")
-    page.locator("#files input[multiple]").set_input_files(photos[1:2])
-    expect(page.locator("#status")).to_contain_text("2 jobs from your address are kept here")
     page.reload()  # as whoever looks at another job does
-    expect(page.locator("#files")).to_contain_text("1 file that was uploaded waits for a job")
+    expect(page.locator("#files")).to_contain_text("2 files that were uploaded wait for a job")
     page.click("#delete")
     expect(page.locator("#keep-job")).to_be_focused()
     page.click("#delete-job")
@@ -136,6 +140,6 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     page.reload()
     expect(page.locator("#status")).to_contain_text("The pictures are here")  # of the job that is left
     page.click("[data-choose=again]")
-    expect(page.locator("#jobs input")).to_have_value("photo2.jpg")
+    expect(page.locator("#jobs input")).to_have_value("cat-1.jpg and 1 more")
     expect(page.locator("[data-choose=again]")).to_be_hidden()
     context.close()
