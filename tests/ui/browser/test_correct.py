@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
+from pypdfium2 import PdfDocument
 
 from playground.regions import Region
 from tests.ui.browser.actions import choose, controls, rows, run, take_example
@@ -101,6 +102,7 @@ def test_the_keys_are_the_pictures_while_it_is_corrected_and_paper_has_it_withou
     expect(page.locator("#form")).to_be_hidden()
     expect(page.locator("#regions")).to_be_visible()
     expect(page.locator(".stage-tag").first).to_have_css("print-color-adjust", "exact")
+    assert len(PdfDocument(page.pdf(format="A4"))) == 1
 
 
 def test_each_step_is_drawn_at_once_and_taken_back_at_once_and_a_file_holds_what_was_drawn(page: Page) -> None:
