@@ -73,11 +73,16 @@ def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dic
     arguments = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in values:
-            arguments[name] = values[name]
+            arguments[name] = _given(values[name], parameter.annotation)
         else:
-            parts = {field.name: values[field.name] for field in fields(parameter.annotation)}
+            parts = {field.name: _given(values[field.name], field.type) for field in fields(parameter.annotation)}
             arguments[name] = parameter.annotation(**parts)
     return arguments
+
+
+def _given(value: Any, kind: Any) -> Any:
+    """Return a value; a field of text that the page has not shown yet holds none, as if nothing were in it."""
+    return "" if value is None and kind is str else value
 
 
 def _takes(function: Callable[..., Any], reads: Sequence[str]) -> inspect.Signature:

@@ -83,6 +83,13 @@ def test_a_parameter_of_a_dataclass_is_made_of_components(client: Client) -> Non
     assert client.predict(first="sun", second="rain", count=7, api_name="/name_both") == (8, "sun before rain")
 
 
+@pytest.mark.parametrize(("second", "said"), [(None, "sun before "), ("rain", "sun before rain")])
+def test_a_text_that_the_page_has_not_shown_yet_is_empty(client: Client, second: str | None, said: str) -> None:
+    for name in ("name_them", "name_both"):
+        given = {"first": "sun", "second": second} | ({"count": 1} if name == "name_both" else {})
+        assert client.predict(**given, api_name=f"/{name}")[1] == said
+
+
 def test_a_check_reads_for_itself_and_refuses_where_it_is_to_be_shown(client: Client) -> None:
     assert client.predict(first="sun", second="B", api_name="/name_known")[0] == 3
     with pytest.raises(ValidationError, match="answer: 'C' is not known"):
