@@ -104,12 +104,13 @@ class LoraTeaching:
         is_small = sum(weights.numel() for weights in loaded.model.parameters()) < SMALL_MODEL
         teaching = teaching.settled(is_small=is_small, is_bundled=loaded.checkpoint.name == BUNDLED)
         self.teaching, self._rate = teaching, teaching.learning_rate or 0.0
-        self._learner = LoraLearner(loaded, teaching, words_to_learn(loaded, lessons))
+        words = words_to_learn(loaded, lessons)
+        self._learner = LoraLearner(loaded, teaching, words)
         self._parameters = self._learner.parameters
         self._batches = LessonBatches(self._learner, lessons, teaching)
         self._held_out_batches = LessonBatches(self._learner, self._held_out, replace(teaching, views=1))
         self._optimizer = torch.optim.AdamW(self._parameters, lr=self._rate, weight_decay=0.0, fused=True)
-        self._identity = _identity(loaded.checkpoint.name, lessons, held_out, teaching)
+        self._identity = _identity(loaded.checkpoint.name, lessons, held_out, teaching, sorted(words))
         self._threads = ThreadPoolExecutor(thread_name_prefix="teaching")
         self._longest = 0
         self._step, self._seconds = 0, 0.0
@@ -326,9 +327,11 @@ def learning_rate_share(step: int, teaching: Teaching) -> float:
     return min(1.0, rise, (teaching.steps - step) / (teaching.decay * teaching.steps))
 
 
-def _identity(base: str, lessons: Sequence[Lesson], held_out: Sequence[Lesson], teaching: Teaching) -> str:
+def _identity(
+    base: str, lessons: Sequence[Lesson], held_out: Sequence[Lesson], teaching: Teaching, words: Sequence[int]
+) -> str:
     told = [
         [(le.name, le.question.to_dict(), [r.to_dict() for r in le.regions], le.text, le.is_rehearsed) for le in side]
         for side in (lessons, held_out)
     ]
-    return hashlib.sha256(json.dumps([base, teaching.to_dict(), told]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([base, teaching.to_dict(), told, words]).encode()).hexdigest()
