@@ -20,11 +20,15 @@ _FIELDS = [name for name in Question.__dataclass_fields__ if name != "task"]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link asks, and about which picture: the `seed` of a drawn scene, or the path of an `example`."""
+    """What a link asks, and about which picture: the `seed` of a drawn scene, or the path of an `example`.
+
+    One that has lost its picture names a scene or an example that is none.
+    """
 
     question: Question
     seed: int | None = None
     example: Path | None = None
+    has_lost_its_picture: bool = False
 
     @classmethod
     def read(cls, query: str) -> "Link | None":
@@ -35,7 +39,9 @@ class Link:
             question = Question.from_dict(wire)
         except InputRejected:
             return None
-        return cls(question, _seed(given.get("seed", "")), _examples().get(given.get("example", "")))
+        seed, example = _seed(given.get("seed", "")), _examples().get(given.get("example", ""))
+        names_one = bool(given.get("seed") or given.get("example"))
+        return cls(question, seed, example, names_one and seed is None and example is None)
 
     def write(self) -> str:
         """Return the query of an address; what is as it is by default is left out."""

@@ -10,8 +10,10 @@ import pytest
 
 from playground.paths import EXAMPLES
 from playground.question import Question
+from playground.tasks import TASKS
 from playground.ui import snippets
 from playground.ui.link import Link, link_to
+from playground.ui.one_picture.linked import not_here
 from playground.ui.session import Item
 from tests.ui.examples import MEADOW
 
@@ -43,6 +45,24 @@ NO_LINKS = [
 def test_whatever_a_link_is_it_names_no_file_and_raises_nothing(query: str) -> None:
     link = Link.read(query)
     assert link is None or (link.seed, link.example) == (None, None)
+
+
+LOST = {
+    "task=<OD>": "",
+    "task=<OD>&seed=5&checkpoint=tiny-florence2": "",
+    "task=<FOO>&example=meadow": "the task '<FOO>'",
+    "task=<OD>&checkpoint=none-such": "the checkpoint 'none-such'",
+    "task=<OD>&example=none-such": "a picture",
+    "task=<FOO>&checkpoint=none-such&seed=x": "the task '<FOO>' and the checkpoint 'none-such' and a picture",
+}
+
+
+@pytest.mark.parametrize(("query", "missing"), LOST.items())
+def test_what_a_link_asks_for_that_is_not_here_is_said(query: str, missing: str) -> None:
+    link = Link.read(query)
+    assert link
+    said = not_here(link, TASKS, [("Tiny", "tiny-florence2")])
+    assert [line["text"].split(", which")[0] for line in said] == ([f"This link asks for {missing}"] if missing else [])
 
 
 def test_a_link_never_holds_a_picture_of_ones_own(tmp_path: Path) -> None:

@@ -190,12 +190,19 @@ def job_line(progress: JobProgress) -> text.Line:
         case JobState.FAILED:
             return text.line(progress.message, "error")
         case _ if progress.has_more:
-            return text.line(
-                f"The first {progress.num_done} are answered. Change the question until they are right.", "good"
-            )
+            return _first_line(progress)
         case _:
             is_one = progress.num_pictures == 1
             return text.line("It is done." if is_one else f"All {progress.num_pictures} pictures are done.", "good")
+
+
+def _first_line(progress: JobProgress) -> text.Line:
+    """Return how the pictures that are tried first came out."""
+    done = progress.num_done
+    if progress.num_failed:
+        said = f"{progress.num_answered} of the first {done} are answered; why not the rest stands below them."
+        return text.line(f"{said} Change the question until the others are right.", "warning")
+    return text.line(f"The first {done} are answered. Change the question until they are right.", "good")
 
 
 def saved_line(written: WrittenFile) -> text.Line:

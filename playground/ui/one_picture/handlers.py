@@ -28,7 +28,7 @@ from playground.ui.one_picture.correcting import Correcting
 from playground.ui.one_picture.examples import Welcome, examples_for, greeted
 from playground.ui.one_picture.finding import Finder
 from playground.ui.one_picture.history import history_of
-from playground.ui.one_picture.linked import checkpoint_of, item_of
+from playground.ui.one_picture.linked import checkpoint_of, item_of, linked_checkpoint, not_here
 from playground.ui.one_picture.looks import KeptLooks, Liked
 from playground.ui.one_picture.names import NamesData, joined, names_asked
 from playground.ui.one_picture.region_asks import RegionAsks
@@ -154,7 +154,8 @@ class Handlers:
             tab = self.tabs.change(session_of(request), lambda tab: tab if tab.item.path else tab.with_picture(item, 0))
         elif not link and not kept.before:
             tab = self._greet(tab, checkpoint, request)
-        tasks = self._predictor.tasks(checkpoint)
+        choices = checkpoint_choices(self._engines)
+        tasks = self._predictor.tasks(linked_checkpoint(link, choices) or checkpoint)
         task = next((row for row in tasks if row.id == kept.task), DEFAULT_TASK)
         updates: Updates = {"held": Held(self.tabs, session_of(request))}
         if link:
@@ -164,7 +165,9 @@ class Handlers:
         elif kept.task:  # whoever comes for the first time may have chosen one already
             updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase), **filled_again(kept.form)}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
-        updates |= checkpoint_of(link, checkpoint_choices(self._engines))
+        updates |= checkpoint_of(link, choices)
+        if link and (lines := not_here(link, tasks, choices)):
+            updates["problem"] = lines
         updates |= examples_for(self._engines.status(checkpoint))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], **({"value": task.id} if kept.task else {})}}

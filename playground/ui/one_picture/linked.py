@@ -1,12 +1,13 @@
 """What the page shows of a link that it was opened with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from playground.pictures.reader import InputImage
-from playground.ui import scene
+from playground.tasks import Task
+from playground.ui import scene, text
 from playground.ui.link import Link
 from playground.ui.picture import Upload
 from playground.ui.session import Item
@@ -28,6 +29,26 @@ def item_of(link: Link, read_image: Callable[[str], InputImage]) -> Item:
 def checkpoint_of(link: Link | None, checkpoints: list[tuple[str, str]]) -> Updates:
     """Return the choice of a checkpoint, with that of a link where there is such a one."""
     checkpoint: Any = gr.update(choices=checkpoints)  # with what was found since the page was built
-    if link and link.question.checkpoint in [name for _, name in checkpoints]:
-        checkpoint["value"] = link.question.checkpoint
+    if name := linked_checkpoint(link, checkpoints):
+        checkpoint["value"] = name
     return {"checkpoint": checkpoint}
+
+
+def linked_checkpoint(link: Link | None, checkpoints: list[tuple[str, str]]) -> str:
+    """Return the checkpoint that a link names, where there is such a one; else nothing."""
+    named = link.question.checkpoint if link else ""
+    return named if named in [name for _, name in checkpoints] else ""
+
+
+def not_here(link: Link, tasks: Sequence[Task], checkpoints: list[tuple[str, str]]) -> list[text.Line]:
+    """Return what a link asks for that is not to be had here, as a sentence; the page opens all the same."""
+    task, checkpoint = link.question.task, link.question.checkpoint
+    missing = [f"the task {task[:80]!r}"] if task not in [row.id for row in tasks] else []
+    if checkpoint and not linked_checkpoint(link, checkpoints):
+        missing.append(f"the checkpoint {checkpoint[:80]!r}")
+    if link.has_lost_its_picture:
+        missing.append("a picture")
+    if not missing:
+        return []
+    there = " and ".join(missing)
+    return [text.line(f"This link asks for {there}, which is not here. Choose what there is instead.", "warning")]
