@@ -40,7 +40,7 @@ _LESSON_WH = (640, 640)  # of what is taught, which is looked at nearer, too
 _MAX_NEW_TOKENS = 200
 
 # It has to learn a new shape, so that its vision tower learns too. All else is as it is for everybody.
-DEMO_TEACHING = Teaching(steps=780, vision=True, measure_every=300, max_measured=16)
+DEMO_TEACHING = Teaching(steps=620, vision=True, measure_every=300, max_measured=16)
 
 
 @dataclass(frozen=True, slots=True)
