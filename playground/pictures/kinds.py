@@ -25,6 +25,8 @@ FILE_KINDS = (
 HEIC = FileKind("HEIC", "HEIF", (".heic", ".heif", ".hif"))  # accepted where pillow-heif is installed
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_VIDEO, _ZIP = "a video", "a ZIP archive or an Office document"
+_FOR_MANY = "A video, and a ZIP of pictures, can be asked about on the page Many pictures."
 _OTHER_KINDS = (  # where in the file, which bytes, and what it is then
     (0, b"8BPS", "a Photoshop document"),
     (0, b"gimp xcf", "a GIMP document"),
@@ -67,12 +69,12 @@ _OTHER_KINDS = (  # where in the file, which bytes, and what it is then
     (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
     (40, b" EMF", "a Windows metafile"),
     (0, b"\x93NUMPY", "an array of NumPy"),
-    (0, b"PK\x03\x04", "a ZIP archive or an Office document"),
+    (0, b"PK\x03\x04", _ZIP),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
     (0, b"{\\rtf", "a text document"),
     (0, b"\x1f\x8b", "a compressed file (gzip)"),
-    (0, b"\x1a\x45\xdf\xa3", "a video"),
-    (8, b"AVI ", "a video"),
+    (0, b"\x1a\x45\xdf\xa3", _VIDEO),
+    (8, b"AVI ", _VIDEO),
     (8, b"WAVE", "a sound"),
     (0, b"ID3", "a sound"),
 )
@@ -135,7 +137,8 @@ def name_the_kind(data: bytes) -> str:
             )
     other = next((kind for at, mark, kind in _OTHER_KINDS if data[at:].startswith(mark)), "") or _text_or_video(data)
     if other:
-        return f"This file is {other}. {accepted_sentence()}"
+        elsewhere = f" {_FOR_MANY}" if other in (_VIDEO, _ZIP) else ""
+        return f"This file is {other}. {accepted_sentence()}{elsewhere}"
     return f"This file is no picture of a kind that is known here, or it is damaged or cut short. {accepted_sentence()}"
 
 
@@ -146,7 +149,7 @@ def _text_or_video(data: bytes) -> str:
         return (
             "an AVIF or HEIC picture that is damaged, cut short, or of a kind that is not read here"
             if is_picture
-            else "a video"
+            else _VIDEO
         )
     return next((kind for mark, kind in _TEXT_KINDS if mark in head), "")
 
