@@ -12,15 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from playground.checkpoints.catalog import Checkpoint
+from playground.checkpoints.files import ADAPTER_WEIGHTS
 from playground.datasets.reading import LabeledData
 from playground.engines import AskedEngine
 from playground.errors import PlaygroundError, TeachingRejected
 from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data, with_rehearsals
 from playground.finetune.lora import check_peft
+from playground.finetune.out_folder import STATE
 from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, Teaching, TeachingProgress
 from playground.question import Question
 from playground.settings import Settings
@@ -64,6 +67,7 @@ class ServedTeaching:
         self.message = ""  # why it failed, or what it is kept as
         self.progress: TeachingProgress | None = None
         self.before: tuple[HeldOutAnswer, ...] = ()  # what was answered before the first step
+        self.now: tuple[HeldOutAnswer, ...] = ()  # when it was last measured
         self.best: tuple[HeldOutAnswer, ...] = ()  # and by what is kept of all that was measured
         self._teaching: Teaching | None = None
         self._ending = threading.Event()
@@ -74,11 +78,17 @@ class ServedTeaching:
         """Whether it is at work."""
         return self.state is TeachingState.WORKING
 
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether something was learned that lies in its folder, where it waits."""
+        is_left = self.state is TeachingState.STOPPED and (self.out / ADAPTER_WEIGHTS).is_file()
+        return self.state is TeachingState.TAUGHT or is_left
+
     def start(self, max_seconds: float) -> None:
         """Begin, or go on where it was stopped."""
         self.state, self.message, self._ending = TeachingState.WORKING, "", threading.Event()
-        # What was begun goes on as it was begun, or it would be another teaching.
-        self._teaching = self._teaching or _teaching_of(self.lessons, max_seconds)
+        # What was begun goes on as it was begun, or it would be another teaching, but for the time that it has.
+        self._teaching = replace(self._teaching or _teaching_of(self.lessons), max_seconds=max_seconds)
         work = (self._teaching, self._ending)
         self._thread = threading.Thread(target=self._work, args=work, name="teaching", daemon=True)
         self._thread.start()
@@ -116,8 +126,8 @@ class ServedTeaching:
         with closing(finetune(self.lessons.lessons, self.lessons.held_out, base, teaching, self.out)) as steps:
             for progress in steps:
                 self.progress = progress
-                self.before = self.before or progress.answers
-                if progress.points and kept_point(progress.points) == progress.points[-1]:
+                self.before, self.now = self.before or progress.answers, progress.answers or self.now
+                if progress.answers and kept_point(progress.points) == progress.points[-1]:
                     self.best = progress.answers
                 if progress.folder is not None:
                     return True
@@ -143,6 +153,7 @@ class Teachings:
         The teaching whose key it is `instead_of` is thrown away.
         """
         check_peft()
+        self._check_it_is_spare(instead_of)
         if base.base is not None:
             raise TeachingRejected(f"{base.title} has an adapter already. Teach {base.base.title} itself.")
         if not lessons.lessons:
@@ -190,11 +201,11 @@ class Teachings:
         """
         found = self.find(key)
         with self._lock:
-            if found.state is not TeachingState.TAUGHT:
+            if not found.can_be_kept:
                 raise TeachingRejected("There is nothing to keep: teach it first.")
             folder = _free(Path(self._settings.adapters_folder).absolute(), name)
             try:
-                shutil.copytree(found.out, folder)
+                shutil.copytree(found.out, folder, ignore=shutil.ignore_patterns(STATE, ".*"))
             except OSError as error:
                 raise TeachingRejected(
                     f"The adapter could not be kept ({error.strerror}). Let PLAYGROUND_ADAPTERS_FOLDER name a folder "
@@ -210,6 +221,14 @@ class Teachings:
             found = self._teachings.pop(key, None)
         if found is not None:
             found.discard()
+
+    def _check_it_is_spare(self, key: str) -> None:
+        """Raise TeachingRejected where a teaching is at work, or has learned what nobody has said is to go."""
+        with self._lock:
+            found = self._teachings.get(key)
+        if found is not None and (found.is_working or found.can_be_kept):
+            first = "Stop it, and then keep it" if found.is_working else "Keep it"
+            raise TeachingRejected(f"What is taught here would be lost by that. {first}, or throw it away.")
 
     def _making_room(self, instead_of: str) -> Collection[str]:
         """Return what is to go for one more: nothing that has learned something and that somebody may want.
@@ -238,7 +257,7 @@ class Teachings:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _teaching_of(lessons: LessonReport, max_seconds: float) -> Teaching:
+def _teaching_of(lessons: LessonReport) -> Teaching:
     """Return how so many lessons are taught, so that it mostly comes to its end in the time that it has."""
     taught = [lesson for lesson in lessons.lessons if not lesson.is_rehearsed]
     is_shared = len(taught) < len(lessons.lessons)  # with what is rehearsed, which is half of each step
@@ -246,7 +265,6 @@ def _teaching_of(lessons: LessonReport, max_seconds: float) -> Teaching:
         steps=min(_MOST_STEPS, max(_FEWEST_STEPS, _STEPS_A_LESSON * len(taught)) * (2 if is_shared else 1)),
         measure_every=_MEASURE_EVERY,
         max_measured=_MOST_MEASURED,
-        max_seconds=max_seconds,
     )
 
 

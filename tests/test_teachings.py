@@ -16,7 +16,8 @@ from playground.errors import EngineFailed, TeachingRejected
 from playground.finetune import loop
 from playground.finetune.checks import LessonReport
 from playground.finetune.lessons import Lesson
-from playground.finetune.teaching import Teaching, TeachingProgress, TeachingStage
+from playground.finetune.out_folder import STATE
+from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, Teaching, TeachingProgress, TeachingStage
 from playground.question import Question
 from playground.settings import Settings
 from playground.teachings import ServedTeaching, Teachings, TeachingState
@@ -31,6 +32,12 @@ def never_read() -> Any:
 LESSONS = LessonReport((Lesson("one", never_read, Question("<OD>")),), ())
 
 
+def write_adapter(out: Path) -> None:
+    out.mkdir(parents=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (out / name).write_text("{}")
+
+
 @dataclass
 class Directed:
     """In the place of the teaching itself: takes a step whenever it is let, and writes its adapter at the end."""
@@ -39,6 +46,7 @@ class Directed:
     may_step: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
     was_closed: bool = False
+    answers: tuple[Any, ...] = ()
     given: list[Teaching] = field(default_factory=list)
 
     def __call__(
@@ -47,15 +55,17 @@ class Directed:
         self.given.append(teaching)
         try:
             for step in range(1, self.steps + 1):
-                yield TeachingProgress(TeachingStage.TEACHING, step, self.steps, seconds_left=180)
+                points = (MeasuredPoint(0, None, 1.0),)
+                yield TeachingProgress(
+                    TeachingStage.TEACHING, step, self.steps, seconds_left=180, points=points, answers=self.answers
+                )
                 self.may_step.wait(20)
                 if self.error:
                     raise self.error
         except GeneratorExit:
             self.was_closed = True
             raise
-        out.mkdir(parents=True)
-        (out / "adapter_config.json").write_text("{}")
+        write_adapter(out)
         yield TeachingProgress(TeachingStage.DONE, self.steps, self.steps, folder=out)
 
 
@@ -135,6 +145,48 @@ def test_a_teaching_that_nobody_looks_at_makes_room_for_others(
     until(lambda: found.state is TeachingState.STOPPED)
 
 
+def test_what_was_learned_before_it_was_stopped_can_be_kept_and_nothing_takes_its_place_unasked(
+    server: Teachings, directed: Directed
+) -> None:
+    key = server.create(BASE, LESSONS)
+    server.start(key, 1)
+    found = server.find(key)
+    until(lambda: found.progress is not None)
+    with pytest.raises(TeachingRejected, match=r"would be lost by that\. Stop it, and then keep it, or throw it away"):
+        server.create(BASE, LESSONS, instead_of=key)
+    found.stop()
+    directed.may_step.set()
+    until(lambda: found.state is TeachingState.STOPPED)
+    with pytest.raises(TeachingRejected, match="nothing to keep"):
+        server.keep(key, "mine")
+    write_adapter(found.out)  # as the teaching does when it is left
+    (found.out / STATE).write_text("the save")
+    with pytest.raises(TeachingRejected, match="Keep it, or throw it away"):
+        server.create(BASE, LESSONS, instead_of=key)
+    _, folder = server.keep(key, "mine")
+    assert {path.name for path in folder.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    server.create(BASE, LESSONS, instead_of=key)
+
+
+def test_what_goes_on_has_other_minutes_and_still_shows_what_was_answered_before(
+    server: Teachings, directed: Directed
+) -> None:
+    key = server.create(BASE, LessonReport((LESSONS.lessons[0],), (LESSONS.lessons[0],) * 2))
+    found = server.find(key)
+    answers = tuple(HeldOutAnswer("one", text) for text in ("first", "second"))  # of two lessons about one picture
+    directed.answers = answers
+    server.start(key, 1)
+    until(lambda: found.progress is not None)
+    found.stop()
+    directed.may_step.set()
+    until(lambda: not found.is_working)
+    directed.answers = ()  # until it measures again
+    server.start(key, 2)
+    until(lambda: found.state is TeachingState.TAUGHT)
+    assert [teaching.max_seconds for teaching in directed.given] == [60, 120]
+    assert found.before == found.now == found.best == answers
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
@@ -159,6 +211,7 @@ def test_nothing_that_was_learned_makes_room_for_others_and_what_was_not_begun_i
         server.find(key).state = TeachingState.TAUGHT
     with pytest.raises(TeachingRejected, match=r"16 teachings have learned something .* looks at for 24 hours goes"):
         server.create(BASE, LESSONS)
+    server.find(another).state = TeachingState.STOPPED  # before anything was measured
     own = server.create(BASE, LESSONS, instead_of=another)
     server.find(own).state = TeachingState.STOPPED
     server.find(others[0]).state = TeachingState.KEPT  # which lies elsewhere

@@ -65,7 +65,7 @@ def _content(files: DataFiles, path: str) -> dict[str, Any] | None:
 def _categories(content: Mapping[str, Any]) -> dict[Any, str]:
     rows = content.get("categories", [])
     return {
-        row["id"]: str(row["name"])[:MAX_TEXT]
+        row["id"]: str(row["name"]).strip()[:MAX_TEXT]
         for row in (rows if isinstance(rows, list) else [])
         if isinstance(row, dict) and isinstance(row.get("id"), int | str) and row.get("name")
     }

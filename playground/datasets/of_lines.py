@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
@@ -13,7 +13,7 @@ from playground.grammar import parse
 from playground.locations import NUM_BINS
 from playground.question import Question
 from playground.regions import MAX_TEXT, Region
-from playground.tasks import TASKS, InputKind, Task, get_task
+from playground.tasks import TASKS, InputKind, OutputKind, Task, get_task
 
 _PICTURE = ("image", "file_name", "image_path", "filename", "path")
 _PROMPT = ("prefix", "prompt", "task", "question", "instruction")
@@ -22,6 +22,7 @@ _ASKED = re.compile(r"\s*(<[^<>\s]+>)\s*(.*)", re.DOTALL)
 _FRAME: FrameSize = (float(NUM_BINS), float(NUM_BINS))  # of the location tokens
 _BINS = (NUM_BINS, NUM_BINS)
 _LOCATION = re.compile(r"<loc_\d{1,3}>")
+_LIKE_LOCATION = re.compile(r"<loc_[^<>]*>")
 _OWN_PROMPT = next(task for task in TASKS if task.input_kind is InputKind.PROMPT)
 
 
@@ -94,14 +95,40 @@ def _labeled(files: DataFiles, path: str, subset: str) -> Iterator[Labeled]:
             yield unusable(place, sentence, subset=subset, said_by=place)
             continue
         question, regions = understood(_first(row, _PROMPT), answer)
+        lost = _what_is_lost(question, answer, regions)
+        if lost and not regions:  # an empty answer would be another one
+            yield unusable(place, lost, subset=subset, said_by=place)
+            continue
         source = files.find(picture, near)
-        yield Labeled(picture, source, regions, _texts(row, answer), question, subset, place, _FRAME)
+        faults = (lost,) if lost else ()
+        yield Labeled(picture, source, regions, _texts(row, answer), question, subset, place, _FRAME, (), faults)
 
 
 def _texts(row: Mapping[str, Any], answer: str) -> tuple[str, ...]:
     several = row.get("answers")
     others = [str(one)[:MAX_TEXT] for one in several if isinstance(one, str)] if isinstance(several, list) else []
     return tuple(dict.fromkeys([answer, *others]))
+
+
+def _what_is_lost(question: Question | None, answer: str, regions: Sequence[Region]) -> str:
+    """Return what of an answer is no region though it should be; nothing where all of it was understood."""
+    if question is None or get_task(question.task).output_kind in (OutputKind.TEXT, OutputKind.TEXT_WITH_BOX):
+        return ""
+    is_free = question.task == _OWN_PROMPT.id
+    written = len(_LIKE_LOCATION.findall(answer))
+    read = sum(_num_coordinates(region) for region in regions)
+    if written == read and (regions or is_free):
+        return ""
+    return (
+        f"The answer of this line to {question.task} holds {written} coordinates, {read} of them of whole regions: "
+        f"{answer[:60]!r}. Write a name and <loc_0> to <loc_{NUM_BINS - 1}> for each, as the task has them."
+    )
+
+
+def _num_coordinates(region: Region) -> int:
+    if region.polygons:
+        return sum(2 * len(part) for part in region.polygons)
+    return 8 if region.xyxyxyxy else 4
 
 
 def understood(prompt: str, answer: str) -> tuple[Question | None, tuple[Region, ...]]:

@@ -49,7 +49,7 @@ def _settings(files: DataFiles, path: str) -> dict[str, Any] | None:
 
 def _names(names: list[Any] | dict[Any, Any]) -> dict[int, str]:
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
-    return {int(number): str(name)[:500] for number, name in pairs if str(number).isdecimal()}
+    return {int(number): str(name).strip()[:500] for number, name in pairs if str(number).isdecimal()}
 
 
 def _places(settings: Mapping[str, Any]) -> dict[str, list[str]]:

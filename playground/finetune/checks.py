@@ -15,6 +15,7 @@ from playground.finetune.lessons import Lesson, lessons_about
 from playground.finetune.teaching import number_of
 from playground.pictures.reader import InputImage
 from playground.question import Question
+from playground.tasks import OutputKind, get_task
 
 _TOLD = 20  # sentences of a kind; how many more there are is said
 _NAMED = 12  # labels of a sentence
@@ -80,20 +81,48 @@ def lessons_of_data(data: LabeledData, question: Question | None, *, held_out_sh
             left_out.append(f"{labeled.name}: {error}")
             continue
         faults += [f"{labeled.name}: {fault}" for fault in opened.faults]
-        asked = question or opened.question
-        lessons = _lessons(data, labeled, opened, asked) if asked else []
+        lessons = _lessons(data, labeled, opened, question)
         if not lessons:
-            task = asked.task if asked else "any task"
-            left_out.append(f"{labeled.name}: It holds nothing that could be an answer to {task}.")
+            left_out.append(f"{labeled.name}: {_why_none(opened, question)}")
         (held if is_divided and labeled.subset in _HELD_OUT_PARTS else train).extend(lessons)
     if not is_divided:
         train, held = _divided(train, held_out_share, seed)
-    return LessonReport(tuple(train), tuple(held), tuple(left_out), (*faults, *_unseen(train, held)))
+    notices = (*faults, *_empty([*train, *held]), *_unseen(train, held))
+    return LessonReport(tuple(train), tuple(held), tuple(left_out), notices)
 
 
-def _lessons(data: LabeledData, labeled: Labeled, opened: Labeled, question: Question) -> list[Lesson]:
-    asked = opened.question if opened.question and opened.question.task == question.task else question
-    return list(lessons_about(labeled.name, partial(_open, data, labeled), asked, opened.regions, opened.texts))
+def _lessons(data: LabeledData, labeled: Labeled, opened: Labeled, question: Question | None) -> list[Lesson]:
+    """Return what a picture teaches of a task. Words that answer another question are no answer to this one."""
+    own = opened.question
+    asked = own if question is None or (own and own.task == question.task) else question
+    if asked is None:
+        return []
+    texts = opened.texts if own is None or own is asked else ()
+    says_nothing = not opened.regions and bool(opened.texts) and not texts
+    if says_nothing or (not opened.regions and texts and own is None and not get_task(asked.task).output_kind.is_text):
+        return []  # nobody has said that there is nothing
+    return list(lessons_about(labeled.name, partial(_open, data, labeled), asked, opened.regions, texts))
+
+
+def _why_none(opened: Labeled, question: Question | None) -> str:
+    asked = question or opened.question
+    if asked is None:
+        return "It does not say what is asked about it. Name the task: --task."
+    other = f" It answers {opened.question.task}." if opened.question and opened.question.task != asked.task else ""
+    return f"It holds nothing that could be an answer to {asked.task}.{other}"
+
+
+def _empty(lessons: Sequence[Lesson]) -> list[str]:
+    """Return that nothing is labeled in some pictures, which teaches as much as what is."""
+    asked = [lesson for lesson in lessons if not lesson.output_kind.is_text and not lesson.is_answered_by_text]
+    pictures = {lesson.name for lesson in asked if not lesson.regions} - {one.name for one in asked if one.regions}
+    if not pictures:
+        return []
+    named = ", ".join(sorted(pictures)[:3]) + (" and others" if len(pictures) > 3 else "")
+    return [
+        f"In {_count(len(pictures), 'picture')} nothing is labeled ({named}): there it learns to find nothing. Take "
+        "them out if nobody has looked at them."
+    ]
 
 
 def _open(data: LabeledData, labeled: Labeled) -> InputImage:
@@ -157,7 +186,21 @@ def check_lessons(
         return not wrong
 
     lessons, held_out = (tuple(filter(is_usable, side)) for side in (report.lessons, report.held_out))
+    if lessons and not any(lesson.regions or lesson.text for lesson in (*lessons, *held_out)):
+        left_out.append("In no picture anything is labeled, so that it would learn to find nothing. Give the labels.")
+        lessons, held_out = (), ()
     return LessonReport(lessons, held_out, tuple(left_out), report.notices)
+
+
+def _lacks(lesson: Lesson) -> str:
+    """Return that a region has only a box where the task needs more; nothing where that is not so."""
+    is_outlined = lesson.output_kind is OutputKind.POLYGONS
+    for region in lesson.regions:
+        if (is_outlined and not region.polygons) or (lesson.output_kind is OutputKind.QUADS and not region.xyxyxyxy):
+            named = region.label or lesson.question.phrase or "A region"
+            shape = "outlines" if is_outlined else "text with its four corners"
+            return f"“{named}” has a box alone, but {lesson.question.task} is answered by {shape}. Choose another task."
+    return ""
 
 
 def _what_is_wrong(lesson: Lesson, num_tokens: Callable[[str], int], max_prompt: int, max_answer: int) -> str:
@@ -167,7 +210,7 @@ def _what_is_wrong(lesson: Lesson, num_tokens: Callable[[str], int], max_prompt:
     except (ImageRejected, InputRejected, UnknownTask) as error:
         return str(error)
     except ValueError as error:
-        return f"It cannot be written as an answer: {error}"
+        return _lacks(lesson) or f"It cannot be written as an answer: {error}"
     width, height = resolution_wh
     for region in lesson.regions:
         x_min, y_min, x_max, y_max = region.xyxy

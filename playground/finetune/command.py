@@ -8,7 +8,9 @@ bundled checkpoint a kind of thing that it has never seen, and ends with one lin
 
 import argparse
 import math
+import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
@@ -27,28 +29,32 @@ from playground.finetune.demo import run_demo
 from playground.finetune.lessons import Lesson
 from playground.finetune.loop import LoraTeaching, load_to_teach
 from playground.finetune.lora import check_peft
+from playground.finetune.out_folder import check_out
 from playground.finetune.rehearsal import pictures_to_rehearse, rehearsed
 from playground.finetune.teaching import MeasuredPoint, Teaching, TeachingProgress, TeachingStage
 from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.settings import Settings
-from playground.tasks import find_task
+from playground.tasks import InputKind, find_task, get_task
 
 _LINE_SECONDS = 5.0
 _DEFAULTS = Teaching()
+_AFTER_STOP = "The same command goes on from here; what it has learned so far is in --out, once it was measured."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and teach; what cannot be done is one sentence and exit code 2."""
     console.accept_any_terminal()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # of what peft asks it
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
         if chosen.demo:
             console.report(run_demo(console.say, chosen.out))
             return
-        missing = [f"--{name}" for name in ("data", "out") if getattr(chosen, name) is None]
+        needed = ("data",) if chosen.check else ("data", "out")
+        missing = [f"--{name}" for name in needed if getattr(chosen, name) is None]
         if missing:
             parser.error(f"{' and '.join(missing)} must be given, or --demo.")
         _teach(chosen)
@@ -57,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:  # of a setting that is out of its bounds
         parser.error(str(error))
     except KeyboardInterrupt:
-        console.say("Stopped. The same command goes on from here.")
+        console.say("Stopped. " + ("" if chosen.demo else _AFTER_STOP))
         sys.exit(130)
 
 
@@ -70,7 +76,14 @@ def _teach(chosen: argparse.Namespace) -> None:
         raise SettingsInvalid("--rehearse asks about pictures without labels: say with --task what.")
     loaded = load_to_teach(chosen.checkpoint)
     question = Question(find_task(chosen.task, loaded.checkpoint.tasks or ()).id) if chosen.task else None
-    report = lessons_of_data(read_dataset(chosen.data), question, held_out_share=chosen.held_out, seed=teaching.seed)
+    if chosen.rehearse and question and get_task(question.task).input_kind is not InputKind.NONE:
+        raise SettingsInvalid(
+            f"--rehearse gives pictures alone, but {question.task} asks about a text or regions, too."
+        )
+    data = read_dataset(chosen.data)
+    if not chosen.check:
+        check_out(chosen.out)
+    report = lessons_of_data(data, question, held_out_share=chosen.held_out, seed=teaching.seed)
     report = check_for(report, loaded)
     for line in report.lines():
         console.say(line)
@@ -87,7 +100,7 @@ def _teach(chosen: argparse.Namespace) -> None:
         if is_measured or progress.seconds - printed >= _LINE_SECONDS:
             console.say(line_of(progress))
             printed = progress.seconds
-    ask = f"python app.py --checkpoint {chosen.checkpoint} --adapter {chosen.out}"
+    ask = shlex.join(["python", "app.py", "--checkpoint", chosen.checkpoint, "--adapter", str(chosen.out)])
     console.say(f"The adapter is in {chosen.out}. Ask with it: {ask}")
 
 

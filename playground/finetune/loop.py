@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -30,6 +30,7 @@ from playground.finetune.learner import LoraLearner
 from playground.finetune.lessons import Lesson
 from playground.finetune.lora import adapter_weights, check_peft, set_adapter_weights, write_adapter
 from playground.finetune.measuring import ask_lessons, predictor_of, quality_of
+from playground.finetune.out_folder import OutFolder
 from playground.finetune.teaching import (
     HeldOutAnswer,
     MeasuredPoint,
@@ -41,7 +42,6 @@ from playground.finetune.teaching import (
 from playground.finetune.words import words_to_learn
 from playground.inference.memory import return_memory
 
-STATE = "teaching.pt"  # in the folder of the adapter, until it is done
 CURVES = "curves.svg"
 _SAVE_SECONDS = 20.0
 _WARM_UP = 0.05  # share of the steps
@@ -76,8 +76,13 @@ def finetune(
 
 
 def load_to_teach(base: str) -> LoadedCheckpoint:
-    """Return a checkpoint in float32, which small changes need. Raises CheckpointUnavailable."""
+    """Return a checkpoint in float32, which small changes need. Raises CheckpointUnavailable, SettingsInvalid."""
     checkpoint = resolve(base)
+    if checkpoint.base is not None:
+        raise SettingsInvalid(
+            f"{checkpoint.title} has an adapter already. Teach {checkpoint.base.name} itself, or the whole checkpoint "
+            "that `python -m playground.checkpoints.convert` writes of both."
+        )
     folder = hub.find_local(checkpoint)
     if folder is None:
         folder = hub.download(checkpoint, lambda _: None, math.inf)
@@ -96,7 +101,6 @@ class LoraTeaching:
         out: Path,
     ) -> None:
         """Take a checkpoint's model. Raises SettingsInvalid without lessons, or where `out` holds another teaching."""
-        self._out = out
         self._lessons = lessons
         self._held_out = held_out[: teaching.max_measured]
         if not lessons:
@@ -113,14 +117,19 @@ class LoraTeaching:
         self._identity = _identity(loaded.checkpoint.name, lessons, held_out, teaching, sorted(words))
         self._threads = ThreadPoolExecutor(thread_name_prefix="teaching")
         self._longest = 0
-        self._step, self._seconds = 0, 0.0
+        self._step, self._seconds, self._is_changing = 0, 0.0, False
         self._losses: list[float] = []  # since the last point
         self._smooth: float | None = None
         self._points: tuple[MeasuredPoint, ...] = ()
         self._answers: tuple[HeldOutAnswer, ...] = ()
         self._quality_name = ""
         self._best: dict[str, torch.Tensor] = {}
-        self._restore()
+        self._out = OutFolder(out)
+        try:
+            self._restore()
+        except BaseException:
+            self._out.give_back()
+            raise
 
     def run(self) -> Generator[TeachingProgress, None, None]:
         """Take the steps that are left, measure now and then, and write the adapter."""
@@ -139,15 +148,18 @@ class LoraTeaching:
                     self._save()
                     saved = time.perf_counter()
                 self._seconds = time.perf_counter() - began
-        except BaseException:  # GeneratorExit too: whoever closes it may go on later
-            self._save()
+            self._save()  # from which it goes on if it is killed before all files are there
+            self._write()
+            self._out.forget_state()
+        except BaseException as left:  # GeneratorExit too: whoever closes it may go on later
+            self._leave(is_on_purpose=isinstance(left, GeneratorExit | KeyboardInterrupt))
             raise
         finally:
             self._threads.shutdown()
-        self._write()
+            self._out.give_back()
         yield replace(
             self._progress(TeachingStage.DONE),
-            folder=self._out,
+            folder=self._out.path,
             is_stopped_early=self._step < self.teaching.steps,
         )
 
@@ -180,16 +192,18 @@ class LoraTeaching:
             torch.manual_seed(number_of(f"{self.teaching.seed} {step}"))
             self._learner.set_learning(is_learning=True)
             losses = [self._learn(chosen[first : first + size]) for first in range(0, len(chosen), size)]
+            total = sum(losses) / len(losses)
+            if not math.isfinite(total):
+                raise SettingsInvalid(
+                    f"The loss is no number any more after step {step}: the learning rate of {self._rate:g} is too "
+                    "high. Give a tenth of it, and another folder."
+                )
             torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+            self._is_changing = True  # Ctrl+C may come now, and half a step is none to go on from
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
-        total = sum(losses) / len(losses)
-        if not math.isfinite(total):
-            raise SettingsInvalid(
-                f"The loss is no number any more after step {step}: the learning rate of "
-                f"{self._rate:g} is too high. Give a tenth of it."
-            )
         self._step += 1
+        self._is_changing = False
         self._losses.append(total)
         self._smooth = total if self._smooth is None else _SMOOTHING * self._smooth + (1 - _SMOOTHING) * total
 
@@ -261,9 +275,16 @@ class LoraTeaching:
 
     # --- Files
 
+    def _leave(self, *, is_on_purpose: bool) -> None:
+        """Save what was learned so far; for whoever has seen enough as an adapter too."""
+        if self._is_changing:
+            return
+        self._save()
+        if is_on_purpose and self._learned and self._learned[0].step:
+            self._write()
+
     def _save(self) -> None:
-        """Write all that `_restore` needs, whole or not at all."""
-        self._out.mkdir(parents=True, exist_ok=True)
+        """Write all that `_restore` needs."""
         state = {
             "identity": self._identity,
             "weights": adapter_weights(self._learner.adapted),
@@ -276,20 +297,15 @@ class LoraTeaching:
             "points": [[p.step, p.loss, p.held_out_loss, p.quality] for p in self._points],
             "quality_name": self._quality_name,
         }
-        unfinished = self._out / f"{STATE}.new"
-        torch.save(state, unfinished)
-        unfinished.replace(self._out / STATE)
+        self._out.write_state(state)
 
     def _restore(self) -> None:
-        file = self._out / STATE
-        if not file.is_file():
-            if (self._out / ADAPTER_WEIGHTS).exists():
-                raise SettingsInvalid(f"{self._out} holds an adapter already. Choose another folder, or delete it.")
+        state = self._out.read_state()
+        if state is None:
             return
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        if state["identity"] != self._identity:
+        if state.get("identity") != self._identity:
             raise SettingsInvalid(
-                f"{self._out} holds a teaching of other lessons or settings that was not finished. Choose another "
+                f"{self._out.path} holds a teaching of other lessons or settings that was not finished. Choose another "
                 "folder, or delete it."
             )
         set_adapter_weights(self._learner.adapted, state["weights"])
@@ -298,21 +314,31 @@ class LoraTeaching:
         self._losses, self._smooth, self._quality_name = state["losses"], state["smooth"], state["quality_name"]
         self._points = tuple(MeasuredPoint(*point) for point in state["points"])
 
-    def _write(self) -> None:
-        set_adapter_weights(self._learner.adapted, self._best or adapter_weights(self._learner.adapted))
-        write_adapter(self._learner.adapted, self._out)
-        (self._out / CURVES).write_text(draw_teaching(self._points, self._quality_name), encoding="utf-8")
-        (self._out / "README.md").write_text(write_card(self._taught()), encoding="utf-8")
-        (self._out / STATE).unlink(missing_ok=True)
+    @property
+    def _learned(self) -> tuple[MeasuredPoint, dict[str, torch.Tensor]] | None:
+        """The best weights that were measured, and when; without held-out lessons the last ones."""
+        if not self._held_out:
+            return MeasuredPoint(self._step, self._smooth), adapter_weights(self._learner.adapted)
+        return (self._best_point, self._best) if self._best_point else None
 
-    def _taught(self) -> TaughtAdapter:
+    def _write(self) -> None:
+        if self._learned is None:
+            return
+        point, weights = self._learned
+        set_adapter_weights(self._learner.adapted, weights)
+        with self._out.writing():
+            write_adapter(self._learner.adapted, self._out.path)
+            curves = draw_teaching(self._points, self._quality_name)
+            (self._out.path / CURVES).write_text(curves, encoding="utf-8")
+            (self._out.path / "README.md").write_text(write_card(self._taught(point)), encoding="utf-8")
+
+    def _taught(self, kept: MeasuredPoint) -> TaughtAdapter:
         checkpoint, folder = self._learner.loaded.checkpoint, hub.find_local(self._learner.loaded.checkpoint)
-        files = [self._out / ADAPTER_WEIGHTS, *(weight_files(folder) if folder else ())]
+        files = [self._out.path / ADAPTER_WEIGHTS, *(weight_files(folder) if folder else ())]
         versions = {name: version(name) for name in ("peft", "torch", "transformers")}
         return TaughtAdapter(
-            checkpoint, self._lessons, self._held_out, self.teaching, self._points[0],
-            self._best_point or self._points[-1], self._quality_name, self._seconds,
-            {file.name: _sha256(file) for file in files}, versions,
+            checkpoint, self._lessons, self._held_out, self.teaching, self._points[0], kept, self._quality_name,
+            self._seconds, {file.name: _sha256(file) for file in files}, versions,
         )  # fmt: skip
 
 
@@ -334,4 +360,5 @@ def _identity(
         [(le.name, le.question.to_dict(), [r.to_dict() for r in le.regions], le.text, le.is_rehearsed) for le in side]
         for side in (lessons, held_out)
     ]
-    return hashlib.sha256(json.dumps([base, teaching.to_dict(), told, words]).encode()).hexdigest()
+    settings = replace(teaching, max_seconds=None).to_dict()  # how long it may take changes no step
+    return hashlib.sha256(json.dumps([base, settings, told, words]).encode()).hexdigest()

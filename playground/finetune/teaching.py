@@ -1,6 +1,7 @@
 """What decides the weights of an adapter, beside the lessons; and how far a teaching is."""
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -51,8 +52,12 @@ class Teaching:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, but got {value}.")
-        if self.pasted < 0:
-            raise ValueError(f"pasted must be at least 0, but got {self.pasted}.")
+        for name in ("pasted", "patience", "location_blur"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be at least 0, but got {value:g}.")
+        if not 0 < self.location_weight < math.inf:
+            raise ValueError(f"location_weight must be above 0, but got {self.location_weight:g}.")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, but got {self.decay:g}.")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:

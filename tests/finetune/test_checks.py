@@ -122,6 +122,50 @@ def test_lines_of_prompts_and_answers_teach_what_each_asks(tmp_path: Path) -> No
     assert "must not hold </s>" in report.left_out[0]
 
 
+def test_with_a_task_what_answers_another_question_teaches_nothing(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 80), "navy").save(tmp_path / "a.png")
+    rows = [
+        {"image": "a.png", "prefix": "<OD>", "suffix": "car<loc_100><loc_100><loc_300><loc_400>"},
+        {"image": "a.png", "prefix": "<CAPTION>", "suffix": "a car"},
+        {"image": "a.png", "suffix": "a car"},
+        {"image": "a.png", "prefix": "<OD>", "suffix": "car<loc_1><loc_1><loc_3><loc_1000>"},
+        {"image": "a.png", "prefix": "<OD>", "suffix": "a car"},
+    ]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    for task, count, told in (
+        ("<OD>", 1, "It holds nothing that could be an answer to <OD>. It answers <CAPTION>."),
+        ("<CAPTION>", 2, "It holds nothing that could be an answer to <CAPTION>. It answers <OD>."),
+        (None, 2, "It does not say what is asked about it. Name the task: --task."),
+    ):
+        question = Question(task) if task else None
+        report = lessons_of_data(read_dataset(tmp_path), question, held_out_share=0.0, seed=0)
+        assert (len(report.lessons), f"a.png: {told}" in report.left_out) == (count, True)
+        unread = [sentence for sentence in report.left_out if "of them of whole regions" in sentence]
+        assert [sentence.partition(":")[0] for sentence in unread] == ["train.jsonl, line 4", "train.jsonl, line 5"]
+
+
+def test_pictures_without_labels_and_boxes_where_outlines_are_asked_for_are_told(coco: Path) -> None:
+    def checked(task: str) -> LessonReport:
+        report = lessons_of_data(read_dataset(coco), Question(task), held_out_share=0.0, seed=0)
+        return check_lessons(report, len, max_prompt_tokens=999, max_answer_tokens=999)
+
+    outlines = checked("<REFERRING_EXPRESSION_SEGMENTATION>").left_out[-1]
+    assert outlines.endswith("has a box alone, but <REFERRING_EXPRESSION_SEGMENTATION> is answered by outlines. "
+                             "Choose another task.")  # fmt: skip
+    assert "answered by text with its four corners" in checked("<OCR_WITH_REGION>").left_out[-1]
+    file = coco / "annotations.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["annotations"] = content["annotations"][3:]
+    content["categories"][0]["name"] = " car "
+    file.write_text(json.dumps(content), encoding="utf-8")
+    report = checked("<OD>")
+    assert {region.label for lesson in report.lessons for region in lesson.regions} == {"car", "tree"}
+    assert any("In 2 pictures nothing is labeled (1.png, 2.png)" in sentence for sentence in report.notices)
+    file.write_text(json.dumps({**content, "annotations": []}), encoding="utf-8")
+    report = checked("<OD>")
+    assert (report.lessons, report.left_out[-1].endswith("Give the labels.")) == ((), True)
+
+
 def test_an_empty_report_says_so() -> None:
     assert LessonReport((), ()).summary.startswith("0 lessons about 0 pictures; 0 lessons")
 
@@ -132,6 +176,10 @@ def test_an_empty_report_says_so() -> None:
         pytest.param(["--data", "nowhere", "--out", "x"], "Accepted: the folder or the ZIP of COCO", id="no data"),
         pytest.param(["--out", "x"], "--data must be given, or --demo", id="nothing"),
         pytest.param(["--data", ".", "--out", "x", "--rank", "0"], "rank must be at least 1", id="rank"),
+        pytest.param(["--check"], "--data must be given", id="nothing to check"),
+        pytest.param(["--data", ".", "--out", "x", "--patience", "-1"], "patience must be at least 0", id="patience"),
+        pytest.param(["--data", ".", "--out", "x", "--location-blur", "nan"], "must be at least 0", id="blur"),
+        pytest.param(["--data", ".", "--out", "x", "--location-weight", "0"], "must be above 0", id="weight"),
         pytest.param(["--data", ".", "--out", "x", "--held-out", "2"], "is not a share", id="share"),
         pytest.param(["--data", ".", "--out", "x", "--task", "<DETECT>"], "is not a task", id="task"),
         pytest.param(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from playground.checkpoints.catalog import BUNDLED
 from playground.errors import SettingsInvalid
 from playground.finetune.learner import LoraLearner
 from playground.finetune.lessons import Lesson
-from playground.finetune.loop import STATE, finetune
+from playground.finetune.loop import finetune
 from playground.finetune.measuring import ask_lessons
+from playground.finetune.out_folder import STATE, OutFolder
 from playground.finetune.teaching import Teaching, TeachingProgress, TeachingStage
 from playground.predictor import Predictor
 from playground.regions import Region
@@ -109,10 +111,21 @@ def test_one_that_is_left_goes_on_and_ends_with_the_same_weights(
     for one in left:
         if one.step == 14:
             break
+        if one.step == 10:
+            with pytest.raises(SettingsInvalid, match="Another process is teaching in"):
+                OutFolder(tmp_path)
     left.close()
-    assert [path.name for path in tmp_path.iterdir()] == [STATE]
+    made = {"adapter_config.json", "adapter_model.safetensors", "README.md", "curves.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {STATE, *made}, "whoever stops may have seen enough"
+    best = load_file(tmp_path / "adapter_model.safetensors")
     with pytest.raises(SettingsInvalid, match=r"holds a teaching of other lessons or settings.*Choose another folder"):
         list(finetune(renamed, renamed, BUNDLED, replace(QUICK, seed=1), tmp_path))
+    ended = tmp_path / "ended"
+    shutil.copytree(tmp_path, ended)
+    *_, end = finetune(renamed, renamed, BUNDLED, replace(QUICK, max_seconds=0.01), ended)
+    assert (end.step, end.is_stopped_early) == (14, True), "how long it may take makes no other teaching of it"
+    theirs = load_file(ended / "adapter_model.safetensors")
+    assert all(bool((best[name] == theirs[name]).all()) for name in best)
     again = list(finetune(renamed, renamed, BUNDLED, QUICK, tmp_path))
     assert [one.step for one in again if one.stage is TeachingStage.TEACHING] == list(range(15, 25))
     assert again[-1].points == progress[-1].points
@@ -120,3 +133,19 @@ def test_one_that_is_left_goes_on_and_ends_with_the_same_weights(
     assert all(bool((ours[name] == theirs[name]).all()) for name in theirs)
     with pytest.raises(SettingsInvalid, match="holds an adapter already"):
         list(finetune(renamed, [], BUNDLED, QUICK, tmp_path))
+
+
+def test_a_folder_that_cannot_be_used_is_a_sentence_and_nothing_in_it_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("somebody's", encoding="utf-8")
+    for folder in (tmp_path / "file", tmp_path / "file" / "within"):
+        with pytest.raises(SettingsInvalid, match="cannot be written"):
+            OutFolder(folder)
+    out = OutFolder(tmp_path / "mine")
+    assert out.read_state() is None
+    out.write_state({"step": 1})
+    assert out.read_state() == {"step": 1}
+    (out.path / STATE).write_bytes(b"PK cut short")
+    with pytest.raises(SettingsInvalid, match=r"is damaged or cannot be read\. Delete it"):
+        out.read_state()
+    out.give_back()
+    assert [path.name for path in out.path.iterdir()] == [STATE]

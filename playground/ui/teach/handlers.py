@@ -13,12 +13,9 @@ from playground.annotate.jobs import Jobs
 from playground.datasets.reading import LabeledData, read_dataset
 from playground.errors import JobRejected, TeachingRejected
 from playground.predictor import Predictor
-from playground.question import Question
 from playground.settings import Settings
-from playground.tasks import DEFAULT_TASK
 from playground.teachings import ServedTeaching, Teachings, lessons_of
 from playground.ui import text
-from playground.ui.link import Link
 from playground.ui.memory import kept_object
 from playground.ui.plumbing import told_in_the_status
 from playground.ui.teach.showing import board_of, report_lines, revision_of, teach_controls, teaching_line
@@ -63,8 +60,7 @@ class TeachHandlers:
             lessons = lessons_of(data, task if source == FROM_ZIP else "", engine, self._settings, others)
             key = self._teachings.create(engine.checkpoint, lessons, instead_of=teaching)
         report = report_lines(lessons)
-        hidden = gr.update(visible=False)
-        return {"teaching": key, "report": report, "ask": hidden, **self._seen(self._teachings.find(key), "")}
+        return {"teaching": key, "report": report, **self._seen(self._teachings.find(key), "")}
 
     @told_in_the_status
     def teach(self, teaching: str, minutes: float, board: str) -> Updates:
@@ -86,18 +82,13 @@ class TeachHandlers:
     @told_in_the_status
     def keep(self, teaching: str, name: str, board: str) -> Updates:
         """Keep what was learned, and offer it on all pages."""
-        checkpoint, folder = self._teachings.keep(teaching, name)
+        _, folder = self._teachings.keep(teaching, name)
         found = self._teachings.find(teaching)
         lines = [teaching_line(found)]
         if self._settings.is_for_one_user:
             command = f"python app.py --checkpoint {found.base.name} --adapter {folder}"
             lines.append(text.line("Another time, start with it:", details=command))
-        question = Question(DEFAULT_TASK.id, checkpoint=checkpoint)
-        return {
-            **self._seen(found, board),
-            "status": lines,
-            "ask": gr.update(visible=True, link=f"./?{Link(question).write()}"),
-        }
+        return {**self._seen(found, board), "status": lines}
 
     @told_in_the_status
     def throw_away(self, teaching: str) -> Updates:

@@ -21,7 +21,7 @@ from playground.ui.wiring import Wiring
 _LEAD = "Teach the model your own things: from pictures that you have put right, to an adapter that you keep."
 _SECONDS_BETWEEN_LOOKS = 1.5
 _USUAL_MINUTES = 10
-_SEEN = ("status", "board", "teach", "stop", "outcome", "timer")
+_SEEN = ("status", "board", "check", "teach", "stop", "outcome", "ask", "timer")
 
 
 def build_teach(app: gr.Blocks, predictor: Predictor, settings: Settings, jobs: Jobs, teachings: Teachings) -> None:
@@ -81,16 +81,17 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
 
 def _wire(wiring: Wiring, on: Components, handlers: TeachHandlers, app: gr.Blocks) -> None:
     fields = ("source", "zip", "task")
-    wiring.on(
+    opened = wiring.on(
         app.load, handlers.open, writes=(*_SEEN, "report", "teaching", "job", "base", *fields),
         js="() => [playgroundTeach.kept()]", **AT_ONCE,
     )  # fmt: skip
+    opened.success(None, inputs=on["teaching"], js="(key) => playgroundTeach.keep(key)", **PLUMBING)
     wiring.on(on["source"].input, handlers.choose_source, writes=("zip", "task"), **AT_ONCE)
-    checked = wiring.on(on["check"].click, handlers.check, writes=(*_SEEN, "report", "teaching", "ask"), **IN_TURN)
+    checked = wiring.on(on["check"].click, handlers.check, writes=(*_SEEN, "report", "teaching"), **IN_TURN)
     checked.success(None, inputs=on["teaching"], js="(key) => playgroundTeach.keep(key)", **PLUMBING)
     wiring.on(on["teach"].click, handlers.teach, writes=_SEEN, **AT_ONCE)
     wiring.on(on["stop"].click, handlers.stop, writes=("status",), **AT_ONCE)
     wiring.on(on["timer"].tick, handlers.look, writes=_SEEN, **AT_ONCE)
-    wiring.on(on["keep"].click, handlers.keep, writes=(*_SEEN, "ask"), **IN_TURN)
+    wiring.on(on["keep"].click, handlers.keep, writes=_SEEN, **IN_TURN)
     thrown = wiring.on(on["throw_away"].click, handlers.throw_away, writes=(*_SEEN, "report", "teaching"), **IN_TURN)
     thrown.success(None, js='() => playgroundTeach.keep("")', **PLUMBING)

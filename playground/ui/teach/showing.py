@@ -3,6 +3,7 @@
 import base64
 from functools import lru_cache
 from io import BytesIO
+from itertools import chain, repeat, zip_longest
 from typing import Any
 
 import gradio as gr
@@ -13,10 +14,12 @@ from playground.errors import ImageRejected
 from playground.finetune.checks import LessonReport
 from playground.finetune.lessons import Lesson
 from playground.finetune.teaching import HeldOutAnswer, TeachingProgress, TeachingStage
+from playground.question import Question
 from playground.regions import Region
 from playground.teachings import ServedTeaching, TeachingState, kept_point
 from playground.ui import text
 from playground.ui.components import boxes_from, truth_from
+from playground.ui.link import Link
 from playground.ui.teach.components import AnswerData, BoardData, HeldOutData, PointData
 from playground.ui.wiring import Updates
 
@@ -40,7 +43,8 @@ def teaching_line(teaching: ServedTeaching) -> text.Line:
         case TeachingState.WORKING:
             return text.line(_doing(teaching.progress), "busy")
         case TeachingState.STOPPED:
-            return text.line("Stopped. Teach goes on from there.", "warning")
+            or_keep = ", or keep what it has learned" if teaching.can_be_kept else ""
+            return text.line(f"Stopped. Teach goes on from there{or_keep}.", "warning")
         case TeachingState.TAUGHT:
             return _outcome(teaching.progress)
         case TeachingState.KEPT:
@@ -75,7 +79,8 @@ def _outcome(progress: TeachingProgress | None) -> text.Line:
     if progress is None or kept is None or kept.quality is None or progress.points[0].quality is None:
         return text.line("Done; nothing was held out to measure with. Keep it, or throw it away.", "good")
     if kept.step == 0:
-        return text.line("It became no better. Give it more minutes, or more pictures.", "warning")
+        more = "more minutes, or more pictures" if progress.step < progress.steps else "more pictures"
+        return text.line(f"It became no better. Give it {more}.", "warning")
     first, name = progress.points[0].quality, progress.quality_name
     change = f"{name} of the pictures held out was {first:.2f} before, and is {kept.quality:.2f} now"
     return text.line(f"Done: {change}. Keep it, or throw it away.", "good" if kept.quality >= first else "warning")
@@ -84,14 +89,23 @@ def _outcome(progress: TeachingProgress | None) -> text.Line:
 def teach_controls(teaching: ServedTeaching | None) -> Updates:
     """Return which buttons can be pressed."""
     state = teaching.state if teaching else None
-    is_working, is_taught = state is TeachingState.WORKING, state is TeachingState.TAUGHT
+    is_working = state is TeachingState.WORKING
     can_start = state in (TeachingState.READY, TeachingState.STOPPED, TeachingState.FAILED)
     return {
+        "check": gr.update(interactive=not is_working),  # which would end it
         "teach": gr.update(interactive=can_start),
         "stop": gr.update(interactive=is_working, variant="stop" if is_working else "secondary"),
-        "outcome": gr.update(visible=is_taught),
+        "outcome": gr.update(visible=teaching is not None and teaching.can_be_kept),
+        "ask": _ask(teaching),
         "timer": gr.update(active=is_working),
     }
+
+
+def _ask(teaching: ServedTeaching | None) -> dict[str, Any]:
+    if teaching is None or teaching.state is not TeachingState.KEPT:
+        return gr.update(visible=False)
+    question = Question(teaching.lessons.lessons[0].question.task, checkpoint=teaching.message)
+    return gr.update(visible=True, link=f"./?{Link(question).write()}")
 
 
 def revision_of(teaching: ServedTeaching) -> str:
@@ -104,13 +118,12 @@ def board_of(teaching: ServedTeaching) -> BoardData:
     """Return the curve and the pictures that are held out."""
     progress = teaching.progress
     is_over = teaching.state in (TeachingState.TAUGHT, TeachingState.KEPT)
-    last = teaching.best if is_over else progress.answers if progress else ()
-    now = {answer.name: answer for answer in last}
-    before = {answer.name: answer for answer in teaching.before}
+    answers = zip_longest(teaching.before[:_SHOWN], (teaching.best if is_over else teaching.now)[:_SHOWN])
+    lessons = teaching.lessons.held_out[:_SHOWN]  # several may be about one picture
     pictures = [
         shown
-        for lesson in teaching.lessons.held_out[:_SHOWN]
-        if (shown := _picture(lesson, before.get(lesson.name), now.get(lesson.name)))
+        for lesson, (before, now) in zip(lessons, chain(answers, repeat((None, None))), strict=False)
+        if (shown := _picture(lesson, before, now))
     ]
     return BoardData(
         revision=revision_of(teaching),

@@ -1,0 +1,30 @@
+"""What the teaching page shows of what was answered, without a page."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from playground.checkpoints.catalog import BUNDLED, resolve
+from playground.finetune.checks import LessonReport
+from playground.finetune.lessons import Lesson
+from playground.finetune.teaching import HeldOutAnswer
+from playground.pictures.reader import read_image
+from playground.question import Question
+from playground.results import Prediction
+from playground.teachings import ServedTeaching
+from playground.ui.teach.showing import board_of
+
+
+def test_each_of_several_lessons_about_one_picture_is_shown_with_its_own_answer() -> None:
+    image = read_image(Image.new("RGB", (40, 30), "navy"))
+    question = Question("<REGION_TO_CATEGORY>", regions=((1, 1, 20, 20),))
+    lessons = tuple(Lesson("a.png", lambda: image, question, text=text) for text in ("car", "bus", "tree"))
+    teaching = ServedTeaching(resolve(BUNDLED), LessonReport(lessons, lessons), Path("nowhere"))
+    assert [(row.right.text, row.before, row.now) for row in board_of(teaching).pictures] == [
+        ("car", None, None), ("bus", None, None), ("tree", None, None),
+    ]  # fmt: skip
+    answers = [HeldOutAnswer("a.png", Prediction(question, BUNDLED, (40, 30), text=text)) for text in ("cat", "bus")]
+    teaching.before, teaching.now = tuple(answers), tuple(answers[:1])
+    shown = board_of(teaching).pictures
+    assert [row.before and row.before.text for row in shown] == ["cat", "bus", None]
+    assert [row.now and row.now.text for row in shown] == ["cat", None, None]
