@@ -59,6 +59,11 @@ class Archive:
             if not info.is_dir():
                 yield Member(name, self._problem(info))
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a file is said to have; 0 where there is none."""
+        info = self._zip.NameToInfo.get(name)
+        return info.file_size if info else 0
+
     def read(self, name: str) -> bytes:
         """Return a file. Raises ImageRejected."""
         info = self._zip.NameToInfo.get(name)

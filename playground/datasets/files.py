@@ -77,7 +77,7 @@ class DataFiles:
         """Return a file of labels. Raises SourceRejected."""
         source = self._sources[path]
         try:
-            return self._labels.read(source.member) if source.member else self._read_file(source.path)
+            return self._read_member(source.member) if source.member else self._read_file(source.path)
         except (OSError, ImageRejected) as error:
             raise SourceRejected(f"{path} cannot be read: {error}") from error
 
@@ -92,14 +92,21 @@ class DataFiles:
         """The archive as it is read for labels, which may be larger than pictures, and empty."""
         return Archive(self.root, self._label_limits, may_be_empty=True)
 
+    def _read_member(self, member: str) -> bytes:
+        self._check_size(self._labels.size(member))
+        return self._labels.read(member)
+
     def _read_file(self, path: str) -> bytes:
         if not os.path.isfile(path):  # nor a pipe, which may never end
             raise ImageRejected("It is not there any more.")
-        most = self._label_limits.max_megabytes
-        if os.path.getsize(path) > most * MEGABYTE:
-            raise ImageRejected(f"It has more than {most} MB. Divide it.")
+        self._check_size(os.path.getsize(path))
         with open(path, "rb") as file:
-            return file.read(most * MEGABYTE)
+            return file.read(self._label_limits.max_megabytes * MEGABYTE)
+
+    def _check_size(self, size: int) -> None:
+        most = self._label_limits.max_megabytes
+        if size > most * MEGABYTE:
+            raise ImageRejected(f"It has {size / MEGABYTE:.0f} MB, and at most {most} are read. Divide the data set.")
 
     def _of_folder(self) -> Iterator[tuple[str, PictureSource]]:
         count, seen = 0, set[tuple[int, int]]()
@@ -120,7 +127,8 @@ class DataFiles:
 
     def _of_archive(self) -> Iterator[tuple[str, PictureSource]]:
         if not is_archive(self.root):
-            raise SourceRejected(f"{self.root[:200]!r} is neither a folder nor a ZIP. Give the folder of the data set.")
+            name = os.path.basename(self.root)[:200]
+            raise SourceRejected(f"{name!r} is neither a folder nor a ZIP. Give the folder of the data set.")
         try:
             archive = Archive(self.root)
         except ImageRejected as error:

@@ -132,10 +132,11 @@ class _Part:
 
     def _region(self, path: str, annotation: Mapping[str, Any], faults: list[str]) -> Region | None:
         number = annotation.get("id", "without an id")
-        label = self._categories[path].get(annotation.get("category_id"))
+        category = annotation.get("category_id")
+        label = self._categories[path].get(category) if isinstance(category, int | str) else None
         if label is None:
             faults.append(
-                f"Annotation {number} is of category {str(annotation.get('category_id'))[:40]}, which {path} does not "
+                f"Annotation {number} is of category {str(category)[:40]}, which {path} does not "
                 "have, and was left out."
             )
             return None

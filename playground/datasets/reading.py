@@ -125,7 +125,8 @@ def read_dataset(
     for find in finders:
         if found := find(files):
             return LabeledData(text, found, SourceReader(read))
-    raise SourceRejected(f"{text[:200]!r} is no data set that is known here.{_nearly(files)} Accepted: {ACCEPTED}.")
+    name = os.path.basename(os.path.abspath(text))  # where it is on a server is nobody's business
+    raise SourceRejected(f"{name[:200]!r} is no data set that is known here.{_nearly(files)} Accepted: {ACCEPTED}.")
 
 
 def _nearly(files: DataFiles) -> str:

@@ -17,10 +17,12 @@ from playground.pictures.reader import InputImage
 from playground.question import MAX_INPUTS, Question, same_name
 from playground.regions import Region
 from playground.results import Prediction
-from playground.tasks import TASKS, InputKind, Task, get_task
+from playground.tasks import TASKS, InputKind, OutputKind, Task, get_task
 
 _HELD_OUT = ("test", "val")
 _FINDS_ALL = TASKS[0]  # what is asked where nobody says what, and things are labeled
+_DESCRIBES = get_task("<CAPTION>")
+_MOST_TOLD, _MOST_PROBLEMS = 5, 3  # tasks and sentences of one refusal
 _ASKED_OF_EACH = {
     InputKind.SENTENCE: "a sentence",
     InputKind.REGIONS: "a region",
@@ -80,6 +82,15 @@ class DataQuestions:
             return False
         return asked is None or (bool(labeled.regions) and not self.task.output_kind.is_text)
 
+    def is_known_of(self, labeled: Labeled) -> bool:
+        """Whether the data says of a picture what the answer can be held against; that it shows nothing is said too."""
+        asked = labeled.question
+        task = self.task or (get_task(asked.task) if asked else _FINDS_ALL)
+        if task.output_kind.is_text:
+            return bool(labeled.texts)
+        is_read = task.input_kind is InputKind.PROMPT or task.output_kind is OutputKind.QUADS
+        return bool(labeled.regions or asked or is_read or not labeled.texts)
+
     def _by_name(self) -> Iterator[Question]:
         assert self.task is not None
         is_list = self.task.input_kind is InputKind.CLASSES  # else each is a prompt of its own anyhow
@@ -123,14 +134,30 @@ def choose_questions(data: LabeledData, subset: str, task_id: str, *, together: 
 def choose_pictures(data: LabeledData, subset: str, asks: DataQuestions, limit: int | None) -> list[Labeled]:
     """Return the pictures that are asked about, at most so many. Raises InputRejected where there is none."""
     pictures = list(islice(filter(asks.is_about, data.labeled(subset)), limit))
-    if not any(not one.problem for one in pictures):
-        what = _ASKED_OF_EACH.get(asks.task.input_kind, "") if asks.task else ""
-        why = f" “{asks.task.title}” needs {what} for each, in the prompts of JSON Lines." if asks.task and what else ""
-        first = next((one.problem for one in pictures), "")
+    if all(one.problem for one in pictures):
+        why = _why_none(data, subset, asks, pictures)
+        raise InputRejected(f"There is no picture in the data set that can be asked about. {why}".strip(), field="task")
+    if not any(asks.is_known_of(one) for one in pictures if not one.problem):
+        task = asks.task or _FINDS_ALL
+        is_text = task.output_kind.is_text
+        has, other = ("no texts", _FINDS_ALL) if is_text else ("texts and nothing that is to be found", _DESCRIBES)
         raise InputRejected(
-            f"There is no picture in the data set that can be asked about.{why}{first and ' '}{first}", field="task"
+            f"The data set has {has}, so no answer of “{task.title}” can be held against it. Choose another task, "
+            f"such as “{other.title}” ({other.id}).",
+            field="task",
         )
     return pictures
+
+
+def _why_none(data: LabeledData, subset: str, asks: DataQuestions, pictures: Sequence[Labeled]) -> str:
+    if asks.task and (what := _ASKED_OF_EACH.get(asks.task.input_kind, "")):
+        return f"“{asks.task.title}” needs {what} for each, in the prompts of JSON Lines."
+    asked = dict.fromkeys(get_task(one.question.task) for one in data.labeled(subset) if one.question)
+    if asks.task and asked and asks.task not in asked:
+        others = ", ".join(f"“{task.title}” ({task.id})" for task in islice(asked, _MOST_TOLD))
+        return f"It asks {others} of its pictures, and not “{asks.task.title}”. Leave it to the data what is asked."
+    problems = dict.fromkeys(one.problem for one in reversed(pictures))  # those of whole files stand first
+    return " ".join(islice(problems, _MOST_PROBLEMS)) or "It is empty."
 
 
 def ask_about_data(

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from playground.evaluation import metrics
@@ -35,7 +36,8 @@ class BadPicture:
 @dataclass(frozen=True, slots=True)
 class MeasuredData:
     """The figures of one checkpoint. `strange` counts names that it said and the data set does not have, `unsaid` are
-    classes of what is there that it never said. `seconds` is the time of a picture."""
+    classes of what is there that it never said, `notices` counts the pictures of whose answers a sentence was said.
+    `seconds` is the time of a picture."""
 
     checkpoint: str
     num_asked: int
@@ -47,6 +49,7 @@ class MeasuredData:
     unsaid: tuple[str, ...]
     worst: tuple[BadPicture, ...]
     broken: tuple[tuple[str, str], ...]  # names of pictures, and why there is no answer
+    notices: dict[str, int]
 
 
 def measure_outcomes(
@@ -88,7 +91,12 @@ def measure_outcomes(
         unsaid=tuple(name for name in classes if name in there - said) if not is_unnamed else (),
         worst=tuple(sorted(worst, key=lambda bad: -bad.error)[:NUM_WORST]),
         broken=tuple(broken),
+        notices=dict(Counter(chain.from_iterable(map(_notices, outcomes)))),
     )
+
+
+def _notices(outcome: Outcome) -> set[str]:
+    return {notice for prediction in outcome.predictions for notice in prediction.notices}
 
 
 def _is_found(task: Task, outcome: Outcome) -> bool:
@@ -170,6 +178,7 @@ def to_dict(measured: MeasuredData) -> dict[str, Any]:
         "detection": _detection(detection, measured) if detection else None,
         "text": {**asdict(texts)} if texts else None,
         "worst": [{"picture": bad.outcome.labeled.name, "says": bad.says} for bad in measured.worst],
+        "notices": measured.notices,
         "broken": [{"picture": name, "why": why} for name, why in measured.broken],
     }
     cleaned: dict[str, Any] = _clean(wire)

@@ -15,6 +15,7 @@ from playground.datasets.reading import LabeledData
 from playground.evaluation.asking_data import DataQuestions
 from playground.evaluation.data_figures import MeasuredData, to_dict
 from playground.evaluation.sheet import draw_worst
+from playground.evaluation.what_next import what_next
 from playground.paths import ASSETS
 from playground.tasks import get_task
 
@@ -33,9 +34,11 @@ class DataReport:
     def lines(self) -> list[str]:
         """Return the figures for a terminal."""
         names = [one["checkpoint"] for one in self.wire["checkpoints"]]
-        lines = [f"{'figure':34} {' '.join(f'{name[:24]:>24}' for name in names)}"]
+        widths = [max(12, len(name)) for name in names]
+        lines = [f"{'figure':34} {' '.join(f'{name:>{width}}' for name, width in zip(names, widths, strict=True))}"]
         for row in _rows(self.wire["checkpoints"]):
-            cells = " ".join(f"{'–' if value is None else f'{value:.4f}':>24}" for value in row["figures"])
+            values = ["–" if value is None else f"{value:.4f}" for value in row["figures"]]
+            cells = " ".join(f"{value:>{width}}" for value, width in zip(values, widths, strict=True))
             lines.append(f"{row['name']:34} {cells}")
         return lines
 
@@ -54,7 +57,8 @@ def make_report(
         "name": name, "kind": data.kind, "subset": "" if subset == "*" else subset, "pictures": len(pictures),
         "classes": list(asks.classes), "num_faults": len(faults), "faults": faults[:_MAX_FAULTS],
     }  # fmt: skip
-    wire = {"data": about, "task": _asked(asks, pictures), "checkpoints": [to_dict(one) for one in measured]}
+    wires = [to_dict(one) | {"what_next": what_next(one, asks)} for one in measured]
+    wire = {"data": about, "task": _asked(asks, pictures), "checkpoints": wires}
     return DataReport(wire, _page(wire, [draw_worst(data, one.worst) for one in measured]))
 
 
@@ -68,8 +72,9 @@ def _page(wire: Mapping[str, Any], images: Sequence[Sequence[str]]) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((ASSETS / "report.html").read_text(encoding="utf-8"))
     style = Markup((ASSETS / "report.css").read_text(encoding="utf-8"))  # our own file
+    rows = _rows(wire["checkpoints"])
     return template.render(
-        **wire, style=style, images=images, figures=_rows(wire["checkpoints"]), points=_points, matrix=_matrix
+        **wire, style=style, images=images, figures=rows, meanings=_meanings(rows), points=_points, matrix=_matrix
     )
 
 
@@ -102,6 +107,33 @@ def _figures(one: Mapping[str, Any]) -> dict[str, float | None]:
     return figures
 
 
+def _meanings(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return what those figures mean that a report shows."""
+    shown = " ".join(row["name"] for row in rows)
+    return [(name, meaning) for name, meaning in _MEANINGS.items() if name.removeprefix(_SIZES) in shown]
+
+
+_SIZES = "small, medium and large "
+_MEANINGS = {
+    "AP@50": "average precision: how much of what is found is right, averaged over how much of what is there is found, "
+    "and over the classes. A box is right where it and the true one share half of what they cover together (an IoU of "
+    "0.5). 1 is best, 0 worst.",
+    "AP@50:95": "the same, averaged over bounds of the IoU from 0.5 to 0.95, so that boxes must be exact as well. The "
+    "main figure of COCO.",
+    f"{_SIZES}things": "small ones are below 32 x 32 pixels of the picture, large ones from 96 x 96 on.",
+    "at the best score": "of what scores at least as much as the lowest score with the highest F1, further down: "
+    "precision is the share of it that is right, recall the share of what is there that is in it, F1 the mean of both "
+    "that is near the lower one.",
+    "mask IoU": "what all outlines of a picture share with the true ones, as a share of what they cover together.",
+    "calibration error": "how far scores are, on average, from the share of regions that are right. 0 is best.",
+    "exactly right": "the share of answers that are one of the right texts to the letter.",
+    "error rate": "letters, or words, that are to be changed, as a share of the nearest right text. 0 is best; above 1 "
+    "where an answer is longer than that.",
+    "F1 of words": "which words are said, in any order, without articles and punctuation. 1 is best.",
+    "BLEU": "which runs of one to four words are those of the right texts. 1 is best; people among themselves are far "
+    "from it.",
+    "chrF": "the same with runs of letters, which forgives endings.",
+}
 _AT_BEST = {"precision": "precision", "recall": "recall", "F1": "f1"}
 _OF_TEXTS = {
     "exactly right": "exact", "character error rate": "character_errors", "word error rate": "word_errors",

@@ -103,7 +103,8 @@ def measure_found(pictures: Sequence[FoundPicture], *, class_agnostic: bool = Fa
     hits = np.array([hit for one in scored for _, hit, _ in one], dtype=bool)
     num_true = sum(len(picture.truth) for picture in pictures)
     curve = tuple(_curve(scores, hits, num_true))
-    best = max(curve, key=lambda point: (point.f1, point.threshold))
+    # Where nothing is right at any, whoever looks is to see all that was found.
+    best = max(curve, key=lambda point: (point.f1, point.threshold if point.f1 else -point.threshold))
     sizes = {"small": result.small_objects, "medium": result.medium_objects, "large": result.large_objects}
     return DetectionFigures(
         num_pictures=len(pictures),

@@ -9,8 +9,10 @@ report.json into `--out`. With `--against` a second checkpoint stands beside the
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from playground.annotate.progress import ProgressBar
@@ -35,6 +37,7 @@ from playground.settings import WITH
 
 REPORT_PAGE, REPORT_FIGURES = "report.html", "report.json"
 _INTERRUPTED = 130  # what a shell calls a program that Ctrl+C has ended
+_INCOMPLETE = 1  # one of the checkpoints could not be asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,29 +47,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.adapter:
         chosen.checkpoint = f"{chosen.checkpoint}{WITH}{chosen.adapter}"
     try:
-        _check(chosen)
-        data = read_dataset(chosen.data, reviewed=chosen.reviewed_only or None)
-        subset = choose_subset(data, chosen.subset)
-        asks = choose_questions(data, subset, chosen.task, together=chosen.together)
-        pictures = choose_pictures(data, subset, asks, chosen.limit)
-        measured, is_stopped = _measure(chosen, data, pictures, asks)
+        return _run(chosen)
     except PlaygroundError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print("Stopped before a picture was answered.", file=sys.stderr)
+        print("Stopped before there was a report.", file=sys.stderr)
         return _INTERRUPTED
-    name = Path(chosen.data).resolve().stem
-    report = make_report(data, name, subset, asks, pictures, measured)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    """Ask, print and write; return the exit code. Raises PlaygroundError."""
+    _check(chosen)
+    data = read_dataset(chosen.data, reviewed=chosen.reviewed_only or None)
+    subset = choose_subset(data, chosen.subset)
+    asks = choose_questions(data, subset, chosen.task, together=chosen.together)
+    pictures = choose_pictures(data, subset, asks, chosen.limit)
+    measured, code = _measure(chosen, data, pictures, asks)
+    report = make_report(data, Path(chosen.data).resolve().stem, subset, asks, pictures, measured)
+    print("\n".join(report.lines()), flush=True)
     _write(chosen.out, report)
-    print("\n".join(report.lines()))
     print(f"{chosen.out / REPORT_PAGE}")
     if chosen.keep_temperature:
-        try:
-            found = measured[0].detection
-            print(keep_temperature(catalog.resolve(chosen.checkpoint), found.trust if found else None))
-        except PlaygroundError as error:
-            parser.error(str(error))
-    return _INTERRUPTED if is_stopped else 0
+        found = measured[0].detection
+        print(keep_temperature(catalog.resolve(chosen.checkpoint), found.trust if found else None))
+    return code
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -97,12 +101,15 @@ def command_line() -> argparse.ArgumentParser:
 
 def _check(chosen: argparse.Namespace) -> None:
     """Refuse what cannot be done, rather than after hours. Raises PlaygroundError."""
-    if (chosen.out / REPORT_PAGE).exists() and not chosen.overwrite:
+    held = [name for name in (REPORT_PAGE, REPORT_FIGURES) if (chosen.out / name).exists()]
+    if held and not chosen.overwrite:
         raise PlaygroundError(
-            f"{chosen.out} holds a report already. Name another folder with --out, or give --overwrite."
+            f"{chosen.out} holds a report already: {held[0]}. Name another folder with --out, or give --overwrite."
         )
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=chosen.out):
+            pass
     except OSError as error:
         raise PlaygroundError(f"{chosen.out} cannot be written ({error.strerror}). Name another --out.") from error
     names = [catalog.resolve(name) for name in (chosen.checkpoint, *chosen.against)]
@@ -114,36 +121,54 @@ def _check(chosen: argparse.Namespace) -> None:
 
 def _measure(
     chosen: argparse.Namespace, data: LabeledData, pictures: Sequence[Labeled], asks: DataQuestions
-) -> tuple[list[MeasuredData], bool]:
-    """Ask each checkpoint, and return the figures, and whether Ctrl+C has ended it. Raises PlaygroundError."""
+) -> tuple[list[MeasuredData], int]:
+    """Ask each checkpoint, and return the figures and the exit code. Raises PlaygroundError, or KeyboardInterrupt.
+
+    What ends it takes nothing of what was measured before.
+    """
     measured: list[MeasuredData] = []
-    for name in (chosen.checkpoint, *chosen.against):
-        predictor = Predictor.load(name, device=chosen.device, offline=chosen.offline)
-        title = predictor.engines.current_name
-        print(f"{title}: {len(pictures)} pictures", file=sys.stderr, flush=True)
-        began, outcomes, is_stopped = time.monotonic(), list[Outcome](), False
-        with ProgressBar(len(pictures)) as bar, predictor.engines.acquire() as engine:
-            size = engine.max_asks
-            try:
-                for outcome in ask_about_data(predictor, data, pictures, asks, group_size=size):
-                    outcomes.append(outcome)
-                    if outcome.error:
-                        bar.count_failed(f"{outcome.labeled.name}: {outcome.error}")
-                    else:
-                        bar.count_answered()
-            except KeyboardInterrupt:
-                is_stopped = True
-        if is_stopped:
-            print(f"Stopped after {len(outcomes)} of {len(pictures)} pictures.", file=sys.stderr)
-        if is_stopped and not outcomes and not measured:
-            raise KeyboardInterrupt
-        if outcomes:
-            measured.append(measure_outcomes(title, outcomes, asks.classes, seconds=time.monotonic() - began))
-        if is_stopped:
-            return measured, True
-    return measured, False
+    try:
+        for name in chosen.against:  # what cannot be had is told now, not when the first was asked for hours
+            Predictor.load(name, device=chosen.device, offline=chosen.offline)
+        for name in (chosen.checkpoint, *chosen.against):
+            figures, num_asked = _measure_one(chosen, name, data, pictures, asks)
+            measured += figures
+            if num_asked < len(pictures):
+                print(f"Stopped after {num_asked} of {len(pictures)} pictures.", file=sys.stderr)
+                raise KeyboardInterrupt
+    except (PlaygroundError, KeyboardInterrupt) as error:
+        if not measured:
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            return measured, _INTERRUPTED
+        print(f"The report is without {name}: {error}", file=sys.stderr)
+        return measured, _INCOMPLETE
+    return measured, 0
+
+
+def _measure_one(
+    chosen: argparse.Namespace, name: str, data: LabeledData, pictures: Sequence[Labeled], asks: DataQuestions
+) -> tuple[list[MeasuredData], int]:
+    """Ask one checkpoint, and return its figures and of how many pictures they are: Ctrl+C ends the asking alone."""
+    predictor = Predictor.load(name, device=chosen.device, offline=chosen.offline)
+    title = predictor.engines.current_name
+    print(f"{title}: {len(pictures)} pictures", file=sys.stderr, flush=True)
+    began, outcomes = time.monotonic(), list[Outcome]()
+    with ProgressBar(len(pictures)) as bar, predictor.engines.acquire() as engine, suppress(KeyboardInterrupt):
+        for outcome in ask_about_data(predictor, data, pictures, asks, group_size=engine.max_asks):
+            outcomes.append(outcome)
+            if outcome.error:
+                bar.count_failed(f"{outcome.labeled.name}: {outcome.error}")
+            else:
+                bar.count_answered()
+    if not outcomes:
+        return [], 0
+    return [measure_outcomes(title, outcomes, asks.classes, seconds=time.monotonic() - began)], len(outcomes)
 
 
 def _write(folder: Path, report: DataReport) -> None:
-    (folder / REPORT_PAGE).write_text(report.page, encoding="utf-8", errors="replace")
-    (folder / REPORT_FIGURES).write_text(json.dumps(report.wire, indent=1) + "\n", encoding="utf-8")
+    try:
+        (folder / REPORT_PAGE).write_text(report.page, encoding="utf-8", errors="replace")
+        (folder / REPORT_FIGURES).write_text(json.dumps(report.wire, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PlaygroundError(f"The report cannot be written to {folder} ({error.strerror}). Make room.") from error

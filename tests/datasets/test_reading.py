@@ -124,7 +124,7 @@ def coco(**more: Any) -> dict[str, Any]:
         {"id": 1, "image_id": 7, "category_id": 3, "bbox": [30, 20, 60, 40], "segmentation": drawn},
         {"id": 2, "image_id": 7, "category_id": 3, "bbox": [0, 0, 9, 9], "iscrowd": 1},
         {"id": 3, "image_id": 7, "category_id": 3, "bbox": [0, 0, 160.5, 9]},
-        {"id": 4, "image_id": 7, "category_id": 99, "bbox": [0, 0, 9, 9]},
+        {"id": 4, "image_id": 7, "category_id": [99], "bbox": [0, 0, 9, 9]},
         {"id": 5, "image_id": 7, "category_id": 3, "bbox": [300, 0, 9, 9]},
         {"id": 6, "image_id": 7, "category_id": 3, "bbox": [3, 3, 0, 9]},
         {"id": 7, "image_id": 8, "category_id": 3, "bbox": [3, 3, 1, 9]},
@@ -150,7 +150,7 @@ def test_faults_of_coco_are_sentences_and_the_rest_is_read(tmp_path: Path) -> No
     faults = "\n".join(data.summary().faults)
     for sentence in (
         "2 annotations are of pictures that the file does not list", "The picture 3 has no file_name",
-        "There is no such picture in the data set: 'gone.png'", "category 99", "lies outside the picture",
+        "There is no such picture in the data set: 'gone.png'", "category [99]", "lies outside the picture",
         "Annotation 6", "Annotation 8 has no outline with an area; its box was taken",
     ):  # fmt: skip
         assert sentence in faults

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,15 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from playground.checkpoints.catalog import from_folder
+from playground.annotate.sources import PictureSource
+from playground.checkpoints.catalog import BUNDLED, from_folder
+from playground.datasets.formats import ALL
+from playground.datasets.labeled import Labeled
 from playground.datasets.reading import read_dataset
+from playground.errors import CheckpointUnavailable, InputRejected
 from playground.evaluation import on_data
-from playground.evaluation.data_figures import to_dict
+from playground.evaluation.asking_data import DataQuestions, Outcome, choose_pictures, choose_questions
+from playground.evaluation.data_figures import measure_outcomes, to_dict
 from playground.evaluation.detection import FoundPicture, measure_found, trust_in
 from playground.evaluation.temperature import keep_temperature
+from playground.evaluation.what_next import what_next
 from playground.evaluation.wording import WrittenText, measure_texts
 from playground.predictor import Predictor
+from playground.question import Question
 from playground.regions import Region
+from playground.results import Prediction
 from playground.scenes.dataset import write_scenes
 from tests.judges.environment import judges_python
 
@@ -204,6 +213,64 @@ def test_ctrl_c_says_how_far_it_came_and_reports_on_that(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("ends_with", "code"), [(KeyboardInterrupt(), 130), (CheckpointUnavailable("Gone."), 1)])
+def test_what_was_measured_is_reported_whatever_becomes_of_the_next_checkpoint(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predictor: Predictor, ends_with: BaseException,
+    code: int,
+) -> None:  # fmt: skip
+    loaded: list[str] = []
+
+    def load(name: str, **_: Any) -> Predictor:
+        loaded.append(name)
+        if len(loaded) == 3:
+            raise ends_with
+        return predictor
+
+    monkeypatch.setattr(Predictor, "load", load)
+    twin = tmp_path / "twin"
+    twin.mkdir()
+    out = tmp_path / "out"
+    assert on_data.main(["--data", str(scenes), "--against", str(twin), "--out", str(out), "--limit", "2"]) == code
+    assert loaded == [str(twin), BUNDLED, str(twin)]  # one that cannot be had is told before anything is asked
+    [one] = json.loads((out / "report.json").read_text())["checkpoints"]
+    assert one["pictures"] == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "task", "sentence"),
+    [
+        pytest.param({"caption": "A car."}, "", "such as “Short caption” (<CAPTION>)", id="no prompt"),
+        pytest.param({"prefix": "<OD>", "suffix": "car"}, "<OCR>", "It asks “Find every object” (<OD>)", id="another"),
+        pytest.param({"prefix": "<OCR>", "suffix": "A", "image": "b.png"}, "<OCR>", "no such picture", id="no picture"),
+    ],
+)  # fmt: skip
+def test_what_the_data_set_cannot_answer_is_refused_with_what_it_can(
+    tmp_path: Path, row: dict[str, str], task: str, sentence: str
+) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "lines.jsonl").write_text(json.dumps({"image": "a.png", **row}))
+    data = read_dataset(tmp_path)
+    with pytest.raises(InputRejected, match=re.escape(sentence)):
+        choose_pictures(data, ALL, choose_questions(data, ALL, task), None)
+
+
+def test_the_report_says_what_to_do_and_shows_all_where_nothing_is_right() -> None:
+    kite, tree = Region("kite", (0, 0, 10, 10), 0.3), Region("tree", (50, 50, 90, 90), 0.6)
+    truth = (replace(kite, xyxy=(20, 20, 30, 30)), Region("sled", (0, 0, 5, 5)))
+    labeled = Labeled("a.png", PictureSource("a.png"), truth)
+    prediction = Prediction(Question("<OD>"), "mine", (100, 100), regions=(kite, tree), notices=("It was cut.",))
+    outcome = Outcome(labeled, (Question("<OD>"),), (prediction,))
+    measured = measure_outcomes("mine", [outcome], ("kite", "sled"))
+    assert measured.detection is not None
+    assert (measured.detection.best.threshold, measured.detection.by_class[0].num_found) == (0.0, 1)
+    assert measured.notices == {"It was cut.": 1}
+    steps = " ".join(what_next(measured, DataQuestions(None, ("kite", "sled"))))
+    assert "Label more: of 2 things" in steps
+    assert "Ask for the classes by name" in steps
+    assert "Set Lowest score" not in steps
+
+
+@pytest.mark.usefixtures("quick")
 def test_answers_to_prompts_are_measured_as_text_and_what_cannot_be_asked_is_a_row(
     scenes: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +297,7 @@ def test_answers_to_prompts_are_measured_as_text_and_what_cannot_be_asked_is_a_r
     ("more", "sentence"),
     [
         pytest.param(["--task", "<FLY>"], "is not a task", id="no task"),
+        pytest.param(["--task", "<CAPTION>"], "has no texts", id="no captions"),
         pytest.param(["--subset", "val"], "has no part 'val'", id="no such part"),
         pytest.param(["--task", "<CAPTION_TO_PHRASE_GROUNDING>"], "needs a sentence for each", id="no sentences"),
         pytest.param(["--limit", "0"], "--limit: must be a whole number of at least 1", id="nothing asked"),
@@ -246,6 +314,4 @@ def test_what_cannot_be_measured_is_told_before_anything_is_asked(
 
 
 def test_what_was_not_measured_is_null_in_json() -> None:
-    from playground.evaluation.data_figures import measure_outcomes
-
     assert json.dumps(to_dict(measure_outcomes("mine", (), ("car",))), allow_nan=False)

@@ -1,18 +1,53 @@
 """The page for measuring, without a browser."""
 
+import zipfile
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
+
+import gradio as gr
+import pytest
 
 from playground.checkpoints.catalog import BUNDLED
 from playground.errors import CheckpointUnavailable
 from playground.pool import Pool, Steps
 from playground.predictor import Predictor
 from playground.settings import Settings
-from playground.ui.measure.handlers import MeasureHandlers
+from playground.ui.measure.handlers import MeasureForm, MeasureHandlers
+from tests.ui.doubles import ScriptedPredictor
+
+TAB: Any = gr.Request(session_hash="tab")
 
 
 def no_model(*_: object, **__: object) -> Never:
     raise CheckpointUnavailable("Nothing is loaded here.")
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        pytest.param({"files": []}, "There is no data set yet", id="nothing"),
+        pytest.param({"limit": 9999}, "must be a number from 1 to 200, but got 9999", id="too many"),
+        pytest.param({"limit": None}, "but got nothing", id="an empty field"),
+        pytest.param({}, "'cars.zip' is no data set that is known here", id="no labels"),  # and not where it lies
+    ],
+)
+def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path, form: dict[str, Any], sentence: str) -> None:
+    with zipfile.ZipFile(tmp_path / "cars.zip", "w") as archive:
+        archive.writestr("readme.txt", "cars")
+    handlers = MeasureHandlers(ScriptedPredictor(), Settings(offline=True))
+    handlers.begin(TAB)
+    given = {"files": [str(tmp_path / "cars.zip")], "checkpoints": [], "task": "", "limit": 5, **form}
+    [*_, last] = handlers.run(MeasureForm(**given), TAB)
+    assert last["status"][0]["tone"] == "error"
+    assert sentence in last["status"][0]["text"]
+    assert str(tmp_path) not in last["status"][0]["text"]
+
+
+def test_a_measurement_that_was_stopped_or_left_in_the_queue_asks_nothing() -> None:
+    handlers = MeasureHandlers(ScriptedPredictor(), Settings(offline=True))
+    handlers.begin(TAB)
+    handlers.stop(TAB)
+    assert list(handlers.run(MeasureForm([], [], "", 5), TAB)) == []
 
 
 def test_a_page_that_opens_offers_what_was_taught_since_the_start(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class MeasureForm:
     files: list[str]
     checkpoints: list[str]
     task: str
-    limit: float
+    limit: float | None
 
 
 class MeasureHandlers:
@@ -78,6 +78,8 @@ class MeasureHandlers:
     def run(self, form: MeasureForm, request: gr.Request) -> Iterator[Updates]:
         """Read the data set, ask, say how far it is, and show the report."""
         with self._runs.run(_key(request)) as ending:
+            if ending.is_abandoned:  # it was stopped, or its tab closed, while it waited for the one before
+                return
             try:
                 yield from self._run(form, ending)
             except WaitCancelled:
@@ -88,6 +90,11 @@ class MeasureHandlers:
     def rest(self) -> Updates:
         """Show what holds when no run goes on."""
         return self._rest()
+
+    def fail(self, request: gr.Request) -> Updates:
+        """What was given could not be taken at all: the page has said why."""
+        self._runs.abandon(_key(request))
+        return {"status": [text.line("Nothing was measured.", "error")], **self._rest()}
 
     def stop(self, request: gr.Request) -> Updates:
         """Stop: the report is about what was answered."""
@@ -112,12 +119,18 @@ class MeasureHandlers:
         data = read_dataset(path, read=self._read, label_megabytes=_LABEL_MEGABYTES)
         subset = choose_subset(data, "")
         asks = choose_questions(data, subset, form.task)
-        limit = min(max(1, int(form.limit)), self._settings.measure_pictures)
-        pictures = choose_pictures(data, subset, asks, limit)
+        pictures = choose_pictures(data, subset, asks, int(form.limit or 1))
+        names = form.checkpoints or [""]
         measured: list[MeasuredData] = []
-        for checkpoint in form.checkpoints or [""]:
-            if not ending.is_set():
-                yield from self._measure(data, pictures, asks, checkpoint, ending, measured)
+        problem = ""  # of a checkpoint after one that was measured: what there is of that is not thrown away
+        try:
+            for checkpoint in names:
+                if not ending.is_set():
+                    yield from self._measure(data, pictures, asks, checkpoint, ending, measured)
+        except (WaitCancelled, PlaygroundError) as error:
+            if not measured:
+                raise
+            problem = str(error)
         if ending.is_abandoned:
             return
         if not measured:
@@ -130,7 +143,7 @@ class MeasureHandlers:
             "page_file": save_bytes(report.page.encode("utf-8", "replace"), f"{name}-report.html"),
             "json_file": save_bytes(json.dumps(report.wire, indent=1).encode(), f"{name}-report.json"),
             "results": gr.update(visible=True),
-            "status": [self._outcome(measured, len(pictures))],
+            "status": [self._outcome(measured, len(names), len(pictures), problem)],
         }  # fmt: skip
 
     def _measure(
@@ -179,12 +192,24 @@ class MeasureHandlers:
             raise PlaygroundError(f"{what}. Give one ZIP: COCO, YOLO, Pascal VOC or JSON Lines, with its pictures.")
         if len(form.checkpoints) > _MOST_CHECKPOINTS:
             raise PlaygroundError(f"At most {_MOST_CHECKPOINTS} checkpoints stand beside one another. Choose fewer.")
+        most = self._settings.measure_pictures
+        if form.limit is None or not 1 <= form.limit <= most:
+            came = "nothing" if form.limit is None else f"{form.limit:g}"
+            raise PlaygroundError(f"“Pictures, at most” must be a number from 1 to {most}, but got {came}.")
         return form.files[0]
 
-    def _outcome(self, measured: "Sequence[MeasuredData]", num_pictures: int) -> text.Line:
+    def _outcome(
+        self, measured: "Sequence[MeasuredData]", num_wanted: int, num_pictures: int, problem: str
+    ) -> text.Line:
+        """Say what the report is about."""
+        done = " and ".join(one.checkpoint for one in measured)
+        if problem:
+            return text.line(f"The report is about {done} alone. {problem}", "warning")
         short = [one for one in measured if one.num_asked < num_pictures]
         if short:
             return text.line(f"Stopped after {short[0].num_asked} of {num_pictures} pictures.", "warning")
+        if len(measured) < num_wanted:
+            return text.line(f"Stopped: the report is about {done} alone.", "warning")
         if broken := max(len(one.broken) for one in measured):
             return text.line(
                 f"Done. {broken} of {num_pictures} pictures have no answer; the report says why.", "warning"

@@ -65,8 +65,6 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
             min(_FIRST_LIMIT, most),
             label="Pictures, at most",
             info=f"Up to {most}.",
-            minimum=1,
-            maximum=most,
             precision=0,
             elem_id="limit",
             **options,
@@ -92,5 +90,5 @@ def _wire(wiring: Wiring, on: Components, handlers: MeasureHandlers, app: gr.Blo
         **_ONE_AT_A_TIME,
     )
     wiring.on(run.then, handlers.rest, writes=("run", "stop"), **AT_ONCE)
-    wiring.on(run.failure, handlers.rest, writes=("run", "stop"), **AT_ONCE)
+    wiring.on(run.failure, handlers.fail, writes=_BUTTONS, **AT_ONCE)
     wiring.on(on["stop"].click, handlers.stop, writes=_BUTTONS, **AT_ONCE)

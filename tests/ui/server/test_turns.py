@@ -115,8 +115,8 @@ def test_only_so_many_of_one_wait() -> None:
 # A job reads in processes of its own, and takes turns for each of its batches.
 CHEAP = {
     "accept_offer", "annotate", "ask_on", "ask_to_delete", "begin", "choose", "choose_checkpoint", "choose_drawing",
-    "choose_task", "choose_format", "choose_source", "drop", "find", "halt", "job", "keep_job", "leave", "list_jobs",
-    "pause", "poll", "preview", "rest", "stop", "take_found", "tasks", "teach", "turned_away", "wait",
+    "choose_task", "choose_format", "choose_source", "drop", "fail", "find", "halt", "job", "keep_job", "leave",
+    "list_jobs", "pause", "poll", "preview", "rest", "stop", "take_found", "tasks", "teach", "turned_away", "wait",
 }  # fmt: skip
 
 
