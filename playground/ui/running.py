@@ -93,10 +93,9 @@ class PageRuns(Generic[_Tab]):
 
         Raises gr.Error for one that cannot be had; the run ends with it.
         """
-        ending = self._runs.find(self._key(request))
+        ending = self.expected(request)
         if ending is None:
             return
-        silence(lambda: ending.is_abandoned)
         self.tell(request, text.line(text.WAITING, "busy"))
         for checkpoint in dict.fromkeys(checkpoints):
             self._engines.request(checkpoint)
@@ -114,6 +113,13 @@ class PageRuns(Generic[_Tab]):
                 if status.state is State.READY:
                     break
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def expected(self, request: gr.Request) -> Ending | None:
+        """Return the run that is expected, if any. What it has still to say once it is abandoned reaches nobody."""
+        ending = self._runs.find(self._key(request))
+        if ending is not None:
+            silence(lambda: ending.is_abandoned)
+        return ending
 
     def tell(self, request: gr.Request, line: text.Line | None) -> None:
         """Keep what a run says of itself, for whoever writes the status."""

@@ -46,13 +46,16 @@ class Sharpening:
 
         Raises gr.Error where it cannot be had; the run ends with it, and the status says how it can.
         """
+        ending = runs.expected(request)
+        if ending is None:
+            return
         status = self._sharpener.request()
-        while runs.is_running(request) and status.is_busy:
+        while status.is_busy and not ending.is_set():
             runs.tell(request, text.line(status.message, "busy"))
             yield
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             status = self._sharpener.status
-        if status.state is State.FAILED:
+        if status.state is State.FAILED and not ending.is_set():
             runs.tell(request, text.line(status.message, "error", status.details))
             yield
             with errors_for_the_user(), runs.run(request):  # which ends with this sentence

@@ -1,6 +1,7 @@
 """Sharper outlines on the page: asked for in the model's turn, the last point of several counts, and what cannot be had
 is said."""
 
+import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from playground.masks.prompts import MaskOutline, MaskPoint, MaskPrompt
 from playground.masks.sharpener import MaskSteps, Sharpener
 from playground.settings import Settings
+from playground.ui import running, text
 from playground.ui.components import AskData, StageData
 from playground.ui.one_picture.looks import Liked
 from tests.ui.doubles import ANSWER, CAR, ScriptedPredictor
@@ -76,6 +78,24 @@ def test_the_next_point_takes_the_place_of_the_one_before(upload: Callable[..., 
         want(tab, 0, points=[[9, 9]])
     with pytest.raises(gr.Error, match="The box of this outline cannot be used"):
         want(tab, 0, box=[1, 2, 3])
+
+
+def test_stop_while_the_model_is_loaded_is_the_last_that_is_said(
+    upload: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab, is_loaded, silent = tab_with(upload, None), threading.Event(), list[Callable[[], bool]]()
+    steps = MaskSteps(find_local=lambda _: upload(), load=lambda *_, **__: is_loaded.wait(9) and Masks())
+    sharpener = Sharpener(Settings(offline=True), steps=steps)
+    monkeypatch.setattr(tab.handlers.asks._sharpening, "_sharpener", sharpener)
+    monkeypatch.setattr(running, "silence", silent.append)  # what Gradio would send at the end is thrown away then
+    tab.call(tab.handlers.ask_on, stage=StageData(ask=AskData(answer=tab.item.answer_id, what="sharpen", ids=[0])))
+    waits = tab.handlers.asks.wait("", tab.request)
+    next(waits)
+    tab.handlers.asks.runs.stop(tab.request)
+    assert list(waits) == []
+    is_loaded.set()
+    assert [is_over() for is_over in silent] == [True]
+    assert tab.kept.line == text.line(text.STOPPED, "warning")
 
 
 def test_what_is_missing_is_said_with_the_command_that_brings_it(upload: Callable[..., str]) -> None:
