@@ -107,7 +107,7 @@ def _lessons(data: LabeledData, labeled: Labeled, opened: Labeled, question: Que
 def _why_none(opened: Labeled, question: Question | None) -> str:
     asked = question or opened.question
     if asked is None:
-        return "It does not say what is asked about it. Name the task: --task."
+        return "It does not say what is asked about it. Choose the task that it is to answer (--task)."
     other = f" It answers {opened.question.task}." if opened.question and opened.question.task != asked.task else ""
     return f"It holds nothing that could be an answer to {asked.task}.{other}"
 

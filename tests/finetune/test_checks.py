@@ -135,7 +135,7 @@ def test_with_a_task_what_answers_another_question_teaches_nothing(tmp_path: Pat
     for task, count, told in (
         ("<OD>", 1, "It holds nothing that could be an answer to <OD>. It answers <CAPTION>."),
         ("<CAPTION>", 2, "It holds nothing that could be an answer to <CAPTION>. It answers <OD>."),
-        (None, 2, "It does not say what is asked about it. Name the task: --task."),
+        (None, 2, "It does not say what is asked about it. Choose the task that it is to answer (--task)."),
     ):
         question = Question(task) if task else None
         report = lessons_of_data(read_dataset(tmp_path), question, held_out_share=0.0, seed=0)

@@ -10,6 +10,7 @@ from playground.finetune.lessons import Lesson
 from playground.finetune.teaching import HeldOutAnswer
 from playground.pictures.reader import read_image
 from playground.question import Question
+from playground.regions import Region
 from playground.results import Prediction
 from playground.teachings import ServedTeaching
 from playground.ui.teach.showing import board_of
@@ -23,8 +24,26 @@ def test_each_of_several_lessons_about_one_picture_is_shown_with_its_own_answer(
     assert [(row.right.text, row.before, row.now) for row in board_of(teaching).pictures] == [
         ("car", None, None), ("bus", None, None), ("tree", None, None),
     ]  # fmt: skip
+    *_, last = board_of(teaching).pictures
+    assert (last.name, [list(box.xyxy) for box in last.right.boxes]) == ("a.png", [[1, 1, 20, 20]]), (
+        "what is asked about"
+    )
     answers = [HeldOutAnswer("a.png", Prediction(question, BUNDLED, (40, 30), text=text)) for text in ("cat", "bus")]
     teaching.before, teaching.now = tuple(answers), tuple(answers[:1])
     shown = board_of(teaching).pictures
     assert [row.before and row.before.text for row in shown] == ["cat", "bus", None]
     assert [row.now and row.now.text for row in shown] == ["cat", None, None]
+
+
+def test_lessons_that_ask_something_else_say_what_and_no_token_is_shown() -> None:
+    image = read_image(Image.new("RGB", (40, 30), "navy"))
+    lessons = (
+        Lesson(
+            "a.png", lambda: image, Question("<OD>"), (Region("car", (1, 1, 9, 9)),), "car<loc_1><loc_1><loc_9><loc_9>"
+        ),
+        Lesson("a.png", lambda: image, Question("<CUSTOM>", "<DocVQA>What is it?"), text="a car"),
+    )
+    teaching = ServedTeaching(resolve(BUNDLED), LessonReport(lessons, lessons), Path("nowhere"))
+    assert [(row.name, row.right.text) for row in board_of(teaching).pictures] == [
+        ("a.png: Find every object", ""), ("a.png: <DocVQA>What is it?", "a car"),
+    ]  # fmt: skip

@@ -22,6 +22,7 @@ from playground.ui.teach.showing import board_of, report_lines, revision_of, tea
 from playground.ui.wiring import Updates
 
 FROM_JOB, FROM_ZIP = "job", "zip"
+EACH_ITS_OWN = "each"  # in the place of a task: what the data itself asks
 
 
 class TeachHandlers:
@@ -57,7 +58,8 @@ class TeachHandlers:
         """Read the pictures, and say what can be taught with them."""
         data, others = self._data(source, job, zip)
         with self._predictor.engines.acquire(base) as engine:
-            lessons = lessons_of(data, task if source == FROM_ZIP else "", engine, self._settings, others)
+            asked = task if source == FROM_ZIP and task != EACH_ITS_OWN else ""
+            lessons = lessons_of(data, asked, engine, self._settings, others)
             key = self._teachings.create(engine.checkpoint, lessons, instead_of=teaching)
         report = report_lines(lessons)
         return {"teaching": key, "report": report, **self._seen(self._teachings.find(key), "")}

@@ -15,7 +15,7 @@ from playground.ui.given_files import GivenFilesField
 from playground.ui.parts import Components
 from playground.ui.plumbing import AT_ONCE, IN_TURN, PLUMBING
 from playground.ui.teach.components import Board
-from playground.ui.teach.handlers import FROM_JOB, FROM_ZIP, TeachHandlers
+from playground.ui.teach.handlers import EACH_ITS_OWN, FROM_JOB, FROM_ZIP, TeachHandlers
 from playground.ui.wiring import Wiring
 
 _LEAD = "Teach the model your own things: from pictures that you have put right, to an adapter that you keep."
@@ -52,7 +52,8 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
         ),
         "zip": GivenFilesField(label="ZIP", file_types=[".zip"], visible=False, height=140, elem_id="zip"),
         "task": gr.Dropdown(
-            label="What is it to answer?", choices=[(task.title, task.id) for task in TASKS], value=DEFAULT_TASK.id,
+            label="What is it to answer?", value=DEFAULT_TASK.id,
+            choices=[*((task.title, task.id) for task in TASKS), ("What each line of JSON Lines asks", EACH_ITS_OWN)],
             visible=False, elem_id="task", **options,
         ),
         "base": gr.Dropdown(

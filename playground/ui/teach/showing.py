@@ -1,6 +1,7 @@
 """What the teaching page shows of a teaching: a line on how far it is, and the board. Pure functions."""
 
 import base64
+from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
 from itertools import chain, repeat, zip_longest
@@ -16,6 +17,7 @@ from playground.finetune.lessons import Lesson
 from playground.finetune.teaching import HeldOutAnswer, TeachingProgress, TeachingStage
 from playground.question import Question
 from playground.regions import Region
+from playground.tasks import get_task
 from playground.teachings import ServedTeaching, TeachingState, kept_point
 from playground.ui import text
 from playground.ui.components import boxes_from, truth_from
@@ -123,7 +125,7 @@ def board_of(teaching: ServedTeaching) -> BoardData:
     pictures = [
         shown
         for lesson, (before, now) in zip(lessons, chain(answers, repeat((None, None))), strict=False)
-        if (shown := _picture(lesson, before, now))
+        if (shown := _picture(lesson, _asked(lesson, teaching.lessons.held_out), before, now))
     ]
     return BoardData(
         revision=revision_of(teaching),
@@ -133,16 +135,26 @@ def board_of(teaching: ServedTeaching) -> BoardData:
     )
 
 
-def _picture(lesson: Lesson, before: HeldOutAnswer | None, now: HeldOutAnswer | None) -> HeldOutData | None:
+def _asked(lesson: Lesson, others: Sequence[Lesson]) -> str:
+    """Return what is asked about a picture, where that is not one question for all."""
+    question = lesson.question
+    if all(other.question == question for other in others):
+        return ""
+    return f": {question.phrase or get_task(question.task).title}"
+
+
+def _picture(lesson: Lesson, asked: str, before: HeldOutAnswer | None, now: HeldOutAnswer | None) -> HeldOutData | None:
     try:
         image, (width, height) = _small(lesson)
     except ImageRejected:
         return None
-    truth: dict[str, Any] = {"text": lesson.text, "boxes": truth_from(lesson.text, lesson.regions).boxes}
+    said = lesson.text if lesson.is_answered_by_text or not lesson.regions else ""
+    regions = lesson.regions or tuple(Region("", box) for box in lesson.question.regions)
+    truth: dict[str, Any] = {"text": said, "boxes": truth_from(said, regions).boxes}
     labels = [region.label for answer in (before, now) if answer for region in answer.prediction.regions]
     colors = colors_of([*(region.label for region in lesson.regions), *labels])
     return HeldOutData(
-        name=lesson.name, image=image, w=width, h=height, right=AnswerData(**truth),
+        name=f"{lesson.name}{asked}", image=image, w=width, h=height, right=AnswerData(**truth),
         before=_answer(before, colors), now=_answer(now, colors),
     )  # fmt: skip
 
