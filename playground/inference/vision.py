@@ -106,7 +106,7 @@ class _ChannelAttention(_Attention):
         # For each group, pixels x channels: channels are compared with each other over all pixels.
         queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_groups, -1).permute(2, 0, 3, 1, 4)
         # Scaled before the product, a sum over all pixels that float16 could not hold.
-        weights = ((queries * (height * width) ** -0.5).transpose(2, 3) @ keys).softmax(-1)
+        weights = (queries.mul_((height * width) ** -0.5).transpose(2, 3) @ keys).softmax(-1)
         seen = values @ weights.transpose(2, 3)
         return self.out(seen.transpose(1, 2).reshape(batch, height * width, channels)).view(grid.shape)
 
