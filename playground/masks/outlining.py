@@ -11,6 +11,7 @@ from playground.outlines import from_top, signed_area, simplify
 from playground.regions import Point, Polygon
 
 _SPECK, _MOST_PARTS = 0.01, 50  # of the area of the largest part: smaller ones are no parts of a thing
+_MOST_POINTS, _COARSER = 400, 1.4  # of all parts together; an outline of a thing has some hundred
 _CELLS_OFF, _PIXELS_OFF = 0.15, 0.3  # that a simplified outline may be off, whichever is more
 _MOST_CELLS_OFF = 2.0  # of a picture with fewer pixels than cells
 
@@ -30,8 +31,18 @@ def outlines_of(logits: npt.NDArray[np.float32], resolution_wh: tuple[int, int])
     for loop in loops[:_MOST_PARTS]:
         if _area(loop) >= least and not any(_holds(part, loop[0]) for part in parts):
             parts.append(loop)
-    simplified = (simplify(from_top(part), tolerance) for part in parts)
-    return tuple(_scaled(part, scale) for part in simplified if len(part) >= 3 and _area(part) > 0)
+    return tuple(_scaled(part, scale) for part in _with_few_points([from_top(part) for part in parts], tolerance))
+
+
+def _with_few_points(parts: list[Polygon], tolerance: float) -> list[Polygon]:
+    """Return the parts with points left out: of a frayed mask so many more that a page of outlines can be sent."""
+    kept: list[Polygon] = []
+    while True:
+        simpler = [part for part in (simplify(part, tolerance) for part in parts) if len(part) >= 3 and _area(part) > 0]
+        if sum(map(len, simpler)) <= _MOST_POINTS:
+            return simpler or kept[:1]
+        parts = kept = simpler
+        tolerance *= _COARSER
 
 
 def _outer_loops(logits: npt.NDArray[np.float32]) -> Iterator[Polygon]:

@@ -55,3 +55,10 @@ def test_between_two_cells_an_outline_lies_nearer_to_the_one_that_is_less_sure()
     logits = np.tile(np.array([-3, -3, -3, 1, 1, 1], dtype=np.float32), (6, 1))
     (outline,) = outlines_of(logits, (600, 600))
     assert bounds(outline) == pytest.approx((325, 0, 600, 600))
+
+
+def test_a_frayed_mask_has_an_outline_that_a_page_can_send() -> None:
+    noise = np.random.default_rng(3).normal(0.3, 1, (256, 256)).astype(np.float32)
+    parts = outlines_of(noise, (1000, 800))
+    assert 100 < sum(map(len, parts)) <= 400
+    assert max(x for part in parts for x, _ in part) > 900
