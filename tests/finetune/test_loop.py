@@ -98,7 +98,7 @@ def test_parts_that_are_learned_side_by_side_teach_what_the_whole_does(
         *_, last = finetune(lessons, (), BUNDLED, replace(QUICK, steps=2, learning_rate=1e-4, accumulate=2), out)
         taught.append((last.points[-1].loss, load_file(out / "adapter_model.safetensors")))
     (loss, whole), (same_loss, parts) = taught
-    assert loss == pytest.approx(same_loss, rel=5e-4)  # what is multiplied in bfloat16 depends on how long the rows are
+    assert loss == pytest.approx(same_loss, rel=1e-3)  # what is multiplied in bfloat16 depends on how long the rows are
     # A weight that hardly matters may go either way: that is up to rounding.
     assert torch.cat([(whole[name] - parts[name]).abs().flatten() for name in whole]).mean() < 1e-6
 
