@@ -17,6 +17,8 @@ from playground.errors import InputRejected, JobRejected, PredictionInvalid, Sou
 from playground.export.texts import text_answered
 from playground.results import Prediction
 
+OWN_ANSWERS = "predictions of the playground"
+
 
 def find_journal(files: DataFiles, *, reviewed: bool | None) -> FoundSet | None:
     """Return the answers of a job, or those of a file that Save wrote: all, or those that people have seen, or others.
@@ -33,7 +35,7 @@ def find_journal(files: DataFiles, *, reviewed: bool | None) -> FoundSet | None:
             is_job = "sha256" in _first_of(files, path)
             yield from _of_job(files, path, reviewed) if is_job else _of_lines(files, path)
 
-    return FoundSet("predictions of the playground", (), ("",), labeled)
+    return FoundSet(OWN_ANSWERS, (), ("",), labeled)
 
 
 def _first_of(files: DataFiles, path: str) -> Mapping[str, Any]:

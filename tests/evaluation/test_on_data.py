@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from playground.annotate.sources import PictureSource
 from playground.checkpoints.catalog import BUNDLED, from_folder
@@ -240,7 +241,7 @@ def test_what_was_measured_is_reported_whatever_becomes_of_the_next_checkpoint(
     ("row", "task", "sentence"),
     [
         pytest.param({"caption": "A car."}, "", "such as “Short caption” (<CAPTION>)", id="no prompt"),
-        pytest.param({"prefix": "<OD>", "suffix": "car"}, "<OCR>", "It asks “Find every object” (<OD>)", id="another"),
+        pytest.param({"prefix": "<CAPTION>", "suffix": "A"}, "<OCR>", "It asks “Short caption” (<CAPTION>)", id="more"),
         pytest.param({"prefix": "<OCR>", "suffix": "A", "image": "b.png"}, "<OCR>", "no such picture", id="no picture"),
     ],
 )  # fmt: skip
@@ -268,6 +269,17 @@ def test_the_report_says_what_to_do_and_shows_all_where_nothing_is_right() -> No
     assert "Label more: of 2 things" in steps
     assert "Ask for the classes by name" in steps
     assert "Set Lowest score" not in steps
+
+
+@pytest.mark.usefixtures("quick")
+def test_own_answers_are_told_to_be_no_truth_before_a_person_has_seen_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
+    wire = Prediction(Question("<OD>"), "mine", (64, 64), is_final=True).to_dict()
+    (tmp_path / "lines.jsonl").write_text(json.dumps({"picture": "a", **wire}))
+    assert on_data.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    assert "whoever gave one agrees with it" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick")
