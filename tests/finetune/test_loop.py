@@ -92,13 +92,15 @@ def test_parts_that_are_learned_side_by_side_teach_what_the_whole_does(
     lessons: list[Lesson], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught = []
+    # What is multiplied in bfloat16 depends on how long the rows are.
+    monkeypatch.setattr("playground.finetune.learner.cpu_multiplies_bfloat16", lambda: False)
     for count in (1, 3):
         monkeypatch.setattr(LoraLearner, "parts_of", lambda *_, parts=count: parts)
         out = tmp_path / str(count)
         *_, last = finetune(lessons, (), BUNDLED, replace(QUICK, steps=2, learning_rate=1e-4, accumulate=2), out)
         taught.append((last.points[-1].loss, load_file(out / "adapter_model.safetensors")))
     (loss, whole), (same_loss, parts) = taught
-    assert loss == pytest.approx(same_loss, rel=1e-3)  # what is multiplied in bfloat16 depends on how long the rows are
+    assert loss == pytest.approx(same_loss, rel=1e-5)
     # A weight that hardly matters may go either way: that is up to rounding.
     assert torch.cat([(whole[name] - parts[name]).abs().flatten() for name in whole]).mean() < 1e-6
 
