@@ -50,5 +50,6 @@ def not_here(link: Link, tasks: Sequence[Task], checkpoints: list[tuple[str, str
         missing.append("a picture")
     if not missing:
         return []
-    there = " and ".join(missing)
-    return [text.line(f"This link asks for {there}, which is not here. Choose what there is instead.", "warning")]
+    are = "is" if len(missing) == 1 else "are"
+    said = f"This link asks for {' and '.join(missing)}, which {are} not here. Choose what there is instead."
+    return [text.line(said, "warning")]
