@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:  # of a setting that is out of its bounds
         parser.error(str(error))
     except KeyboardInterrupt:
-        console.say("Stopped. " + ("" if chosen.demo else _AFTER_STOP))
+        console.say("Stopped." if chosen.demo else f"Stopped. {_AFTER_STOP}")
         sys.exit(130)
 
 

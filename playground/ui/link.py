@@ -43,6 +43,11 @@ class Link:
         names_one = bool(given.get("seed") or given.get("example"))
         return cls(question, seed, example, names_one and seed is None and example is None)
 
+    @classmethod
+    def is_meant(cls, query: str) -> bool:
+        """Whether a query, readable or not, is to ask something: other pages' parameters are none of ours."""
+        return "task" in dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
+
     def write(self) -> str:
         """Return the query of an address; what is as it is by default is left out."""
         wire = self.question.to_dict()

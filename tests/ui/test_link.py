@@ -61,8 +61,13 @@ LOST = {
 def test_what_a_link_asks_for_that_is_not_here_is_said(query: str, missing: str) -> None:
     link = Link.read(query)
     assert link
-    said = not_here(link, TASKS, [("Tiny", "tiny-florence2")])
+    said = not_here(link, query, TASKS, [("Tiny", "tiny-florence2")])
     assert [line["text"].split(", which")[0] for line in said] == ([f"This link asks for {missing}"] if missing else [])
+
+
+@pytest.mark.parametrize(("query", "is_told"), [("?task=", True), ("?task=<OD>&regions=[[1,2", True), ("?a=b", False)])
+def test_a_link_whose_question_cannot_be_read_is_told_of(query: str, is_told: bool) -> None:
+    assert bool(not_here(Link.read(query), query, TASKS, [])) is is_told
 
 
 def test_a_link_never_holds_a_picture_of_ones_own(tmp_path: Path) -> None:

@@ -166,16 +166,16 @@ class Handlers:
             updates |= {"task": task.id, "phrase": gr.update(value=kept.phrase), **filled_again(kept.form)}
         updates |= {"looks_kept": looks_kept, "asks": tab.item.is_welcome and tab.answer is None}
         updates |= checkpoint_of(link, choices)
-        if link and (lines := not_here(link, tasks, choices)):
-            updates["problem"] = lines
         updates |= examples_for(self._engines.status(checkpoint))
         if listing_now := listing(tasks, listed, task.id):
             updates |= {**listing_now, "task": {**listing_now["task"], **({"value": task.id} if kept.task else {})}}
+        lines = not_here(link, kept.link, tasks, choices)
+        problem = {"problem": lines} if lines else {}
         if not tab.item.path:
-            return updates
+            return updates | problem
         liked = Liked(looks_kept, updates.get("names", NamesData()))
         regions = link.question.regions if link else ()
-        return joined(updates, self._whole(tab, task.id, checkpoint, liked, request, regions))
+        return joined(updates, self._whole(tab, task.id, checkpoint, liked, request, regions)) | problem
 
     def _greet(self, tab: Tab, checkpoint: str, request: gr.Request) -> Tab:
         """Begin with an example, where this is a first visit; what is known of it already is shown at once."""

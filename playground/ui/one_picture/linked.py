@@ -40,8 +40,13 @@ def linked_checkpoint(link: Link | None, checkpoints: list[tuple[str, str]]) -> 
     return named if named in [name for _, name in checkpoints] else ""
 
 
-def not_here(link: Link, tasks: Sequence[Task], checkpoints: list[tuple[str, str]]) -> list[text.Line]:
+def not_here(
+    link: Link | None, query: str, tasks: Sequence[Task], checkpoints: list[tuple[str, str]]
+) -> list[text.Line]:
     """Return what a link asks for that is not to be had here, as a sentence; the page opens all the same."""
+    if link is None:
+        said = "This link holds no question that can be read. Ask one here, and copy a new link."
+        return [text.line(said, "warning")] if Link.is_meant(query) else []
     task, checkpoint = link.question.task, link.question.checkpoint
     missing = [f"the task {task[:80]!r}"] if task not in [row.id for row in tasks] else []
     if checkpoint and not linked_checkpoint(link, checkpoints):
