@@ -4,9 +4,12 @@ Torch is imported by the fixtures that need it, so that the files which do witho
 """
 
 import os
+import random
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from playground.checkpoints.catalog import BUNDLED
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _MEGABYTE = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_at_random() -> None:
+    """Each test draws the numbers that it draws alone, whatever ran before it in this process."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

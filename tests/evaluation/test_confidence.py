@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from defusedxml import ElementTree
-from PIL import Image
 
 from playground.checkpoints import catalog
 from playground.checkpoints.catalog import BUNDLED, Checkpoint, Probe
@@ -21,6 +20,7 @@ from playground.question import Question, check_question
 from playground.regions import Region
 from playground.scenes.examples import Example
 from playground.tasks import get_task
+from tests.noise import noise
 
 TINY = catalog.resolve(BUNDLED)
 BOUNDED = Checkpoint(
@@ -184,7 +184,7 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_answers_are_those_of_the_predictor(predictor: Predictor, tmp_path: Path) -> None:
-    Image.effect_noise((80, 60), 90).save(tmp_path / "noise.png")
+    noise((80, 60)).save(tmp_path / "noise.png")
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     with predictor.engines.acquire(BUNDLED) as engine:
         scenes = list(ask_about_scenes(engine, [FIRST_SEED]))
@@ -202,7 +202,7 @@ def test_answers_are_those_of_the_predictor(predictor: Predictor, tmp_path: Path
 
 
 def test_the_command_prints_the_tables_or_the_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Image.effect_noise((80, 60), 90).save(tmp_path / "noise.png")
+    noise((80, 60)).save(tmp_path / "noise.png")
     main([str(tmp_path), "--count", "1"])
     printed = capsys.readouterr().out
     assert printed.startswith(f"1 scenes from seed {FIRST_SEED}, 1 other pictures.")

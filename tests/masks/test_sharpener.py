@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 
 from playground.annotate.answers import Answers
@@ -27,17 +28,17 @@ from playground.masks.model import MaskModel, load_mask_model
 from playground.masks.outlining import outlines_of
 from playground.masks.prompts import MaskPoint, MaskPrompt
 from playground.masks.sharpener import MaskSteps, Sharpener
-from playground.outlines import signed_area
 from playground.pictures.limits import Limits
 from playground.pictures.reader import InputImage, read_image
 from playground.predictor import Predictor
 from playground.question import Question
-from playground.regions import Region
+from playground.regions import Polygon, Region
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.ui.api import Api
 from playground.ui.picture import Upload
 from tests.masks.tiny import write_tiny_masks
+from tests.noise import noise
 
 CAR, KITE = Region("car", (10, 20, 60, 50), 0.7), Region("kite", (70, 5, 95, 40), 0.4, source="added", cover="blur")
 SPOT = Region("spot", (30, 30, 31, 31))
@@ -65,7 +66,7 @@ def sharpener(folder: Path, engine: MaskEngine) -> Sharpener:
 
 @pytest.fixture(scope="module")
 def picture() -> InputImage:
-    return read_image(Image.effect_noise((100, 60), 80).convert("RGB"))
+    return read_image(noise((100, 60)))
 
 
 def test_a_region_keeps_what_it_is_and_what_the_model_had_said(sharpener: Sharpener, picture: InputImage) -> None:
@@ -86,13 +87,26 @@ def test_boxes_together_are_outlined_as_one_by_one(engine: MaskEngine, model: Ma
     assert len(prompts) > model.boxes_at_once
     together = dict(engine.outlines(picture, prompts))
     features = model.encode(picture.pixels, lambda: None)
-    for place, prompt in enumerate(prompts):
-        logits, (iou,) = model.decode(features, [prompt], picture.resolution_wh)
-        alone = outlines_of(logits[0].numpy(), picture.resolution_wh)
-        areas = [[signed_area(part) for part in parts] for parts in (together[place].polygons, alone)]
-        assert areas[0] == pytest.approx(areas[1], rel=0.01, abs=2)
+    alone = [model.decode(features, [prompt], picture.resolution_wh) for prompt in prompts]
+    outlines = [outlines_of(logits[0].numpy(), picture.resolution_wh) for logits, _ in alone]
+    for place, (_, (iou,)) in enumerate(alone):
         assert together[place].predicted_iou == pytest.approx(iou, abs=1e-5)
+        # Not their points: of a speck another one is left out where a logit differs in its last bit.
+        alike = [_likeness(together[place].polygons, outline) for outline in outlines]
+        own = alike.pop(place)
+        assert own > max(alike)
+        assert own > 0.98
     assert engine.image_encodings == 1
+
+
+def _likeness(*outlines: tuple[Polygon, ...]) -> float:
+    """Return the intersection over union of two outlines, drawn four times as large as they are."""
+    drawn = [Image.new("1", (400, 240)) for _ in outlines]
+    for image, parts in zip(drawn, outlines, strict=True):
+        for part in parts:
+            ImageDraw.Draw(image).polygon([(4 * x, 4 * y) for x, y in part], fill=1)
+    one, other = map(np.asarray, drawn)
+    return float((one & other).sum() / (one | other).sum())
 
 
 def test_a_picture_is_encoded_once_while_there_is_room(engine: MaskEngine, picture: InputImage) -> None:
@@ -156,7 +170,7 @@ def test_an_empty_mask_leaves_the_region_and_says_so(
 
 @pytest.mark.parametrize("size", [pytest.param((7300, 5400), id="40 MP"), pytest.param((20_000, 100), id="a strip")])
 def test_pictures_of_any_size_are_outlined(sharpener: Sharpener, size: tuple[int, int]) -> None:
-    image = read_image(Image.effect_noise((size[0] // 100, max(1, size[1] // 100)), 90).convert("RGB").resize(size))
+    image = read_image(noise((size[0] // 100, max(1, size[1] // 100))).resize(size))
     region = Region("x", (size[0] / 4, 0, size[0] / 2, size[1]))
     (row,) = sharpener.sharpen(image, [region])
     assert row.region.polygons
@@ -235,7 +249,7 @@ def test_a_checkpoint_for_videos_loads_and_half_of_one_does_not(folder: Path, mo
     loaded = load_mask_model(resolve_masks(str(video)), video, device="cpu", precision="auto")
     features = loaded.encode(Image.new("RGB", (50, 50)), lambda: None)
     same = loaded.decode(features, [MaskPrompt((5, 5, 20, 20))], (50, 50))[1]
-    assert same == model.decode(features, [MaskPrompt((5, 5, 20, 20))], (50, 50))[1]
+    assert same == pytest.approx(model.decode(features, [MaskPrompt((5, 5, 20, 20))], (50, 50))[1], abs=1e-6)
 
     del tensors["mask_decoder.iou_token.weight"]
     save_file(tensors, video / "model.safetensors", {"format": "pt"})

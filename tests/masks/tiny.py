@@ -29,8 +29,9 @@ def write_tiny_masks(folder: Path, *, seed: int = 0, **prompts: Any) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Sam2Model(config)
-        for parameter in model.parameters():  # as it is begun, a mask hardly differs from place to place
-            torch.nn.init.normal_(parameter, std=0.2)
+        for name, parameter in model.named_parameters():  # as it is begun, masks of two boxes hardly differ
+            if not ("norm" in name and name.endswith("weight")):
+                torch.nn.init.normal_(parameter, std=0.1)
     embeddings = model.shared_image_embedding, model.prompt_encoder.shared_embedding
     embeddings[1].positional_embedding.copy_(embeddings[0].positional_embedding)  # as they are in the published ones
     model.save_pretrained(folder)
