@@ -309,7 +309,7 @@ def test_it_is_said_why_the_demo_model_answers(world: World, settings: dict[str,
 
 def test_a_demo_model_that_cannot_run_is_not_said_to_answer() -> None:
     world = World(hub=False)
-    world.failures["tiny-florence2"] = [SettingsInvalid("There is no such device.")]
+    world.failures["tiny-florence2"] = [SettingsInvalid("There is no such device.")] * 2  # a quick one is tried again
     with running_pool(world) as pool:
         with pytest.raises(CheckpointUnavailable, match="cannot run here"):
             use(pool, "")
