@@ -23,6 +23,7 @@ from playground.settings import WITH
 _HEAD = "lm_head.weight"
 _LORA = re.compile(r"(?P<module>.+)\.lora_(?P<which>[AB])(\.default)?\.weight")
 _ROWS = re.compile(r"(?P<module>.+)\.token_adapter\.trainable_tokens_delta(\.default)?")
+_AROUND = re.compile(r"((base_model\.model|module|_orig_mod)\.)+")  # peft, DistributedDataParallel, torch.compile
 _WRAPPERS = re.compile(r"\.(base_layer|modules_to_save(\.default)?)(?=\.)")
 _NAME = re.compile(r"\^?[\w.]+\$?")
 _NUMBERS_AT_ONCE = 2**15  # that are merged: 128 KB in float32, for which the system is not asked for memory each time
@@ -175,7 +176,7 @@ class _Reader:
 
 
 def _bare(key: str) -> str:
-    return key.removeprefix("base_model.model.")
+    return key[around.end() :] if (around := _AROUND.match(key)) else key
 
 
 class _Merged:

@@ -116,6 +116,17 @@ def test_an_adapter_of_microsofts_own_code_changes_the_same_weights(
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
+@pytest.mark.parametrize("around", ["module.base_model.model.", "base_model.model.module.", "module._orig_mod."])
+def test_an_adapter_of_a_wrapped_model_changes_the_same_weights(
+    tmp_path: Path, weights: dict[str, torch.Tensor], around: str
+) -> None:
+    tensors = everything(weights)
+    plain = write_adapter(tmp_path / "plain", tensors, **PATTERNS)
+    wrapped = {around + key.removeprefix("base_model.model."): tensor for key, tensor in tensors.items()}
+    expected, found = state_of(plain), state_of(write_adapter(tmp_path / "wrapped", wrapped, **PATTERNS))
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
 def test_a_head_that_was_changed_alone_is_parted_from_the_embeddings(
     tmp_path: Path, weights: dict[str, torch.Tensor]
 ) -> None:
