@@ -1,23 +1,33 @@
-// The teaching page, where it is about the page as a whole: the key of the last teaching, which a later visit finds again.
+// The teaching page, where it is about the page as a whole: the keys of teachings, which a later visit finds again.
 
 window.playgroundTeach = (() => {
   const KEPT = "playground teaching";
-  const read = () => {
+  const MOST = 16; // as the server keeps
+  let own = null; // where a browser refuses storage to a page in somebody's frame
+  const read = (storage) => {
     try {
-      return localStorage.getItem(KEPT) ?? "";
+      return storage().getItem(KEPT);
     } catch {
-      return ""; // a browser may refuse storage to a page in somebody's frame
+      return null;
     }
   };
+  const write = (storage, value) => {
+    try {
+      storage().setItem(KEPT, value);
+    } catch {
+      // as above
+    }
+  };
+  const [ofTab, ofBrowser] = [() => sessionStorage, () => localStorage];
+  const all = () => (read(ofBrowser) ?? "").split(" ").filter(Boolean); // those of all tabs, the last one begun at the end
+  const shown = () => own ?? read(ofTab) ?? all().at(-1) ?? "";
   return {
-    /** The last teaching, and the job whose pictures it may teach: the last one that was looked at. */
-    kept: () => JSON.stringify({ teaching: read(), job: JSON.parse(playgroundMany.kept()).key }),
+    /** The teaching of this tab, or else the last one of any; and the job whose pictures it may teach. */
+    kept: () => JSON.stringify({ teaching: shown(), job: JSON.parse(playgroundMany.kept()).key }),
     keep: (key) => {
-      try {
-        localStorage.setItem(KEPT, key);
-      } catch {
-        // as above
-      }
+      const others = all().filter((one) => one !== shown() && one !== key);
+      write(ofBrowser, [...others, key].join(" ").trim().split(" ").slice(-MOST).join(" "));
+      write(ofTab, (own = key));
       return [];
     },
   };

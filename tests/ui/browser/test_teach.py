@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from playground.__main__ import read_command
 from playground.checkpoints.catalog import BUNDLED
+from playground.paths import read_asset
 from playground.pool import Pool
 from playground.predictor import Predictor
 from playground.scenes.scene import make_scene
@@ -122,3 +123,25 @@ def test_five_corrected_pictures_become_an_adapter_that_is_asked_with(
         assert prediction.regions
     finally:
         again.close()
+
+
+def test_each_tab_finds_its_own_teaching_again_and_a_later_visit_the_last_that_is_left(browser: Browser) -> None:
+    context = browser.new_context()
+    script = f"playgroundMany = {{ kept: () => '{{}}' }};{read_asset('teach_page.js')}"
+    context.route("**/*", lambda to: to.fulfill(content_type="text/html", body=f"<script>{script}</script>"))
+    found = "JSON.parse(playgroundTeach.kept()).teaching"
+    tabs = [context.new_page() for _ in "ab"]
+    for tab in tabs:
+        tab.goto("http://teach.test/")
+        tab.evaluate("playgroundTeach.keep('')")  # as the page does where it found none
+    for tab, key in zip(tabs, "ab", strict=True):
+        tab.evaluate("(key) => playgroundTeach.keep(key)", key)
+    for tab, key in zip(tabs, "ab", strict=True):
+        tab.reload()
+        assert tab.evaluate(found) == key
+    tabs[1].evaluate("playgroundTeach.keep('')")
+    tabs[1].reload()
+    later = context.new_page()
+    later.goto("http://teach.test/")
+    assert (tabs[1].evaluate(found), later.evaluate(found)) == ("", "a")
+    context.close()
