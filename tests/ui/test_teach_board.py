@@ -5,15 +5,16 @@ from pathlib import Path
 from PIL import Image
 
 from playground.checkpoints.catalog import BUNDLED, resolve
+from playground.checkpoints.files import ADAPTER_WEIGHTS
 from playground.finetune.checks import LessonReport
 from playground.finetune.lessons import Lesson
-from playground.finetune.teaching import HeldOutAnswer
+from playground.finetune.teaching import HeldOutAnswer, MeasuredPoint, TeachingProgress, TeachingStage
 from playground.pictures.reader import read_image
 from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
-from playground.teachings import ServedTeaching
-from playground.ui.teach.showing import board_of
+from playground.teachings import ServedTeaching, TeachingState
+from playground.ui.teach.showing import board_of, teaching_line
 
 
 def test_each_of_several_lessons_about_one_picture_is_shown_with_its_own_answer() -> None:
@@ -47,3 +48,15 @@ def test_lessons_that_ask_something_else_say_what_and_no_token_is_shown() -> Non
     assert [(row.name, row.right.text) for row in board_of(teaching).pictures] == [
         ("a.png: Find every object", ""), ("a.png: <DocVQA>What is it?", "a car"),
     ]  # fmt: skip
+
+
+def test_where_nothing_became_better_it_says_what_would_be_kept(tmp_path: Path) -> None:
+    teaching = ServedTeaching(resolve(BUNDLED), LessonReport((), ()), tmp_path)
+    points = tuple(MeasuredPoint(step, 0.5, held_out_loss=1.0 + step, quality=0.5) for step in (0, 20))
+    teaching.progress = TeachingProgress(TeachingStage.DONE, step=20, steps=40, points=points)
+    (tmp_path / ADAPTER_WEIGHTS).touch()
+    as_before = "It became no better: what may be kept answers as before."
+    teaching.state = TeachingState.TAUGHT
+    assert teaching_line(teaching)["text"] == f"{as_before} Give it more minutes, or more pictures."
+    teaching.state = TeachingState.STOPPED
+    assert teaching_line(teaching)["text"] == f"Stopped. Teach goes on from there. {as_before}"

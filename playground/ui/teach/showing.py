@@ -45,8 +45,7 @@ def teaching_line(teaching: ServedTeaching) -> text.Line:
         case TeachingState.WORKING:
             return text.line(_doing(teaching.progress), "busy")
         case TeachingState.STOPPED:
-            or_keep = ", or keep what it has learned" if teaching.can_be_kept else ""
-            return text.line(f"Stopped. Teach goes on from there{or_keep}.", "warning")
+            return text.line(f"Stopped. Teach goes on from there{_or_keep(teaching)}", "warning")
         case TeachingState.TAUGHT:
             return _outcome(teaching.progress)
         case TeachingState.KEPT:
@@ -76,13 +75,24 @@ def _doing(progress: TeachingProgress | None) -> str:
     return f"{said}…"
 
 
+_AS_BEFORE = "It became no better: what may be kept answers as before."
+
+
+def _or_keep(teaching: ServedTeaching) -> str:
+    """Return what else may become of one that was stopped."""
+    if not teaching.can_be_kept:
+        return "."
+    kept = kept_point(teaching.progress.points) if teaching.progress else None
+    return f". {_AS_BEFORE}" if kept and kept.step == 0 else ", or keep what it has learned."
+
+
 def _outcome(progress: TeachingProgress | None) -> text.Line:
     kept = kept_point(progress.points) if progress else None
     if progress is None or kept is None or kept.quality is None or progress.points[0].quality is None:
         return text.line("Done; nothing was held out to measure with. Keep it, or throw it away.", "good")
     if kept.step == 0:
         more = "more minutes, or more pictures" if progress.step < progress.steps else "more pictures"
-        return text.line(f"It became no better. Give it {more}.", "warning")
+        return text.line(f"{_AS_BEFORE} Give it {more}.", "warning")
     first, name = progress.points[0].quality, progress.quality_name
     change = f"{name} of the pictures held out was {first:.2f} before, and is {kept.quality:.2f} now"
     return text.line(f"Done: {change}. Keep it, or throw it away.", "good" if kept.quality >= first else "warning")
