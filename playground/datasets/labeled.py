@@ -9,9 +9,12 @@ from playground.errors import ImageRejected
 from playground.export.outlines import box_inside, clip
 from playground.question import Question
 from playground.regions import Box, Polygon, Quad, Region
+from playground.tasks import InputKind, OutputKind, Task, get_task
 
 _SLACK = 0.01  # of a side: by so much a box may reach out of a picture without being called wrong
 _RATIO_SLACK = 0.02  # by which the sides of a picture may be in another ratio than its labels say
+
+_READS = (OutputKind.QUADS, OutputKind.TEXT)  # what answers in the words of a place
 
 FrameSize = tuple[float, float]  # a width and a height
 
@@ -44,6 +47,20 @@ class Labeled:
     def problem(self) -> str:
         """Why there is no picture, as a sentence; nothing where there is one."""
         return self.source.problem
+
+    def regions_answer(self, task: Task) -> bool:
+        """Whether its regions may be an answer to a task, which need not be the one that the data asks.
+
+        What was read is nothing that was found, what is in one region not all of a picture, and what has no name gives
+        none.
+        """
+        if self.question is None or self.question.task == task.id:
+            return True
+        own = get_task(self.question.task)
+        is_part = own.input_kind is InputKind.REGIONS and task.input_kind is not InputKind.REGIONS
+        is_unnamed = task.output_kind is OutputKind.LABELED_BOXES and not all(region.label for region in self.regions)
+        is_read = own.output_kind is OutputKind.QUADS
+        return is_read is (task.output_kind in _READS) and not is_part and not is_unnamed
 
     def checked(self) -> "Labeled":
         """Return it without what lies outside the frame, if there is one, with a sentence for each such region."""

@@ -80,7 +80,8 @@ class DataQuestions:
             return True
         if self.task.input_kind in _ASKED_OF_EACH:
             return False
-        return asked is None or (bool(labeled.regions) and not self.task.output_kind.is_text)
+        is_placed = bool(labeled.regions) and not self.task.output_kind.is_text
+        return asked is None or (is_placed and labeled.regions_answer(self.task))
 
     def is_known_of(self, labeled: Labeled) -> bool:
         """Whether the data says of a picture what the answer can be held against; that it shows nothing is said too."""

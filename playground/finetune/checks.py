@@ -95,7 +95,7 @@ def _lessons(data: LabeledData, labeled: Labeled, opened: Labeled, question: Que
     """Return what a picture teaches of a task. Words that answer another question are no answer to this one."""
     own = opened.question
     asked = own if question is None or (own and own.task == question.task) else question
-    if asked is None:
+    if asked is None or not opened.regions_answer(get_task(asked.task)):
         return []
     texts = opened.texts if own is None or own is asked else ()
     says_nothing = not opened.regions and bool(opened.texts) and not texts

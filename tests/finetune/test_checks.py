@@ -11,12 +11,17 @@ from PIL import Image
 from playground.annotate.answers import Row, Verdict
 from playground.annotate.journal import Journal
 from playground.annotate.sources import PictureSource
+from playground.datasets.formats import ALL
 from playground.datasets.reading import LabeledData, read_dataset
+from playground.evaluation.asking_data import choose_questions
 from playground.finetune.checks import LessonReport, check_lessons, lessons_of_data, with_rehearsals
 from playground.finetune.command import main
 from playground.question import Question
 from playground.regions import Region
 from playground.results import Prediction
+
+BOX = "<loc_10><loc_20><loc_300><loc_400>"
+QUAD = "<loc_10><loc_20><loc_300><loc_20><loc_300><loc_400><loc_10><loc_400>"
 
 
 @pytest.fixture
@@ -142,6 +147,28 @@ def test_with_a_task_what_answers_another_question_teaches_nothing(tmp_path: Pat
         assert (len(report.lessons), f"a.png: {told}" in report.left_out) == (count, True)
         unread = [sentence for sentence in report.left_out if "of them of whole regions" in sentence]
         assert [sentence.partition(":")[0] for sentence in unread] == ["train.jsonl, line 4", "train.jsonl, line 5"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "task"),
+    [
+        pytest.param("<OCR_WITH_REGION>", "STOP" + QUAD, "<OD>", id="what was read is no thing"),
+        pytest.param("<OD>", "car" + BOX, "<REGION_TO_OCR>", id="a name is not what can be read"),
+        pytest.param("<REGION_TO_CATEGORY>" + BOX, "car" + BOX, "<OD>", id="one region is not all of a picture"),
+        pytest.param("<REGION_PROPOSAL>", BOX, "<OD>", id="without names"),
+    ],
+)
+def test_regions_teach_and_measure_only_what_they_can_answer(
+    tmp_path: Path, prefix: str, suffix: str, task: str
+) -> None:
+    Image.new("RGB", (100, 80), "navy").save(tmp_path / "a.png")
+    (tmp_path / "train.jsonl").write_text(json.dumps({"image": "a.png", "prefix": prefix, "suffix": suffix}))
+    data = read_dataset(tmp_path)
+    report = lessons_of_data(data, Question(task), held_out_share=0.0, seed=0)
+    assert report.lessons == ()
+    own = prefix.removesuffix(BOX)
+    assert report.left_out == (f"a.png: It holds nothing that could be an answer to {task}. It answers {own}.",)
+    assert not any(map(choose_questions(data, ALL, task).is_about, data.labeled()))
 
 
 def test_pictures_without_labels_and_boxes_where_outlines_are_asked_for_are_told(coco: Path) -> None:
