@@ -10,13 +10,15 @@ from playground.datasets.labeled import Labeled
 class FoundSet:
     """A data set in a format. `labeled` yields its pictures, of one subset or, for "*", of all.
 
-    `classes` are in the order of their numbers; none where labels are free text.
+    `classes` are in the order of their numbers; none where labels are free text. `notice` says what its truth is
+    not, if anything.
     """
 
     kind: str
     classes: tuple[str, ...]
     subsets: tuple[str, ...]
     labeled: Callable[[str], Iterator[Labeled]]
+    notice: str = ""
 
 
 ALL = "*"

@@ -17,7 +17,7 @@ from playground.errors import InputRejected, JobRejected, PredictionInvalid, Sou
 from playground.export.texts import text_answered
 from playground.results import Prediction
 
-OWN_ANSWERS = "predictions of the playground"
+_NO_TRUTH = "What is held to be true here are answers of the playground, and whoever gave one agrees with it."
 
 
 def find_journal(files: DataFiles, *, reviewed: bool | None) -> FoundSet | None:
@@ -35,7 +35,7 @@ def find_journal(files: DataFiles, *, reviewed: bool | None) -> FoundSet | None:
             is_job = "sha256" in _first_of(files, path)
             yield from _of_job(files, path, reviewed) if is_job else _of_lines(files, path)
 
-    return FoundSet(OWN_ANSWERS, (), ("",), labeled)
+    return FoundSet("predictions of the playground", (), ("",), labeled, "" if reviewed else _NO_TRUTH)
 
 
 def _first_of(files: DataFiles, path: str) -> Mapping[str, Any]:

@@ -60,12 +60,12 @@ class LabeledData:
     """A data set. Only `read_dataset` makes one. Safe to read from several threads.
 
     `kind` says its format, `classes` the names of its classes in their order, where the format lists them, and
-    `subsets` its parts.
+    `subsets` its parts. `notice` is a sentence about what its truth is not; mostly empty.
     """
 
     def __init__(self, path: str, found: FoundSet, reader: SourceReader) -> None:
         self.path = path
-        self.kind, self.classes, self.subsets = found.kind, found.classes, found.subsets
+        self.kind, self.classes, self.subsets, self.notice = found.kind, found.classes, found.subsets, found.notice
         self._found = found
         self._reader = reader
 

@@ -55,7 +55,7 @@ def make_report(
     faults = [f"{one.name}: {fault}" for one in pictures for fault in one.faults]
     about = {
         "name": name, "kind": data.kind, "subset": "" if subset == "*" else subset, "pictures": len(pictures),
-        "classes": list(asks.classes), "num_faults": len(faults), "faults": faults[:_MAX_FAULTS],
+        "notice": data.notice, "classes": list(asks.classes), "num_faults": len(faults), "faults": faults[:_MAX_FAULTS],
     }  # fmt: skip
     wires = [to_dict(one) | {"what_next": what_next(one, asks)} for one in measured]
     wire = {"data": about, "task": _asked(asks, pictures), "checkpoints": wires}

@@ -19,7 +19,6 @@ from playground.annotate.progress import ProgressBar
 from playground.arguments import whole
 from playground.checkpoints import catalog
 from playground.datasets.labeled import Labeled
-from playground.datasets.of_journal import OWN_ANSWERS
 from playground.datasets.reading import LabeledData, read_dataset
 from playground.errors import PlaygroundError
 from playground.evaluation.asking_data import (
@@ -38,10 +37,7 @@ from playground.settings import WITH
 
 REPORT_PAGE, REPORT_FIGURES = "report.html", "report.json"
 _INTERRUPTED = 130  # what a shell calls a program that Ctrl+C has ended
-_OWN_TRUTH = (
-    "What is held to be true here are answers of the playground, and whoever gave one agrees with it. "
-    "--reviewed-only takes those alone that a person has approved or corrected."
-)
+_REVIEWED_ONLY = "--reviewed-only takes those alone that a person has approved or corrected."
 _INCOMPLETE = 1  # one of the checkpoints could not be asked
 
 
@@ -70,8 +66,8 @@ def _run(chosen: argparse.Namespace) -> int:
             "--reviewed-only leaves nothing: no answer of this job was approved or corrected. Look through some on the "
             "page first, or leave the option out."
         )
-    if data.kind == OWN_ANSWERS and not chosen.reviewed_only:
-        print(_OWN_TRUTH, file=sys.stderr, flush=True)
+    if data.notice:
+        print(f"{data.notice} {_REVIEWED_ONLY}", file=sys.stderr, flush=True)
     asks = choose_questions(data, subset, chosen.task, together=chosen.together)
     pictures = choose_pictures(data, subset, asks, chosen.limit)
     measured, code = _measure(chosen, data, pictures, asks)

@@ -1,16 +1,20 @@
 """The page for measuring, without a browser."""
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any, Never
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from playground.checkpoints.catalog import BUNDLED
 from playground.errors import CheckpointUnavailable
 from playground.pool import Pool, Steps
 from playground.predictor import Predictor
+from playground.question import Question
+from playground.results import Prediction
 from playground.settings import Settings
 from playground.ui.measure.handlers import MeasureForm, MeasureHandlers
 from tests.ui.doubles import ScriptedPredictor
@@ -41,6 +45,21 @@ def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path, form: dict[str, A
     assert last["status"][0]["tone"] == "error"
     assert sentence in last["status"][0]["text"]
     assert str(tmp_path) not in last["status"][0]["text"]
+
+
+def test_the_page_says_of_own_answers_that_they_are_no_truth(tmp_path: Path, predictor: Predictor) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
+    wire = Prediction(Question("<OD>"), "mine", (64, 64), is_final=True).to_dict()
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "a.png")
+        archive.writestr("predictions.jsonl", json.dumps({"picture": "a", **wire}))
+    handlers = MeasureHandlers(predictor, Settings(offline=True))
+    handlers.begin(TAB)
+    _, *asking, done = handlers.run(MeasureForm([str(tmp_path / "mine.zip")], [], "", 5), TAB)
+    for step in (*asking, done):
+        assert "whoever gave one agrees with it" in step["status"][-1]["text"]
+    assert done["status"][0]["text"] == "Done. 1 pictures were measured."
+    assert "whoever gave one agrees with it" in done["report"]
 
 
 def test_a_measurement_that_was_stopped_or_left_in_the_queue_asks_nothing() -> None:

@@ -135,7 +135,7 @@ class MeasureHandlers:
             return
         if not measured:
             raise InputRejected("Stopped before a picture was answered.", field="status")
-        yield {"status": [text.line("Writing the report.", "busy")]}
+        yield _said(data, "Writing the report.")
         name = Path(path).stem
         report = make_report(data, name, subset, asks, pictures, measured)
         yield {
@@ -143,7 +143,7 @@ class MeasureHandlers:
             "page_file": save_bytes(report.page.encode("utf-8", "replace"), f"{name}-report.html"),
             "json_file": save_bytes(json.dumps(report.wire, indent=1).encode(), f"{name}-report.json"),
             "results": gr.update(visible=True),
-            "status": [self._outcome(measured, len(names), len(pictures), problem)],
+            "status": [self._outcome(measured, len(names), len(pictures), problem), *_notice(data)],
         }  # fmt: skip
 
     def _measure(
@@ -160,7 +160,7 @@ class MeasureHandlers:
         from playground.evaluation.data_figures import measure_outcomes
 
         name = checkpoint or self._predictor.engines.current_name
-        yield {"status": [text.line(f"Waiting for {name}.", "busy")]}
+        yield _said(data, f"Waiting for {name}.")
         with self._predictor.engines.acquire(checkpoint, cancelled=ending.is_set) as engine:
             size = engine.max_asks
         began = said = time.monotonic()
@@ -173,7 +173,7 @@ class MeasureHandlers:
                 said = now
                 left = (now - began) / len(outcomes) * (len(pictures) - len(outcomes))
                 line = f"{name}: {len(outcomes)} of {len(pictures)} pictures, about {text.duration(left)} left."
-                yield {"status": [text.line(line, "busy")]}
+                yield _said(data, line)
         if outcomes:
             seconds = time.monotonic() - began
             measured.append(measure_outcomes(name, outcomes, asks.classes, seconds=seconds))
@@ -215,6 +215,15 @@ class MeasureHandlers:
                 f"Done. {broken} of {num_pictures} pictures have no answer; the report says why.", "warning"
             )
         return text.line(f"Done. {num_pictures} pictures were measured.", "good")
+
+
+def _said(data: "LabeledData", doing: str) -> Updates:
+    """Say what is done, and of the data set what is no truth in it."""
+    return {"status": [text.line(doing, "busy"), *_notice(data)]}
+
+
+def _notice(data: "LabeledData") -> list[text.Line]:
+    return [text.line(data.notice, "warning")] if data.notice else []
 
 
 def _key(request: gr.Request) -> RunKey:
