@@ -81,9 +81,16 @@ class DataFiles:
         except (OSError, ImageRejected) as error:
             raise SourceRejected(f"{path} cannot be read: {error}") from error
 
+    def text(self, path: str) -> str:
+        """Return a file of labels as text. Raises SourceRejected."""
+        try:
+            return self.read(path).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SourceRejected(f"{path} is not written in UTF-8. Save it so, or its letters are lost.") from error
+
     def lines(self, path: str) -> Iterator[tuple[int, str]]:
         """Yield the lines of a text that say something, with their numbers from 1. Raises SourceRejected."""
-        for number, line in enumerate(self.read(path).decode("utf-8-sig", "replace").splitlines(), start=1):
+        for number, line in enumerate(self.text(path).split("\n"), start=1):  # of other line breaks JSON may hold some
             if line.strip():
                 yield number, line.strip()
 

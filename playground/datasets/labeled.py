@@ -63,11 +63,14 @@ class Labeled:
         return is_read is (task.output_kind in _READS) and not is_part and not is_unnamed
 
     def checked(self) -> "Labeled":
-        """Return it without what lies outside the frame, if there is one, with a sentence for each such region."""
-        if self.frame_wh is None:
-            return self
+        """Return it without what lies outside the frame, if there is one, and what stands twice; and say so."""
+        once = tuple(dict.fromkeys(self.regions))
         faults: list[str] = []
-        regions = tuple(_inside(self.regions, self.frame_wh, faults))
+        if len(once) < len(self.regions):
+            faults.append(f"{len(self.regions)} regions are {len(once)}: what stands there again was taken once.")
+        if self.frame_wh is None:
+            return replace(self, regions=once, faults=(*self.faults, *faults))
+        regions = tuple(_inside(once, self.frame_wh, faults))
         ignored = tuple(_inside(self.ignored, self.frame_wh, []))
         return replace(self, regions=regions, ignored=ignored, faults=(*self.faults, *faults))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
 from playground.datasets.formats import FoundSet, holds_part
-from playground.datasets.labeled import Labeled, region_of, unusable
+from playground.datasets.labeled import FrameSize, Labeled, region_of, unusable
 from playground.errors import SourceRejected
 from playground.regions import MAX_TEXT, Box, Polygon, Region
 
@@ -67,8 +67,12 @@ def _categories(content: Mapping[str, Any]) -> dict[Any, str]:
     return {
         row["id"]: str(row["name"]).strip()[:MAX_TEXT]
         for row in (rows if isinstance(rows, list) else [])
-        if isinstance(row, dict) and isinstance(row.get("id"), int | str) and row.get("name")
+        if _is_category(row)
     }
+
+
+def _is_category(row: object) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("id"), int | str) and bool(row.get("name"))
 
 
 class _Part:
@@ -91,15 +95,22 @@ class _Part:
 
     def _take(self, path: str, content: Mapping[str, Any]) -> None:
         self._categories[path] = _categories(content)
+        if len(self._categories[path]) < sum(map(_is_category, content.get("categories") or [])):
+            self._add_fault(path, "Several categories have the same id, of which the last one was taken.")
         by_image: dict[Any, list[dict[str, Any]]] = {}
         for row in content["annotations"]:
             image = row.get("image_id") if isinstance(row, dict) else None
             by_image.setdefault(image if isinstance(image, int | str) else None, []).append(row)
+        ids = set[int | str]()
         for number, row in enumerate(content["images"], start=1):
             name = row.get("file_name") if isinstance(row, dict) else None
             if not isinstance(name, str) or not isinstance(row.get("id"), int | str):
                 self._add_fault(path, f"The picture {number} has no file_name, or no id.")
                 continue
+            if row["id"] in ids:
+                self._add_fault(path, f"The picture {number}, {name[:200]!r}, has the id of another one.")
+                continue
+            ids.add(row["id"])
             annotations = by_image.pop(row["id"], [])
             self._pictures.setdefault(name, []).append((path, row, annotations))
         if left := sum(map(len, by_image.values())):
@@ -113,14 +124,15 @@ class _Part:
         regions: list[Region] = []
         ignored: list[Region] = []
         texts: list[str] = []
+        sides = [(_side(row.get("width")), _side(row.get("height"))) for _, row, _ in said]
+        frame = next(((width, height) for width, height in sides if width and height), None)
         for path, _, annotations in said:
             for annotation in annotations:
                 if "caption" in annotation:
                     texts.append(str(annotation["caption"])[:MAX_TEXT].strip())
-                elif region := self._region(path, annotation, faults):
-                    (ignored if annotation.get("iscrowd") else regions).append(region)
-        sides = [(_side(row.get("width")), _side(row.get("height"))) for _, row, _ in said]
-        frame = next(((width, height) for width, height in sides if width and height), None)
+                elif region := self._region(path, annotation, frame, faults):
+                    is_crowd = str(annotation.get("iscrowd")).lower() in ("1", "true")
+                    (ignored if is_crowd else regions).append(region)
         path = said[0][0]
         here, part = folder_of(path), path.rpartition("/")[2].partition(".")[0].rpartition("_")[2]
         above = folder_of(here)
@@ -130,7 +142,9 @@ class _Part:
             frame, tuple(ignored), tuple(faults),
         )  # fmt: skip
 
-    def _region(self, path: str, annotation: Mapping[str, Any], faults: list[str]) -> Region | None:
+    def _region(
+        self, path: str, annotation: Mapping[str, Any], frame: FrameSize | None, faults: list[str]
+    ) -> Region | None:
         number = annotation.get("id", "without an id")
         category = annotation.get("category_id")
         label = self._categories[path].get(category) if isinstance(category, int | str) else None
@@ -141,11 +155,17 @@ class _Part:
             )
             return None
         drawn = annotation.get("segmentation")
-        parts = self._outline(drawn)
+        is_of_another = isinstance(drawn, dict) and frame and drawn.get("size") != [frame[1], frame[0]]
+        parts = [] if is_of_another else self._outline(drawn)
         text = annotation.get("text")
         region = region_of(label, _box(annotation.get("bbox")), parts, text=text if isinstance(text, str) else "")
         if region is None:
             faults.append(f"Annotation {number} has no box with an area, and was left out.")
+        elif max(region.xyxy[2] - region.xyxy[0], region.xyxy[3] - region.xyxy[1]) < 1:
+            faults.append(f"Annotation {number} is smaller than a pixel, in which COCO counts, and was left out.")
+            return None
+        elif is_of_another:
+            faults.append(f"The outline of annotation {number} is for a picture of another size; its box was taken.")
         elif drawn and not parts:
             faults.append(f"Annotation {number} has no outline with an area; its box was taken.")
         return region

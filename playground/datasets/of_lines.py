@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from playground.datasets.files import DataFiles, folder_of, join_paths, subset_named
@@ -73,41 +74,46 @@ def _row(line: str) -> Mapping[str, Any] | None:
 
 def _first(row: Mapping[str, Any], keys: tuple[str, ...]) -> str:
     """Return the first text that a row holds under one of these keys; of several texts the first counts."""
+    return next(iter(_several(row, keys)), "")
+
+
+def _several(row: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
+    """Return the texts that a row holds under the first of these keys that has any."""
     for key in keys:
-        value = row.get(key)
-        if isinstance(value, list) and value:
-            value = value[0]
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
-            return str(value)[:MAX_TEXT]
-    return ""
+        held = row.get(key)
+        values = held if isinstance(held, list) else [held]
+        texts = [one for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        if said := [str(one)[:MAX_TEXT] for one in texts if str(one).strip()]:
+            return said
+    return []
 
 
 def _labeled(files: DataFiles, path: str, subset: str) -> Iterator[Labeled]:
     here = folder_of(path)
     near = (here, join_paths(here, "images"), folder_of(here), "images")
+    asked: dict[tuple[str, Question], int] = {}  # in which line first
     for number, line in files.lines(path):
         place = f"{path}, line {number}"
-        row = _row(line)
-        picture, answer = (_first(row, _PICTURE), _first(row, _ANSWER)) if row else ("", "")
-        if row is None or not picture or not answer:
-            what = "is no JSON object" if row is None else "names no picture" if not picture else "holds no answer"
+        row = _row(line) or {}
+        pictures, answers = _several(row, _PICTURE), _several(row, _ANSWER)
+        if len(pictures) != 1 or not answers:
+            several = f"names {len(pictures)} pictures" if pictures else "names no picture"
+            what = "is no JSON object" if not row else several if len(pictures) != 1 else "holds no answer"
             sentence = f'This line {what}: it needs {{"image": ..., "prefix": ..., "suffix": ...}}.'
             yield unusable(place, sentence, subset=subset, said_by=place)
             continue
-        question, regions = understood(_first(row, _PROMPT), answer)
-        lost = _what_is_lost(question, answer, regions)
+        question, regions = understood(_first(row, _PROMPT), answers[0])
+        lost = _what_is_lost(question, answers[0], regions)
         if lost and not regions:  # an empty answer would be another one
             yield unusable(place, lost, subset=subset, said_by=place)
             continue
-        source = files.find(picture, near)
-        faults = (lost,) if lost else ()
-        yield Labeled(picture, source, regions, _texts(row, answer), question, subset, place, _FRAME, (), faults)
-
-
-def _texts(row: Mapping[str, Any], answer: str) -> tuple[str, ...]:
-    several = row.get("answers")
-    others = [str(one)[:MAX_TEXT] for one in several if isinstance(one, str)] if isinstance(several, list) else []
-    return tuple(dict.fromkeys([answer, *others]))
+        faults = [lost] if lost else []
+        if question and regions and (first := asked.setdefault((pictures[0], question), number)) != number:
+            faults.append(f"Line {first} asks {question.task} about it, too. Write the whole answer on one line.")
+        if regions and len(answers) > 1:
+            faults.append(f"This line holds {len(answers)} answers, of which the first was taken. Write them as one.")
+        source, texts = files.find(pictures[0], near), tuple(dict.fromkeys([*answers, *_several(row, ("answers",))]))
+        yield Labeled(pictures[0], source, regions, texts, question, subset, place, _FRAME, (), tuple(faults))
 
 
 def _what_is_lost(question: Question | None, answer: str, regions: Sequence[Region]) -> str:
@@ -152,12 +158,12 @@ def understood(prompt: str, answer: str) -> tuple[Question | None, tuple[Region,
 def _task_of(prompt: str) -> tuple[Task | None, str]:
     """Return the task that a prompt asks for, by its token or by its whole sentence, and what follows."""
     if match := _ASKED.fullmatch(prompt):
-        try:
-            task = get_task(match[1])
-        except UnknownTask:
-            return None, ""
-        return task, match[2]
+        for name in (match[1], match[1].upper()):  # of which no checkpoint has one of its own
+            with suppress(UnknownTask):
+                return get_task(name), match[2]
+        return None, ""
+    said = prompt.strip()
     for task in TASKS:
-        if task.input_kind is InputKind.NONE and task.prompt == prompt.strip() and task.then is None:
+        if task.input_kind is InputKind.NONE and task.then is None and said in (task.prompt, task.id.strip("<>")):
             return task, ""
     return None, ""

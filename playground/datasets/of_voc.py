@@ -56,7 +56,7 @@ def _parts(files: DataFiles) -> dict[str, str]:
 def _root(files: DataFiles, path: str) -> "Element | None":
     try:
         root: Element = SafeElementTree.fromstring(files.read(path))
-    except (ParseError, DefusedXmlException, SourceRejected, ValueError):
+    except (ParseError, DefusedXmlException, SourceRejected, ValueError, LookupError):  # of encodings
         return None
     return root if root.tag == "annotation" else None
 

@@ -15,18 +15,27 @@ from playground.regions import Region
 _MAX_YAML = 5_000_000  # bytes
 _MAX_TRIED = 20
 _PARTS = ("train", "val", "valid", "test")
+_UNREADABLE = (SourceRejected, yaml.YAMLError, RecursionError, ValueError)
+_NOTHING = ("", "~", "null", "Null", "NULL")  # in YAML
 _ELSEWHERE = re.compile(r"/|[A-Za-z]:[\\/]")  # how a path begins that is no path within the data set
 
 
 def find_yolo(files: DataFiles) -> FoundSet | None:
     """Return the data set, if a YAML file or `classes.txt` names its classes."""
-    for path in list(files.ending(".yaml", ".yml"))[:_MAX_TRIED]:
-        if settings := _settings(files, path):
-            return _found(_Yolo(files, path, _names(settings["names"]), _places(settings)))
+    tried = list(files.ending(".yaml", ".yml"))[:_MAX_TRIED]
+    if several := {path: settings for path in tried if (settings := _settings(files, path))}:
+        path, *others = several
+        names = _names(several[path]["names"])
+        if other := next((one for one in others if _names(several[one]["names"]) != names), ""):
+            raise SourceRejected(
+                f"{path} and {other} name other classes. Give the one that is meant, or take the other out."
+            )
+        settings = several[path]
+        return _found(_Yolo(files, path, names, _places(settings), has_points="kpt_shape" in settings))
     for path in files.ending("classes.txt"):
         is_apart = files.has_folder(join_paths(folder_of(path), "labels"))
         if is_apart or has_labels_beside(files, folder_of(path)):
-            names = dict(enumerate(line for _, line in files.lines(path)))
+            names = {number - 1: line for number, line in files.lines(path)}
             return _found(_Yolo(files, path, names, {"": ["images" if is_apart else "."]}))
     return None
 
@@ -36,20 +45,39 @@ def has_labels_beside(files: DataFiles, folder: str = "") -> bool:
     return any(files.has(f"{path.rpartition('.')[0]}.txt") for path in files.pictures_in(folder))
 
 
+def why_no_names(files: DataFiles) -> str:
+    """Return what is missing where there are labels, as half a sentence."""
+    path = next(files.ending(".yaml", ".yml"), "")
+    if not path:
+        return "no data.yaml and no classes.txt that names their classes"
+    try:
+        content = _content(files, path)
+    except _UNREADABLE as error:
+        return f"{path} cannot be read as YAML ({' '.join(str(error).split())[:200]})"
+    is_named = isinstance(content, dict) and isinstance(content.get("names"), list | dict)
+    return f"{path} has {'no train, val or test' if is_named else 'no list of their classes, names'}"
+
+
 def _settings(files: DataFiles, path: str) -> dict[str, Any] | None:
     try:
-        data = files.read(path)
-        content = yaml.safe_load(data.decode("utf-8-sig", "replace")) if len(data) <= _MAX_YAML else None
-    except (SourceRejected, yaml.YAMLError, RecursionError, ValueError):
+        content = _content(files, path)
+    except _UNREADABLE:
         return None
     if not isinstance(content, dict) or not isinstance(content.get("names"), list | dict):
         return None
     return content if any(key in content for key in _PARTS) else None
 
 
+def _content(files: DataFiles, path: str) -> Any:
+    """Return what is in a YAML file, all of it as texts: a class may be called `no`."""
+    text = files.text(path)
+    return yaml.load(text, Loader=yaml.BaseLoader) if len(text) <= _MAX_YAML else None
+
+
 def _names(names: list[Any] | dict[Any, Any]) -> dict[int, str]:
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
-    return {int(number): str(name).strip()[:500] for number, name in pairs if str(number).isdecimal()}
+    named = ((number, name) for number, name in pairs if isinstance(name, str) and name.strip())
+    return {int(number): name.strip()[:500] for number, name in named if str(number).isdecimal()}
 
 
 def _places(settings: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -58,8 +86,8 @@ def _places(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     for key in _PARTS:
         named = settings.get(key)
         for text in named if isinstance(named, list) else [named]:
-            if isinstance(text, str) and text.strip():
-                whole = f"{root}/{text}" if isinstance(root, str) and root.strip() else text
+            if isinstance(text, str) and text.strip() not in _NOTHING:
+                whole = f"{root}/{text}" if isinstance(root, str) and root.strip() not in _NOTHING else text
                 places.setdefault(subset_named(key), []).extend([whole, text] if whole != text else [text])
     return places
 
@@ -69,8 +97,17 @@ def _found(data: "_Yolo") -> FoundSet:
 
 
 class _Yolo:
-    def __init__(self, files: DataFiles, path: str, names: dict[int, str], places: dict[str, list[str]]) -> None:
+    def __init__(
+        self,
+        files: DataFiles,
+        path: str,
+        names: dict[int, str],
+        places: dict[str, list[str]],
+        *,
+        has_points: bool = False,
+    ) -> None:
         self.names = names
+        self._has_points = has_points  # after each box, of a skeleton
         self._files = files
         self._path = path
         self._missing: list[Labeled] = []
@@ -89,11 +126,26 @@ class _Yolo:
         yield from (one for one in self._missing if holds_part(one.subset, wanted))
         seen: set[str] = set()
         for place, subset in sorted(self._folders.items(), key=lambda pair: -pair[0].count("/")):
+            if holds_part(subset, wanted):
+                yield from self._without_picture(place, subset)
             for path in self._pictures_of(place):
                 if path not in seen:
                     seen.add(path)
                     if holds_part(subset, wanted):
                         yield self._picture(path, subset)
+
+    def _without_picture(self, place: str, subset: str) -> Iterator[Labeled]:
+        """Yield what stands for the labels of pictures that are not in a folder."""
+        before, folder, after = f"/{place}/".rpartition("/images/")
+        if not folder:
+            return
+        labels = f"{before}/labels/{after}".lstrip("/")
+        stems = {path.rpartition(".")[0] for path in self._files.pictures_in(place)}
+        texts = [path for path in self._files.ending(".txt") if path.startswith(labels)]
+        left = [path for path in texts if f"{place}/{path[len(labels) : -len('.txt')]}" not in stems]
+        if left := [path for path in left if not path.endswith("classes.txt")]:
+            problem = f"Labels of pictures that are not there: {len(left)}, such as {left[0][:200]}."
+            yield unusable(labels, problem, subset=subset, said_by=labels)
 
     def _place(self, named: str) -> str | None:
         """Return the folder or list that the settings name, from their own folder or from the whole.
@@ -143,11 +195,16 @@ class _Yolo:
         return next((file for file in (f"{beside}.txt", f"{stem}.txt") if self._files.has(file)), "")
 
     def _regions(self, labels: str, faults: list[str]) -> Iterator[Region]:
-        for number, line in self._files.lines(labels):
+        try:
+            lines = list(self._files.lines(labels))
+        except SourceRejected as error:
+            faults.append(str(error))
+            return
+        for number, line in lines:
             try:
                 class_id, *shares = map(float, line.split())
-                label = self.names[int(class_id)]
-                region = _region(label, shares)
+                label = self.names[int(class_id) if class_id.is_integer() else -1]
+                region = _region(label, shares[:4] if self._has_points else shares)
             except KeyError:
                 faults.append(
                     f"Line {number} of {labels} is of class {line.split()[0][:20]}, which {self._path} has not."

@@ -26,7 +26,7 @@ from playground.datasets.of_coco import find_coco
 from playground.datasets.of_journal import find_journal
 from playground.datasets.of_lines import find_lines
 from playground.datasets.of_voc import find_voc
-from playground.datasets.of_yolo import find_yolo, has_labels_beside
+from playground.datasets.of_yolo import find_yolo, has_labels_beside, why_no_names
 from playground.errors import ImageRejected, SourceRejected
 from playground.pictures.reader import InputImage, read_image
 
@@ -131,16 +131,16 @@ def read_dataset(
 
 def _nearly(files: DataFiles) -> str:
     """Return a sentence about what might have been meant as labels, and why it is none."""
-    for path in islice(files.ending(".json", ".xml"), _MOST_LOOKED_AT):
+    for path in islice(files.ending(".json", ".jsonl", ".xml"), _MOST_LOOKED_AT):
         read, kind = (json.loads, "JSON") if path.lower().endswith(".json") else (ElementTree.fromstring, "XML")
         try:
-            read(files.read(path))
-        except (ValueError, RecursionError, SyntaxError, DefusedXmlException) as error:
+            read(files.read(path)) if not path.lower().endswith(".jsonl") else files.text(path)
+        except (ValueError, RecursionError, SyntaxError, LookupError, DefusedXmlException) as error:
             return f" {path[:200]} cannot be read as {kind}: {str(error)[:200].rstrip('.')}."
         except SourceRejected as error:
             return f" {error}"
     if has_labels_beside(files) or files.has_folder("labels"):
-        return " There are labels as YOLO has them, but no data.yaml and no classes.txt that names their classes."
+        return f" There are labels as YOLO has them, but {why_no_names(files)}."
     return ""
 
 

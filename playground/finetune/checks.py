@@ -15,7 +15,7 @@ from playground.finetune.lessons import Lesson, lessons_about
 from playground.finetune.teaching import number_of
 from playground.pictures.reader import InputImage
 from playground.question import Question
-from playground.tasks import OutputKind, get_task
+from playground.tasks import InputKind, OutputKind, get_task
 
 _TOLD = 20  # sentences of a kind; how many more there are is said
 _NAMED = 12  # labels of a sentence
@@ -80,15 +80,23 @@ def lessons_of_data(data: LabeledData, question: Question | None, *, held_out_sh
         except ImageRejected as error:
             left_out.append(f"{labeled.name}: {error}")
             continue
-        faults += [f"{labeled.name}: {fault}" for fault in opened.faults]
+        if opened.ignored and not opened.regions and not opened.texts:  # which is not that there is nothing
+            left_out.append(f"{labeled.name}: All that is labeled in it is marked as a crowd or as difficult.")
+            continue
+        faults += [f"{labeled.name}: {fault}" for fault in (*opened.faults, *_not_taught(opened))]
         lessons = _lessons(data, labeled, opened, question)
         if not lessons:
             left_out.append(f"{labeled.name}: {_why_none(opened, question)}")
         (held if is_divided and labeled.subset in _HELD_OUT_PARTS else train).extend(lessons)
     if not is_divided:
         train, held = _divided(train, held_out_share, seed)
-    notices = (*faults, *_empty([*train, *held]), *_unseen(train, held))
+    notices = (*faults, *_empty([*train, *held]), *_on_both_sides(train, held), *_unseen(train, held))
     return LessonReport(tuple(train), tuple(held), tuple(left_out), notices)
+
+
+def _not_taught(opened: Labeled) -> list[str]:
+    count = len(opened.ignored)
+    return [f"{_count(count, 'region')} marked as a crowd or as difficult: not taught."] if count else []
 
 
 def _lessons(data: LabeledData, labeled: Labeled, opened: Labeled, question: Question | None) -> list[Lesson]:
@@ -108,6 +116,8 @@ def _why_none(opened: Labeled, question: Question | None) -> str:
     asked = question or opened.question
     if asked is None:
         return "It does not say what is asked about it. Choose the task that it is to answer (--task)."
+    if opened.question is asked and get_task(asked.task).input_kind is InputKind.REGIONS and not asked.regions:
+        return f"It names no region: four <loc_…> must follow {asked.task}."
     other = f" It answers {opened.question.task}." if opened.question and opened.question.task != asked.task else ""
     return f"It holds nothing that could be an answer to {asked.task}.{other}"
 
@@ -135,6 +145,12 @@ def _divided(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[L
     count = max(1, round(share * len(names))) if share and len(names) >= _MIN_TO_DIVIDE else 0
     held = set(names[:count])
     return [one for one in lessons if one.name not in held], [one for one in lessons if one.name in held]
+
+
+def _on_both_sides(train: Iterable[Lesson], held: Iterable[Lesson]) -> list[str]:
+    """Return which pictures are taught and measured with, which says too much of what is learned."""
+    names = sorted({lesson.name for lesson in train} & {lesson.name for lesson in held})
+    return [f"{_listed(names)}: taught, and held out as well, so that the figures are too good."] if names else []
 
 
 def _unseen(train: Iterable[Lesson], held: Iterable[Lesson]) -> list[str]:

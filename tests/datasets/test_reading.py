@@ -37,11 +37,12 @@ def picture(folder: Path, name: str, size: tuple[int, int] = SIZE) -> Path:
 
 
 def put(folder: Path, files: dict[str, Any]) -> Path:
-    """Write texts, and everything else as JSON."""
+    """Write texts and bytes as they are, and everything else as JSON."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        text = content if isinstance(content, str | bytes) else json.dumps(content)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
     return folder
 
 
@@ -158,6 +159,47 @@ def test_faults_of_coco_are_sentences_and_the_rest_is_read(tmp_path: Path) -> No
     assert read_dataset(tmp_path / "annotations" / "instances_val2017.json").summary().num_texts == 0
 
 
+def test_what_other_tools_write_of_coco_is_taken_as_it_is_meant_or_told(tmp_path: Path) -> None:
+    picture(tmp_path, "a.png")
+    one = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [30, 20, 60, 40]}
+    drawn = {"counts": [0, 160 * 120], "size": [160, 120]}  # width first
+    annotations = [
+        one, {**one, "id": 2}, {**one, "id": 3, "bbox": [0, 0, 9, 9], "iscrowd": "0"},
+        {**one, "id": 4, "bbox": [0.1, 0.1, 0.3, 0.3]}, {**one, "id": 5, "bbox": [9, 9, 20, 20], "segmentation": drawn},
+    ]  # fmt: skip
+    image = {"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}
+    named = [{"id": 3, "name": "bus"}, {"id": 3, "name": "car"}]
+    images = [image, {**image, "file_name": "b.png"}]
+    put(tmp_path, {"all.json": {"images": images, "annotations": annotations, "categories": named}})
+    data = read_dataset(tmp_path)
+    [back] = opened(data).values()
+    assert [region.xyxy for region in back.regions] == [(30, 20, 90, 60), (0, 0, 9, 9), (9, 9, 29, 29)]
+    assert (back.ignored, back.regions[2].polygons) == ((), ())
+    faults = "\n".join(data.summary().faults)
+    for sentence in (
+        "Several categories have the same id", "'b.png', has the id of another one", "4 is smaller than a pixel",
+        "outline of annotation 5 is for a picture of another size", "4 regions are 3",
+    ):  # fmt: skip
+        assert sentence in faults
+
+
+def test_what_other_tools_write_of_yolo_is_taken_as_it_is_meant_or_told(tmp_path: Path) -> None:
+    lines = "1 0.5 0.5 0.5 0.5 0.4 0.4 2 0.6 0.6 2\n0.7 0.5 0.5 0.5 0.5\n"
+    settings = "train: images\nval: null\nkpt_shape: [2, 3]\nnames: [null, no, {id: 2}]"
+    put(tmp_path, {"data.yaml": settings, "labels/a.txt": lines, "labels/gone.txt": "", "labels/b.txt": b"\xff\xfe0"})
+    for name in "ab":
+        picture(tmp_path, f"images/{name}.png", (200, 100))
+    data = read_dataset(tmp_path)
+    assert (data.classes, data.subsets) == (("null", "no"), ("train",))
+    assert [(r.label, r.xyxy) for r in opened(data)["images/a.png"].regions] == [("no", (50, 25, 150, 75))]
+    faults = "\n".join(data.summary().faults)
+    for sentence in ("of class 0.7", "not there: 1, such as labels/gone.txt", "labels/b.txt is not written in UTF-8"):
+        assert sentence in faults
+    put(tmp_path, {"other.yaml": "train: images\nnames: [car]"})
+    with pytest.raises(SourceRejected, match=r"data.yaml and other.yaml name other classes"):
+        read_dataset(tmp_path)
+
+
 def test_faults_of_yolo_are_sentences_and_the_rest_is_read(tmp_path: Path) -> None:
     settings = "path: ../datasets/mine\ntrain: ../train/images\nval: valid/images\nnames: {0: car, 1: red tree}\n"
     lines = "1 0.5 0.5 0.5 0.5\n\n7 0.5 0.5 0.1 0.1\n0 nan 1 1 1\n0 0.1 0.1 0.5 0.1 0.3 0.4\n0 1 2\n0 .5 .5 .2 .2 .9\n"
@@ -237,6 +279,24 @@ def test_prompts_and_answers_are_read_by_the_grammar(tmp_path: Path) -> None:
     assert data.summary().num_broken == 3
 
 
+def test_lines_of_other_tools_are_read_as_they_are_meant_or_told(tmp_path: Path) -> None:
+    box = "<loc_0><loc_0><loc_499><loc_499>"
+    rows = [
+        {"image": "a.png", "prefix": "<od>", "suffix": f"a\u2028 car{box}"},
+        {"image": "a.png", "prefix": "OD", "suffix": [f"bus{box}", "tree"]},
+        {"image": ["a.png", "b.png"], "prefix": "<CAPTION>", "suffix": "A car."},
+    ]
+    put(tmp_path, {"train.jsonl": "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)})
+    picture(tmp_path, "a.png")
+    data = read_dataset(tmp_path)
+    one, other, _ = data.labeled()
+    assert [region.label for region in (*one.regions, *other.regions)] == ["a\u2028 car", "bus"]
+    assert one.question == other.question == Question("<OD>")
+    faults = "\n".join(data.summary().faults)
+    for sentence in ("Line 1 asks <OD> about it, too", "holds 2 answers", "This line names 2 pictures"):
+        assert sentence in faults
+
+
 def zipped(members: dict[str, bytes]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -269,10 +329,16 @@ def test_what_is_no_data_set_is_refused_with_what_is_accepted(tmp_path: Path) ->
     [
         pytest.param({"a.json": '{"images": ['}, "a.json cannot be read as JSON: Expecting value", id="JSON"),
         pytest.param({"a.xml": "<annotation><obj"}, "a.xml cannot be read as XML: unclosed token", id="XML"),
+        pytest.param(
+            {"a.xml": "<?xml version='1.0' encoding='x-mine'?><annotation/>"}, "unknown encoding", id="letters"
+        ),
+        pytest.param({"a.jsonl": b'{"image": "\xe9.png"}'}, "a.jsonl is not written in UTF-8", id="Latin 1"),
+        pytest.param({"labels/a.txt": LABEL, "data.yaml": "names: [car]"}, "has no train, val or test", id="parts"),
+        pytest.param({"labels/a.txt": LABEL, "data.yaml": "names: ["}, "data.yaml cannot be read as YAML", id="YAML"),
         pytest.param({"labels/a.txt": LABEL}, "labels as YOLO has them, but no data.yaml and no", id="no names"),
     ],
 )
-def test_what_is_nearly_a_data_set_is_told_what_it_lacks(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
+def test_what_is_nearly_a_data_set_is_told_what_it_lacks(tmp_path: Path, files: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SourceRejected, match=sentence):
         read_dataset(put(tmp_path, files))
 

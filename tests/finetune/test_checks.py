@@ -171,6 +171,27 @@ def test_regions_teach_and_measure_only_what_they_can_answer(
     assert not any(map(choose_questions(data, ALL, task).is_about, data.labeled()))
 
 
+def test_crowds_are_not_taught_as_nothing_and_a_picture_on_both_sides_is_told(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        Image.new("RGB", (100, 80), "navy").save(tmp_path / name)
+    crowd = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20], "iscrowd": 1}
+    annotations = [crowd, {**crowd, "id": 2, "image_id": 2}, {**crowd, "id": 3, "image_id": 2, "iscrowd": 0}]
+    content = {
+        "images": [{"id": n, "file_name": f"{n}.png"} for n in (1, 2)],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    for part in ("train", "val"):
+        (tmp_path / f"instances_{part}.json").write_text(json.dumps(content), encoding="utf-8")
+    report = lessons_of_data(read_dataset(tmp_path), Question("<OD>"), held_out_share=0.0, seed=0)
+    assert [lesson.name for lesson in (*report.lessons, *report.held_out)] == ["2.png", "2.png"]
+    assert report.left_out == ("1.png: All that is labeled in it is marked as a crowd or as difficult.",) * 2
+    assert report.notices[1:] == (
+        "2.png: 1 region marked as a crowd or as difficult: not taught.",
+        "“2.png”: taught, and held out as well, so that the figures are too good.",
+    )
+
+
 def test_pictures_without_labels_and_boxes_where_outlines_are_asked_for_are_told(coco: Path) -> None:
     def checked(task: str) -> LessonReport:
         report = lessons_of_data(read_dataset(coco), Question(task), held_out_share=0.0, seed=0)
