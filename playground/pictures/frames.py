@@ -62,6 +62,8 @@ def frame_times(path: str, step: FrameStep) -> Iterator[float]:
     yield from _wanted(shown, step)
     if end < min(whole - max(_LONGER, whole / 50), step.end):
         raise ImageRejected(f"The video was cut short: it ends at {end:.1f} of {whole:.1f} seconds. Get the whole one.")
+    if not shown:
+        raise ImageRejected("There is no picture in this video: it ends before its first frame. Get the whole one.")
 
 
 def _wanted(shown: Sequence[float], step: FrameStep) -> Iterator[float]:

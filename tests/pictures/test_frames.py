@@ -74,6 +74,15 @@ def test_what_is_no_video_is_a_sentence(tmp_path):
             use(str(tmp_path / "a.mp4"))
 
 
+def test_a_header_without_a_frame_is_a_sentence(tmp_path):
+    with av.open(str(tmp_path / "header.avi"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        container.start_encoding()
+    with pytest.raises(ImageRejected, match="it ends before its first frame"):
+        list(frame_times(str(tmp_path / "header.avi"), FrameStep()))
+
+
 def test_a_video_that_was_cut_short_gives_what_it_has_and_says_so(tmp_path):
     path = film(tmp_path / "cut.mkv", list(range(60)))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
