@@ -18,9 +18,8 @@ const GAP = 8;
 let value = {};
 let revision = "";
 let rows = new Map(); // by place among the wanted
-let thumbnails = new Map(); // by number of the picture
+let thumbnails = new Map(); // by what names the answer
 let shown = new Map(); // tiles by place
-let asked = "";
 let settling = 0;
 
 const duration = (seconds) => {
@@ -36,7 +35,7 @@ function receive() {
   revision = value.revision;
   (value.rows ?? []).forEach((row, index) => {
     rows.set(value.first + index, row);
-    if (row.thumb) keepThumbnail(row.n, row.thumb);
+    if (row.thumb) keepThumbnail(row.id, row.thumb);
   });
   showProgress(value.job ?? {});
   showTally();
@@ -44,9 +43,9 @@ function receive() {
   showTiles();
 }
 
-function keepThumbnail(number, url) {
-  thumbnails.delete(number);
-  thumbnails.set(number, url);
+function keepThumbnail(id, url) {
+  thumbnails.delete(id);
+  thumbnails.set(id, url);
   if (thumbnails.size > MOST_THUMBNAILS) thumbnails.delete(thumbnails.keys().next().value);
 }
 
@@ -143,9 +142,7 @@ function want(changes) {
 }
 
 function send(event, changes) {
-  const have = [...(value.rows ?? [])].map(({ n }) => n);
-  const wanted = { ...value.wanted, ...windowInView(), have: [...thumbnails.keys()].slice(-1000), number: -1, threshold: -1, ...changes };
-  asked = JSON.stringify([wanted.first, wanted.count, have.length, revision]);
+  const wanted = { ...value.wanted, ...windowInView(), have: [...thumbnails.keys()].slice(-1000), picture: "", threshold: -1, ...changes };
   props.value = { ...value, rows: [], wanted };
   value = { ...value, wanted };
   trigger(event, {});
@@ -200,8 +197,8 @@ function showTiles() {
 }
 
 function fillTile(tile, row) {
-  const thumb = thumbnails.get(row.n) ?? "";
-  const key = JSON.stringify([row, thumb.length, value.opened === row.n]);
+  const thumb = thumbnails.get(row.id) ?? "";
+  const key = JSON.stringify([row, thumb.length, value.opened === row.id]);
   if (tile.dataset.key === key) return;
   tile.dataset.key = key;
   const [button, image] = [tile.querySelector("button"), tile.querySelector("img")];
@@ -209,8 +206,8 @@ function fillTile(tile, row) {
   const marks = { error: "!", approved: "✓", skipped: "–", corrected: "✎" };
   const states = [row.error && "error", row.verdict, row.corrected && "corrected"].filter(Boolean);
   tile.dataset.state = state;
-  button.dataset.number = row.n;
-  button.setAttribute("aria-current", value.opened === row.n);
+  button.dataset.picture = row.id;
+  button.setAttribute("aria-current", value.opened === row.id);
   if (thumb) image.src = thumb;
   else image.removeAttribute("src");
   image.hidden = !thumb;
@@ -223,7 +220,7 @@ function fillTile(tile, row) {
 
 tiles.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
-  if (button?.dataset.number) send("pick", { number: Number(button.dataset.number) });
+  if (button?.dataset.picture) send("pick", { picture: button.dataset.picture });
 });
 
 // ---- rows that are not here yet

@@ -23,6 +23,7 @@ from playground.results import Prediction
 
 JOB = "job.json"
 REVIEWS = "reviews.jsonl"
+_ID_BYTES = 8  # of an answer: two of ten thousand are alike with a chance of 1 in 10^11
 _KEY_BYTES = 16  # a picture's place and content; two of a million are alike with a chance of 1 in 10^26
 
 Reviews = Mapping[bytes, Mapping[str, Any]]  # what people said, by the key of a row
@@ -87,6 +88,13 @@ class Row:
     def key(self) -> bytes:
         """What names the picture and its content."""
         return key_of(self.source, self.sha256)
+
+    @property
+    def answer_id(self) -> str:
+        """What tells this answer of a job from all others, also from one about the same picture to another question."""
+        said = self.said or self.prediction
+        asked = said.question.to_dict() if said else {}
+        return blake2b(f"{self.key.hex()} {asked}".encode(), digest_size=_ID_BYTES).hexdigest()
 
     def with_review(self, reviews: Reviews) -> "Row":
         """Return the row with what people have said of it."""

@@ -59,10 +59,12 @@ class Sieve:
 class PictureSummary:
     """One picture: its line in the journal, from 0, what is wanted of its answer, and all scores that it has.
 
-    `given` sorts pictures as they were given; the journal has those of a group as they were finished.
+    `given` sorts pictures as they were given; the journal has those of a group as they were finished. Numbers change
+    when the journal is begun anew or errors are dropped from it, an `answer_id` never.
     """
 
     number: int
+    answer_id: str
     source: PictureSource
     start: int
     given: tuple[int, int]
@@ -120,13 +122,14 @@ class Findings:
         self._wanted: Question | None = None
         self._shown_from = 0.0
         self._lock, self._reviewing = threading.Lock(), threading.Lock()
-        self.num_reviews = 0  # since this was made
+        self.num_reviews = self.num_begun = 0  # since this was made
         self._counted: tuple[object, Tally] = (None, tally(()))
         self._forget()
 
     def _forget(self) -> None:
         self._rows: list[PictureSummary] = []
         self._end = 0
+        self.num_begun += 1
 
     def choose(self, wanted: Question | None, shown_from: float) -> None:
         """Make of the answers, from now on, what a question wants made of them; see `choosing.chosen`."""
@@ -149,10 +152,17 @@ class Findings:
     def tally(self, label: str = "") -> Tally:
         """Count what was found, once for as long as it stays so."""
         rows = self.read()
-        key = label, len(rows), self.num_reviews, self._wanted, self._shown_from
+        key = label, len(rows), self.num_reviews, self.num_begun
         if key != self._counted[0]:
             self._counted = key, tally(rows, label)
         return self._counted[1]
+
+    def number_of(self, answer_id: str) -> int:
+        """Return the number of an answer. Raises JobRejected where it is not there any more."""
+        for row in self.read():
+            if row.answer_id == answer_id:
+                return row.number
+        raise JobRejected("This answer is not there any more: its picture is asked about anew. Open the picture again.")
 
     def row(self, number: int) -> Row:
         """Return a row with what people have said of it. Raises JobRejected."""
@@ -198,12 +208,12 @@ class Findings:
     def _finding(self, number: int, row: Row, start: int) -> PictureSummary:
         given = number - row.in_group.finished, row.in_group.given
         if row.prediction is None:
-            return PictureSummary(number, row.source, start, given, error=row.error, verdict=row.verdict)
+            return PictureSummary(number, row.answer_id, row.source, start, given, error=row.error, verdict=row.verdict)
         wanted = self.wanted(row.prediction)
         asked = replace(wanted.question, min_scores=())
         everything = chosen(replace(row.prediction, question=asked), shown_from=None)
         return PictureSummary(
-            number, row.source, start, given,
+            number, row.answer_id, row.source, start, given,
             text="" if row.prediction.regions else text_shown(row.prediction)[:300],
             labels=tuple(map(_name, wanted.regions)),
             scores=tuple(region.score for region in wanted.regions),

@@ -1,5 +1,6 @@
 """Jobs of a server: in threads of their own, found by a key, in turn with each other, and kept for a while."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -256,6 +257,31 @@ def test_what_is_too_much_or_no_picture_is_refused_with_a_sentence(pictures, gat
     jobs.start(job, QUESTION, SourceOptions(pages="40-", start="5"))
     assert ended(job) is JobState.FAILED
     assert "of documents only the pages 40- and of videos only what is from 5." in job.progress().message
+
+
+def test_an_answer_is_found_again_when_the_journal_is_written_anew(pictures, gated, tmp_path):
+    gated.gate.release(100)
+    jobs = jobs_in(tmp_path, gated)
+    paths = [shutil.copy(path, tmp_path) for path in paths_of(pictures)[:5]]
+    job = jobs.find(jobs.create(paths, tmp_path / "visitor"))
+    jobs.start(job, QUESTION)
+    ended(job)
+    before = select(job.findings.read(), Sieve())
+    assert dict(job.findings.tally().kinds)[Kind.ERRORS] == 1
+    shutil.copy(paths[0], paths[2])  # what could not be read is there now
+    jobs.start(job, QUESTION, retry_errors=True)
+    ended(job)
+    assert dict(job.findings.tally().kinds)[Kind.ERRORS] == 0
+    for row in before:
+        if row.error:
+            with pytest.raises(JobRejected, match="not there any more"):
+                job.findings.number_of(row.answer_id)
+        else:
+            assert job.findings.row(job.findings.number_of(row.answer_id)).source == row.source
+    jobs.start(job, replace(QUESTION, task="<CAPTION>", phrase=""))
+    ended(job)
+    with pytest.raises(JobRejected, match="not there any more"):
+        job.findings.number_of(before[0].answer_id)
 
 
 def test_what_people_say_and_correct_is_in_the_findings_and_the_files_and_not_in_the_journal(pictures, gated, tmp_path):

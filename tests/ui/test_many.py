@@ -1,14 +1,23 @@
 """What the page of many pictures says and offers, without a browser."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from playground.annotate.jobs import Jobs
 from playground.annotate.outputs import WrittenFile
 from playground.annotate.served import JobProgress, JobState
+from playground.predictor import Predictor
+from playground.settings import Settings
 from playground.tasks import get_task
+from playground.ui.many.components import WantedData
+from playground.ui.many.form import ManyForm
+from playground.ui.many.handlers import ManyHandlers
 from playground.ui.many.showing import job_line, saved_line
 from playground.ui.many.sources import format_for
+from tests.ui.examples import BEACH, MEADOW
 
 
 @pytest.mark.parametrize(
@@ -18,6 +27,42 @@ from playground.ui.many.sources import format_for
 def test_what_is_read_is_mostly_wanted_as_a_document(task: str, format_id: str) -> None:
     assert {format_for(get_task(task), before) for before in ("coco", "txt", "pdf")} == {format_id}
     assert format_for(get_task(task), "yolo") == "yolo"
+
+
+@pytest.fixture
+def jobs(predictor: Predictor, tmp_path: Path) -> Iterator[Jobs]:
+    with closing(Jobs(predictor, Settings(offline=True), tmp_path)) as jobs:
+        yield jobs
+
+
+def test_a_job_that_another_tab_has_started_can_be_paused_from_this_one(
+    predictor: Predictor, jobs: Jobs, tmp_path: Path
+) -> None:
+    key = jobs.create([str(BEACH)], tmp_path / "visitor")
+    jobs.find(key)._state = JobState.WORKING
+    told = ManyHandlers(predictor, jobs).run(ManyForm(), key, WantedData())
+    assert "Pause it before" in told["status"][0]["text"]
+    assert told["pause"]["interactive"]
+    assert "timer" not in told, "the next look would write over the sentence"
+
+
+def test_what_was_corrected_just_before_the_next_picture_is_kept(
+    predictor: Predictor, jobs: Jobs, tmp_path: Path
+) -> None:
+    key = jobs.create([str(BEACH), str(MEADOW)], tmp_path / "visitor")
+    job, handlers = jobs.find(key), ManyHandlers(predictor, jobs)
+    jobs.start(job, ManyForm().question)
+    job.wait()
+    first, second = (row.answer_id for row in job.findings.read())
+    stages = [handlers.pick(key, WantedData(picture=one))["stage"] for one in (first, second)]
+    late = stages[0].edits.model_copy(update={"version": 1, "changes": [{"id": 0, "gone": True}]})
+    told = handlers.correct(stages[1].model_copy(update={"late": [late]}), key, WantedData(), second)
+    assert [row.is_corrected for row in job.findings.read()] == [True, False]
+    assert "corrected" not in told["about"][0]["text"], "of the picture that is shown"
+    jobs.start(job, ManyForm(task="<CAPTION>").question)
+    job.wait()
+    told = handlers.correct(stages[1], key, WantedData(), second)
+    assert "not there any more" in told["status"][0]["text"]
 
 
 def test_of_one_picture_it_says_so() -> None:

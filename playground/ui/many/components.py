@@ -48,8 +48,8 @@ class WantedData(GradioModel):
     min_count: int = 0
     max_score: float = 1.0
     order: str = "as given"
-    have: list[int] = Field(default_factory=list)
-    number: int = -1  # of the picture that was clicked
+    have: list[str] = Field(default_factory=list)
+    picture: str = ""  # that was clicked
     threshold: float = -1.0  # that was clicked in the histogram
 
 
@@ -68,7 +68,7 @@ class GridData(GradioModel):
     kinds: dict[str, int] = Field(default_factory=dict)
     histogram: list[int] = Field(default_factory=list)
     threshold: float = 0.0
-    opened: int = -1
+    opened: str = ""
     wanted: WantedData = Field(default_factory=WantedData)
 
 

@@ -3,14 +3,14 @@
 Parameters and results are named after components; see `wiring`. Where a component stands is `layout`'s business.
 """
 
-import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from playground.annotate.answers import Verdict
+from playground.annotate.answers import Row, Verdict
 from playground.annotate.findings import PictureSummary, select
 from playground.annotate.jobs import Jobs
 from playground.annotate.served import ServedJob
@@ -24,6 +24,7 @@ from playground.ui.many.components import FilesData, GridData, WantedData
 from playground.ui.many.form import ManyForm, id_of, kept_key, kept_keys
 from playground.ui.many.showing import (
     PREVIEW,
+    answer_of,
     controls,
     grid_of,
     job_line,
@@ -110,16 +111,13 @@ class ManyHandlers:
     @told_in_the_status
     def preview(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Ask about the first pictures."""
-        found = self._jobs.find(job)
-        self._jobs.start(found, form.question, form.options, limit=PREVIEW)
-        return self._seen(found, grid)
+        return self._asked(self._jobs.find(job), form, grid, limit=PREVIEW)
 
     @told_in_the_status
     def run(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
         """Ask about all pictures that are not answered; where all are, about those that failed."""
         found = self._jobs.find(job)
-        self._jobs.start(found, form.question, form.options, retry_errors=not found.progress().has_more)
-        return self._seen(found, grid)
+        return self._asked(found, form, grid, retry_errors=not found.progress().has_more)
 
     @told_in_the_status
     def pause(self, job: str, grid: WantedData) -> Updates:
@@ -158,7 +156,7 @@ class ManyHandlers:
         return {"min_scores": written, **self.want(changed, job, grid)}
 
     @told_in_the_status
-    def look(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def look(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Show how far the job is, and the rows that are in view."""
         if not job:
             return controls(None)
@@ -168,7 +166,7 @@ class ManyHandlers:
             return {**self._gone(), "status": [text.line(str(error), "warning")]}
         return self._seen(found, grid, opened)
 
-    def window(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def window(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Show other rows."""
         try:
             return {"grid": grid_of(self._jobs.find(job), grid, opened)} if job else {}
@@ -193,43 +191,50 @@ class ManyHandlers:
     @told_in_the_status
     def pick(self, job: str, grid: WantedData) -> Updates:
         """Open a picture."""
-        return self._opened(self._jobs.find(job), grid.number, grid)
+        return self._opened(self._jobs.find(job), grid.picture, grid)
 
     @told_in_the_status
-    def approve(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def approve(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Say that the answer is right, and go on to the next picture."""
         return self._said(job, grid, opened, Verdict.APPROVED)
 
     @told_in_the_status
-    def skip(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def skip(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Leave the picture out, and go on to the next one."""
         return self._said(job, grid, opened, Verdict.SKIPPED)
 
     @told_in_the_status
-    def next(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def next(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Go on to the next picture."""
         found = self._jobs.find(job)
         return self._opened(found, _beside(found, grid, opened, 1), grid)
 
     @told_in_the_status
-    def previous(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def previous(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Go back to the picture before."""
         found = self._jobs.find(job)
         return self._opened(found, _beside(found, grid, opened, -1), grid)
 
     @told_in_the_status
-    def close(self, job: str, grid: WantedData, opened: int) -> Updates:
+    def close(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Go back to the grid."""
         return {**self._closed(), "grid": grid_of(self._jobs.find(job), grid, opened)}
 
     @told_in_the_status
-    def correct(self, stage: StageData, job: str, grid: WantedData, opened: int) -> Updates:
-        """Keep what was corrected."""
-        edits, found = stage.edits, self._jobs.find(job)
-        if edits is None or edits.answer != _answer_id(found, opened):
-            return {}
-        row = found.findings.review(opened, changes=edits.changes, version=edits.version)
-        return {"grid": grid_of(found, grid, opened), "about": _about(found, opened, row.verdict, is_corrected=True)}
+    def correct(self, stage: StageData, job: str, grid: WantedData, opened: str) -> Updates:
+        """Keep what was corrected, also of pictures that were left before it was told."""
+        found = self._jobs.find(job)
+        rows = {answer_of(found, row.answer_id): row for row in found.findings.read()}
+        shown: Updates = {}
+        for edits in filter(None, (*stage.late, stage.edits)):
+            if here := rows.get(edits.answer):
+                row = found.findings.row(here.number)
+                if edits.version > row.version:
+                    row = found.findings.review(here.number, changes=edits.changes, version=edits.version)
+                shown |= {"about": _about(found, row)} if here.answer_id == opened else {}
+            elif edits is stage.edits:
+                found.findings.number_of(opened)  # says that it is not there any more
+        return {"grid": grid_of(found, grid, opened), **shown}
 
     # Saving
 
@@ -246,43 +251,51 @@ class ManyHandlers:
 
     # What is shown
 
-    def _seen(self, job: ServedJob, grid: WantedData, opened: int = -1) -> Updates:
+    def _seen(self, job: ServedJob, grid: WantedData, opened: str = "") -> Updates:
         progress = job.progress()
         return {"grid": grid_of(job, grid, opened), "status": [job_line(progress)], **controls(progress)}
 
+    def _asked(self, job: ServedJob, form: ManyForm, grid: WantedData, **how: Any) -> Updates:
+        try:
+            self._jobs.start(job, form.question, form.options, **how)
+        except JobRejected as error:  # another tab has started it: it can be paused from here too
+            seen = {**self._seen(job, grid), "status": [text.line(str(error), "error")]}
+            return {name: value for name, value in seen.items() if name != "timer"}  # which would write over that
+        return self._seen(job, grid)
+
     def _closed(self) -> Updates:
         hidden = gr.update(visible=False)
-        return {"opened": -1, "review": hidden, "stage": StageData(), "doubt": hidden}
+        return {"opened": "", "review": hidden, "stage": StageData(), "doubt": hidden}
 
     def _gone(self) -> Updates:
         return {"job": "", "grid": GridData(), **self._closed(), **controls(None)}
 
-    def _said(self, key: str, grid: WantedData, opened: int, verdict: Verdict) -> Updates:
+    def _said(self, key: str, grid: WantedData, opened: str, verdict: Verdict) -> Updates:
         job = self._jobs.find(key)
         following = _beside(job, grid, opened, 1)
-        job.findings.review(opened, verdict)
+        row = job.findings.review(job.findings.number_of(opened), verdict)
         if following == opened:
-            return {"grid": grid_of(job, grid, opened), "about": _about(job, opened, verdict)}
+            return {"grid": grid_of(job, grid, opened), "about": _about(job, row)}
         return self._opened(job, following, grid)
 
-    def _opened(self, job: ServedJob, number: int, grid: WantedData) -> Updates:
-        row = job.findings.row(number)
+    def _opened(self, job: ServedJob, opened: str, grid: WantedData) -> Updates:
+        row = job.findings.row(job.findings.number_of(opened))
         try:
-            stage = stage_of_row(row, job, job.reader.read(row.source), _answer_id(job, number))
+            stage = stage_of_row(row, job, job.reader.read(row.source))
         except ImageRejected:
             stage = StageData()
-        about = _about(job, number, row.verdict, row.is_corrected)
+        about = _about(job, row)
         about += [text.line(row.error, "error")] if row.error else []
         is_answered = row.prediction is not None
         return {
-            "opened": number,
+            "opened": opened,
             "review": gr.update(visible=True),
             "stage": stage,
             "about": about,
             "told": told_lines(row, job),
             "approve": gr.update(interactive=is_answered),
             "skip": gr.update(interactive=is_answered),
-            "grid": grid_of(job, grid, number),
+            "grid": grid_of(job, grid, opened),
         }
 
 
@@ -291,39 +304,36 @@ def _off(is_hidden: bool, value: object) -> dict[str, Any]:
     return {"value": value} if is_hidden else {}
 
 
-def _about(job: ServedJob, number: int, verdict: Verdict, is_corrected: bool = False) -> list[text.Line]:
+def _about(job: ServedJob, row: Row) -> list[text.Line]:
     rows = job.findings.read()
-    states = [verdict.value, "corrected" if is_corrected else ""]
+    states = [row.verdict.value, "corrected" if row.is_corrected else ""]
     said = ", ".join(filter(None, states))
     where = ""
-    if number < len(rows):
-        place = 1 + sum(row.given < rows[number].given for row in rows)
-        where = f"{rows[number].source.stem}: {place} of {len(rows)}"
-    return [text.line(f"{where}, {said}" if said else where, "good" if verdict is Verdict.APPROVED else "plain")]
+    if here := _summary(rows, row.answer_id):
+        place = 1 + sum(one.given < here.given for one in rows)
+        where = f"{row.source.stem}: {place} of {len(rows)}"
+    tone = "good" if row.verdict is Verdict.APPROVED else "plain"
+    return [text.line(f"{where}, {said}" if said else where, tone)]
 
 
-def _beside(job: ServedJob, grid: WantedData, opened: int, step: int) -> int:
+def _summary(rows: Sequence[PictureSummary], answer_id: str) -> PictureSummary | None:
+    return next((row for row in rows if row.answer_id == answer_id), None)
+
+
+def _beside(job: ServedJob, grid: WantedData, opened: str, step: int) -> str:
     """Return the picture after this one, or before it, among those that are wanted; itself where there is none."""
     rows = job.findings.read()
     wanted = select(rows, sieve_of(grid))
-    numbers = [row.number for row in wanted]
-    if opened in numbers:
-        place = numbers.index(opened) + step
-        return numbers[place] if 0 <= place < len(numbers) else opened
-    if not 0 <= opened < len(rows):
+    ids = [row.answer_id for row in wanted]
+    if opened in ids:
+        place = ids.index(opened) + step
+        return ids[place] if 0 <= place < len(ids) else opened
+    here = _summary(rows, opened)
+    if here is None:
         return opened
-    here = rows[opened].given
-    beside = sorted((row for row in wanted if (row.given > here) == (step > 0)), key=_given)
-    return beside[0 if step > 0 else -1].number if beside else opened
+    beside = sorted((row for row in wanted if (row.given > here.given) == (step > 0)), key=_given)
+    return beside[0 if step > 0 else -1].answer_id if beside else opened
 
 
 def _given(row: PictureSummary) -> tuple[int, int]:
     return row.given
-
-
-def _answer_id(job: ServedJob, number: int) -> str:
-    """Return what tells the answer about a picture from all others."""
-    row = job.findings.row(number)
-    said = row.said or row.prediction
-    asked = said.question.to_dict() if said else {}
-    return hashlib.blake2b(f"{job.folder.name} {row.key.hex()} {asked}".encode(), digest_size=12).hexdigest()

@@ -42,7 +42,7 @@ def build_many(app: gr.Blocks, predictor: Predictor, settings: Settings, jobs: J
     components: Components = {
         "job": gr.Textbox("", visible=False),
         "memory": gr.Textbox(visible=False),  # what the browser has kept
-        "opened": gr.Number(-1, precision=0, visible=False),
+        "opened": gr.Textbox("", visible=False),
         "timer": gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False),
     }
     add_title("many", _LEAD, settings)

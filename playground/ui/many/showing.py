@@ -43,7 +43,7 @@ def sieve_of(wanted: WantedData) -> Sieve:
     )
 
 
-def grid_of(job: ServedJob, wanted: WantedData, opened: int = -1) -> GridData:
+def grid_of(job: ServedJob, wanted: WantedData, opened: str = "") -> GridData:
     """Return what the grid shows of a job."""
     findings, progress = job.findings.read(), job.progress()
     rows = select(findings, sieve_of(wanted))
@@ -52,19 +52,18 @@ def grid_of(job: ServedJob, wanted: WantedData, opened: int = -1) -> GridData:
     counted, have = job.findings.tally(wanted.label), set(wanted.have)
     names = [name for name, _, _ in counted.labels[:_MOST_LABELS]]
     colors = colors_of(names)
-    question = job.wanted
     return GridData(
         job={**progress.to_dict(), "wanted": progress.num_wanted, "preview": PREVIEW},
-        revision=f"{len(findings)} {job.findings.num_reviews} {question and question.to_dict()}",
+        revision=f"{len(findings)} {job.findings.num_reviews} {job.findings.num_begun}",
         total=len(rows),
         first=first,
-        rows=[_row(job, row, with_thumbnail=row.number not in have) for row in some],
+        rows=[_row(job, row, with_thumbnail=row.answer_id not in have) for row in some],
         labels=[[name, count, pictures, colors[name]] for name, count, pictures in counted.labels[:_MOST_LABELS]],
         kinds={kind.value: count for kind, count in counted.kinds},
         histogram=list(counted.histogram),
         threshold=_threshold(job, wanted.label),
         opened=opened,
-        wanted=wanted.model_copy(update={"have": [], "number": -1, "threshold": -1.0}),
+        wanted=wanted.model_copy(update={"have": [], "picture": "", "threshold": -1.0}),
     )
 
 
@@ -82,7 +81,7 @@ def _row(job: ServedJob, row: PictureSummary, *, with_thumbnail: bool) -> dict[s
         shown.append("…")
     nothing = "nothing it is sure of" if row.is_unsure or row.all_scores else "nothing found"
     told: dict[str, Any] = {
-        "n": row.number,
+        "id": row.answer_id,
         "name": row.source.stem,
         "says": ", ".join(shown) or row.text or ("" if row.error else nothing),
         "error": row.error,
@@ -95,7 +94,12 @@ def _row(job: ServedJob, row: PictureSummary, *, with_thumbnail: bool) -> dict[s
     return told
 
 
-def stage_of_row(row: Row, job: ServedJob, image: InputImage, answer_id: str) -> StageData:
+def answer_of(job: ServedJob, answer_id: str) -> str:
+    """Return what tells an answer of a job from those of all jobs."""
+    return f"{job.folder.name}-{answer_id}"
+
+
+def stage_of_row(row: Row, job: ServedJob, image: InputImage) -> StageData:
     """Return the picture of a row with its answer, which can be corrected."""
     display = image.pixels.copy()
     display.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
@@ -111,7 +115,9 @@ def stage_of_row(row: Row, job: ServedJob, image: InputImage, answer_id: str) ->
         w=width,
         h=height,
         boxes=boxes_from(shown, colors_of([region.label for region in shown.regions]), numbers),
-        edits=_edits(answer_id, said, row.version, corrections) if said.regions or row.changes else None,
+        edits=_edits(answer_of(job, row.answer_id), said, row.version, corrections)
+        if said.regions or row.changes
+        else None,
         alt=text.alt_text(shown, shown),
         hidden=[],
     )
