@@ -5,7 +5,8 @@ Knows no terminal and no page: whoever iterates shows how far it is, and may sto
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 from playground.annotate.job import AnswersTogether, PictureAnswered, answer_group
 from playground.annotate.reading import ReadSource
@@ -162,6 +163,13 @@ def _why_none(data: LabeledData, subset: str, asks: DataQuestions, pictures: Seq
 
 
 def ask_about_data(
+    predictor: AnswersTogether, data: LabeledData, pictures: Iterable[Labeled], asks: DataQuestions, **options: Any
+) -> Iterator[Outcome]:
+    """Yield what comes of each picture, in their order; `options` are those of `ask_in_groups`."""
+    return chain.from_iterable(ask_in_groups(predictor, data, pictures, asks, **options))
+
+
+def ask_in_groups(
     predictor: AnswersTogether,
     data: LabeledData,
     pictures: Iterable[Labeled],
@@ -170,24 +178,23 @@ def ask_about_data(
     checkpoint: str = "",
     group_size: int = 1,
     is_stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Outcome]:
-    """Yield what comes of each picture, in their order; those about which the same is asked are answered together."""
+) -> Iterator[list[Outcome]]:
+    """Yield what comes of some pictures, in their order; those about which the same is asked are answered together."""
     group: list[tuple[Outcome, InputImage]] = []
     for labeled in pictures:
         if is_stopped():
             return
         opened = _opened(data, labeled, asks, checkpoint)
         if isinstance(opened, Outcome):
-            yield from _answered(predictor, group)
+            yield [*_answered(predictor, group), opened]
             group = []
-            yield opened
             continue
         if group and (len(group) >= group_size or group[0][0].questions != opened[0].questions):
-            yield from _answered(predictor, group)
+            yield list(_answered(predictor, group))
             group = []
         group.append(opened)
-    if not is_stopped():
-        yield from _answered(predictor, group)
+    if group and not is_stopped():
+        yield list(_answered(predictor, group))
 
 
 def _opened(

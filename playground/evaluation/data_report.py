@@ -82,13 +82,14 @@ def _rows(checkpoints: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the main figures, a row each, of all checkpoints beside one another."""
     columns = [dict(_figures(one)) for one in checkpoints]
     names = dict.fromkeys(name for column in columns for name in column)
+    is_fair = len({one["pictures"] for one in checkpoints}) == 1  # else of one that was stopped
     rows = []
     for name in names:
         figures = [column.get(name) for column in columns]
         known = [value for value in figures if value is not None]
         best = min if any(word in name for word in _LOWER_IS_BETTER) else max
         if known:
-            rows.append({"name": name, "figures": figures, "best": best(known)})
+            rows.append({"name": name, "figures": figures, "best": best(known) if is_fair else None})
     return rows
 
 

@@ -21,8 +21,9 @@ from playground.datasets.labeled import Labeled
 from playground.datasets.reading import read_dataset
 from playground.errors import CheckpointUnavailable, InputRejected
 from playground.evaluation import on_data
-from playground.evaluation.asking_data import DataQuestions, Outcome, choose_pictures, choose_questions
+from playground.evaluation.asking_data import DataQuestions, Outcome, ask_in_groups, choose_pictures, choose_questions
 from playground.evaluation.data_figures import measure_outcomes, to_dict
+from playground.evaluation.data_report import make_report
 from playground.evaluation.detection import FoundPicture, measure_found, trust_in
 from playground.evaluation.temperature import keep_temperature
 from playground.evaluation.what_next import what_next
@@ -280,6 +281,20 @@ def test_own_answers_are_told_to_be_no_truth_before_a_person_has_seen_them(
     (tmp_path / "lines.jsonl").write_text(json.dumps({"picture": "a", **wire}))
     assert on_data.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert "whoever gave one agrees with it" in capsys.readouterr().err
+
+
+def test_groups_come_whole_so_that_the_time_left_can_be_told_and_what_was_stopped_wins_nothing(
+    scenes: Path, predictor: Predictor
+) -> None:
+    data = read_dataset(scenes)
+    asks = choose_questions(data, ALL, "<OD>")
+    pictures = list(data.labeled())
+    groups = list(ask_in_groups(predictor, data, pictures, asks, group_size=4))
+    assert [[bool(one.error) for one in some] for some in groups] == [[True], [False, False, True]]
+    measured = [measure_outcomes(name, some, asks.classes) for name, some in zip("ab", groups[::-1], strict=True)]
+    report = make_report(data, "scenes", ALL, asks, pictures, measured)
+    assert "a was stopped after 3 of 4" in report.page
+    assert 'class="better"' not in report.page
 
 
 @pytest.mark.usefixtures("quick")

@@ -58,7 +58,7 @@ def test_the_page_says_of_own_answers_that_they_are_no_truth(tmp_path: Path, pre
     _, *asking, done = handlers.run(MeasureForm([str(tmp_path / "mine.zip")], [], "", 5), TAB)
     for step in (*asking, done):
         assert "whoever gave one agrees with it" in step["status"][-1]["text"]
-    assert done["status"][0]["text"] == "Done. 1 pictures were measured."
+    assert done["status"][0]["text"] == "Done. 1 picture was measured."
     assert "whoever gave one agrees with it" in done["report"]
 
 

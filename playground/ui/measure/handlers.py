@@ -156,7 +156,7 @@ class MeasureHandlers:
         measured: "list[MeasuredData]",
     ) -> Iterator[Updates]:
         """Ask one checkpoint about all pictures, and add its figures."""
-        from playground.evaluation.asking_data import ask_about_data
+        from playground.evaluation.asking_data import Outcome, ask_in_groups
         from playground.evaluation.data_figures import measure_outcomes
 
         name = checkpoint or self._predictor.engines.current_name
@@ -164,11 +164,11 @@ class MeasureHandlers:
         with self._predictor.engines.acquire(checkpoint, cancelled=ending.is_set) as engine:
             size = engine.max_asks
         began = said = time.monotonic()
-        outcomes = []
-        for outcome in ask_about_data(
+        outcomes = list[Outcome]()
+        for some in ask_in_groups(
             self._predictor, data, pictures, asks, checkpoint=checkpoint, group_size=size, is_stopped=ending.is_set
         ):
-            outcomes.append(outcome)
+            outcomes += some
             if (now := time.monotonic()) - said > _SECONDS_BETWEEN_LINES:
                 said = now
                 left = (now - began) / len(outcomes) * (len(pictures) - len(outcomes))
@@ -207,14 +207,17 @@ class MeasureHandlers:
             return text.line(f"The report is about {done} alone. {problem}", "warning")
         short = [one for one in measured if one.num_asked < num_pictures]
         if short:
-            return text.line(f"Stopped after {short[0].num_asked} of {num_pictures} pictures.", "warning")
+            rest = ", and what comes after it about none" if len(measured) < num_wanted else ""
+            asked = f"{short[0].checkpoint} was asked about {short[0].num_asked} of {num_pictures} pictures"
+            return text.line(f"Stopped: {asked}{rest}.", "warning")
         if len(measured) < num_wanted:
             return text.line(f"Stopped: the report is about {done} alone.", "warning")
         if broken := max(len(one.broken) for one in measured):
             return text.line(
                 f"Done. {broken} of {num_pictures} pictures have no answer; the report says why.", "warning"
             )
-        return text.line(f"Done. {num_pictures} pictures were measured.", "good")
+        done = f"{num_pictures} pictures were" if num_pictures != 1 else "1 picture was"
+        return text.line(f"Done. {done} measured.", "good")
 
 
 def _said(data: "LabeledData", doing: str) -> Updates:
