@@ -1,6 +1,7 @@
 """The files of a data set, in a folder or an archive, by their paths in it. Nothing outside is ever read."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -34,7 +35,7 @@ class DataFiles:
         self._sources = dict(sorted(wanted, key=lambda pair: natural_key(pair[0])))
         self._by_name: dict[str, list[str]] = {}
         for path in self._sources:
-            self._by_name.setdefault(PurePosixPath(path).name.casefold(), []).append(path)
+            self._by_name.setdefault(_same_file(path), []).append(path)
 
     def ending(self, *suffixes: str) -> Iterator[str]:
         """Yield the paths that end so, in natural order."""
@@ -65,7 +66,7 @@ class DataFiles:
         path = named.replace("\\", "/").removeprefix("./")
         tried = [*(join_paths(folder, path) for folder in near), path]
         found = next((one for one in tried if one in self._sources), "")
-        alike = self._by_name.get(PurePosixPath(path).name.casefold(), [])
+        alike = self._by_name.get(_same_file(path), [])
         if not found and len(alike) == 1:
             found = alike[0]
         if found:
@@ -145,6 +146,11 @@ class DataFiles:
         within = _common_folder([member.name for member in members])
         for member in members:
             yield member.name.removeprefix(within), PictureSource(self.root, member.name, problem=member.problem)
+
+
+def _same_file(path: str) -> str:
+    """Return the name of a file, whose capitals may be others, and whose accents macOS writes as letters."""
+    return unicodedata.normalize("NFC", PurePosixPath(path).name).casefold()
 
 
 def join_paths(*parts: str) -> str:

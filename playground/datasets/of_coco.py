@@ -158,7 +158,8 @@ class _Part:
         is_of_another = isinstance(drawn, dict) and frame and drawn.get("size") != [frame[1], frame[0]]
         parts = [] if is_of_another else self._outline(drawn)
         text = annotation.get("text")
-        region = region_of(label, _box(annotation.get("bbox")), parts, text=text if isinstance(text, str) else "")
+        box = _box(annotation.get("bbox")) or (_box_around(parts) if isinstance(drawn, dict) else None)
+        region = region_of(label, box, parts, text=text if isinstance(text, str) else "")
         if region is None:
             faults.append(f"Annotation {number} has no box with an area, and was left out.")
         elif max(region.xyxy[2] - region.xyxy[0], region.xyxy[3] - region.xyxy[1]) < 1:
@@ -194,6 +195,12 @@ def _box(value: Any) -> Box | None:
         return None
     x, y, width, height = map(float, value)
     return (x, y, x + width, y + height) if width > 0 and height > 0 else None
+
+
+def _box_around(parts: Sequence[Polygon]) -> Box | None:
+    """Return the box of run lengths, whose outline goes through the centers of pixels."""
+    xs, ys = [x for part in parts for x, _ in part], [y for part in parts for _, y in part]
+    return (min(xs) - 0.5, min(ys) - 0.5, max(xs) + 0.5, max(ys) + 0.5) if xs else None
 
 
 def _num_pixels(value: Mapping[str, Any]) -> int:

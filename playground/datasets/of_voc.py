@@ -28,6 +28,7 @@ def find_voc(files: DataFiles) -> FoundSet | None:
     if not any(_root(files, path) is not None for path in paths[:_TRIED]):
         return None
     parts = _parts(files)
+    stems = {path.rpartition("/")[2].rpartition(".")[0] for path in paths}
 
     def subset_of(path: str) -> str:
         stem = path.rpartition("/")[2].rpartition(".")[0]
@@ -38,6 +39,9 @@ def find_voc(files: DataFiles) -> FoundSet | None:
         for path in paths:
             if holds_part(subset := subset_of(path), wanted):
                 yield _picture(files, path, subset).checked()
+        if left := sorted(stem for stem in parts.keys() - stems if holds_part(parts[stem], wanted)):
+            listed = f"{len(left)} listed in ImageSets without a file of annotations, such as {left[0][:200]!r}."
+            yield unusable("ImageSets", listed, subset=parts[left[0]], said_by="ImageSets")
 
     return FoundSet("Pascal VOC", (), tuple(dict.fromkeys(map(subset_of, paths))), labeled)
 

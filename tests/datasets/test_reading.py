@@ -160,14 +160,15 @@ def test_faults_of_coco_are_sentences_and_the_rest_is_read(tmp_path: Path) -> No
 
 
 def test_what_other_tools_write_of_coco_is_taken_as_it_is_meant_or_told(tmp_path: Path) -> None:
-    picture(tmp_path, "a.png")
+    picture(tmp_path, "cafe\u0301.png")  # as macOS writes it
     one = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [30, 20, 60, 40]}
     drawn = {"counts": [0, 160 * 120], "size": [160, 120]}  # width first
     annotations = [
         one, {**one, "id": 2}, {**one, "id": 3, "bbox": [0, 0, 9, 9], "iscrowd": "0"},
+        {**one, "id": 6, "bbox": None, "segmentation": coco()["annotations"][0]["segmentation"]},
         {**one, "id": 4, "bbox": [0.1, 0.1, 0.3, 0.3]}, {**one, "id": 5, "bbox": [9, 9, 20, 20], "segmentation": drawn},
     ]  # fmt: skip
-    image = {"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}
+    image = {"id": 7, "file_name": "caf\u00e9.png", "width": SIZE[0], "height": SIZE[1]}
     named = [{"id": 3, "name": "bus"}, {"id": 3, "name": "car"}]
     images = [image, {**image, "file_name": "b.png"}]
     put(tmp_path, {"all.json": {"images": images, "annotations": annotations, "categories": named}})
@@ -178,7 +179,7 @@ def test_what_other_tools_write_of_coco_is_taken_as_it_is_meant_or_told(tmp_path
     faults = "\n".join(data.summary().faults)
     for sentence in (
         "Several categories have the same id", "'b.png', has the id of another one", "4 is smaller than a pixel",
-        "outline of annotation 5 is for a picture of another size", "4 regions are 3",
+        "outline of annotation 5 is for a picture of another size", "5 regions are 3",
     ):  # fmt: skip
         assert sentence in faults
 
@@ -248,12 +249,16 @@ XML = """<annotation><filename>a.png</filename><size><width>160</width><height>1
 
 
 def test_faults_of_voc_are_sentences_and_the_rest_is_read(tmp_path: Path) -> None:
-    put(tmp_path, {"Annotations/a.xml": XML, "Annotations/b.xml": "<annotation><obj", "ImageSets/Main/test.txt": "a\n"})
+    put(
+        tmp_path,
+        {"Annotations/a.xml": XML, "Annotations/b.xml": "<annotation><obj", "ImageSets/Main/test.txt": "a\nc\n"},
+    )
     picture(tmp_path, "JPEGImages/a.png")
     data = read_dataset(tmp_path)
     [one] = opened(data).values()
     assert (one.regions[0].xyxy, one.subset, len(one.ignored)) == ((0, 0, 160, 60), "test", 1)
-    assert data.summary().num_faults == 2
+    assert data.summary().num_faults == 3
+    assert data.summary("test").faults[1].startswith("ImageSets: 1 listed in ImageSets without a file of annotations")
 
 
 def test_prompts_and_answers_are_read_by_the_grammar(tmp_path: Path) -> None:
