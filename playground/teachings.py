@@ -79,6 +79,11 @@ class ServedTeaching:
         return self.state is TeachingState.WORKING
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it was told to stop."""
+        return self._ending.is_set()
+
+    @property
     def can_be_kept(self) -> bool:
         """Whether something was learned that lies in its folder, where it waits."""
         is_left = self.state is TeachingState.STOPPED and (self.out / ADAPTER_WEIGHTS).is_file()

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Never
 
@@ -11,11 +12,13 @@ from PIL import Image
 
 from playground.checkpoints.catalog import BUNDLED
 from playground.errors import CheckpointUnavailable
+from playground.evaluation import asking_data
 from playground.pool import Pool, Steps
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.results import Prediction
 from playground.settings import Settings
+from playground.ui.measure import handlers as measuring
 from playground.ui.measure.handlers import MeasureForm, MeasureHandlers
 from tests.ui.doubles import ScriptedPredictor
 
@@ -60,6 +63,31 @@ def test_the_page_says_of_own_answers_that_they_are_no_truth(tmp_path: Path, pre
         assert "whoever gave one agrees with it" in step["status"][-1]["text"]
     assert done["status"][0]["text"] == "Done. 1 picture was measured."
     assert "whoever gave one agrees with it" in done["report"]
+
+
+def test_stop_is_the_last_that_is_said_until_the_report_says_what_was_asked(
+    tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
+    line = json.dumps({"image": "a.png", "prefix": "<CAPTION>", "suffix": "Red."})
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "a.png")
+        archive.writestr("lines.jsonl", f"{line}\n{line}")
+    handlers = MeasureHandlers(predictor, Settings(offline=True))
+    ask = asking_data.ask_in_groups
+
+    def stopped(*given: Any, **options: Any) -> Iterator[list[asking_data.Outcome]]:
+        some = next(ask(*given, **{**options, "group_size": 1}))
+        handlers.stop(TAB)
+        yield some
+
+    monkeypatch.setattr(asking_data, "ask_in_groups", stopped)
+    monkeypatch.setattr(measuring, "_SECONDS_BETWEEN_LINES", -1.0)
+    handlers.begin(TAB)
+    form = MeasureForm([str(tmp_path / "mine.zip")], [BUNDLED, BUNDLED], "", 5)
+    said = [step["status"][0]["text"] for step in handlers.run(form, TAB)]
+    told = f"Stopped: {BUNDLED} was asked about 1 of 2 pictures, and what comes after it about none."
+    assert said[1:] == [f"Waiting for {BUNDLED}.", "Writing the report.", told]
 
 
 def test_a_measurement_that_was_stopped_or_left_in_the_queue_asks_nothing() -> None:

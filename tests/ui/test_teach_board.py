@@ -50,7 +50,9 @@ def test_lessons_that_ask_something_else_say_what_and_no_token_is_shown() -> Non
     ]  # fmt: skip
 
 
-def test_where_nothing_became_better_it_says_what_would_be_kept(tmp_path: Path) -> None:
+def test_where_nothing_became_better_it_says_what_would_be_kept_and_stop_is_the_last_that_is_said(
+    tmp_path: Path,
+) -> None:
     teaching = ServedTeaching(resolve(BUNDLED), LessonReport((), ()), tmp_path)
     points = tuple(MeasuredPoint(step, 0.5, held_out_loss=1.0 + step, quality=0.5) for step in (0, 20))
     teaching.progress = TeachingProgress(TeachingStage.DONE, step=20, steps=40, points=points)
@@ -60,3 +62,7 @@ def test_where_nothing_became_better_it_says_what_would_be_kept(tmp_path: Path) 
     assert teaching_line(teaching)["text"] == f"{as_before} Give it more minutes, or more pictures."
     teaching.state = TeachingState.STOPPED
     assert teaching_line(teaching)["text"] == f"Stopped. Teach goes on from there. {as_before}"
+    teaching.state = TeachingState.WORKING
+    assert teaching_line(teaching)["text"].endswith(": step 20 of 40…")
+    teaching.stop()
+    assert teaching_line(teaching)["text"] == "Ending after this step…", "until it has"

@@ -169,7 +169,7 @@ class MeasureHandlers:
             self._predictor, data, pictures, asks, checkpoint=checkpoint, group_size=size, is_stopped=ending.is_set
         ):
             outcomes += some
-            if (now := time.monotonic()) - said > _SECONDS_BETWEEN_LINES:
+            if (now := time.monotonic()) - said > _SECONDS_BETWEEN_LINES and not ending.is_set():
                 said = now
                 left = (now - began) / len(outcomes) * (len(pictures) - len(outcomes))
                 line = f"{name}: {len(outcomes)} of {len(pictures)} pictures, about {text.duration(left)} left."

@@ -73,8 +73,9 @@ class TeachHandlers:
     @told_in_the_status
     def stop(self, teaching: str) -> Updates:
         """End within a step."""
-        self._teachings.find(teaching).stop()
-        return {"status": [text.line("Ending after this step…", "busy")]}
+        found = self._teachings.find(teaching)
+        found.stop()
+        return {"status": [teaching_line(found)]}
 
     @told_in_the_status
     def look(self, teaching: str, board: str) -> Updates:

@@ -43,7 +43,7 @@ def teaching_line(teaching: ServedTeaching) -> text.Line:
         case TeachingState.READY:
             return text.line("Ready to teach.", "good")
         case TeachingState.WORKING:
-            return text.line(_doing(teaching.progress), "busy")
+            return text.line("Ending after this step…" if teaching.is_ending else _doing(teaching.progress), "busy")
         case TeachingState.STOPPED:
             return text.line(f"Stopped. Teach goes on from there{_or_keep(teaching)}", "warning")
         case TeachingState.TAUGHT:
