@@ -67,7 +67,7 @@ def _run(chosen: argparse.Namespace) -> int:
             "page first, or leave the option out."
         )
     if data.notice:
-        print(f"{data.notice} {_REVIEWED_ONLY}", file=sys.stderr, flush=True)
+        print(data.notice if chosen.reviewed_only else f"{data.notice} {_REVIEWED_ONLY}", file=sys.stderr, flush=True)
     asks = choose_questions(data, subset, chosen.task, together=chosen.together)
     pictures = choose_pictures(data, subset, asks, chosen.limit)
     measured, code = _measure(chosen, data, pictures, asks)

@@ -90,7 +90,8 @@ def lessons_of_data(data: LabeledData, question: Question | None, *, held_out_sh
         (held if is_divided and labeled.subset in _HELD_OUT_PARTS else train).extend(lessons)
     if not is_divided:
         train, held = _divided(train, held_out_share, seed)
-    notices = (*faults, *_empty([*train, *held]), *_on_both_sides(train, held), *_unseen(train, held))
+    own = [data.notice] if data.notice else []
+    notices = (*own, *faults, *_empty([*train, *held]), *_on_both_sides(train, held), *_unseen(train, held))
     return LessonReport(tuple(train), tuple(held), tuple(left_out), notices)
 
 

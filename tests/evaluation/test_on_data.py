@@ -28,6 +28,7 @@ from playground.evaluation.detection import FoundPicture, measure_found, trust_i
 from playground.evaluation.temperature import keep_temperature
 from playground.evaluation.what_next import what_next
 from playground.evaluation.wording import WrittenText, measure_texts
+from playground.finetune.checks import lessons_of_data
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.regions import Region
@@ -279,8 +280,12 @@ def test_own_answers_are_told_to_be_no_truth_before_a_person_has_seen_them(
     Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
     wire = Prediction(Question("<OD>"), "mine", (64, 64), is_final=True).to_dict()
     (tmp_path / "lines.jsonl").write_text(json.dumps({"picture": "a", **wire}))
-    assert on_data.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    assert "whoever gave one agrees with it" in capsys.readouterr().err
+    command = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--overwrite"]
+    for more in ([], ["--reviewed-only"]):  # of what Save wrote nobody knows who has seen it
+        assert on_data.main([*command, *more]) == 0
+        assert "whoever gave one agrees with it" in capsys.readouterr().err
+    taught = lessons_of_data(read_dataset(tmp_path), None, held_out_share=0, seed=0)
+    assert "whoever gave one agrees with it" in taught.notices[0]
 
 
 def test_groups_come_whole_so_that_the_time_left_can_be_told_and_what_was_stopped_wins_nothing(
