@@ -3,6 +3,7 @@
 Knows no terminal and no page: whoever iterates shows how far it is, and may stop it between two groups of pictures.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -135,7 +136,7 @@ def choose_questions(data: LabeledData, subset: str, task_id: str, *, together: 
 
 def choose_pictures(data: LabeledData, subset: str, asks: DataQuestions, limit: int | None) -> list[Labeled]:
     """Return the pictures that are asked about, at most so many. Raises InputRejected where there is none."""
-    pictures = list(islice(filter(asks.is_about, data.labeled(subset)), limit))
+    pictures = list(_at_most(limit, filter(asks.is_about, data.labeled(subset))))
     if all(one.problem for one in pictures):
         why = _why_none(data, subset, asks, pictures)
         raise InputRejected(f"There is no picture in the data set that can be asked about. {why}".strip(), field="task")
@@ -149,6 +150,17 @@ def choose_pictures(data: LabeledData, subset: str, asks: DataQuestions, limit: 
             field="task",
         )
     return pictures
+
+
+def _at_most(limit: int | None, pictures: Iterable[Labeled]) -> Iterator[Labeled]:
+    """Yield so many pictures that can be had, and so many of the rest, some of which are about a whole file."""
+    counts = Counter[bool]()
+    for one in pictures:
+        counts[is_broken := bool(one.problem)] += 1
+        if limit is None or counts[is_broken] <= limit:
+            yield one
+        if limit is not None and counts[False] >= limit:
+            return
 
 
 def _why_none(data: LabeledData, subset: str, asks: DataQuestions, pictures: Sequence[Labeled]) -> str:

@@ -257,6 +257,15 @@ def test_what_the_data_set_cannot_answer_is_refused_with_what_it_can(
         choose_pictures(data, ALL, choose_questions(data, ALL, task), None)
 
 
+def test_what_cannot_be_had_takes_no_place_of_what_can(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    rows = [{"image": name, "prefix": "<CAPTION>", "suffix": "A car."} for name in ("gone", "lost", "a.png", "a.png")]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = read_dataset(tmp_path)
+    chosen = choose_pictures(data, ALL, choose_questions(data, ALL, ""), 1)
+    assert [one.name for one in chosen] == ["gone", "a.png"]
+
+
 def test_the_report_says_what_to_do_and_shows_all_where_nothing_is_right() -> None:
     kite, tree = Region("kite", (0, 0, 10, 10), 0.3), Region("tree", (50, 50, 90, 90), 0.6)
     truth = (replace(kite, xyxy=(20, 20, 30, 30)), Region("sled", (0, 0, 5, 5)))
