@@ -291,6 +291,8 @@ def _ask(
             progress.take(event)
             num_with_text += isinstance(event, PictureAnswered) and bool(event.image.own_text)
     console.say(progress.summary())
+    if count := journal.num_failed_before:
+        console.say(f"  of those done before {count} could not be answered. --retry-errors tries them again.")
     for problem in progress.problems[:_SHOWN_PROBLEMS]:
         console.say(f"  {problem}")
     if (more := progress.num_failed - _SHOWN_PROBLEMS) > 0:

@@ -33,6 +33,7 @@ class Journal(Answers):
         self._lock = FileLock(folder / _LOCK, timeout=0)
         self._done: set[bytes] = set()
         self._begun: set[bytes] = set()  # of a group that is not complete
+        self.num_failed_before = 0  # of the pictures that were done, those that could not be answered
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -90,7 +91,7 @@ class Journal(Answers):
     def forget_errors(self) -> int:
         """Drop the rows of pictures that could not be answered, so that they are tried again; returns how many."""
         kept = self._path.with_suffix(".part")
-        num_dropped = 0
+        num_dropped = self.num_failed_before = 0
         self._done, self._begun = set(), self._done | self._begun
         self._file.close()
         with self._path.open("rb") as lines, kept.open("wb") as file:
@@ -138,6 +139,7 @@ class Journal(Answers):
                     wire = json.loads(line)
                     in_group = GroupPlace.from_wire(wire["group"])
                     self._begun.add(key_of(PictureSource.from_dict(wire), wire["sha256"]))
+                    self.num_failed_before += "error" in wire
                 except (ValueError, KeyError, TypeError) as error:
                     raise self._changed(number, error) from error
                 whole = lines.tell()

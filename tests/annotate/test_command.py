@@ -90,10 +90,14 @@ def test_a_picture_that_has_gone_is_left_out_of_the_data_set_and_said(typed, tmp
     arguments = (tmp_path / "in", *OD, "--out", tmp_path / "a")
     assert typed(*arguments)
     (tmp_path / "in" / "scene_000000.png").unlink()
+    (tmp_path / "in" / "scene_000002.png").write_bytes(b"no picture")
+    assert typed(*arguments)
+    assert "of those done before" not in capsys.readouterr().out
     assert typed(*arguments, "--format", "coco,csv")
     said = capsys.readouterr().out
     assert "a-coco.zip: 1 pictures\n  left out: " in said
     assert "a.csv: 2 pictures" in said
+    assert "of those done before 1 could not be answered. --retry-errors tries them again." in said
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bytes(typed, scenes, tmp_path):
