@@ -15,7 +15,7 @@ from playground.tasks import get_task
 from playground.ui.many.components import WantedData
 from playground.ui.many.form import ManyForm
 from playground.ui.many.handlers import ManyHandlers
-from playground.ui.many.showing import job_line, saved_line
+from playground.ui.many.showing import controls, job_line, saved_line
 from playground.ui.many.sources import format_for
 from tests.ui.examples import BEACH, MEADOW
 
@@ -68,6 +68,7 @@ def test_what_was_corrected_just_before_the_next_picture_is_kept(
 def test_of_one_picture_it_says_so() -> None:
     assert job_line(JobProgress(JobState.DONE, 1, 1, 1))["text"] == "It is done."
     assert job_line(JobProgress(JobState.DONE, 2, 2, 1, 1))["text"] == "All 2 pictures are done."
+    assert controls(JobProgress(JobState.DONE, 2, 2, 1, 1))["run"]["value"] == "Try the one again that failed"
 
 
 def test_a_file_says_what_is_not_in_it() -> None:

@@ -159,7 +159,7 @@ def controls(progress: JobProgress | None) -> Updates:
     if progress and progress.num_pictures and not is_working:
         left = progress.num_pictures - progress.num_done
         is_over = not left and progress.num_failed
-        many = "it" if progress.num_failed == 1 else f"the {progress.num_failed}"
+        many = "the one" if progress.num_failed == 1 else f"the {progress.num_failed}"
         run = f"Try {many} again that failed" if is_over else f"Run on all {progress.num_pictures}"
         if left and progress.state in (JobState.PAUSED, JobState.STOPPED):
             run = f"Go on with the other {left}"
