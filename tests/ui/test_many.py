@@ -67,7 +67,10 @@ def test_what_was_corrected_just_before_the_next_picture_is_kept(
 
 def test_of_one_picture_it_says_so() -> None:
     assert job_line(JobProgress(JobState.DONE, 1, 1, 1))["text"] == "It is done."
-    assert job_line(JobProgress(JobState.DONE, 2, 2, 1, 1))["text"] == "All 2 pictures are done."
+    assert job_line(JobProgress(JobState.DONE, 2, 2, 1, 1))["text"] == (
+        "All 2 pictures are done; 1 could not be answered."
+    )
+    assert job_line(JobProgress(JobState.DONE, 1, 1, 0, 1))["tone"] == "warning"
     assert controls(JobProgress(JobState.DONE, 2, 2, 1, 1))["run"]["value"] == "Try the one again that failed"
 
 

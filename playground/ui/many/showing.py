@@ -198,8 +198,7 @@ def job_line(progress: JobProgress) -> text.Line:
         case _ if progress.has_more:
             return _first_line(progress)
         case _:
-            is_one = progress.num_pictures == 1
-            return text.line("It is done." if is_one else f"All {progress.num_pictures} pictures are done.", "good")
+            return _last_line(progress)
 
 
 def _first_line(progress: JobProgress) -> text.Line:
@@ -209,6 +208,16 @@ def _first_line(progress: JobProgress) -> text.Line:
         said = f"{progress.num_answered} of the first {done} are answered; why not the rest stands below them."
         return text.line(f"{said} Change the question until the others are right.", "warning")
     return text.line(f"The first {done} are answered. Change the question until they are right.", "good")
+
+
+def _last_line(progress: JobProgress) -> text.Line:
+    is_one = progress.num_pictures == 1
+    if not progress.num_failed:
+        return text.line("It is done." if is_one else f"All {progress.num_pictures} pictures are done.", "good")
+    if is_one:
+        return text.line("It could not be answered. Why stands below it.", "warning")
+    said = f"All {progress.num_pictures} pictures are done; {progress.num_failed} could not be answered."
+    return text.line(said, "warning")
 
 
 def saved_line(written: WrittenFile) -> text.Line:
