@@ -5,6 +5,7 @@ Computes what transformers' own classes compute, with fewer copies. Knows weight
 
 import sys
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from playground.inference.kernels import (
 from playground.inference.memory import return_memory
 
 _TOWER = "model.vision_tower"
-_HIDDEN_AT_ONCE = 2304 * 2048  # numbers of a hidden layer, so that they stay in the processor's cache
+_HIDDEN_AT_ONCE = 2304 * 2048
 
 
 def pixel_values(picture: Image.Image, processor: Any, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -49,46 +50,62 @@ def _at_once(weights: torch.Tensor, num_rows: int) -> int:
     return max(1, num_rows) if weights.device.type == "cpu" else sys.maxsize
 
 
+def _by_parts(kernel: Kernel, rows: torch.Tensor, num_rows: int) -> torch.Tensor:
+    """Return what a kernel makes of rows, as many as they are, some at a time.
+
+    Each part is put into its place at once: kept until all are there, they would leave gaps in memory between them.
+    """
+    if len(rows) <= num_rows:
+        return kernel(rows)
+    made = torch.empty_like(rows)
+    for first in range(0, len(rows), num_rows):
+        made[first : first + num_rows] = kernel(rows[first : first + num_rows])
+    return made
+
+
 class _Mlp:
-    def __init__(self, module: Any, *, pack: bool) -> None:
+    def __init__(self, module: Any, norm: Kernel, *, pack: bool) -> None:
+        self._norm = norm
         self._fc1 = activated(module.fc1, module.activation_fn, pack=pack)
         self._fc2 = (packed if pack else full)(module.fc2)
         self._num_rows = _at_once(module.fc1.bias, _HIDDEN_AT_ONCE // module.fc1.out_features)
 
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self._fc2(self._fc1(some)) for some in torch.split(rows, self._num_rows)])
+    def __call__(self, grid: torch.Tensor) -> torch.Tensor:
+        rows = self._norm(grid).flatten(0, 2)
+        return _by_parts(lambda some: self._fc2(self._fc1(some)), rows, self._num_rows).view(grid.shape)
 
 
 class _Attention:
-    """Attention between the pixels of a window, or between the channels of a group."""
+    """Attention between the pixels of a window, or between the channels of a group, after a norm."""
 
-    def __init__(self, module: Any, *, pack: bool) -> None:
+    def __init__(self, module: Any, norm: Kernel, *, pack: bool) -> None:
         make = packed if pack else full
+        self.norm = norm
         self.qkv = make(module.qkv)
         self.out = make(module.proj)
 
 
 class _WindowAttention(_Attention):
-    def __init__(self, module: Any, *, pack: bool) -> None:
-        super().__init__(module, pack=pack)
+    def __init__(self, module: Any, norm: Kernel, *, pack: bool) -> None:
+        super().__init__(module, norm, pack=pack)
         self._side, self._num_heads = module.window_size, module.num_heads
         self._num_windows = _at_once(module.proj.bias, WEIGHTS_AT_ONCE // (self._num_heads * self._side**4))
 
     def __call__(self, grid: torch.Tensor) -> torch.Tensor:
-        _, height, width, _ = grid.shape
-        below, right = -height % self._side, -width % self._side
-        if below or right:
-            return self._attend(functional.pad(grid, (0, 0, 0, right, 0, below)))[:, :height, :width]
-        return self._attend(grid)
-
-    def _attend(self, grid: torch.Tensor) -> torch.Tensor:
         batch, height, width, channels = grid.shape
         side = self._side
-        windows = grid.view(batch, height // side, side, width // side, side, channels).transpose(2, 3)
+        below, right = -height % side, -width % side
+        normed = self.norm(grid)
+        if below or right:
+            normed = functional.pad(normed, (0, 0, 0, right, 0, below))
+        down, across = (height + below) // side, (width + right) // side
+        windows = normed.view(batch, down, side, across, side, channels).transpose(2, 3)
         rows = windows.reshape(-1, side * side, channels)
+        del normed, windows
         # Some windows at a time, so that what lies between the products stays in the processor's cache.
-        seen = torch.cat([self._attend_rows(some) for some in torch.split(rows, self._num_windows)])
-        return seen.view(windows.shape).transpose(2, 3).reshape(grid.shape)
+        seen = _by_parts(self._attend_rows, rows, self._num_windows)
+        put_back = seen.view(batch, down, across, side, side, channels).transpose(2, 3)
+        return put_back.reshape(batch, height + below, width + right, channels)[:, :height, :width]
 
     def _attend_rows(self, rows: torch.Tensor) -> torch.Tensor:
         queries, keys, values = self.qkv(rows).view(*rows.shape[:2], 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
@@ -96,38 +113,29 @@ class _WindowAttention(_Attention):
 
 
 class _ChannelAttention(_Attention):
-    def __init__(self, module: Any, *, pack: bool) -> None:
-        super().__init__(module, pack=pack)
+    def __init__(self, module: Any, norm: Kernel, *, pack: bool) -> None:
+        super().__init__(module, norm, pack=pack)
         self._num_groups = module.groups
 
     def __call__(self, grid: torch.Tensor) -> torch.Tensor:
         batch, height, width, channels = grid.shape
-        rows = self.qkv(grid.view(batch, height * width, channels))
+        rows = self.qkv(self.norm(grid).view(batch, height * width, channels))
         # For each group, pixels x channels: channels are compared with each other over all pixels.
         queries, keys, values = rows.view(*rows.shape[:2], 3, self._num_groups, -1).permute(2, 0, 3, 1, 4)
         # Scaled before the product, a sum over all pixels that float16 could not hold.
         weights = (queries.mul_((height * width) ** -0.5).transpose(2, 3) @ keys).softmax(-1)
         seen = values @ weights.transpose(2, 3)
+        del rows, queries, keys, values  # in the first stage half of what a picture takes on its way
         return self.out(seen.transpose(1, 2).reshape(batch, height * width, channels)).view(grid.shape)
 
 
-class _Block:
-    """Convolution, attention, convolution, MLP, each with a residual connection; norms before attention and MLP."""
+# Convolution, attention, convolution, MLP; what each returns is added to what it was given.
+_Block = tuple[Kernel, ...]
 
-    def __init__(self, module: Any, attention: Kernel, *, pack: bool) -> None:
-        self._convs = (module.conv1, module.conv2)
-        self._norms = (module.norm1, module.norm2)
-        self._attention = attention
-        self._mlp = _Mlp(module.ffn, pack=pack)
 
-    def __call__(self, grid: torch.Tensor, check: Check) -> torch.Tensor:
-        grid = grid + _convolve(self._convs[0], grid)
-        check()
-        grid = grid + self._attention(self._norms[0](grid))
-        check()
-        grid = grid + _convolve(self._convs[1], grid)
-        check()
-        return grid + self._mlp(self._norms[1](grid).flatten(0, 2)).view(grid.shape)
+def _block(module: Any, attention: Kernel, *, pack: bool) -> _Block:
+    mlp = _Mlp(module.ffn, module.norm2, pack=pack)
+    return partial(_convolve, module.conv1), attention, partial(_convolve, module.conv2), mlp
 
 
 class VisionTower:
@@ -157,9 +165,9 @@ class VisionTower:
         for conv, stage in zip(self._convs, self._stages, strict=True):
             check()
             grid = _embed(conv, grid)
-            for block in stage:
+            for branch in chain.from_iterable(stage):
                 check()
-                grid = block(grid, check)
+                grid = grid + branch(grid)
         return grid.permute(0, 3, 1, 2)
 
 
@@ -169,11 +177,11 @@ def _channels_last(module: Any) -> Any:
 
 def _spatial_block(module: Any, *, pack: bool) -> _Block:
     return_memory()
-    return _Block(module, _WindowAttention(module.window_attn, pack=pack), pack=pack)
+    return _block(module, _WindowAttention(module.window_attn, module.norm1, pack=pack), pack=pack)
 
 
 def _channel_block(module: Any, *, pack: bool) -> _Block:
-    return _Block(module, _ChannelAttention(module.channel_attn, pack=pack), pack=pack)
+    return _block(module, _ChannelAttention(module.channel_attn, module.norm1, pack=pack), pack=pack)
 
 
 _BLOCKS = {"spatial_block": _spatial_block, "channel_block": _channel_block}
