@@ -32,7 +32,7 @@ from playground.checkpoints.catalog import (
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
 from playground.errors import CheckpointUnavailable, PlaygroundError, SettingsInvalid
-from playground.inference.memory import share_arenas
+from playground.inference.memory import share_arena
 from playground.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Pool:
 
         Raises CheckpointUnavailable when the settings name what cannot be a checkpoint.
         """
-        share_arenas()
+        share_arena()
         self._settings = settings
         self._make_engine = make_engine or self._make_real_engine
         self._steps = steps

@@ -158,12 +158,12 @@ class Ours:
         from playground.checkpoints import catalog, loader
         from playground.inference.decoding import DecodingRules
         from playground.inference.engine import Engine
-        from playground.inference.memory import share_arenas
+        from playground.inference.memory import share_arena
         from playground.inference.prepared import prepare
         from playground.predictor import Predictor
         from playground.settings import Settings
 
-        share_arenas()  # as the page does
+        share_arena()  # as the page does
         megabyte, settings = 1_000_000, Settings()
         checkpoint = catalog.resolve(str(folder))
         loaded = loader.load(checkpoint, folder, device=device, precision=precision)

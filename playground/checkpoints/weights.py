@@ -1,8 +1,11 @@
 """The weights of a checkpoint, read a module at a time when it is made ready, so that they are never held twice."""
 
 import copy
+import mmap
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -11,6 +14,8 @@ from torch import nn
 
 from playground.checkpoints.layout import EMBEDDING, TIED_TO_EMBEDDING
 from playground.checkpoints.plain import Config
+
+_LARGE_TABLE = 2**24  # bytes, of which an answer needs a few rows
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Weights:
     files: str  # what tells them from those of other files, and in other formats
     changed: frozenset[str] = frozenset()  # the names of those that an adapter changes
     adapter: str = ""  # what tells it from others
+    _pages: list[mmap.mmap] = field(init=False, default_factory=list)  # of tables that lie in files
     _tables: WeakValueDictionary[str, nn.Parameter] = field(init=False, default_factory=WeakValueDictionary)
 
     def stored_name(self, name: str) -> str | None:
@@ -56,8 +62,29 @@ class Weights:
             return table
         weight = nn.Parameter(in_format(self.tensors[stored], self.dtype).to(self.device), requires_grad=False)
         if stored == self.stored_name(EMBEDDING):
+            if self.device == "cpu" and weight.nbytes >= _LARGE_TABLE:
+                weight = nn.Parameter(self._in_file(weight), requires_grad=False)
             self._tables[stored] = weight
         return weight
+
+    def _in_file(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the same numbers in a file without a name, of which only what is used comes into memory.
+
+        Not in the file that they were read from: whoever writes to that one would mix two models.
+        """
+        with suppress(OSError), TemporaryFile() as file:  # where there is no room for it, they stay in memory
+            weight.view(torch.uint8).numpy().tofile(file)
+            # Of a copy that is made when it is written to, which nobody does: PyTorch warns of what is only to be read.
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            self._pages.append(pages)
+            return torch.frombuffer(pages, dtype=weight.dtype).view(weight.shape)
+        return weight
+
+    def let_go(self) -> None:
+        """Keep no more of a table in memory than what is used from now on."""
+        for pages in self._pages:
+            if hasattr(mmap, "MADV_DONTNEED"):
+                pages.madvise(mmap.MADV_DONTNEED)
 
 
 def in_format(tensor: Any, dtype: torch.dtype) -> torch.Tensor:

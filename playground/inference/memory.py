@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # the numbers of parameters in glibc's malloc.h
-_ARENAS = 2
-_LARGE, _LARGEST_IN_HEAP = 2**18, 2**25  # bytes; the latter is what glibc arrives at by itself
+_LARGE, _LARGEST_IN_HEAP = 2**18, 2**24  # bytes; more than the second is rare, and would tear the heaps
 
 
-def share_arenas() -> None:
-    """Let all threads allocate from two arenas: threads that come and go leave holes in each arena that they use."""
-    _call("mallopt", _M_ARENA_MAX, _ARENAS)
+def share_arena() -> None:
+    """Let all threads allocate from one arena: threads that come and go leave holes in each arena that they use."""
+    _call("mallopt", _M_ARENA_MAX, 1)
 
 
 def return_memory() -> None:
@@ -34,7 +33,7 @@ def each_apart() -> Iterator[None]:
         yield
     finally:
         _call("mallopt", _M_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
-        _call("mallopt", _M_TRIM_THRESHOLD, 2 * _LARGEST_IN_HEAP)
+        _call("mallopt", _M_TRIM_THRESHOLD, 4 * _LARGEST_IN_HEAP)
 
 
 def _call(name: str, *numbers: int) -> None:

@@ -87,6 +87,7 @@ class PreparedModel:
         if rules.of(self.generation_config) is None:
             loaded.model.generation_config = self.generation_config.for_transformers()
             self.generate = loaded.model.generate
+        weights.let_go()
         return_memory()
 
     def encode_images(self, pixel_values: torch.Tensor, check: Check = lambda: None) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The modules without weights beside transformers' own: the same names and shapes, and the same numbers to the bit."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +54,21 @@ def test_a_table_that_is_tied_is_held_once(loaded: LoadedCheckpoint) -> None:
     names = (f"{LANGUAGE}.shared", "lm_head", f"{LANGUAGE}.decoder.embed_tokens")
     tables = [loaded.weights.module(name) for name in names]
     assert len({table.weight.data_ptr() for table in tables}) == 1
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_large_table_is_the_same_in_a_file_or_without_room_for_one(
+    loaded: LoadedCheckpoint, monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    ids = torch.tensor([[5, 750, 1749]])
+    expected = loaded.weights.module(f"{LANGUAGE}.shared")(ids)
+    monkeypatch.setattr("playground.checkpoints.weights._LARGE_TABLE", 1)
+    if not has_room:
+        monkeypatch.setattr("playground.checkpoints.weights.TemporaryFile", Path("no such folder").open)
+    weights = replace(loaded.weights)
+    shared, lm_head = (weights.module(name) for name in (f"{LANGUAGE}.shared", "lm_head"))
+    assert shared.weight.data_ptr() == lm_head.weight.data_ptr()
+    assert len(weights._pages) == has_room
+    for _ in range(2):
+        assert torch.equal(shared(ids), expected)
+        weights.let_go()
