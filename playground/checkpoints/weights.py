@@ -73,7 +73,8 @@ class Weights:
         Not in the file that they were read from: whoever writes to that one would mix two models.
         """
         with suppress(OSError), TemporaryFile() as file:  # where there is no room for it, they stay in memory
-            weight.view(torch.uint8).numpy().tofile(file)
+            file.write(weight.view(torch.uint8).numpy().data)
+            file.flush()
             # Of a copy that is made when it is written to, which nobody does: PyTorch warns of what is only to be read.
             pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             self._pages.append(pages)
