@@ -217,6 +217,12 @@ def test_a_region_is_drawn_with_the_finger_on_a_phone(phone: Page) -> None:
         phone.tap("#run")
     expect(phone.locator("#answer textarea")).to_have_value("kite")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    assert phone.evaluate("getComputedStyle(document.documentElement).overflowAnchor") == "none"
+    last, buttons = phone.locator("#advanced").bounding_box(), phone.locator("#actions").bounding_box()
+    assert last
+    assert buttons
+    assert last["y"] + last["height"] <= buttons["y"]
 
 
 def test_style_score_and_labels_redraw_without_the_model(page: Page, served: DirectedPredictor) -> None:
