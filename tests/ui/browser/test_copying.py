@@ -52,4 +52,7 @@ def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(b
     assert other.evaluate("location.search") == ""
     other.reload()
     expect(other.locator("#regions")).to_contain_text("kite")
+    other.goto(f"{address}?task=<OD>&regions=[[1")
+    expect(other.locator("#problem")).to_contain_text("This link holds no question that can be read.")
+    expect(other.locator("#regions")).to_contain_text("kite")
     context.close()
