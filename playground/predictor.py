@@ -4,6 +4,7 @@ The only place where questions and engines meet. Knows nothing of drawing, files
 """
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -58,7 +59,13 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, checkpoint: str, *, adapter: str = "", device: str = "auto", offline: bool = False, masks: str = ""
+        cls,
+        checkpoint: str | os.PathLike[str],
+        *,
+        adapter: str | os.PathLike[str] = "",
+        device: str = "auto",
+        offline: bool = False,
+        masks: str | os.PathLike[str] = "",
     ) -> "Predictor":
         """Load a catalog name, a hub id or a folder; returns when it is ready. Raises CheckpointUnavailable.
 
@@ -67,8 +74,8 @@ class Predictor:
         """
         # A download that goes on is worth waiting for: only one that stalls is given up.
         settings = Settings(
-            checkpoint=checkpoint, adapter=adapter, device=device, offline=offline, masks=masks,
-            load_wait_seconds=math.inf,
+            checkpoint=os.fspath(checkpoint), adapter=os.fspath(adapter), device=device, offline=offline,
+            masks=os.fspath(masks), load_wait_seconds=math.inf,
         )  # fmt: skip
         pool, sharpener = Pool(settings), Sharpener(settings)
         pool.start()

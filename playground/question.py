@@ -3,12 +3,12 @@
 Knows the table of tasks and what a person may ask. Knows nothing of pixels, checkpoints and answers.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic_core import PydanticKnownError
 
 from playground import grammar
 from playground.errors import InputRejected
@@ -31,6 +31,7 @@ from playground.wire import misspelled, what_is_wrong
 DECODINGS = {"greedy": 1, "careful": 3}  # beams; three are what Microsoft's samples use
 MAX_PHRASE = 20_000  # characters; the model takes far fewer
 MAX_INPUTS = 24  # regions or phrases of one run: each is a prompt of its own
+_MOST = 1_000_000  # tokens, and pixels of a side: more than any checkpoint or picture has
 MERGES = ("", "iou", "ios")  # by what regions are taken for one thing; see `merging`
 
 _NEUTRALIZED = (InputKind.SENTENCE, InputKind.CLASSES, InputKind.EXPRESSIONS)
@@ -56,8 +57,16 @@ def _as_pairs(given: Any) -> Any:
     return _as_tuples(given)
 
 
+def _read_pairs(given: Any) -> Any:
+    """Return what was sent as pairs; refuse what is no object, which a list of pairs, as Python has them, is too."""
+    pairs = _as_pairs(given)
+    if not isinstance(pairs, tuple):
+        raise PydanticKnownError("dict_type")
+    return pairs
+
+
 _TOLD_IF_USED = ("names", "min_scores", "merge", "one_by_one", "then")
-_PAIRS = (Field(max_length=1000), BeforeValidator(_as_pairs), PlainSerializer(dict))
+_PAIRS = (Field(max_length=1000), BeforeValidator(_read_pairs), PlainSerializer(dict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +103,15 @@ class Question:
     then: Text = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "regions", _as_tuples(self.regions))
+        phrase = "" if self.phrase is None else self.phrase
+        object.__setattr__(self, "phrase", _whole(phrase) if isinstance(phrase, str) else phrase)
+        object.__setattr__(self, "regions", () if self.regions is None else _as_tuples(self.regions))
         object.__setattr__(self, "names", _as_pairs(self.names))
         object.__setattr__(self, "min_scores", _as_pairs(self.min_scores))
         for name in ("max_new_tokens", "tiles"):
-            number = getattr(self, name)
-            if isinstance(number, float) and number.is_integer():  # as JSON and pages write it
-                object.__setattr__(self, name, int(number))
+            number = _plain(getattr(self, name))
+            is_whole = isinstance(number, float) and number.is_integer()  # as JSON and pages write it
+            object.__setattr__(self, name, int(number) if is_whole else number)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: values that JSON can carry; what is made of the answer only where that is told."""
@@ -139,13 +150,17 @@ def _not_a_question(reason: str) -> InputRejected:
     )
 
 
-def _as_tuples(regions: Any) -> Any:
-    """Return boxes as tuples, whatever kind of sequence they came in; what is none stays, to be refused later."""
-    if hasattr(regions, "tolist"):  # an array, such as `sv.Detections.xyxy`
-        regions = regions.tolist()
-    if not isinstance(regions, list | tuple):
-        return regions
-    return tuple(tuple(region) if isinstance(region, list) else region for region in regions)
+def _as_tuples(rows: Any) -> Any:
+    """Return rows as tuples, whatever kind of sequence they came in; what is none stays, to be refused later."""
+    rows = _plain(rows)
+    if not isinstance(rows, list | tuple):
+        return rows
+    return tuple(tuple(map(_plain, row)) if isinstance(row, list | tuple) else row for row in map(_plain, rows))
+
+
+def _plain(value: Any) -> Any:
+    """Return an array, such as `sv.Detections.xyxy`, or a number of one as Python's own."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +203,7 @@ def check_question(
     _check_choices(question)
     _check_tiles(question, task, resolution_wh)
     has_regions = task.input_kind is InputKind.REGIONS
-    return CheckedQuestion(
+    checked = CheckedQuestion(
         question=question,
         resolution_wh=resolution_wh,
         task=task,
@@ -198,6 +213,9 @@ def check_question(
         decoding=_read_decoding(question.decoding, question.max_new_tokens),
         then=then,
     )
+    # What the task ignores is kept with the answer, and must be readable with it.
+    Question.from_dict({field.name: getattr(question, field.name) for field in fields(question)})
+    return checked
 
 
 def _read_tasks(question: Question, own_tasks: Sequence[OwnTask] | None) -> tuple[Task, Task | None]:
@@ -291,9 +309,9 @@ def _check_tiles(question: Question, task: Task, resolution_wh: tuple[int, int])
             "or marks where text stands, or look at the whole.",
             field="tiles",
         )
-    if not _is_number(side) or not (side == 0 or side >= MIN_SIDE):
+    if not _is_number(side) or not (side == 0 or MIN_SIDE <= side <= _MOST):
         raise InputRejected(
-            f"The side of a tile must be a number of at least {MIN_SIDE} pixels, but got {str(side)[:40]}. "
+            f"The side of a tile must be a number from {MIN_SIDE} to {_MOST} pixels, but got {str(side)[:40]}. "
             "0 lets the playground choose.",
             field="tiles",
         )
@@ -325,8 +343,8 @@ def _read_phrases(task: Task, question: Question) -> tuple[str, ...]:
             f"The text has {len(phrase)} characters; the limit is {MAX_PHRASE}. Shorten it.", field="phrase"
         )
     if task.input_kind is InputKind.PROMPT:
-        return (_read_prompt(task, _whole(phrase).strip()),)
-    texts = [grammar.neutralize(_whole(part)) for part in _split(task, question)]
+        return (_read_prompt(task, phrase.strip()),)
+    texts = [grammar.neutralize(part) for part in _split(task, question)]
     if not texts:
         raise _missing(task)
     if task.input_kind is InputKind.CLASSES and not question.one_by_one:
@@ -379,7 +397,13 @@ def _read_prompt(task: Task, prompt: str) -> str:
 
 
 def _read_regions(regions: Sequence[Sequence[float]], resolution_wh: tuple[int, int]) -> tuple[Box, ...]:
-    if not isinstance(regions, tuple) or not regions:
+    if not isinstance(regions, tuple):
+        raise InputRejected(
+            "The regions must be a list of boxes [x_min, y_min, x_max, y_max] in pixels, but got "
+            f"{type(regions).__name__}.",
+            field="regions",
+        )
+    if not regions:
         raise InputRejected("Mark a region: drag on the picture from one corner to the other.", field="regions")
     if len(regions) > MAX_INPUTS:
         raise InputRejected(
@@ -420,10 +444,10 @@ def _read_decoding(decoding: str, max_new_tokens: float | None) -> Decoding:
         )
     if max_new_tokens is None:
         return Decoding(DECODINGS[decoding])
-    if not _is_number(max_new_tokens) or not max_new_tokens >= 1:
+    if not _is_number(max_new_tokens) or not 1 <= max_new_tokens <= _MOST:
         raise InputRejected(
-            f"The limit of new tokens must be a number of at least 1, but got {max_new_tokens!r}. "
+            f"The limit of new tokens must be a number from 1 to {_MOST}, but got {repr(max_new_tokens)[:40]}. "
             "Leave it out for answers as long as the checkpoint can write.",
             field="decoding",
         )
-    return Decoding(DECODINGS[decoding], None if max_new_tokens == math.inf else int(max_new_tokens))
+    return Decoding(DECODINGS[decoding], int(max_new_tokens))

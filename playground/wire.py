@@ -29,7 +29,7 @@ def misspelled(wire: Any, known: type) -> str:
     names = [field.name for field in fields(known)]
     for key in wire if isinstance(wire, Mapping) else ():
         if key not in names:
-            near = get_close_matches(str(key), names, 1)
+            near = get_close_matches(str(key), names, 1, cutoff=0.7)
             return f"there is no {_shown(key)}" + (f", but {near[0]!r}" if near else "")
     return ""
 

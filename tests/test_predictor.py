@@ -549,6 +549,8 @@ def test_the_id_of_a_task_is_a_question(predictor: Predictor, image: InputImage)
 def test_who_loads_a_checkpoint_is_told_why_it_cannot_run() -> None:
     with pytest.raises(CheckpointUnavailable, match="The device 'abacus' is not in this machine"):
         Predictor.load(catalog.BUNDLED, device="abacus", offline=True)
+    with pytest.raises(CheckpointUnavailable, match="'no/such/folder' is not a checkpoint"):
+        Predictor.load(Path("no/such/folder"), offline=True)
 
 
 def test_closing_the_stream_frees_the_model(predictor: Predictor, image: InputImage, caption: str) -> None:

@@ -133,11 +133,18 @@ def test_too_many_expressions_are_refused(picture: InputImage) -> None:
 # --- Regions
 
 
-@pytest.mark.parametrize("regions", [[], (), None, "abcd", {"x": 1}])
+@pytest.mark.parametrize("regions", [[], (), None])
 def test_a_missing_region_is_asked_for(picture: InputImage, regions: Any) -> None:
     error = refusal(picture, REGION, regions=regions)
     assert str(error) == "Mark a region: drag on the picture from one corner to the other."
     assert error.field == "regions"
+
+
+@pytest.mark.parametrize(("regions", "kind"), [("abcd", "str"), ({"x": 1}, "dict"), (5, "int")])
+def test_regions_that_are_no_list_are_refused_with_what_they_are(picture: InputImage, regions: Any, kind: str) -> None:
+    error = refusal(picture, REGION, regions=regions)
+    sentence = "The regions must be a list of boxes [x_min, y_min, x_max, y_max] in pixels, but got"
+    assert (str(error), error.field) == (f"{sentence} {kind}.", "regions")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +187,11 @@ def test_a_region_is_ordered_and_inside_the_picture(
 
 def test_regions_may_be_an_array(picture: InputImage) -> None:
     boxes = np.array([[10, 5, 90, 70], [1, 2, 3, 4]], dtype=np.float32)
-    assert check(picture, REGION, regions=boxes).regions == ((10, 5, 90, 70), (1, 2, 3, 4))
+    for given in (boxes, list(boxes), [tuple(box) for box in boxes]):
+        assert check(picture, REGION, regions=given).regions == ((10, 5, 90, 70), (1, 2, 3, 4))
+    numbers = {"max_new_tokens": np.int64(5), "tiles": np.int32(64), "min_scores": {"a": np.float32(0.5)}}
+    asked = check(picture, "<OD>", **numbers).question
+    assert asked.to_dict() == Question("<OD>").to_dict() | {"max_new_tokens": 5, "tiles": 64, "min_scores": {"a": 0.5}}
 
 
 def test_too_many_regions_are_refused(picture: InputImage) -> None:
@@ -205,14 +216,14 @@ def test_an_unknown_way_to_decode_is_refused(picture: InputImage, decoding: Any)
     assert error.field == "decoding"
 
 
-@pytest.mark.parametrize("limit", [0, -5, 0.5, float("nan"), "x", "12", True])
+@pytest.mark.parametrize("limit", [0, -5, 0.5, float("nan"), float("inf"), 2**70, "x", "12", True])
 def test_a_limit_of_tokens_that_is_none_is_refused(picture: InputImage, limit: Any) -> None:
     error = refusal(picture, "<OD>", max_new_tokens=limit)
-    assert str(error).startswith(f"The limit of new tokens must be a number of at least 1, but got {limit!r}. Leave")
+    assert str(error).startswith(f"The limit of new tokens must be a number from 1 to 1000000, but got {limit!r}. ")
     assert error.field == "decoding"
 
 
-@pytest.mark.parametrize(("limit", "read"), [(1, 1), (7.9, 7), (5000, 5000), (float("inf"), None), (None, None)])
+@pytest.mark.parametrize(("limit", "read"), [(1, 1), (7.9, 7), (5000, 5000), (None, None)])
 def test_without_a_limit_of_tokens_the_checkpoint_decides(picture: InputImage, limit: Any, read: int | None) -> None:
     assert check(picture, "<OD>", max_new_tokens=limit).decoding == Decoding(1, read)
 
@@ -281,7 +292,10 @@ def test_on_the_wire_names_and_scores_are_objects_and_are_told_only_where_there_
         pytest.param({"names": {"a man, a dog": "x"}}, "names", "“a man, a dog” is several names", id="several"),
         pytest.param({"min_scores": {"man": 2}}, "min_scores", "is no lowest score: give each name", id="too high"),
         pytest.param({"min_scores": "0.5"}, "min_scores", "is no lowest score: give each name", id="a text"),
-        pytest.param({"tiles": 5}, "tiles", "must be a number of at least 32 pixels, but got 5", id="a tiny tile"),
+        pytest.param({"tiles": 5}, "tiles", "must be a number from 32 to 1000000 pixels, but got 5", id="a tiny tile"),
+        pytest.param({"tiles": 1e300}, "tiles", "must be a number from 32 to 1000000 pixels", id="an endless tile"),
+        pytest.param({"one_by_one": "no"}, "question", "valid boolean, but got 'no'", id="a text for yes or no"),
+        pytest.param({"phrase": 5}, "question", "phrase: input should be a valid string, but got 5", id="ignored"),
         pytest.param({"merge": "all"}, "merge", "'all' is no way to merge; choose iou", id="no way to merge"),
     ],
 )
@@ -309,6 +323,11 @@ def test_names_are_asked_for_together_or_one_by_one_and_a_name_alone_is_a_phrase
     assert check(picture, SENTENCE, phrase="A dog, a cat.", one_by_one=True).phrases == ("A dog, a cat.",)
 
 
+def test_no_phrase_is_an_empty_one_and_an_answer_with_it_can_be_read(picture):
+    asked = check(picture, "<OD>", phrase=None).question
+    assert Question.from_dict(asked.to_dict()) == asked == Question("<OD>")
+
+
 def test_a_whole_limit_of_tokens_travels_as_a_whole_number() -> None:
     sent = (Question("<OD>", max_new_tokens=9.0), Question.from_dict({"task": "<OD>", "max_new_tokens": 9}))
     assert ['"max_new_tokens": 9}' in json.dumps(question.to_dict()) for question in sent] == [True, True]
@@ -322,11 +341,15 @@ def test_a_whole_limit_of_tokens_travels_as_a_whole_number() -> None:
         pytest.param({"task": 5}, "task: input should be a valid string, but got 5", id="a number"),
         pytest.param({"task": "<OD>", "regions": [[1, 2]]}, r"regions\[0\]\[2\]: field required", id="half a box"),
         pytest.param({"task": "<OD>", "max_new_tokens": "9"}, "max_new_tokens: input should be a valid", id="text"),
+        pytest.param(
+            {"task": "<OD>", "min_scores": "0.5"}, "min_scores: input .* JSON object, but got '0.5'", id="pairs"
+        ),
+        pytest.param({"task": "<OD>", "image": "a.png"}, r"there is no 'image'\.", id="unlike any"),
     ],
 )
 def test_what_is_no_question_is_refused_with_the_reason(sent: Any, reason: str) -> None:
     with pytest.raises(InputRejected, match=rf"^This is not a question of the playground: {reason}.* Send at least"):
-        Question.from_dict(sent)
+        Question.from_dict(sent, is_asked=True)
 
 
 def test_a_misspelled_key_is_told_to_who_asks_and_read_over_in_what_was_kept() -> None:

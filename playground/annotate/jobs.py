@@ -15,7 +15,7 @@ from pathlib import Path
 from playground.annotate.given import FOLDER, GivenFiles
 from playground.annotate.options import SourceOptions
 from playground.annotate.served import ServedJob
-from playground.errors import JobRejected, SourceRejected
+from playground.errors import JobRejected, PlaygroundError, SourceRejected
 from playground.fair_lock import FairLock
 from playground.pictures.limits import Limits
 from playground.pictures.reader import InputImage
@@ -61,10 +61,18 @@ class Jobs:
         """What reads the pictures of jobs, in processes of its own."""
         return self._workers.read
 
-    def create(self, paths: Sequence[str], visitor_folder: Path, known: Sequence[str] = ()) -> str:
+    def create(
+        self,
+        paths: Sequence[str],
+        visitor_folder: Path,
+        known: Sequence[str] = (),
+        *,
+        begins_with: tuple[Question, SourceOptions] | None = None,
+    ) -> str:
         """Make a job of uploaded files; returns the key by which it is found. Raises SourceRejected or JobRejected.
 
         Of jobs whose keys are `known` to whoever asks, the sentence that there is no room for another has the titles.
+        One that is to begin at once and may not is not kept: nobody would know its key. Then raises what `start` does.
         """
         self._check_files(paths)
         key = secrets.token_urlsafe(18)
@@ -74,6 +82,13 @@ class Jobs:
             self._check_room(given.visitor, known)
             folder.mkdir(parents=True)
             self._jobs[folder.name] = self._job(folder, given)
+        if begins_with:
+            try:
+                self.start(self.find(key), *begins_with)
+            except PlaygroundError:
+                with self._lock:
+                    self._drop(folder.name)
+                raise
         return key
 
     def find(self, key: str) -> ServedJob:

@@ -21,6 +21,7 @@ from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, Task
 from playground.ui import text
+from playground.ui.parts import TextAsSent
 from playground.ui.picture import Picture, Upload, read_data_url
 from playground.ui.server.calls import no_tool
 from playground.ui.server.files import save_export, save_jpeg
@@ -68,7 +69,7 @@ class Api:
         """
         with errors_for_the_user():
             picture = self._predictor.read_image(_given(image).source)
-            given: Any = regions or ()
+            given: Any = regions
             single = Question(task, phrase, given, checkpoint, decoding, max_new_tokens)
             asked = single if question is None else Question.from_dict(question, is_asked=True)
             for prediction in paced(self._runner.run(picture, asked)):
@@ -102,7 +103,7 @@ class Api:
             picture = _given(image).source
             if self._on_zero_gpu:
                 raise InputRejected(text.NOT_ON_ZERO_GPU, field="image")
-            return self._predictor.find_more(picture, regions or (), checkpoint=_named(checkpoint)).to_dict()
+            return self._predictor.find_more(picture, regions, checkpoint=_named(checkpoint)).to_dict()
 
     @no_tool
     def sharpen(
@@ -239,9 +240,12 @@ class _Options(_Regions):
             "properties": {
                 "names": {**by_name, "description": "What is asked for: what it is to be called."},
                 "min_scores": {
-                    "type": "object",
-                    "additionalProperties": {"type": "number"},
-                    "description": 'The lowest score of each name, 0 to 1; that of "" is for all others.',
+                    "anyOf": [
+                        {"type": "object", "additionalProperties": {"type": "number"}},
+                        {"type": "number"},
+                    ],
+                    "description": 'The lowest score of each name, 0 to 1; that of "", or a number alone, is for all '
+                    "others.",
                 },
                 "merge": {
                     "type": "string",
@@ -285,7 +289,7 @@ def add_api(predictor: Predictor, settings: Settings) -> None:
     with gr.Column(visible=False):
         image = Picture(label="image")
         task = _TaskId(predictor.tasks, label="task", value=DEFAULT_TASK.id)
-        phrase = gr.Textbox(label="phrase", value="")
+        phrase = TextAsSent(label="phrase", value="")
         regions = _Regions(label="regions", value=[])
         checkpoint = gr.Textbox(label="checkpoint", value="")
         decoding = gr.Textbox(label="decoding", value="greedy")

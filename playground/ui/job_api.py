@@ -18,6 +18,7 @@ from playground.errors import InputRejected, JobRejected
 from playground.question import Question
 from playground.tasks import DEFAULT_TASK
 from playground.ui.given_files import GivenFilesField
+from playground.ui.parts import TextAsSent
 from playground.ui.server.calls import no_tool
 from playground.ui.server.disk import disk_of
 from playground.ui.streams import errors_for_the_user
@@ -61,13 +62,12 @@ class JobApi:
                 "own_text": true, "every": "0.5s", "start": "10", "end": "1:30"}.
         """
         with errors_for_the_user():
-            formats = read_formats(format)
+            formats = read_formats(str(format))
             asked = Question(task, phrase) if question is None else Question.from_dict(question, is_asked=True)
             of_sources = SourceOptions.from_dict(options, is_asked=True)
             of_sources.check(asked)
             folder = disk_of(get_upload_folder()).folder_of(request)
-            key = await asyncio.to_thread(self._jobs.create, files, folder)
-            self._jobs.start(self._jobs.find(key), asked, of_sources)
+            key = await asyncio.to_thread(self._jobs.create, files, folder, begins_with=(asked, of_sources))
             async for told in self._follow(key, formats, request):
                 yield told
 
@@ -91,8 +91,12 @@ class JobApi:
         """
         with errors_for_the_user():
             if do not in _DEEDS:
-                raise InputRejected(f"{do[:80]!r} cannot be done. Choose one of {', '.join(_DEEDS)}.", field="do")
-            formats, found = read_formats(format), self._jobs.find(job)
+                raise InputRejected(f"{str(do)[:80]!r} cannot be done. Choose one of {', '.join(_DEEDS)}.", field="do")
+            if not isinstance(only_approved, bool):
+                raise InputRejected(
+                    f"only_approved must be true or false, but got {str(only_approved)[:80]!r}.", field="only_approved"
+                )
+            formats, found = read_formats(str(format)), self._jobs.find(job)
             if do == "delete":
                 await asyncio.to_thread(self._jobs.delete, job)
                 yield {"job": job, **JobProgress(JobState.DELETED).to_dict(), "last": []}, None
@@ -151,7 +155,7 @@ def add_job_api(jobs: Jobs) -> None:
     with gr.Column(visible=False):
         files = GivenFilesField(label="files", file_count="multiple")
         task = gr.Textbox(label="task", value=DEFAULT_TASK.id)
-        phrase = gr.Textbox(label="phrase", value="")
+        phrase = TextAsSent(label="phrase", value="")
         question = gr.JSON(label="question", value=None)
         format_ = gr.Textbox(label="format", value="jsonl")
         options = gr.JSON(label="options", value=None)

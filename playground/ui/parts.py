@@ -40,6 +40,16 @@ def phrase_field(elem_id: str = "phrase", **options: Any) -> gr.Textbox:
     return gr.Textbox(label="Phrase", visible=False, elem_id=elem_id, html_attributes=as_typed, **options)
 
 
+class TextAsSent(gr.Textbox):
+    """A text that programs send. `gr.Textbox` would make one of a list of names, and ask for its brackets too."""
+
+    def get_block_name(self) -> str:
+        return "textbox"
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
 def strip() -> Any:
     """The field for pictures, where it takes the next one."""
     return gr.update(value=None, height=_STRIP_HEIGHT, show_label=False, placeholder=text.NEXT_PICTURE)

@@ -18,7 +18,7 @@ from playground.annotate.options import SourceOptions
 from playground.annotate.served import JobState, ServedJob
 from playground.annotate.sources import JOURNAL
 from playground.annotate.turns import WatchedAnswers
-from playground.errors import InputRejected, JobRejected, SourceRejected
+from playground.errors import InputRejected, JobRejected, SourceRejected, UnknownTask
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.regions import Region
@@ -210,6 +210,16 @@ def test_no_job_goes_to_make_room_for_another(pictures, gated, tmp_path):
     assert jobs.delete(first)
     third = jobs.create(files, tmp_path / "visitor")
     assert {jobs.find(key).progress().state for key in (second, third)} == {JobState.NEW}
+
+
+def test_a_job_whose_question_is_refused_leaves_nothing(pictures, gated, tmp_path):
+    jobs, files, visitor = jobs_in(tmp_path, gated, kept_jobs_per_visitor=1), paths_of(pictures), tmp_path / "visitor"
+    for _ in range(2):
+        with pytest.raises(UnknownTask):
+            jobs.create(files, visitor, begins_with=(Question("<NOTHING>"), SourceOptions()))
+    assert not list(visitor.glob("jobs/*"))
+    assert all(Path(path).exists() for path in files)
+    assert jobs.create(files, visitor)
 
 
 def test_other_pages_begin_anew_a_password_stays_in_memory_and_what_is_kept_is_all_that_the_next_server_needs(

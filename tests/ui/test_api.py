@@ -329,10 +329,11 @@ def refused(call: Callable[[], Any]) -> str:
     [
         pytest.param({"task": "<NOPE>"}, "'<NOPE>' is not a task of this playground. Tasks: <OD>, ", id="task"),
         pytest.param({"task": "<OPEN_VOCABULARY_DETECTION>", "phrase": " , "}, "Type the names", id="phrase"),
+        pytest.param({"task": "<OPEN_VOCABULARY_DETECTION>", "phrase": ["a"]}, "The phrase must be text", id="names"),
         pytest.param({"task": "<REGION_TO_OCR>"}, "Mark a region: drag on the picture", id="no region"),
         pytest.param({"task": "<REGION_TO_OCR>", "regions": [[9, 9, 9, 50]]}, "Region 1 has no area", id="flat region"),
         pytest.param({"task": "<REGION_TO_OCR>", "regions": [[0, 0, None, 9]]}, "Region 1 must be four", id="hole"),
-        pytest.param({"task": "<REGION_TO_OCR>", "regions": {"a": 1}}, "Mark a region", id="not a list"),
+        pytest.param({"task": "<REGION_TO_OCR>", "regions": {"a": 1}}, "The regions must be a list", id="not a list"),
         pytest.param({"checkpoint": "../../etc"}, "'../../etc' is not a checkpoint", id="checkpoint"),
         pytest.param({"decoding": "random"}, "'random' is no way to decode; choose one of: ", id="decoding"),
         pytest.param({"max_new_tokens": 0}, "The limit of new tokens must be a number", id="limit"),

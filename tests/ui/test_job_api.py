@@ -53,7 +53,11 @@ def test_what_cannot_be_done_is_a_sentence(http: Http, tmp_path: Path) -> None:
         (("annotate", given(picture), "<NOTHING>"), "<NOTHING>"),
         (("annotate", given(picture), "<REGION_TO_OCR>"), "none are drawn here"),
         (("annotate", given(picture), "<OD>", "", None, "gif"), "not a format"),
+        (("annotate", given(picture), "<OPEN_VOCABULARY_DETECTION>", ["tree"]), "phrase must be text"),
+        (("annotate", given(picture), "<OD>", "", None, None), "'none' is not a format"),
         (("job", "key", "dance"), "cannot be done"),
+        (("job", "key", None), "cannot be done"),
+        (("job", "key", "follow", "json", "no"), "must be true or false, but got"),
     ):
         event, content = http.call(*call)
         assert (event, said in content["error"]) == ("error", True), (call, content)

@@ -104,6 +104,8 @@ def test_what_a_question_has_beside_is_told_in_the_schema_and_asked(tools, beach
     is_refused, text = tools.call("ask_florence2", image=beach, options={"names": {"umbrella": ""}})
     assert is_refused
     assert "gives no name" in text
+    is_refused, text = tools.call("ask_florence2", image=beach, options={"min_scores": 1})
+    assert (is_refused, json.loads(text)["regions"]) == (False, [])
 
 
 def test_the_schema_lists_the_tasks(tools):
