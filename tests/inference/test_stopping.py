@@ -62,7 +62,7 @@ def test_stop_while_encoding_ends_within_a_block(
     engine: Engine, prepared: PreparedModel, image: InputImage, passes: str
 ) -> None:
     first, last = {
-        "vision tower": [prepared._tower._stages[stage][0]._norms[0] for stage in (0, -1)],
+        "vision tower": [prepared._tower._stages[stage][0][1].norm for stage in (0, -1)],
         "language encoder": [prepared._encoder._layers[layer].self_attn_norm for layer in (0, -1)],
     }[passes]
     stop, later_block = threading.Event(), Counter()
