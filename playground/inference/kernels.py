@@ -4,6 +4,7 @@ The makers take a linear layer, prepare its weights once, and return a function 
 of shape (..., outputs).
 """
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
@@ -23,6 +24,7 @@ _MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their 
 WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
 _NUMBERS_AT_ONCE = 2**15  # that are rounded: 128 KB in float32, for which the system is not asked for memory each time
 _MODULES_AT_ONCE = 4  # that are made ready, and held twice meanwhile
+_ROUNDS, _GAIN = 3, 0.8  # in which ways are measured in turn, and what another one may take of the first one's time
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
 
 
@@ -138,18 +140,58 @@ def _of_integers(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
 # --- Attention
 
 
+class Quickest:
+    """Several ways to compute the same, of which the one is taken that takes the least time on this processor.
+
+    It is measured in each process the first time that there is something of about that size. The first way stays,
+    unless another takes less than four fifths of its time: for less, answers should not depend on a measurement.
+    """
+
+    def __init__(self, *ways: Callable[..., torch.Tensor]) -> None:
+        self._ways = ways
+        self._chosen: dict[tuple[int, ...], Callable[..., torch.Tensor]] = {}
+
+    def __call__(self, tensor: torch.Tensor, *rest: Any) -> torch.Tensor:
+        size = (*(side.bit_length() for side in tensor.shape[1:]), torch.get_num_threads())
+        if size not in self._chosen:
+            self._chosen[size] = self._quickest(tensor, *rest)
+        return self._chosen[size](tensor, *rest)
+
+    def _quickest(self, *given: Any) -> Callable[..., torch.Tensor]:
+        rounds = [[_seconds(way, *given) for way in self._ways] for _ in range(_ROUNDS)]
+        least = [min(times) for times in zip(*rounds, strict=True)]
+        return self._ways[least.index(min(least))] if min(least) < _GAIN * least[0] else self._ways[0]
+
+
+def _seconds(way: Callable[..., torch.Tensor], *given: Any) -> float:
+    began = time.perf_counter()
+    way(*given)
+    return time.perf_counter() - began
+
+
 def attend(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Return what attention reads, batch x positions x (heads * width), all three batch x heads x positions x width.
 
-    `mask` is False where nothing is to be read. In bfloat16 on a CPU plain products by oneDNN, a part of the batch at a
-    time so that the weights stay in the processor's cache, are faster than PyTorch's own attention on AMD's Zen 4; with
-    Intel's AMX that depends on the shape.
+    `mask` is False where nothing is to be read.
     """
-    if queries.dtype is not torch.bfloat16 or queries.device.type != "cpu":
-        seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        return seen.transpose(1, 2).flatten(2)
+    is_measured = queries.dtype is torch.bfloat16 and queries.device.type == "cpu"
+    return (_bfloat16_attention if is_measured else _fused)(queries, keys, values, mask)
+
+
+def _fused(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    seen = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+    return seen.transpose(1, 2).flatten(2)
+
+
+def _by_products(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Attend by plain products of oneDNN, a part of the batch at a time so that the weights stay in the cache.
+
+    On AMD's Zen 4 that is faster than PyTorch's own attention; with Intel's AMX it depends on the shape.
+    """
     batch, num_heads, positions, width = queries.shape
     some = max(1, WEIGHTS_AT_ONCE // (num_heads * positions**2))
     read = []
@@ -160,6 +202,9 @@ def attend(
             weights = weights.masked_fill(~mask[rows], -torch.inf)
         read.append((weights.softmax(-1) @ values[rows]).transpose(1, 2).flatten(2))
     return torch.cat(read) if len(read) > 1 else read[0]
+
+
+_bfloat16_attention = Quickest(_by_products, _fused)
 
 
 def attend_by_products(

@@ -1,12 +1,13 @@
 """Kernels beside the layers that they stand for."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
-from playground.inference.kernels import activated, attend, attend_by_products, int8, packed
+from playground.inference import kernels
+from playground.inference.kernels import Quickest, activated, attend, attend_by_products, int8, packed
 from tests.inference.asking import relative_error
 
 
@@ -68,3 +69,28 @@ def test_attention_by_products_is_attention() -> None:
     for given in (None, mask):
         expected = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=given)
         torch.testing.assert_close(attend_by_products(queries, keys, values, given), expected)
+
+
+def test_the_way_that_is_quicker_here_is_taken_and_the_first_one_where_little_is_gained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[str] = []
+    seconds = {"first": 1.0, "little": 0.85, "much": 0.5}
+
+    def way(name: str) -> Callable[..., torch.Tensor]:
+        def act(rows: torch.Tensor) -> torch.Tensor:
+            taken.append(name)
+            return rows
+
+        return act
+
+    monkeypatch.setattr(kernels, "_seconds", lambda act, rows: seconds[(act(rows), taken.pop())[1]])
+    for others, quickest in ((["little"], "first"), (["little", "much"], "much")):
+        attention = Quickest(*map(way, ["first", *others]))
+        for positions in (590, 601):  # of about one size
+            attention(torch.zeros(1, positions, 4))
+        assert [taken.pop(), taken.pop(), len(attention._chosen)] == [quickest, quickest, 1]
+        seconds["first"] = 0.1
+        attention(torch.zeros(1, 9, 4))
+        assert taken.pop() == "first"
+        seconds["first"] = 1.0

@@ -12,6 +12,7 @@ from PIL import Image
 from playground.checkpoints.loader import LoadedCheckpoint
 from playground.engines import Ask
 from playground.events import Decoding
+from playground.inference import vision
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel
 from playground.inference.vision import pixel_values
@@ -39,6 +40,12 @@ def test_the_features_are_those_of_transformers(
     pictures = torch.randn(2, 3, *side_hw)
     expected = loaded.model.get_image_features(pictures).pooler_output
     torch.testing.assert_close(prepared.encode_images(pictures), expected)
+
+
+@pytest.mark.parametrize("num_groups", [1, 4])
+def test_channels_read_the_same_in_groups_and_in_one_product(num_groups: int) -> None:
+    rows = torch.randn(2, 500, 3 * 32) * 0.2
+    torch.testing.assert_close(vision._in_one(rows, num_groups), vision._by_groups(rows, num_groups))
 
 
 @pytest.mark.parametrize(
