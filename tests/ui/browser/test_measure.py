@@ -45,7 +45,7 @@ def test_a_data_set_becomes_a_report_on_the_page_and_as_files(browser: Browser, 
     page.click("#run")
     expect(page.locator("#status")).to_contain_text("There is no data set yet")
     page.set_input_files("#files input[type=file]", data_set)
-    expect(page.locator("#files")).to_contain_text("scenes.zip")
+    expect(page.locator("#files").get_by_role("cell", name="scenes.zip")).to_be_visible()
     page.click("#run")
     expect(page.locator("#status")).to_contain_text("1 of 4 pictures have no answer", timeout=60_000)
     report = page.frame_locator("#report iframe").locator("body")
