@@ -49,6 +49,7 @@ class Weights:
         is_changed = any(changed.startswith(f"{name}.") for changed in self.changed)
         return (self.files, self.adapter if is_changed else "", name)
 
+    @torch.inference_mode(mode=False)  # in which a program may load one checkpoint, and another one outside of it
     def module(self, name: str) -> nn.Module:
         """Return a module with its weights, read anew."""
         module = copy.deepcopy(self.bare.get_submodule(name))

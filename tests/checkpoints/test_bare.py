@@ -56,6 +56,12 @@ def test_a_table_that_is_tied_is_held_once(loaded: LoadedCheckpoint) -> None:
     assert len({table.weight.data_ptr() for table in tables}) == 1
 
 
+def test_what_is_read_in_inference_mode_can_be_used_outside_of_it(fresh: LoadedCheckpoint) -> None:
+    with torch.inference_mode():
+        tied = fresh.weights.module("lm_head")
+    assert fresh.weights.module(f"{LANGUAGE}.shared").weight.data_ptr() == tied.weight.data_ptr()
+
+
 @pytest.mark.parametrize("has_room", [True, False])
 def test_a_large_table_is_the_same_in_a_file_or_without_room_for_one(
     loaded: LoadedCheckpoint, monkeypatch: pytest.MonkeyPatch, has_room: bool
