@@ -24,7 +24,7 @@ _MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their 
 WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
 _NUMBERS_AT_ONCE = 2**15  # that are rounded: 128 KB in float32, for which the system is not asked for memory each time
 _MODULES_AT_ONCE = 4  # that are made ready, and held twice meanwhile
-_ROUNDS, _GAIN = 3, 0.8  # in which ways are measured in turn, and what another one may take of the first one's time
+_ROUNDS, _GAIN = 2, 0.8  # in which ways are measured in turn, and what another one may take of the first one's time
 _ROWS_HINT = 2304  # how many rows oneDNN packs for: the third stage of the vision tower, where most of the work is
 
 
