@@ -63,16 +63,17 @@ def _content(files: DataFiles, path: str) -> dict[str, Any] | None:
 
 
 def _categories(content: Mapping[str, Any]) -> dict[Any, str]:
-    rows = content.get("categories", [])
-    return {
-        row["id"]: str(row["name"]).strip()[:MAX_TEXT]
+    return {row["id"]: str(row["name"]).strip()[:MAX_TEXT] for row in _category_rows(content)}
+
+
+def _category_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is listed as a category and can be one."""
+    rows = content.get("categories")
+    return [
+        row
         for row in (rows if isinstance(rows, list) else [])
-        if _is_category(row)
-    }
-
-
-def _is_category(row: object) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("id"), int | str) and bool(row.get("name"))
+        if isinstance(row, dict) and isinstance(row.get("id"), int | str) and row.get("name")
+    ]
 
 
 class _Part:
@@ -95,7 +96,7 @@ class _Part:
 
     def _take(self, path: str, content: Mapping[str, Any]) -> None:
         self._categories[path] = _categories(content)
-        if len(self._categories[path]) < sum(map(_is_category, content.get("categories") or [])):
+        if len(self._categories[path]) < len(_category_rows(content)):
             self._add_fault(path, "Several categories have the same id, of which the last one was taken.")
         by_image: dict[Any, list[dict[str, Any]]] = {}
         for row in content["annotations"]:

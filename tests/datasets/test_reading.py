@@ -184,6 +184,15 @@ def test_what_other_tools_write_of_coco_is_taken_as_it_is_meant_or_told(tmp_path
         assert sentence in faults
 
 
+@pytest.mark.parametrize("categories", [5, "car", {"id": 3, "name": "car"}, [3], [{"id": [3], "name": "car"}], None])
+def test_categories_of_coco_that_are_none_are_told(tmp_path: Path, categories: Any) -> None:
+    picture(tmp_path, "a.png")
+    image = {"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}
+    one = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [3, 3, 9, 9]}
+    put(tmp_path, {"all.json": {"images": [image], "annotations": [one], "categories": categories}})
+    assert "Annotation 1" in "\n".join(read_dataset(tmp_path).summary().faults)
+
+
 def test_what_other_tools_write_of_yolo_is_taken_as_it_is_meant_or_told(tmp_path: Path) -> None:
     lines = "1 0.5 0.5 0.5 0.5 0.4 0.4 2 0.6 0.6 2\n0.7 0.5 0.5 0.5 0.5\n"
     settings = "train: images\nval: null\nkpt_shape: [2, 3]\nnames: [null, no, {id: 2}]"
