@@ -27,7 +27,8 @@ class ProgressBar:
             disable=None,  # only in a terminal
             file=sys.stderr,
             bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt}{postfix}",
-            mininterval=0.3,
+            mininterval=0,  # of pictures that are answered together, the last one says how long it takes
+            miniters=1,
         )
 
     def __enter__(self) -> "ProgressBar":
