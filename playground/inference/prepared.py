@@ -27,7 +27,7 @@ _IMAGES_AT_ONCE_ON_GPU = 8
 _IMAGES_AT_ONCE_IF_SMALL = 4
 # How many answers are written at the same time, each beam counted: each takes memory for its keys and values. Of a
 # small model the calls take longer than what they compute.
-_MAX_ROWS = 8
+_MAX_ROWS = 12
 _MAX_ROWS_IF_SMALL = 16
 _MAX_ROWS_ON_GPU = 24
 # How many pictures these answers may be about. Where the vision tower takes most of the time, the first answers would
