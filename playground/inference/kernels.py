@@ -7,14 +7,12 @@ of shape (..., outputs).
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from playground.checkpoints.loader import cpu_multiplies_bfloat16
 from playground.checkpoints.weights import Weights
 from playground.inference.threads import ALL_THREADS, computing_with
 
@@ -24,7 +22,6 @@ Check = Callable[[], None]  # called again and again during a pass; what it rais
 
 _MANY_OUTPUTS = 16384  # with so many, the processor's integers are worth their more expensive call
 WEIGHTS_AT_ONCE = 2_800_000  # of an attention: 5.6 MB in bfloat16, which stay in the processor's cache
-_MAX_ROWS_TO_UNPACK_FOR = 4  # of `_weight_int8pack_mm`, which begins anew after as many: 8 rows take twice the time
 # A number from -32,639 to 32,639 as 256 * high + low, each byte of it less 128; to truncate rounds, with a half more.
 _LARGEST, _MIDDLE = 32639, 257 * 128 + 0.5
 _LEAST = 1e-9  # a row of zeros has a scale too
@@ -94,14 +91,15 @@ def _packed(linear: torch.nn.Linear, after: str) -> Kernel:
 def int8(linear: torch.nn.Linear) -> Kernel:
     """Return the layer with 8-bit weights and a scale for each output: half of the bytes of bfloat16 to read.
 
-    Only the weights are rounded, to 1/127 of the largest of their output. It is for a few rows, of any float format.
+    Only the weights are rounded, to 1/127 of the largest of their output. It is for a few rows of float32. Each
+    comes to the same to the last bit whatever stands beside it, as what is written along with others is as alone.
     """
     rounded, scales = _round_weights(linear.weight.detach())
     if linear.out_features >= _MANY_OUTPUTS and torch.cpu.get_capabilities().get("avx512_vnni"):
         multiply = _of_integers(rounded, scales)
     else:
         multiply = _of_bfloat16(rounded, scales.bfloat16())
-    bias = linear.bias
+    bias = None if linear.bias is None else linear.bias.float()
     return multiply if bias is None else lambda rows: multiply(rows) + bias
 
 
@@ -115,24 +113,7 @@ def _round_weights(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _of_bfloat16(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
-    """Return the product in bfloat16, with weights that PyTorch unpacks anew for every four rows.
-
-    For more rows they are kept unpacked too, once there are so many. Bfloat16 holds each of their integers, so that a
-    row comes to the same whatever stands beside it.
-    """
-    operations, is_native = torch.ops.mkldnn, cpu_multiplies_bfloat16()
-    unpacked = cache(lambda: operations._reorder_linear_weight(weight.bfloat16(), _MAX_ROWS_TO_UNPACK_FOR))
-
-    def product(rows: torch.Tensor) -> torch.Tensor:
-        rounded = rows.bfloat16()
-        if len(rows) <= _MAX_ROWS_TO_UNPACK_FOR or not is_native:
-            products = torch._weight_int8pack_mm(rounded, weight, scales)
-        else:
-            each = scales.expand(len(rows), -1)
-            products = operations._linear_pointwise.binary(rounded, each, unpacked(), None, "mul")
-        return products.to(rows.dtype)
-
-    return product
+    return lambda rows: torch._weight_int8pack_mm(rows.bfloat16(), weight, scales).to(rows.dtype)
 
 
 def _of_integers(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:

@@ -8,12 +8,13 @@ import torch
 
 from playground.checkpoints import catalog, loader
 from playground.checkpoints.loader import LoadedCheckpoint
+from playground.engines import Ask
 from playground.events import Draft, Finished
 from playground.inference.engine import Engine
 from playground.inference.prepared import PreparedModel, prepare
-from playground.pictures.reader import InputImage
-from playground.scenes.scene import Scene
-from tests.inference.asking import BOTH_DECODINGS, CAPTION, OD, Decoding, ask, ids_of, relative_error, tokens_of
+from playground.pictures.reader import InputImage, read_image
+from playground.scenes.scene import Scene, make_scene
+from tests.inference.asking import BOTH_DECODINGS, CAPTION, GREEDY, OD, Decoding, ask, ids_of, relative_error, tokens_of
 
 BUNDLED = catalog.resolve(catalog.BUNDLED)
 
@@ -87,3 +88,14 @@ def test_fewer_bits_keep_the_answer(prepared: PreparedModel, processor: Any, sce
         exact = torch.cat([prepared.decoder.step(cache, torch.tensor([token_id])) for token_id in ids])
         found = torch.cat([less.decoder.step(less_cache, torch.tensor([token_id])) for token_id in ids])
     assert relative_error(found, exact) < 0.03
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="this processor has no bfloat16")
+def test_with_fewer_bits_too_an_answer_is_the_same_together_with_others_and_alone() -> None:
+    loaded = load("int8")
+    engine = Engine(loaded, prepare(loaded), image_cache_bytes=0, prompt_cache_bytes=0)
+    asks = [Ask(read_image(make_scene(seed).image), OD) for seed in range(8)]
+    together = list(engine.generate(asks, GREEDY))
+    assert [ids_of(together, number) for number in range(8)] == [
+        ids_of(list(engine.generate([one], GREEDY))) for one in asks
+    ]
