@@ -27,8 +27,7 @@ class ProgressBar:
             disable=None,  # only in a terminal
             file=sys.stderr,
             bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt}{postfix}",
-            mininterval=0,  # of pictures that are answered together, the last one says how long it takes
-            miniters=1,
+            mininterval=0.3,
         )
 
     def __enter__(self) -> "ProgressBar":
@@ -48,20 +47,21 @@ class ProgressBar:
                 self.count_failed(f"{source}: {error}")
             case PictureSkipped():
                 self.num_skipped += 1
-                self._show()
+                self._count()
 
     def count_answered(self) -> None:
         """Count a picture that was answered, and show it."""
         self.num_answered += 1
-        self._show()
+        self._count()
+        self._bar.refresh()  # of those that are answered together, the last one says how long it takes
 
     def count_failed(self, problem: str) -> None:
         """Count a picture that was not answered, and show it; the problem is a sentence with its name."""
         self.num_failed += 1
         self.problems = [*self.problems, problem][:_MAX_PROBLEMS]
-        self._show()
+        self._count()
 
-    def _show(self) -> None:
+    def _count(self) -> None:
         self._bar.set_postfix_str(self._pace(), refresh=False)
         self._bar.update()
         if self._bar.disable and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
