@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from playground.choosing import text_with
 from playground.errors import ExportRejected
 from playground.export import Annotated
 from playground.export.as_csv import table_text
@@ -70,9 +71,10 @@ class Saving:
         check_kept(item.path)
         answer, image = item.prediction, self._predictor.read_image(item.path)
         assert answer is not None, "a tab shows whole answers only of pictures that have one"
-        return Annotated(
-            item.name, answer.keep(view.shows), image, Path(item.path), labels_of(answer), self._predictor.look_plainly
-        )
+        kept = answer.keep(view.shows)
+        if kept.regions != answer.regions:
+            kept = replace(kept, text=text_with(answer, kept.regions))  # which does not name what is hidden
+        return Annotated(item.name, kept, image, Path(item.path), labels_of(answer), self._predictor.look_plainly)
 
 
 def _text_of(kind: str, item: Item, view: View) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,20 @@ def test_an_answer_without_regions_has_neither_styles_nor_a_drawn_picture(ask: A
 )
 def test_an_empty_table_says_why(ask: Ask, task: str, answer: str, sentence: str) -> None:
     assert ask(replace(ANSWER, text=answer, regions=())).answer(task=task)["table"].empty == sentence
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        pytest.param({"hidden": (1,)}, "2 × car", id="a row"),
+        pytest.param({"labels": ["tree"]}, "tree", id="a label"),
+        pytest.param({"min_score": 1}, "car", id="by its score"),
+    ],
+)
+def test_the_words_of_a_saved_answer_do_not_name_what_is_hidden(tab: Tab, seen: dict[str, Any], words: str) -> None:
+    assert json.loads(save(tab, "json", **seen).read_bytes())["text"] == words
+    with zipfile.ZipFile(save(tab, "crops", **seen)) as archive:
+        assert json.loads(archive.read("prediction.json"))["text"] == words
 
 
 def test_an_emptied_table_says_that_it_was_filtered(tab: Tab) -> None:
