@@ -4,8 +4,14 @@ The exports are resolved when they are first used (PEP 562), so that importing o
 `playground.scenes.scene`, does not import torch.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.argv[:1] == ["-m"]:  # a command of ours, which Python is still looking for: what it imports takes seconds
+    from playground.console import end_plainly_when_interrupted
+
+    end_plainly_when_interrupted()
 
 if TYPE_CHECKING:
     from playground.predictor import Predictor as Predictor

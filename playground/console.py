@@ -1,7 +1,10 @@
 """What the program says in its terminal, whatever terminal that is: a lost line never ends a server."""
 
 import os
+import signal
 import sys
+from contextlib import suppress
+from types import TracebackType
 from typing import TextIO
 
 from playground.errors import PlaygroundError
@@ -12,6 +15,24 @@ def accept_any_terminal() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def end_plainly_when_interrupted() -> None:
+    """Let a Ctrl+C that nothing else takes end the program with one line, from here on: call it before what imports."""
+    show = sys.excepthook
+
+    def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            show(kind, error, trace)
+            return
+        with suppress(OSError, ValueError, AttributeError):  # a terminal that is gone, or none
+            sys.stdout.flush()
+            sys.stderr.write("Ended.\n")
+            sys.stderr.flush()
+        # Not by SystemExit: to wait for threads that load a model would take seconds, or abort the process.
+        os._exit(128 + signal.SIGINT)
+
+    sys.excepthook = end
 
 
 def say(line: str) -> None:

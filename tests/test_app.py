@@ -158,6 +158,14 @@ def test_help_is_there_at_once() -> None:
     assert "--checkpoint NAME | HUB_ID | FOLDER" in output
 
 
+def test_a_ctrl_c_that_comes_between_the_imports_of_a_command_ends_it_with_one_line() -> None:
+    begun = "import sys; sys.argv = ['-m']; import playground"
+    loading = "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"
+    process = start(program=("-c", f"{begun}; {loading}; raise KeyboardInterrupt"))
+    output, _ = process.communicate(timeout=USABLE_WITHIN)
+    assert (process.returncode, output) == (128 + signal.SIGINT, "Ended.\n")
+
+
 def test_a_python_that_is_too_old_is_told_before_it_reads_anything_else() -> None:
     program = "import runpy, sys\nsys.version_info = (3, 8, 10)\nrunpy.run_path('app.py', run_name='__main__')"
     output, _ = (process := start(program=("-c", program))).communicate(timeout=USABLE_WITHIN)
