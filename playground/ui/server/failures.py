@@ -14,6 +14,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.route_utils import FnIndexInferError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse
 
@@ -115,7 +116,10 @@ def _is_no_endpoint(error: Exception) -> bool:
 
 
 class FailuresAsSentences:
-    """ASGI middleware that answers with a sentence where a route failed before it had said anything."""
+    """ASGI middleware that answers with a sentence where a route failed before it had said anything.
+
+    A stream that somebody asks for whose call is answered, or never was, has said so when Gradio lets it fail: it ends.
+    """
 
     def __init__(self, app: _App) -> None:
         self._app = app
@@ -138,6 +142,9 @@ class FailuresAsSentences:
         except Exception as error:
             if _is_no_endpoint(error) and not has_begun:
                 await JSONResponse({"detail": _NO_ENDPOINT, "error": _NO_ENDPOINT}, 404)(scope, receive, send)
+                return
+            if has_begun and isinstance(error.__cause__, HTTPException):
+                await send({"type": "http.response.body", "more_body": False})
                 return
             sentence = sentence_of(error)
             if not has_begun:

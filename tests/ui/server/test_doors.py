@@ -111,6 +111,15 @@ def test_an_address_in_any_value_of_any_call_is_refused_before_anybody_is_contac
     assert contacted == []
 
 
+@pytest.mark.parametrize("stream", ["call/run/nobody", "call/v2/run/nobody", "queue/data?session_hash=nobody"])
+def test_who_asks_for_an_answer_that_nobody_writes_is_told_so_and_the_log_stays_quiet(
+    http: Http, stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = httpx.get(f"{http.url}/gradio_api/{stream}", timeout=20)  # an answer that breaks off would raise
+    assert "404: Not Found" in answer.text
+    assert not caplog.records
+
+
 def test_a_call_of_nothing_and_no_call_at_all_are_answered_with_a_sentence(http: Http) -> None:
     for path, number in (("/call/nope", None), ("/call/v2/nope", None), ("/run/nope", None), ("/queue/join", 9999)):
         answer = http.post(path, {"data": [], "fn_index": number, "session_hash": "one"})
