@@ -336,7 +336,4 @@ def _pages_of(source: PictureSource, file: Path | Callable[[], bytes], wanted: W
     if count == 1 and not source.name.lower().endswith(_OF_DOCUMENTS):
         yield source
         return
-    pages = [page for page in range(count) if wanted.has_page(page)]
-    yield from (replace(source, page=page) for page in pages)
-    if not pages:
-        yield replace(source, problem=f"No page of this document is wanted: it has {count}. Choose others.")
+    yield from (replace(source, page=page) for page in range(count) if wanted.has_page(page))

@@ -44,8 +44,7 @@ class FrameStep:
 def frame_times(path: str, step: FrameStep) -> Iterator[float]:
     """Yield the times, in seconds from the beginning, of the frames that are wanted. Raises ImageRejected.
 
-    No frame is decoded for that. It is raised too where there is none, and behind the last one where the video was
-    longer once.
+    No frame is decoded for that. Behind the last one it is raised too, where the video was longer once.
     """
     with _errors_as_sentences(), av.open(path) as container:
         stream = _stream_of(container)
@@ -60,18 +59,11 @@ def frame_times(path: str, step: FrameStep) -> Iterator[float]:
                 shown.append(float(packet.pts * base - begin))
         whole = (container.duration or 0) / av.time_base
     shown.sort()
-    wanted = list(_wanted(shown, step))
-    yield from wanted
+    yield from _wanted(shown, step)
     if end < min(whole - max(_LONGER, whole / 50), step.end):
         raise ImageRejected(f"The video was cut short: it ends at {end:.1f} of {whole:.1f} seconds. Get the whole one.")
     if not shown:
         raise ImageRejected("There is no picture in this video: it ends before its first frame. Get the whole one.")
-    if not wanted:
-        until = "on" if step.end == float("inf") else f"to {step.end:g}"
-        raise ImageRejected(
-            f"No picture of this video is wanted: it lasts {end:.1f} seconds, and those from {step.start:g} {until} "
-            "were asked for. Choose other times."
-        )
 
 
 def _wanted(shown: Sequence[float], step: FrameStep) -> Iterator[float]:

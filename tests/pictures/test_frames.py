@@ -47,14 +47,6 @@ def test_frames_are_chosen_by_seconds_by_number_and_within_a_range(tmp_path):
     assert numbers(path, FrameStep(seconds=0.3, start=0.4, end=1.0)) == [4, 7, 10]
 
 
-def test_times_that_a_video_does_not_have_are_a_sentence(tmp_path):
-    path = str(film(tmp_path / "short.mp4", list(range(20))))
-    with pytest.raises(ImageRejected, match=r"it lasts 2\.0 seconds, and those from 9 on were asked for"):
-        list(frame_times(path, FrameStep(start=9.0)))
-    with pytest.raises(ImageRejected, match=r"those from 2\.5 to 3 were"):
-        list(frame_times(path, FrameStep(start=2.5, end=3.0)))
-
-
 def test_where_the_rate_changes_the_time_counts(tmp_path):
     path = film(tmp_path / "uneven.mp4", [0, 1, 2, 3, 14, 15, 30, 31])
     assert numbers(path, FrameStep(seconds=1.0)) == [0, 4, 6]
