@@ -8,7 +8,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if sys.argv[:1] == ["-m"]:  # a command of ours, which Python is still looking for: what it imports takes seconds
+# A command of ours, which Python is still looking for: what it imports takes seconds. The program of somebody else, who
+# imports this, ends as he has it.
+if sys.argv[:1] == ["-m"] and any(part.removeprefix("-m").partition(".")[0] == __name__ for part in sys.orig_argv):
     from playground.console import end_plainly_when_interrupted
 
     end_plainly_when_interrupted()

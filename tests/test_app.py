@@ -159,11 +159,17 @@ def test_help_is_there_at_once() -> None:
 
 
 def test_a_ctrl_c_that_comes_between_the_imports_of_a_command_ends_it_with_one_line() -> None:
-    begun = "import sys; sys.argv = ['-m']; import playground"
+    begun = "import sys; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'playground.annotate']; import playground"
     loading = "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"
     process = start(program=("-c", f"{begun}; {loading}; raise KeyboardInterrupt"))
     output, _ = process.communicate(timeout=USABLE_WITHIN)
     assert (process.returncode, output) == (128 + signal.SIGINT, "Ended.\n")
+
+
+def test_the_program_of_somebody_else_ends_as_it_did() -> None:
+    begun = "import sys; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'theirs.tool']; import playground"
+    output, _ = start(program=("-c", f"{begun}; raise KeyboardInterrupt")).communicate(timeout=USABLE_WITHIN)
+    assert output.endswith("KeyboardInterrupt\n")
 
 
 def test_a_python_that_is_too_old_is_told_before_it_reads_anything_else() -> None:

@@ -52,14 +52,17 @@ class ProgressBar:
     def count_answered(self) -> None:
         """Count a picture that was answered, and show it."""
         self.num_answered += 1
-        self._count()
-        self._bar.refresh()  # of those that are answered together, the last one says how long it takes
+        self._show()
 
     def count_failed(self, problem: str) -> None:
         """Count a picture that was not answered, and show it; the problem is a sentence with its name."""
         self.num_failed += 1
         self.problems = [*self.problems, problem][:_MAX_PROBLEMS]
+        self._show()
+
+    def _show(self) -> None:
         self._count()
+        self._bar.refresh()  # of those that end together, the last one says how long it takes
 
     def _count(self) -> None:
         self._bar.set_postfix_str(self._pace(), refresh=False)

@@ -127,15 +127,14 @@ def _of_integers(weight: torch.Tensor, scales: torch.Tensor) -> Kernel:
     packed_weight = operations.qlinear_prepack(weight, None)
 
     def product(rows: torch.Tensor) -> torch.Tensor:
-        scale = rows.float().abs().amax(1, keepdim=True).clamp(min=_LEAST) / _LARGEST
+        scale = rows.abs().amax(1, keepdim=True).clamp(min=_LEAST) / _LARGEST
         whole = (rows / scale).add_(_MIDDLE).to(torch.int32)
         both = whole.view(torch.uint8).view(*whole.shape, -1)[..., :2].permute(2, 0, 1).flatten(0, 1)
         products = operations.qlinear_pointwise(
             both, 1.0, 128, packed_weight, scales, zeros, None, 1.0, 0, torch.float32, "none", [], "none"
         )
         low, high = products.chunk(2)
-        sums: torch.Tensor = torch.add(low, high, alpha=256).mul_(scale)
-        return sums.to(rows.dtype)
+        return torch.add(low, high, alpha=256).mul_(scale)
 
     return product
 

@@ -26,7 +26,8 @@ from playground.inference.vision import VisionTower
 _IMAGES_AT_ONCE_ON_GPU = 8
 _IMAGES_AT_ONCE_IF_SMALL = 4
 # How many answers are written at the same time, each beam counted: each takes memory for its keys and values. Of a
-# small model the calls take longer than what they compute.
+# small model the calls take longer than what they compute; of a large one PyTorch unpacks the weights of a token anew
+# for every four.
 _MAX_ROWS = 12
 _MAX_ROWS_IF_SMALL = 16
 _MAX_ROWS_ON_GPU = 24
