@@ -4,8 +4,10 @@ Only what holds no lock and writes no file may be broken off. Knows Gradio's que
 """
 
 import ctypes
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,7 +33,8 @@ def within(seconds: float) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(_SECONDS_BETWEEN_LOOKS):
-            if time.monotonic() > deadline or (event is not None and not event.alive):
+            is_unwanted = time.monotonic() > deadline or (event is not None and not event.alive)
+            if is_unwanted and not _is_importing(thread):
                 with lock:
                     if not over.is_set():
                         _raise_in(thread, _BrokenOff)
@@ -50,6 +53,13 @@ def within(seconds: float) -> Iterator[None]:
             f"This file takes longer than {seconds:.0f} seconds to write. Hide some regions, choose another format, or "
             "use a smaller picture."
         ) from None
+
+
+def _is_importing(thread: int) -> bool:
+    """Whether a thread is in the midst of an import: a library of which one half is loaded stays broken for all."""
+    frame = sys._current_frames().get(thread)
+    above = traceback.walk_stack(frame) if frame else ()
+    return any(caller.f_code.co_filename.startswith("<frozen importlib") for caller, _ in above)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

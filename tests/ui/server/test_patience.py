@@ -1,6 +1,9 @@
 """What takes too long, or is wanted by nobody any more, is broken off, and nothing after it."""
 
+import sys
 import time
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,6 +42,15 @@ def test_what_nobody_waits_for_is_broken_off(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(patience, "queue_and_event", lambda: (None, event))
     with pytest.raises(ExportRejected), within(600):
         work_on(None)
+
+
+def test_what_is_imported_on_the_way_is_imported_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowly = "import time\nfor _ in range(50):\n    time.sleep(0.01)\nis_whole = True\n"
+    (tmp_path / "slow_to_import.py").write_text(slowly, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ExportRejected), within(0):
+        work_on(import_module("slow_to_import"))
+    assert sys.modules.pop("slow_to_import").is_whole
 
 
 def test_what_ends_in_time_is_left_alone() -> None:
