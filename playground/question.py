@@ -5,7 +5,7 @@ Knows the table of tasks and what a person may ask. Knows nothing of pixels, che
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 from pydantic_core import PydanticKnownError
@@ -110,8 +110,8 @@ class Question:
         object.__setattr__(self, "min_scores", _as_pairs(self.min_scores))
         for name in ("max_new_tokens", "tiles"):
             number = _plain(getattr(self, name))
-            is_whole = isinstance(number, float) and number.is_integer()  # as JSON and pages write it
-            object.__setattr__(self, name, int(number) if is_whole else number)
+            is_whole = isinstance(number, float) and number % 1 == 0 and abs(number) <= _MOST
+            object.__setattr__(self, name, int(number) if is_whole else number)  # pages and JSON write 5.0 for 5
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: values that JSON can carry; what is made of the answer only where that is told."""
@@ -309,13 +309,13 @@ def _check_tiles(question: Question, task: Task, resolution_wh: tuple[int, int])
             "or marks where text stands, or look at the whole.",
             field="tiles",
         )
-    if not _is_number(side) or not (side == 0 or MIN_SIDE <= side <= _MOST):
+    if not _is_whole(side) or not (side == 0 or MIN_SIDE <= side <= _MOST):
         raise InputRejected(
-            f"The side of a tile must be a number from {MIN_SIDE} to {_MOST} pixels, but got {str(side)[:40]}. "
+            f"The side of a tile must be a whole number from {MIN_SIDE} to {_MOST} pixels, but got {repr(side)[:40]}. "
             "0 lets the playground choose.",
             field="tiles",
         )
-    if side and (count := count_tiles(resolution_wh, int(side))) > MAX_TILES:
+    if side and (count := count_tiles(resolution_wh, side)) > MAX_TILES:
         raise InputRejected(
             f"That is {count} tiles; at most {MAX_TILES} are looked at in a run. Make them larger.",
             field="tiles",
@@ -332,6 +332,10 @@ def _is_pair(pair: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _read_phrases(task: Task, question: Question) -> tuple[str, ...]:
@@ -444,10 +448,10 @@ def _read_decoding(decoding: str, max_new_tokens: float | None) -> Decoding:
         )
     if max_new_tokens is None:
         return Decoding(DECODINGS[decoding])
-    if not _is_number(max_new_tokens) or not 1 <= max_new_tokens <= _MOST:
+    if not _is_whole(max_new_tokens) or not 1 <= max_new_tokens <= _MOST:
         raise InputRejected(
-            f"The limit of new tokens must be a number from 1 to {_MOST}, but got {repr(max_new_tokens)[:40]}. "
+            f"The limit of new tokens must be a whole number from 1 to {_MOST}, but got {repr(max_new_tokens)[:40]}. "
             "Leave it out for answers as long as the checkpoint can write.",
             field="decoding",
         )
-    return Decoding(DECODINGS[decoding], int(max_new_tokens))
+    return Decoding(DECODINGS[decoding], max_new_tokens)

@@ -64,7 +64,7 @@ class Api:
             regions: Boxes [x_min, y_min, x_max, y_max] in pixels of the upright picture, for the region tasks.
             checkpoint: A name of the catalog; empty for the one the playground runs.
             decoding: "greedy" or "careful" (three beams).
-            max_new_tokens: Limit of the answer's length; without one it is what the checkpoint can write.
+            max_new_tokens: Limit of the answer's length, a whole number; without one what the checkpoint can write.
             question: All of the above but the picture as one object, as a prediction carries it; it takes their place.
         """
         with errors_for_the_user():

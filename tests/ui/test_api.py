@@ -336,7 +336,7 @@ def refused(call: Callable[[], Any]) -> str:
         pytest.param({"task": "<REGION_TO_OCR>", "regions": {"a": 1}}, "The regions must be a list", id="not a list"),
         pytest.param({"checkpoint": "../../etc"}, "'../../etc' is not a checkpoint", id="checkpoint"),
         pytest.param({"decoding": "random"}, "'random' is no way to decode; choose one of: ", id="decoding"),
-        pytest.param({"max_new_tokens": 0}, "The limit of new tokens must be a number", id="limit"),
+        pytest.param({"max_new_tokens": 0}, "The limit of new tokens must be a whole number", id="limit"),
         pytest.param({"question": {"task": "<NOPE>"}}, "'<NOPE>' is not a task of this playground.", id="asked task"),
         pytest.param({"question": {"task": "<REGION_TO_OCR>"}}, "Mark a region: drag on", id="asked without a region"),
     ],
