@@ -4,6 +4,7 @@ The makers take a linear layer, prepare its weights once, and return a function 
 of shape (..., outputs).
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -149,6 +150,8 @@ class Quickest:
     unless another takes less than four fifths of its time: for less, answers should not depend on a measurement.
     """
 
+    _measuring = threading.Lock()  # of all of them: two engines that measure beside one another slow each other down
+
     def __init__(self, *ways: Callable[..., torch.Tensor]) -> None:
         self._ways = ways
         self._chosen: dict[tuple[int, ...], Callable[..., torch.Tensor]] = {}
@@ -156,7 +159,8 @@ class Quickest:
     def __call__(self, tensor: torch.Tensor, *rest: Any) -> torch.Tensor:
         size = (*(side.bit_length() for side in tensor.shape[1:]), torch.get_num_threads())
         if size not in self._chosen:
-            self._chosen[size] = self._quickest(tensor, *rest)
+            with self._measuring:
+                self._chosen[size] = self._chosen.get(size) or self._quickest(tensor, *rest)
         return self._chosen[size](tensor, *rest)
 
     def _quickest(self, *given: Any) -> Callable[..., torch.Tensor]:

@@ -1,7 +1,10 @@
 """Kernels beside the layers that they stand for."""
 
 import copy
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -103,3 +106,18 @@ def test_the_way_that_is_quicker_here_is_taken_and_the_first_one_where_little_is
         attention(torch.zeros(1, 9, 4))
         assert taken.pop() == "first"
         seconds["first"] = 1.0
+
+
+def test_two_engines_that_begin_together_measure_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    measuring = threading.Lock()
+
+    def seconds(way: Callable[..., torch.Tensor], rows: torch.Tensor) -> float:
+        assert measuring.acquire(blocking=False), "something else is measured"
+        time.sleep(0.01)
+        measuring.release()
+        return 1.0
+
+    monkeypatch.setattr(kernels, "_seconds", seconds)
+    ways = [Quickest(torch.relu, torch.tanh) for _ in range(2)]
+    with ThreadPoolExecutor(4) as threads:
+        assert len([*threads.map(lambda number: ways[number % 2](torch.zeros(1, 9, 4)), range(4))]) == 4
