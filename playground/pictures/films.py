@@ -94,7 +94,7 @@ class _Sound:
         self._sound = sound
         self._container = container
         self._packets = _packets_of(first)
-        self._until, self._end = 0.0, SOUND_SECONDS  # written, and read
+        self._end = SOUND_SECONDS  # what is read ends there
         self._waiting: Any = None
         with av.open(io.BytesIO(first)) as part:
             template: Any = part.streams.audio[0]
