@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 # A command of ours, which Python is still looking for: what it imports takes seconds. The program of somebody else, who
 # imports this, ends as he has it.
 if sys.argv[:1] == ["-m"] and any(part.removeprefix("-m").partition(".")[0] == __name__ for part in sys.orig_argv):
-    from playground.console import end_plainly_when_interrupted
+    from playground.console import end_as_by_ctrl_c, end_plainly_when_interrupted
 
     end_plainly_when_interrupted()
+    end_as_by_ctrl_c()
 
 if TYPE_CHECKING:
     from playground.predictor import Predictor as Predictor

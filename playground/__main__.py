@@ -169,12 +169,7 @@ def check(settings: Settings) -> bool:
 
 def main() -> None:
     """Read the command line and serve; what a user can mend is one sentence, not a traceback."""
-    # A host ends a program so, and a terminal that is closed: let it end as Ctrl+C does, which ends the runs, closes
-    # what is open and deletes what was uploaded. Under nohup the second is ignored, and stays so.
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    console.end_as_by_ctrl_c()  # which ends the runs, closes what is open and deletes what was uploaded
     console.accept_any_terminal()
     try:
         try:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TextIO
 
 from playground.errors import PlaygroundError
@@ -35,12 +35,26 @@ def end_plainly_when_interrupted() -> None:
     sys.excepthook = end
 
 
-def say(line: str) -> None:
-    """Write a line, or go on without where that cannot be."""
+def end_as_by_ctrl_c() -> None:
+    """Let a host that ends the program, or a terminal that is closed, do what Ctrl+C does at that moment."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _as_by_ctrl_c)
+
+
+def _as_by_ctrl_c(number: int, frame: FrameType | None) -> None:
+    does = signal.getsignal(signal.SIGINT)
+    (does if callable(does) else signal.default_int_handler)(number, frame)  # a script in the background ignores it
+
+
+def say(line: str, *, is_aside: bool = False) -> None:
+    """Write a line, `is_aside` to the standard error, or go on without where that cannot be."""
+    stream = sys.stderr if is_aside else sys.stdout
     try:
-        print(line, flush=True)
+        print(line, file=stream, flush=True)
     except (OSError, ValueError):
-        _discard(sys.stdout)
+        _discard(stream)
 
 
 def clock_time(seconds: float) -> str:

@@ -166,6 +166,21 @@ def test_a_ctrl_c_that_comes_between_the_imports_of_a_command_ends_it_with_one_l
     assert (process.returncode, output) == (128 + signal.SIGINT, "Ended.\n")
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_a_host_or_a_closed_terminal_ends_does_what_ctrl_c_does_then(name: str) -> None:
+    if not hasattr(signal, name):
+        pytest.skip("Windows has no such signal.")
+    begun = "import signal, sys; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'playground.annotate']"
+    # A parent that ignores it, as this test may, hands that down; so do scripts in the background with Ctrl+C.
+    begun = f"{begun}; signal.signal(signal.{name}, signal.SIG_DFL); import playground"
+    taken = "signal.signal(signal.SIGINT, lambda *_: print('later'))"
+    ignored = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    ends = f"signal.raise_signal(signal.{name})"
+    process = start(program=("-c", f"{begun}; {taken}; {ends}; {ignored}; {ends}; print('never')"))
+    output, _ = process.communicate(timeout=USABLE_WITHIN)
+    assert (process.returncode, output) == (128 + signal.SIGINT, "later\nEnded.\n")
+
+
 def test_the_program_of_somebody_else_ends_as_it_did() -> None:
     begun = "import sys; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'theirs.tool']; import playground"
     output, _ = start(program=("-c", f"{begun}; raise KeyboardInterrupt")).communicate(timeout=USABLE_WITHIN)

@@ -195,7 +195,7 @@ def _first_interrupt_stops() -> Iterator[threading.Event]:
     def interrupt(*_: object) -> None:
         stop.set()
         signal.signal(signal.SIGINT, before)
-        print("\nEnding after the pictures in work. Ctrl+C again ends at once.", file=sys.stderr, flush=True)
+        console.say("\nEnding after the pictures in work. Ctrl+C again ends at once.", is_aside=True)
 
     signal.signal(signal.SIGINT, interrupt)
     try:

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from playground.pictures.frames import FrameStep, VideoFile
 
 # Started by what runs this, not by `multiprocessing`, which would import the program's main module once more.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from playground.pictures.workers import work; work()"
+_START = """
+import signal, sys
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # are for the program, which then closes the pipe
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+sys.path[:] = sys.argv[1:]
+from playground.pictures.workers import work
+work()
+"""
 # One thread, and pixels that go back to the system when they are let go: less memory set aside.
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000",
@@ -299,7 +307,6 @@ def _widen(pipe: Any) -> None:
 
 def work() -> None:
     """Read what comes in through standard input, until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which then closes the pipe
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints shall not answer
     with suppress(AttributeError, OSError):

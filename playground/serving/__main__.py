@@ -39,10 +39,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run replicas until interrupted; what a user can mend is one sentence, not a traceback."""
     console.accept_any_terminal()
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    console.end_as_by_ctrl_c()
     try:
         chosen = _parser(Settings.from_env(os.environ)).parse_args(arguments)
         console.say("Starting the replicas.")

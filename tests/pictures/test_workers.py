@@ -105,6 +105,10 @@ def test_a_worker_imports_no_more_than_it_needs(workers: PictureWorkers) -> None
 def test_a_worker_that_dies_is_a_sentence_and_replaced(workers: PictureWorkers) -> None:
     workers.read(PNG)
     (idle,) = of(workers)
+    for told_to_all in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # by a terminal, or a host that ends a program
+        os.kill(idle, told_to_all)
+    assert workers.read(PNG) == read_image(PNG)
+    assert of(workers) == [idle]
     os.kill(idle, signal.SIGKILL)  # as the system does where memory is short
     time.sleep(0.2)
     assert workers.read(PNG) == read_image(PNG)
