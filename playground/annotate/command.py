@@ -31,7 +31,7 @@ from playground.annotate.own_text import OwnTextFirst, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
 from playground.annotate.sharp import SharpOutlines
-from playground.annotate.sources import check_sources, find_sources
+from playground.annotate.sources import check_sources, count_sources, find_sources
 from playground.annotate.splits import Split, read_split
 from playground.arguments import whole
 from playground.checkpoints.catalog import resolve
@@ -270,7 +270,7 @@ def _ask(
 ) -> bool:
     wanted = command.options.wanted()
     sources = islice(find_sources(command.sources, wanted), command.limit)
-    total = sum(1 for _ in islice(find_sources(command.sources, wanted), command.limit))
+    total = count_sources(find_sources(command.sources, wanted), command.limit)
     if not total and not journal.done_keys():
         raise SourceRejected(command.options.nothing_found())
     if command.ray:

@@ -21,7 +21,7 @@ from playground.annotate.options import SourceOptions
 from playground.annotate.outputs import WrittenFile, write_output
 from playground.annotate.own_text import OwnTextFirst
 from playground.annotate.reading import SourceReader
-from playground.annotate.sources import PictureSource, find_sources
+from playground.annotate.sources import PictureSource, count_sources, find_sources
 from playground.annotate.thumbnails import Thumbnails, thumbnail_key
 from playground.annotate.turns import InTurn, WatchedAnswers
 from playground.engines import WaitCancelled
@@ -346,7 +346,7 @@ class ServedJob:
         """Find out how many pictures there are. Raises JobRejected."""
         if self._given.num_pictures is not None:
             return
-        count = sum(1 for _ in islice(self._sources(), self._max_pictures + 1))
+        count = count_sources(self._sources(), self._max_pictures + 1)
         if count > self._max_pictures:
             raise JobRejected(
                 f"These files hold more than {self._max_pictures} pictures, the most that one job may have here. Give "

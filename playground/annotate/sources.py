@@ -31,18 +31,24 @@ _WITH_PAGES = (".pdf", ".tif", ".tiff")
 _PAGES = re.compile(r"(\d{1,9})(\s*-\s*(\d{1,9})?)?")
 _LAST_PAGE = 10**9
 _PACKED_TWICE = "Archives and videos in an archive are not read. Unpack it, and give the files."
+_NO_PICTURE_HERE = "There is no picture here. Look whether it is the place that was meant."
+_NO_PICTURE_IN_ARCHIVE = "There is no picture in this archive. Look whether it is the one that was meant."
 _DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class PictureSource:
-    """Where one picture is: a file, or a member of an archive. `problem` says why it cannot be read at all."""
+    """Where one picture is: a file, or a member of an archive. `problem` says why it cannot be read at all.
+
+    One that `is_unwanted` is none: it says of a file, or of a place that somebody named, that nothing of it is wanted.
+    """
 
     path: str  # from the root, or a URL
     member: str = ""
     page: int | None = None  # from 0, of a document or of a TIFF with several
     seconds: float | None = None  # of a frame of a video
     problem: str = ""
+    is_unwanted: bool = False
 
     @property
     def name(self) -> str:
@@ -151,10 +157,22 @@ def find_sources(given: Sequence[str | Path], wanted: Wanted = Wanted()) -> Iter
     """Yield the pictures of files, folders, patterns, archives and lists of paths, each in natural order.
 
     Nothing is kept but the names of the folder that is being looked through. What cannot be looked through is a source
-    with a problem.
+    with a problem, and so is what holds no picture that is wanted.
     """
     for text in map(str, given):
-        yield from _expand(text, wanted)
+        place = text if is_url(text) else os.path.abspath(text)
+        yield from _or_unwanted(_expand(text, wanted), PictureSource(place), _NO_PICTURE_HERE)
+
+
+def count_sources(sources: Iterable[PictureSource], most: int | None) -> int:
+    """Return how many sources there are, or `most` where there are more; 0 where no picture is wanted of any."""
+    count, is_wanted = 0, False
+    for source in sources:
+        count += 1
+        is_wanted |= not source.is_unwanted
+        if is_wanted and most is not None and count >= most:
+            return most
+    return count if is_wanted else 0
 
 
 def check_sources(given: Sequence[str | Path]) -> None:
@@ -261,23 +279,19 @@ def _of_archive(path: str, wanted: Wanted) -> Iterator[PictureSource]:
     except ImageRejected as error:
         yield PictureSource(path, problem=str(error))
         return
-    is_empty = True
     with closing(archive):
-        for member in archive.members():
-            if _is_hidden(member.name.rpartition("/")[2]):
-                continue
-            if is_archive(member.name) or _is_video(member.name):
-                yield PictureSource(path, member.name, problem=_PACKED_TWICE)
-            elif _is_picture(member.name):
-                source = PictureSource(path, member.name, problem=member.problem)
-                yield from _pages_of(source, partial(archive.read, member.name), wanted)
-            else:
-                continue
-            is_empty = False
-    if is_empty:
-        yield PictureSource(
-            path, problem="There is no picture in this archive. Look whether it is the one that was meant."
-        )
+        yield from _or_unwanted(_members_of(path, archive, wanted), PictureSource(path), _NO_PICTURE_IN_ARCHIVE)
+
+
+def _members_of(path: str, archive: Archive, wanted: Wanted) -> Iterator[PictureSource]:
+    for member in archive.members():
+        if _is_hidden(member.name.rpartition("/")[2]):
+            continue
+        if is_archive(member.name) or _is_video(member.name):
+            yield PictureSource(path, member.name, problem=_PACKED_TWICE)
+        elif _is_picture(member.name):
+            source = PictureSource(path, member.name, problem=member.problem)
+            yield from _pages_of(source, partial(archive.read, member.name), wanted)
 
 
 def _of_list(path: str, wanted: Wanted) -> Iterator[PictureSource]:
@@ -292,7 +306,7 @@ def _of_list(path: str, wanted: Wanted) -> Iterator[PictureSource]:
                         named, problem="A list of paths cannot name another list. Name that one beside it."
                     )
                 else:
-                    yield from _of_path(named, wanted)
+                    yield from _or_unwanted(_of_path(named, wanted), PictureSource(named), _NO_PICTURE_HERE)
     except OSError as error:
         yield PictureSource(path, problem=f"The list cannot be read ({error.strerror}). Check that it is there.")
 
@@ -316,9 +330,13 @@ def _is_video(path: str) -> bool:
 
 
 def _frames_of(path: str, wanted: Wanted) -> Iterator[PictureSource]:
+    start, end = f"{wanted.frames.start:g}", f"{wanted.frames.end:g}"
+    times = f"from {start} seconds on" if end == "inf" else f"from {start} to {end} seconds"
     try:
-        for seconds in wanted.frame_times(path, wanted.frames):
-            yield PictureSource(path, seconds=round(seconds, 4))
+        found = (PictureSource(path, seconds=round(at, 4)) for at in wanted.frame_times(path, wanted.frames))
+        yield from _or_unwanted(
+            found, PictureSource(path), f"This video has no picture {times}. Choose other times, or leave it out."
+        )
     except ImageRejected as error:
         yield PictureSource(path, problem=str(error))
 
@@ -336,4 +354,18 @@ def _pages_of(source: PictureSource, file: Path | Callable[[], bytes], wanted: W
     if count == 1 and not source.name.lower().endswith(_OF_DOCUMENTS):
         yield source
         return
-    yield from (replace(source, page=page) for page in range(count) if wanted.has_page(page))
+    found = (replace(source, page=page) for page in range(count) if wanted.has_page(page))
+    has = "1 page" if count == 1 else f"{count} pages"
+    yield from _or_unwanted(
+        found, source, f"This document has {has}, and none of those that are wanted. Choose others, or leave it out."
+    )
+
+
+def _or_unwanted(found: Iterator[PictureSource], none: PictureSource, why: str) -> Iterator[PictureSource]:
+    """Yield what is found, or where that is nothing, a source that says so."""
+    is_any = False
+    for source in found:
+        is_any = True
+        yield source
+    if not is_any:
+        yield replace(none, problem=why, is_unwanted=True)

@@ -263,10 +263,17 @@ def test_what_is_too_much_or_no_picture_is_refused_with_a_sentence(pictures, gat
     jobs.start(job, QUESTION)
     assert ended(job) is JobState.FAILED
     assert "more than 5 pictures" in job.progress().message
-    job = jobs.find(jobs.create([str(document(tmp_path / "two.pdf", (1, 2)))], tmp_path / "visitor"))
+    two = str(document(tmp_path / "two.pdf", (1, 2)))
+    job = jobs.find(jobs.create([two, two], tmp_path / "visitor"))
     jobs.start(job, QUESTION, SourceOptions(pages="40-", start="5"))
     assert ended(job) is JobState.FAILED
     assert "of documents only the pages 40- and of videos only what is from 5." in job.progress().message
+    assert job.progress().num_done == 0
+    gated.gate.release()
+    job = jobs.find(jobs.create([two, *paths_of(pictures)[:1]], tmp_path / "visitor"))
+    jobs.start(job, QUESTION, SourceOptions(pages="40-"))
+    assert ended(job) is JobState.DONE
+    assert [row.error[:24] for row in job.findings.read()] == ["This document has 2 page", ""]
 
 
 def test_an_answer_is_found_again_when_the_journal_is_written_anew(pictures, gated, tmp_path):

@@ -19,6 +19,7 @@ from playground.annotate.sources import (
     PictureSource,
     Wanted,
     check_sources,
+    count_sources,
     find_sources,
     read_pages,
     read_step,
@@ -180,6 +181,27 @@ def test_the_pages_of_a_document_are_pictures_in_files_and_archives(tmp_path):
         assert reader.read(source).pixels.getpixel((20, 20)) == pytest.approx((0, 255, 0), abs=3), source
     assert PictureSource.from_dict(found[6].to_dict()) == found[6]
     assert str(found[6]).endswith("z.zip: deep/scan.pdf, page 2")
+
+
+def test_a_file_of_which_nothing_is_wanted_says_so_and_is_no_picture(tmp_path):
+    film(tmp_path / "short.mp4", list(range(20)))
+    Image.new("RGB", (60, 40)).save(tmp_path / "scan.pdf")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.write(tmp_path / "scan.pdf", "scan.pdf")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "list.txt").write_text("notes\n", encoding="utf-8")
+    given = [tmp_path, tmp_path / "list.txt", tmp_path / "notes"]
+    wanted = Wanted(read_pages("4-"), frames=read_step("1s", "9", ""))
+    assert [(source.name, source.problem.partition(".")[0]) for source in find_sources(given, wanted)] == [
+        ("scan.pdf", "This document has 1 page, and none of those that are wanted"),
+        ("short.mp4", "This video has no picture from 9 seconds on"),
+        ("scan.pdf", "This document has 1 page, and none of those that are wanted"),
+        ("notes", "There is no picture here"),
+        ("notes", "There is no picture here"),
+    ]
+    assert count_sources(find_sources(given, wanted), 3) == 0
+    Image.new("RGB", (60, 40)).save(tmp_path / "z.png")
+    assert [count_sources(find_sources(given, wanted), most) for most in (1, 3, None)] == [1, 3, 6]
 
 
 def test_pages_are_read_or_refused():
