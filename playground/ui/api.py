@@ -16,7 +16,7 @@ from playground.errors import ImageRejected, InputRejected
 from playground.export import DRAWN_FORMATS, FORMATS, Annotated
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
-from playground.question import MERGES, Question
+from playground.question import DECODINGS, MERGES, Question
 from playground.results import Prediction
 from playground.settings import Settings
 from playground.tasks import DEFAULT_TASK, Task
@@ -176,16 +176,18 @@ class Api:
         """Ask Florence-2 about a picture; returns the prediction as JSON text, with boxes in pixels.
 
         Args:
-            image: The path of a file, where the playground runs for one user on this machine, or else the picture as a
-                data URL, data:image/png;base64,... No address is fetched.
+            image: A data URL, data:image/png;base64,..., or the whole path of a file if the server is the user's own.
             task: A task id of the tool that lists them, such as "<OD>" (find every object) or "<CAPTION>".
             phrase: Text for the tasks that need it: a sentence, or names separated by commas.
-            regions: Boxes [x_min, y_min, x_max, y_max] in pixels, for the region tasks.
+            regions: Boxes [x_min, y_min, x_max, y_max] in pixels of the upright picture, for the region tasks.
             options: What else a question has: names that things are called by, lowest scores, merging and more.
         """
         with errors_for_the_user():
             picture = self._picture_of_a_tool(image, request)
-        question = {**(options or {}), "task": task, "phrase": phrase, "regions": regions or []}
+            options = options or {}
+            for name in options.keys() & {"task", "phrase", "regions"}:
+                raise InputRejected(f"{name} is an argument of its own. Leave it out of the options.", field=name)
+        question = {**options, "task": task, "phrase": phrase, "regions": regions or []}
         *_, (prediction, _) = self.run(picture, task, question=question)
         return json.dumps(prediction, ensure_ascii=False)
 
@@ -238,6 +240,16 @@ class _Options(_Regions):
         return {
             "type": "object",
             "properties": {
+                "checkpoint": {"type": "string", "description": "Which one answers; else the one that is run here."},
+                "decoding": {
+                    "type": "string",
+                    "enum": list(DECODINGS),
+                    "description": "careful is a beam search, which takes longer.",
+                },
+                "max_new_tokens": {
+                    "type": "integer",
+                    "description": "How many tokens an answer may have; else what the checkpoint can write.",
+                },
                 "names": {**by_name, "description": "What is asked for: what it is to be called."},
                 "min_scores": {
                     "anyOf": [
@@ -258,6 +270,11 @@ class _Options(_Regions):
                     "type": "integer",
                     "description": "Look closer at large pictures with small things: in overlapping tiles of so many "
                     "pixels a side; 0 chooses. For tasks that find things or mark where text stands.",
+                },
+                "then": {
+                    "type": "string",
+                    "description": "A task that follows: about each region that was found, such as "
+                    '"<REGION_TO_DESCRIPTION>", or about a caption: "<CAPTION_TO_PHRASE_GROUNDING>".',
                 },
             },
         }

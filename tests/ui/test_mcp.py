@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from playground import paths
 from playground.predictor import Predictor
+from playground.question import Question
 from playground.settings import Settings
 from playground.tasks import TASKS
 from playground.ui.api import Api
@@ -97,7 +99,7 @@ def test_the_schema_says_what_a_region_is(tools):
 
 def test_what_a_question_has_beside_is_told_in_the_schema_and_asked(tools, beach):
     options = tools.list()["ask_florence2"].inputSchema["properties"]["options"]
-    assert {"names", "min_scores", "merge", "one_by_one"} <= set(options["properties"])
+    assert {*options["properties"], "task", "phrase", "regions"} == {field.name for field in fields(Question)}
     asked = {"image": beach, "task": "<OPEN_VOCABULARY_DETECTION>", "options": {"names": {"umbrella": "parasol"}}}
     is_refused, text = tools.call("ask_florence2", **asked)
     assert (is_refused, json.loads(text)["text"]) == (False, "parasol")
@@ -113,6 +115,7 @@ def test_the_schema_lists_the_tasks(tools):
     assert schema["task"]["enum"] == [task.id for task in TASKS]
     assert schema["image"]["type"] == "string"
     assert "path of a file" in schema["image"]["description"]
+    assert [row["description"][-1] for row in schema.values()] == ["."] * 5, "a description is cut off"
 
 
 def test_a_file_of_this_machine_is_opened_for_its_one_user(tools):
@@ -172,6 +175,15 @@ def test_a_tool_is_asked_in_the_name_of_its_visitor(url, beach, monkeypatch):
     assert set(asked) == {"127.0.0.2"}
 
 
+def test_a_tool_that_finds_no_place_in_the_queue_says_why(tools, beach, monkeypatch):
+    waiting = SimpleNamespace(concurrency_id="model", session_hash="", request=None)
+    monkeypatch.setattr(queue_limits, "_events", lambda queue: [waiting, waiting])
+    monkeypatch.setattr(queue_limits, "_num_bytes", lambda request: 0)
+    monkeypatch.setattr(queue_limits, "_visitor", lambda session, request: {"one"})
+    is_refused, text = tools.call("ask_florence2", image=beach)
+    assert (is_refused, text[:45]) == (True, "You have 2 questions in the queue already. Wa")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -181,6 +193,8 @@ def test_a_tool_is_asked_in_the_name_of_its_visitor(url, beach, monkeypatch):
         pytest.param({"image": "/no/such.png"}, "No picture at 'such.png'", id="no file"),
         pytest.param({"image": "such.png"}, "The path of a picture must be a whole one", id="half a path"),
         pytest.param({"image": "http://127.0.0.1:1/a.png"}, "No picture is fetched from an address", id="an address"),
+        pytest.param({"prompt": "x"}, "ask_florence2 takes no 'prompt'. It takes image, task, ", id="no argument"),
+        pytest.param({"options": {"task": "<OD>"}}, "task is an argument of its own. Leave it out", id="twice"),
         pytest.param({"image": "data:image/png;base64,§"}, "The picture's data URL is not valid", id="no base64"),
     ],
 )

@@ -8,10 +8,13 @@ wrapped here. Knows no handler and no component.
 from typing import Any
 
 import gradio as gr
+from starlette.exceptions import HTTPException
 
 from playground.settings import Settings, is_this_machine
 from playground.ui.server.bodies import BODY_BYTES, MAX_BYTES_AT_ONCE
 from playground.ui.server.visitors import visitor_of
+
+TOO_MANY = 429  # the status of a visitor's question that has no place
 
 _MODEL = "model"
 _OTHER_PLACES = 8  # of calls that ask no model: pictures to take, answers to draw anew, files to write
@@ -42,7 +45,8 @@ def limit_queue(app: gr.Blocks, settings: Settings) -> None:
             held = [_visitor(event.session_hash, event.request) for event in events]
             # By each of the names on its own: a new session is easily had.
             if any(sum(name in other for other in held) >= places for name in visitor):
-                return False, _sentence(places, "questions" if is_model else "requests"), "queue_full"
+                # Of a full queue, which is a 503, Gradio's clients say something of their own.
+                raise HTTPException(TOO_MANY, _sentence(places, "questions" if is_model else "requests"))
         return await enter(body, request, username)
 
     queue.push = enter_if_few

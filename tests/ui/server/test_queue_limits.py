@@ -71,7 +71,7 @@ def nobody_answered(cache: Path, **settings: Any) -> Iterator[Visitors]:
 
 def test_a_tab_holds_two_places_and_another_one_is_let_in(tmp_path: Path) -> None:
     with nobody_answered(tmp_path) as asking:
-        assert [asking.ask("one") for _ in range(4)] == [200, 200, 503, 503]
+        assert [asking.ask("one") for _ in range(4)] == [200, 200, 429, 429]
         assert asking.ask("two") == 200
         assert [asking.call().status_code for _ in range(3)] == [200, 200, 200]  # nobody is named
 
@@ -81,9 +81,9 @@ def test_where_a_proxy_names_it_an_address_holds_two_places(tmp_path: Path) -> N
         assert asking.call(**FIRST).status_code == 200
         assert asking.ask("one", **FIRST_CLAIMS) == 200
         refused = asking.call(**FIRST)
-        assert refused.status_code == 503
+        assert refused.status_code == 429
         assert refused.json()["detail"].startswith("You have 2 questions in the queue already.")
-        assert asking.ask("two", **FIRST_CLAIMS) == 503
+        assert asking.ask("two", **FIRST_CLAIMS) == 429
         assert asking.call(**SECOND).status_code == 200
 
 
