@@ -64,7 +64,7 @@ class SourceOptions:
         if is_asked and (reason := misspelled(wire, cls)):
             raise _no_options(reason)
         try:
-            return _WIRE.validate_python(wire or {})
+            return _WIRE.validate_python({} if wire is None else wire)
         except ValidationError as error:
             raise _no_options(what_is_wrong(error)) from error
 

@@ -59,7 +59,7 @@ def read_points(points: Any) -> tuple[MaskPoint, ...]:
     if isinstance(points, Sequence) and all(isinstance(point, MaskPoint) for point in points):
         points = [(point.x, point.y, point.is_plus) for point in points]
     try:
-        return tuple(MaskPoint(*point) for point in _POINTS.validate_python(points or ()))
+        return tuple(MaskPoint(*point) for point in _POINTS.validate_python(() if points is None else points))
     except ValidationError as error:
         raise InputRejected(
             f"These points cannot be used: {what_is_wrong(error)}. Give up to {MAX_MASK_POINTS}, each as "

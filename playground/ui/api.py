@@ -120,7 +120,7 @@ class Api:
             if self._on_zero_gpu:
                 raise InputRejected(text.NOT_ON_ZERO_GPU, field="image")
             read = Prediction.from_dict(prediction)
-            return self._predictor.sharpen(_given(image).source, read, points or ()).to_dict()
+            return self._predictor.sharpen(_given(image).source, read, points).to_dict()
 
     @no_tool
     def tasks(self, checkpoint: str = "") -> list[dict[str, str]]:
@@ -153,6 +153,7 @@ class Api:
             format: One of png, jpeg, overlay, crops, txt, md, pdf, hocr, alto, json, csv, counts, coco, coco_results,
                 yolo, voc, labelme, createml, label_studio, cvat, captions.
         """
+        format = str(format).lower()  # as of `/annotate`
         with errors_for_the_user():
             read = Prediction.from_dict(prediction)
             read = self._shown(read) if format in DRAWN_FORMATS else read

@@ -299,7 +299,7 @@ def test_over_plain_http_the_name_is_the_original_one_or_that_of_the_path(
 
 
 def test_json_is_the_wire_form(client: Client, answered: dict[str, Any]) -> None:
-    file = client.predict(handle_file(BEACH), answered, "json", api_name="/export")
+    file = client.predict(handle_file(BEACH), answered, "JSON", api_name="/export")
     assert Prediction.from_dict(json.loads(Path(file).read_text("utf-8"))) == Prediction.from_dict(answered)
 
 
@@ -432,7 +432,7 @@ def test_export_refuses_another_picture(client: Client, answered: dict[str, Any]
 @pytest.mark.parametrize("format_", ["<b>", None, 5], ids=str)
 def test_export_refuses_an_unknown_format(client: Client, answered: dict[str, Any], format_: Any) -> None:
     sentence = refused(lambda: client.predict(handle_file(BEACH), answered, format_, api_name="/export"))
-    assert sentence == f"'{format_}' is not a format. Formats: {', '.join(row.id for row in FORMATS)}."
+    assert sentence == f"'{str(format_).lower()}' is not a format. Formats: {', '.join(row.id for row in FORMATS)}."
 
 
 def test_the_queue_cannot_be_skipped(http: Http) -> None:

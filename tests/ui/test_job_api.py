@@ -55,6 +55,8 @@ def test_what_cannot_be_done_is_a_sentence(http: Http, tmp_path: Path) -> None:
         (("annotate", given(picture), "<OD>", "", None, "gif"), "not a format"),
         (("annotate", given(picture), "<OPEN_VOCABULARY_DETECTION>", ["tree"]), "phrase must be text"),
         (("annotate", given(picture), "<OD>", "", None, None), "'none' is not a format"),
+        (("annotate", given(picture), "<OD>", "", None, "csv", 0), "input should be a JSON object, but got 0"),
+        (("annotate", picture, "<OD>"), "Upload files to /gradio_api/upload, and send their paths as ["),
         (("job", "key", "dance"), "cannot be done"),
         (("job", "key", None), "cannot be done"),
         (("job", "key", "follow", "json", "no"), "must be true or false, but got"),

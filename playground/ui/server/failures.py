@@ -84,15 +84,18 @@ def _sentence_of_input(error: Exception) -> str:
                 return f"This call takes {needed} values, but got {got}. Send one for each input."
             case "preprocess_data" if "block" in values:
                 block = values["block"]
-                what = _PICTURE if block.get_block_name() == "image" else _OTHER
+                what = _UPLOADED.get(block.get_block_name(), _OTHER)
                 return f"The value of {block.label or block.get_block_name()!r} cannot be used. {what}"
     return ""
 
 
-_PICTURE = (
-    "Upload a picture to /gradio_api/upload, and send its path as "
-    '{"path": "...", "meta": {"_type": "gradio.FileData"}}; a path alone is not enough.'
-)
+_UPLOADED = {
+    kind: f"Upload {what} to /gradio_api/upload, and send {sent}; a path alone is not enough."
+    for kind, what, sent in (
+        ("image", "a picture", 'its path as {"path": "...", "meta": {"_type": "gradio.FileData"}}'),
+        ("file", "files", 'their paths as [{"path": "...", "meta": {"_type": "gradio.FileData"}}]'),
+    )
+}
 _OTHER = "Send one of the type that /gradio_api/info names."
 
 
