@@ -112,7 +112,8 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
             console.say("Ctrl+C ends it.")
             _say_who_answers(engines)
             threading.Thread(target=import_ahead, daemon=True).start()  # an import takes no Ctrl+C
-            threading.Event().wait()
+            while True:
+                time.sleep(1)  # not a lock: on Windows no Ctrl+C ends the wait for one
 
 
 @contextmanager

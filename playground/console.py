@@ -3,11 +3,14 @@
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TextIO
 
 from playground.errors import PlaygroundError
+
+_SECONDS_LATER = 0.1
 
 
 def accept_any_terminal() -> None:
@@ -41,6 +44,16 @@ def end_as_by_ctrl_c() -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _as_by_ctrl_c)
+    report = sys.unraisablehook
+    sys.unraisablehook = lambda args: comes_again(args.exc_value) or report(args)
+
+
+def comes_again(error: BaseException | None) -> bool:
+    """Whether what a destructor met was such an end: Python would only report it, so it comes a moment later again."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    threading.Timer(_SECONDS_LATER, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    return True
 
 
 def _as_by_ctrl_c(number: int, frame: FrameType | None) -> None:

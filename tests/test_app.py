@@ -181,6 +181,17 @@ def test_a_command_that_a_host_or_a_closed_terminal_ends_does_what_ctrl_c_does_t
     assert (process.returncode, output) == (128 + signal.SIGINT, "later\nEnded.\n")
 
 
+@pytest.mark.parametrize("quiet", [False, True], ids=["command", "server"])
+def test_an_end_that_comes_within_a_destructor_comes_again(quiet: bool) -> None:
+    begun = "import signal, sys, time; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'playground.annotate']"
+    begun = f"{begun}; signal.signal(signal.SIGTERM, signal.SIG_DFL); import playground"
+    quietly = "import playground.ui.server.quiet_log as log; log.keep_the_log_quiet()" if quiet else ""
+    destructor = "type('Gone', (), {'__del__': lambda self: signal.raise_signal(signal.SIGTERM)})"
+    process = start(program=("-c", f"{begun}; {quietly}\n{destructor}()\ntime.sleep({USABLE_WITHIN})"))
+    output, _ = process.communicate(timeout=USABLE_WITHIN)
+    assert (process.returncode, output) == (128 + signal.SIGINT, "Ended.\n")
+
+
 def test_the_program_of_somebody_else_ends_as_it_did() -> None:
     begun = "import sys; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'theirs.tool']; import playground"
     output, _ = start(program=("-c", f"{begun}; raise KeyboardInterrupt")).communicate(timeout=USABLE_WITHIN)

@@ -14,6 +14,8 @@ from typing import Any
 
 from gradio import queueing
 
+from playground.console import comes_again
+
 # What they say is about this program and its checkpoints: no value of a visitor reaches it.
 _OUTSPOKEN = ("playground", "huggingface_hub")
 
@@ -25,7 +27,7 @@ def keep_the_log_quiet() -> None:
     logging.setLogRecordFactory(_record)
     traceback.print_exc = _print_exc
     threading.excepthook = lambda args: _say_where("A thread", args.exc_value)
-    sys.unraisablehook = lambda args: _say_where("A destructor", args.exc_value)
+    sys.unraisablehook = lambda args: None if comes_again(args.exc_value) else _say_where("A destructor", args.exc_value)
     warnings.showwarning = lambda _, category, filename, lineno, *__: _logger.warning(
         "%s at %s:%d", category.__name__, filename, lineno
     )
