@@ -5,6 +5,7 @@ Places for the model are counted apart from all others. Gradio's queue has a len
 wrapped here. Knows no handler and no component.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 import gradio as gr
@@ -13,8 +14,6 @@ from starlette.exceptions import HTTPException
 from playground.settings import Settings, is_this_machine
 from playground.ui.server.bodies import BODY_BYTES, MAX_BYTES_AT_ONCE
 from playground.ui.server.visitors import visitor_of
-
-TOO_MANY = 429  # the status of a visitor's question that has no place
 
 _MODEL = "model"
 _OTHER_PLACES = 8  # of calls that ask no model: pictures to take, answers to draw anew, files to write
@@ -46,7 +45,8 @@ def limit_queue(app: gr.Blocks, settings: Settings) -> None:
             # By each of the names on its own: a new session is easily had.
             if any(sum(name in other for other in held) >= places for name in visitor):
                 # Of a full queue, which is a 503, Gradio's clients say something of their own.
-                raise HTTPException(TOO_MANY, _sentence(places, "questions" if is_model else "requests"))
+                said = _sentence(places, "questions" if is_model else "requests")
+                raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, said)
         return await enter(body, request, username)
 
     queue.push = enter_if_few

@@ -27,11 +27,16 @@ def keep_the_log_quiet() -> None:
     logging.setLogRecordFactory(_record)
     traceback.print_exc = _print_exc
     threading.excepthook = lambda args: _say_where("A thread", args.exc_value)
-    sys.unraisablehook = lambda args: None if comes_again(args.exc_value) else _say_where("A destructor", args.exc_value)
+    sys.unraisablehook = _unraisable
     warnings.showwarning = lambda _, category, filename, lineno, *__: _logger.warning(
         "%s at %s:%d", category.__name__, filename, lineno
     )
     queueing.print = lambda *_: None  # type: ignore[attr-defined]  # it prints the errors of checks
+
+
+def _unraisable(args: "sys.UnraisableHookArgs") -> None:
+    if not comes_again(args.exc_value):
+        _say_where("A destructor", args.exc_value)
 
 
 def place_of(error: BaseException | None) -> str:

@@ -6,12 +6,12 @@ server itself for a tool that waits in the queue, where the visitor would be los
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from gradio import mcp
 from gradio_client import client
 
-from playground.ui.server.queue_limits import TOO_MANY
 from playground.ui.server.visitors import carried, visitor_of
 
 _mcp: Any = mcp
@@ -54,7 +54,7 @@ def _telling_why() -> Iterator[None]:
         yield
     except Exception as error:
         response = getattr(error, "response", None)
-        if response is None or response.status_code != TOO_MANY:
+        if response is None or response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             raise
         raise RuntimeError(response.json()["detail"]) from None
 
