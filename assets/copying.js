@@ -1,5 +1,5 @@
 // What the buttons under "Copy" put on the clipboard. A browser lets a page write there only while it handles a click, so
-// the writing begins at once and waits for its content.
+// the writing begins at once and waits for its content. Of several that wait, the one that was pressed last is written.
 {
   const SAID = {
     link: "The link is copied.",
@@ -9,6 +9,7 @@
     curl: "The commands are copied.",
     mcp: "The call is copied.",
   };
+  const AS_IT_IS = { __type__: "update" };
   const ADDRESS = "http://ADDRESS"; // as in playground/ui/snippets.py
   let under = { kind: "", give: () => {}, drop: () => {}, written: Promise.resolve() };
 
@@ -37,27 +38,31 @@
 
   window.copying = {
     begin: (kind) => (_, ...values) => {
+      under.drop(new Error("another was pressed"));
       under = { kind };
       const content = new Promise((give, drop) => Object.assign(under, { give, drop }));
       under.written = write(kind, content);
-      under.written.catch(() => {}); // told at the end
+      for (const told of [content, under.written]) told.catch(() => {}); // at the end
       return [kind, ...values];
     },
-    end: async (copied, file) => {
-      const { kind, give, written } = under;
+    end: (kind) => async (copied, file) => {
+      if (under.kind !== kind) return AS_IT_IS;
+      const pressed = under;
       try {
         const isPicture = kind === "picture";
-        give(isPicture ? await (await fetch(file.url)).blob() : new Blob([textOf(kind, copied)], { type: "text/plain" }));
-        await written;
+        pressed.give(isPicture ? await (await fetch(file.url)).blob() : new Blob([textOf(kind, copied)], { type: "text/plain" }));
+        await pressed.written;
         const isOwn = kind === "link" && !/[?&](seed|example)=/.test(`&${copied}`);
         return line(SAID[kind] + (isOwn ? " It holds the question, and not your picture." : ""), "good");
       } catch {
+        if (pressed !== under) return AS_IT_IS;
         const instead = kind === "picture" ? "Save it instead." : "Allow it for this page, and try again.";
         return line(`The browser did not let the page copy. ${instead}`, "warning");
       }
     },
-    fail: () => {
-      under.drop?.(new Error("nothing to copy"));
+    fail: (kind) => () => {
+      if (under.kind !== kind) return AS_IT_IS;
+      under.drop(new Error("nothing to copy"));
       return line("", "plain");
     },
   };

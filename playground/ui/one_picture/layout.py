@@ -361,8 +361,8 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
             **COSTLY,
         )
         told = {"inputs": [on["copied"], on["copied_file"]], "outputs": on["copy_line"], **PLUMBING}
-        copied.success(None, js="copying.end", **told)
-        copied.failure(None, js="copying.fail", **told)
+        copied.success(None, js=f"copying.end({kind!r})", **told)
+        copied.failure(None, js=f"copying.fail({kind!r})", **told)
 
 
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.ui.browser.actions import choose, rows, run, take_example, unfold
 
@@ -30,6 +30,20 @@ def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(b
         page.locator("#copies").get_by_role("button", name=title, exact=True).click()
         expect(page.locator("#copy-line")).to_contain_text(said)
 
+    def press_before_the_answer(*titles: str) -> None:
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/queue/join?*", hold)
+        for title in titles:
+            with page.expect_request("**/queue/join?*"):
+                page.locator("#copies").get_by_role("button", name=title, exact=True).click()
+        for route in held:
+            route.continue_()
+        page.unroute("**/queue/join?*", hold)
+
     def clipboard() -> str:
         return page.evaluate("navigator.clipboard.readText()")
 
@@ -41,8 +55,10 @@ def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(b
     assert Image.open(io.BytesIO(bytes(page.evaluate(_READ_PICTURE)))).size == (720, 720)
     copy("curl", "commands are copied")
     assert f"BASE={address}/gradio_api" in clipboard()
-    copy("Link", "link is copied")
+    press_before_the_answer("Table", "Link")
+    expect(page.locator("#copy-line")).to_contain_text("link is copied")
     link = clipboard()
+    assert link.startswith(f"{address}/?task="), "of two that wait the one that was pressed last"
     other = context.new_page()
     other.goto(link)
     expect(other.locator("#task input")).to_have_value("Find the things I name")
