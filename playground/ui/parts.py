@@ -37,7 +37,7 @@ def picture_field(*, has_camera: bool = True) -> Picture:
 def phrase_field(elem_id: str = "phrase", **options: Any) -> gr.Textbox:
     """Return the field for names or a sentence. A phone is not to begin them with a capital, which is another name."""
     as_typed = gr.InputHTMLAttributes(autocapitalize="none")
-    return gr.Textbox(label="Phrase", visible=False, elem_id=elem_id, html_attributes=as_typed, **options)
+    return gr.Textbox("", label="Phrase", visible=False, elem_id=elem_id, html_attributes=as_typed, **options)
 
 
 class TextAsSent(gr.Textbox):

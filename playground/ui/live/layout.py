@@ -34,7 +34,7 @@ def build_live(app: gr.Blocks, predictor: Predictor, settings: Settings) -> None
                     elem_id="task",
                     **options,
                 ),
-                "phrase": phrase_field(value="", max_lines=4, **options),
+                "phrase": phrase_field(max_lines=4, **options),
                 "status": Lines(elem_id="status"),
             }
         with gr.Column(elem_id="seen"):

@@ -68,7 +68,7 @@ def _form(predictor: Predictor, settings: Settings) -> Components:
             elem_id="task",
             **options,
         ),
-        "phrase": phrase_field(value="", max_lines=4, **options),
+        "phrase": phrase_field(max_lines=4, **options),
         "then": gr.Dropdown(
             label="And then, of each region?",
             choices=[("Nothing more", ""), *((task.title, task.id) for task in TASKS if _is_about_regions(task))],

@@ -15,10 +15,13 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(address)
     expect(page.locator("#status")).to_contain_text("Tiny demo model is ready")
     yield page
     page.close()
+    assert not errors
 
 
 def open_names(page: Page) -> None:
