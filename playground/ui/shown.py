@@ -1,9 +1,7 @@
 """What of an answer the page shows as if the model were sure of it. Knows predictions, no component and no handler."""
 
-from playground.choosing import own_lowest_score
-from playground.grammar import words_of
+from playground.choosing import own_lowest_score, text_with
 from playground.results import Prediction
-from playground.tasks import get_task
 
 
 def has_own_lowest_score(prediction: Prediction) -> bool:
@@ -35,9 +33,7 @@ def answer_text(prediction: Prediction, seen: Prediction) -> str:
     """Return the answer in words, of which `seen` holds the regions that are shown."""
     if prediction.is_unsure and not seen.regions:
         return ""
-    kind = get_task(prediction.task).output_kind
-    is_whole = kind.is_text or len(seen.regions) == len(prediction.regions)
-    text = prediction.text if is_whole else words_of(seen.regions, kind)
+    text = prediction.text if seen.regions == prediction.regions else text_with(prediction, seen.regions)
     missing = ", ".join(f"no {name}" for name in prediction.missing_names())
     if not missing:
         return text
