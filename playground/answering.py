@@ -225,11 +225,13 @@ def _log_probability(token: Token) -> float:
 
 
 def join_texts(task: Task, texts: Sequence[str], regions: Sequence[Region], *, is_numbered: bool) -> str:
-    """Return the texts of several answers as one: of a follow-up the first, of things found a count, else all lines."""
+    """Return the texts of several answers as one: of a follow-up the first, of things found a count, else all lines.
+
+    Where none of them says anything, there is nothing to number.
+    """
     if task.then is not None:
         return texts[0] if texts else ""
     if len(texts) > 1 and not task.output_kind.is_text:
         return grammar.words_of(regions, task.output_kind)
-    if is_numbered:
-        return "\n".join(f"{index}. {text}" for index, text in enumerate(texts, start=1))
-    return "\n".join(texts)
+    lines = [f"{index}. {text}" for index, text in enumerate(texts, start=1)] if is_numbered else texts
+    return "\n".join(lines) if any(texts) else ""

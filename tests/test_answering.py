@@ -73,6 +73,7 @@ def test_what_is_asked_next_is_the_first_answer_as_plain_text() -> None:
     [
         pytest.param("<CAPTION>", ["a car"], False, "a car", id="one text"),
         pytest.param("<REGION_TO_OCR>", ["EXIT", "", "GO"], True, "1. EXIT\n2. \n3. GO", id="a line a region"),
+        pytest.param("<REGION_TO_OCR>", ["", ""], True, "", id="nothing was read"),
         pytest.param("<REFERRING_EXPRESSION_SEGMENTATION>", ["car", "car"], False, "2 × car", id="things"),
         pytest.param("<CAPTION>+<CAPTION_TO_PHRASE_GROUNDING>", ["a car", "car"], False, "a car", id="caption"),
         pytest.param("<OD>", [], False, "", id="nothing yet"),
