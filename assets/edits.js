@@ -32,7 +32,7 @@ function createEdits({ report, isGoingOn }) {
 
   function take(given, boxes) {
     [listed, finds] = [boxes, new Map()];
-    if (given?.answer !== answer) {
+    if (given?.answer !== answer || given?.version > version) {  // or another page has corrected it
       if (version > known) [late, isLate] = [[...late, wire()].slice(-MOST_LATE), true];
       begin(given, boxes);
       takeUp(boxes);

@@ -53,6 +53,9 @@ window.playgroundMany = (() => {
   // What was asked for before, such as the next picture, may be answered after it: closed is closed.
   document.addEventListener("click", ({ target }) => target.closest?.("#close") && find("#many").classList.add("is-closed"));
   addEventListener("popstate", () => find("#many") && location.reload()); // back to the job before
+  // Another tab may have paused it, asked something else or corrected a picture, while nobody looked at this one.
+  for (const event of ["focus", "visibilitychange"])
+    addEventListener(event, () => document.visibilityState === "visible" && find("#come-back")?.click());
   // The job of this page was deleted in another tab: loaded anew, the page says so.
   addEventListener("storage", ({ key, oldValue, newValue }) => {
     const has = (text) => read(text).some(([id]) => id === here());

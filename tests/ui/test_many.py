@@ -65,6 +65,31 @@ def test_what_was_corrected_just_before_the_next_picture_is_kept(
     assert "not there any more" in told["status"][0]["text"]
 
 
+def test_a_tab_to_which_somebody_comes_back_knows_what_others_have_done(
+    predictor: Predictor, jobs: Jobs, tmp_path: Path
+) -> None:
+    key = jobs.create([str(BEACH)], tmp_path / "visitor")
+    job, handlers = jobs.find(key), ManyHandlers(predictor, jobs)
+    jobs.start(job, ManyForm().question)
+    job.wait()
+    seen = handlers.look(key, WantedData(), "")
+    grid, opened = seen["grid"].wanted, job.findings.read()[0].answer_id
+    stage = handlers.pick(key, grid.model_copy(update={"picture": opened}))["stage"]
+    told = handlers.come_back(key, grid, opened, stage)
+    assert not told.keys() & {"task", "stage"}, "what is chosen or drawn here stays, where nobody did anything"
+    job.findings.review(0, changes=[{"id": 0, "gone": True}], version=1)
+    told = handlers.come_back(key, grid, opened, stage)
+    assert (len(told["stage"].boxes), told["stage"].edits.version) == (len(stage.boxes) - 1, 1)
+    jobs.start(job, ManyForm(task="<CAPTION>").question)
+    job.wait()
+    told = handlers.come_back(key, grid, opened, stage)
+    assert (told["task"], told["opened"], told["pause"]["interactive"]) == ("<CAPTION>", "", False)
+    told = handlers.pause(key, grid)
+    assert "done" in told["status"][0]["text"], "it does not wait for what has ended"
+    jobs.delete(key)
+    assert "no such job" in handlers.come_back(key, grid, opened, stage)["status"][0]["text"]
+
+
 def test_of_one_picture_it_says_so() -> None:
     assert job_line(JobProgress(JobState.DONE, 1, 1, 1))["text"] == "It is done."
     assert job_line(JobProgress(JobState.DONE, 2, 2, 1, 1))["text"] == (

@@ -39,7 +39,10 @@ class FilesDrop(AssetComponent):
 
 
 class WantedData(GradioModel):
-    """Which part of which pictures the grid shows, and of which it has the thumbnails already."""
+    """Which part of which pictures the grid shows, and of which it has the thumbnails already.
+
+    `num_begun` tells the answers that it knows from those to another question.
+    """
 
     first: int = 0
     count: int = 60
@@ -51,6 +54,7 @@ class WantedData(GradioModel):
     have: list[str] = Field(default_factory=list)
     picture: str = ""  # that was clicked
     threshold: float = -1.0  # that was clicked in the histogram
+    num_begun: int = 0
 
 
 class GridData(GradioModel):

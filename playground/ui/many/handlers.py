@@ -60,8 +60,7 @@ class ManyHandlers:
             job = self._jobs.find(key)
         except JobRejected as error:
             return {**nothing, "status": [text.line(str(error), "warning")]}
-        form = ManyForm.of(job.wanted, job.options).updates() if job.wanted else {}
-        form["checkpoint"] = chosen_checkpoint(engines, job.wanted.checkpoint if job.wanted else "")
+        form = self._asked_form(job)
         return {"job": key, **form, **shown_for(job.given_files), **self._seen(job, WantedData()), **listed}
 
     def list_jobs(self, memory: str, job: str) -> Updates:
@@ -124,14 +123,14 @@ class ManyHandlers:
         """End after the pictures in work."""
         found = self._jobs.find(job)
         found.pause()
-        return {**self._seen(found, grid), "status": [text.line("Ending after the pictures in work…", "busy")]}
+        return self._ending(found, grid, "Ending after the pictures in work…")
 
     @told_in_the_status
     def stop(self, job: str, grid: WantedData) -> Updates:
         """End at once."""
         found = self._jobs.find(job)
         found.stop()
-        return {**self._seen(found, grid), "status": [text.line("Stopping…", "busy")]}
+        return self._ending(found, grid, "Stopping…")
 
     @told_in_the_status
     def want(self, form: ManyForm, job: str, grid: WantedData) -> Updates:
@@ -165,6 +164,24 @@ class ManyHandlers:
         except JobRejected as error:  # deleted in another tab
             return {**self._gone(), "status": [text.line(str(error), "warning")]}
         return self._seen(found, grid, opened)
+
+    @told_in_the_status
+    def come_back(self, job: str, grid: WantedData, opened: str, stage: StageData) -> Updates:
+        """The page is looked at again: show what other tabs have made of the job meanwhile."""
+        seen = self.look(job, grid, opened)
+        if not job or "job" in seen:  # deleted in another tab
+            return seen if job else {}
+        found = self._jobs.find(job)
+        if grid.num_begun != found.findings.num_begun:  # the form asks what was asked there, or would begin it anew
+            seen |= self._asked_form(found)
+        if not opened:
+            return seen
+        here = _summary(found.findings.read(), opened)
+        if here is None:  # its picture is asked about anew
+            return {**seen, **self._closed()}
+        row = found.findings.row(here.number)
+        is_behind = row.version > (stage.edits.version if stage.edits else 0)
+        return {**seen, **(self._opened(found, opened, grid) if is_behind else {"about": _about(found, row)})}
 
     def window(self, job: str, grid: WantedData, opened: str) -> Updates:
         """Show other rows."""
@@ -251,9 +268,18 @@ class ManyHandlers:
 
     # What is shown
 
+    def _asked_form(self, job: ServedJob) -> Updates:
+        form: Updates = ManyForm.of(job.wanted, job.options).updates() if job.wanted else {}
+        name = job.wanted.checkpoint if job.wanted else ""
+        return {**form, "checkpoint": chosen_checkpoint(self._predictor.engines, name)}
+
     def _seen(self, job: ServedJob, grid: WantedData, opened: str = "") -> Updates:
         progress = job.progress()
         return {"grid": grid_of(job, grid, opened), "status": [job_line(progress)], **controls(progress)}
+
+    def _ending(self, job: ServedJob, grid: WantedData, sentence: str) -> Updates:
+        seen = self._seen(job, grid)  # it may have ended by itself, or in another tab
+        return {**seen, "status": [text.line(sentence, "busy")]} if job.is_working else seen
 
     def _asked(self, job: ServedJob, form: ManyForm, grid: WantedData, **how: Any) -> Updates:
         try:

@@ -44,6 +44,7 @@ def build_many(app: gr.Blocks, predictor: Predictor, settings: Settings, jobs: J
         "memory": gr.Textbox(visible=False),  # what the browser has kept
         "opened": gr.Textbox("", visible=False),
         "timer": gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False),
+        "come_back": gr.Button(visible="hidden", elem_id="come-back"),  # the page presses it
     }
     add_title("many", _LEAD, settings)
     with gr.Row(elem_id="many"):
@@ -205,6 +206,8 @@ def _wire(wiring: Wiring, on: Components, handlers: ManyHandlers, app: gr.Blocks
     wiring.on(wanted, handlers.want, writes=_SEEN, trigger_mode="always_last", **IN_TURN)
     wiring.on(on["grid"].hold, handlers.hold, writes=(*_SEEN, "min_scores"), trigger_mode="always_last", **IN_TURN)
     wiring.on(on["timer"].tick, handlers.look, writes=_GONE, **AT_ONCE)
+    came = ("job", *_SEEN, *FIELDS, *_OPENED)
+    wiring.on(on["come_back"].click, handlers.come_back, writes=tuple(dict.fromkeys(came)), **IN_TURN)
     wiring.on(on["grid"].window, handlers.window, writes=("grid",), trigger_mode="always_last", **IN_TURN)
     picked = wiring.on(on["grid"].pick, handlers.pick, writes=_OPENED, trigger_mode="always_last", **IN_TURN)
     picked.success(None, js="playgroundMany.review", **PLUMBING)

@@ -63,7 +63,9 @@ def grid_of(job: ServedJob, wanted: WantedData, opened: str = "") -> GridData:
         histogram=list(counted.histogram),
         threshold=_threshold(job, wanted.label),
         opened=opened,
-        wanted=wanted.model_copy(update={"have": [], "picture": "", "threshold": -1.0}),
+        wanted=wanted.model_copy(
+            update={"have": [], "picture": "", "threshold": -1.0, "num_begun": job.findings.num_begun}
+        ),
     )
 
 

@@ -125,6 +125,15 @@ def test_fifty_pictures_from_the_drop_to_the_corrected_data_set(
     other = context.new_page()
     other.goto(page.url)
     expect(other.locator("#status")).to_contain_text("All 50 pictures are done")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for tab in (other, page):
+        tab.locator(".many-tiles button").nth(3).click()
+        expect(tab.locator("#about")).to_contain_text("photo4")
+    drawn = other.locator("#stage .stage-shape").count()
+    delete_first_region(page)
+    other.evaluate("dispatchEvent(new Event('focus'))")  # as when somebody comes back to the tab
+    expect(other.locator("#about")).to_contain_text("corrected")
+    expect(other.locator("#stage .stage-shape")).to_have_count(drawn - 1)
     page.reload()  # as whoever looks at another job does
     expect(page.locator("#files")).to_contain_text("2 files that were uploaded wait for a job")
     page.click("#delete")
