@@ -6,6 +6,7 @@ what it would have been.
 """
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,7 @@ class Journal(Answers):
         return frozenset(self._done)
 
     def append(self, row: Row) -> bool:
-        """Write the row of a picture; returns whether it was not there yet. Raises JobRejected for want of room."""
+        """Write the row of a picture; returns whether it was not there yet. Raises JobRejected where that cannot be."""
         is_new = row.key not in self._begun
         if is_new:
             try:
@@ -82,6 +83,10 @@ class Journal(Answers):
                 raise JobRejected(
                     f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
                 ) from error
+            if not self._is_there():
+                raise JobRejected(
+                    f"{self._path} was deleted or replaced while this was at work. Start the same command again."
+                )
             self._begun.add(row.key)
         if row.in_group.is_last:
             self._done |= self._begun
@@ -108,6 +113,12 @@ class Journal(Answers):
         kept.replace(self._path)
         self._file = self._path.open("ab")
         return num_dropped
+
+    def _is_there(self) -> bool:
+        """Whether what is written is where people look for it."""
+        with suppress(OSError):
+            return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        return False
 
     def _check_question(self) -> None:
         """Write down what is asked, or refuse where something else was."""

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import tracemalloc
 from contextlib import closing
 from dataclasses import replace
@@ -154,6 +156,19 @@ def test_a_second_process_on_a_folder_is_told(tmp_path):
         Journal(tmp_path, QUESTION)
     journal.close()
     Journal(tmp_path, QUESTION).close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open.")
+def test_a_folder_that_is_deleted_at_work_ends_it_and_loses_no_answer_without_a_word(pictures, predictor, tmp_path):
+    journal = Journal(tmp_path / "out", QUESTION)
+    events = run_job(predictor, SourceReader(read_image), find_sources([pictures]), QUESTION, journal=journal)
+    next(events)
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(JobRejected, match="was deleted or replaced while this was at work"):
+        list(events)
+    journal.close()
+    run(predictor, [pictures], tmp_path / "out")
+    assert len(lines_of(tmp_path / "out")) == 21
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="This system has no disk that is always full.")
