@@ -112,8 +112,7 @@ def _serve_in_folder(settings: Settings, *, is_port_named: bool) -> None:
             console.say("Ctrl+C ends it.")
             _say_who_answers(engines)
             threading.Thread(target=import_ahead, daemon=True).start()  # an import takes no Ctrl+C
-            while True:
-                time.sleep(1)  # not a lock: on Windows no Ctrl+C ends the wait for one
+            console.wait_for_ctrl_c()
 
 
 @contextmanager

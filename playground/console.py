@@ -4,9 +4,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from playground.errors import PlaygroundError
 
@@ -46,6 +47,12 @@ def end_as_by_ctrl_c() -> None:
             signal.signal(number, _as_by_ctrl_c)
     report = sys.unraisablehook
     sys.unraisablehook = lambda args: comes_again(args.exc_value) or report(args)
+
+
+def wait_for_ctrl_c() -> NoReturn:
+    """Wait until the program is to end. Not for a lock: on Windows no Ctrl+C ends that."""
+    while True:
+        time.sleep(1)
 
 
 def comes_again(error: BaseException | None) -> bool:

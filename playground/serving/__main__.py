@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from playground import console
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if chosen.end_with_input:
                 sys.stdin.read()
             else:
-                threading.Event().wait()
+                console.wait_for_ctrl_c()
     except PlaygroundError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
