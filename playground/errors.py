@@ -18,6 +18,9 @@
 Each message is one full sentence or two: what came, what is accepted, what to do. Every other exception is a bug.
 """
 
+from functools import partial
+from typing import Any
+
 
 class PlaygroundError(Exception):
     """Base of every error whose message is shown to the user as it stands."""
@@ -37,6 +40,9 @@ class InputRejected(PlaygroundError):
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)
         self.field = field
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a pool of processes makes it anew, and breaks where that fails
+        return partial(type(self), field=self.field), self.args
 
 
 class ImageRejected(PlaygroundError):

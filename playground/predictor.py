@@ -103,10 +103,17 @@ class Predictor:
         decoding: str = "greedy",
         max_new_tokens: int | None = None,
     ) -> Prediction:
-        """Return the final prediction for a question, or for the id of a task and what `Question` takes beside it."""
+        """Return the final prediction for a question, or for the id of a task and what is given beside it.
+
+        Raises what `run` raises, and InputRejected for what is given beside a question.
+        """
+        given: Any = regions  # whatever kind of sequence it is, the question makes it tuples
+        beside = Question("", phrase, given, checkpoint, decoding, max_new_tokens)
         if not isinstance(question, Question):
-            given: Any = regions  # whatever kind of sequence it is, the question makes it tuples
-            question = Question(question, phrase, given, checkpoint, decoding, max_new_tokens)
+            question = replace(beside, task=question)
+        elif beside != Question(""):
+            sentence = "A question has its phrase, its regions and the rest itself. Give them to it, or give its task."
+            raise InputRejected(sentence, field="question")
         *_, final = self.run(image, question)
         return final
 

@@ -544,6 +544,8 @@ def test_an_answer_that_takes_too_long_ends_with_what_is_there_and_says_so(
 def test_the_id_of_a_task_is_a_question(predictor: Predictor, image: InputImage) -> None:
     *_, final = predictor.run(image, OD)
     assert [final] == [replace(alone, timings=final.timings) for alone in predictor.predict_together([image], OD)]
+    with pytest.raises(InputRejected, match="A question has its phrase, its regions and the rest itself"):
+        predictor.predict(image, Question(CLASSES), phrase="tree")
 
 
 def test_who_loads_a_checkpoint_is_told_why_it_cannot_run() -> None:

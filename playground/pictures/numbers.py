@@ -65,10 +65,18 @@ def picture_of_numbers(picture: Image.Image, notices: list[str]) -> Image.Image:
     return Image.fromarray(to_levels(numbers, white))
 
 
-def picture_of_array(array: Numbers) -> Image.Image:
-    """Return an array as a picture. Raises ImageRejected."""
+def resolution_of_array(array: Numbers) -> tuple[int, int]:
+    """Return the width and the height of an array that can be a picture. Raises ImageRejected."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageRejected(f"An array must be H x W, H x W x 3 or H x W x 4, but its shape is {array.shape}.")
+        raise ImageRejected(
+            f"An array must be H x W, H x W x 3 or H x W x 4, but its shape is {array.shape}. Give one picture, its "
+            "colors last."
+        )
+    return array.shape[1], array.shape[0]
+
+
+def picture_of_array(array: Numbers) -> Image.Image:
+    """Return an array that can be a picture as one. Raises ImageRejected."""
     return Image.fromarray(_bytes_of(array))
 
 

@@ -31,7 +31,7 @@ from playground.pictures.limits import (
     check_resolution,
     reduction,
 )
-from playground.pictures.numbers import picture_of_array, picture_of_numbers
+from playground.pictures.numbers import picture_of_array, picture_of_numbers, resolution_of_array
 from playground.regions import Box, Region
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+]+://|data:", re.IGNORECASE)
@@ -116,6 +116,8 @@ def unpack_image(
     source: object, limits: Limits = DEFAULT_LIMITS, *, page: int = 0, password: str = ""
 ) -> UnpackedImage:
     """Read a picture as `read_image` does, to bytes."""
+    if not isinstance(page, int) or isinstance(page, bool):
+        raise ImageRejected(f"A page must be a whole number, 0 for the first one, but got {page!r:.40}.")
     notices: list[str] = []
     with _pillow():
         decoded = _decode(source, limits, page, notices, password)
@@ -236,7 +238,7 @@ def _decode(source: object, limits: Limits, page: int, notices: list[str], passw
     if isinstance(source, bytes):
         return decoding.decode_file(source, limits, page, notices, password=password)
     if isinstance(source, np.ndarray):
-        check_resolution((source.shape[1], source.shape[0]) if source.ndim > 1 else (1, 1), limits)
+        check_resolution(resolution_of_array(source), limits)
         source = picture_of_array(source)
     if isinstance(source, Image.Image):
         check_resolution(source.size, limits)

@@ -51,7 +51,7 @@ def levels(data: bytes) -> list[int]:
     return [pixel[0] for pixel in pixels]
 
 
-def refusal(data: bytes, *, page: int = 0) -> str:
+def refusal(data: bytes, *, page: Any = 0) -> str:
     with pytest.raises(ImageRejected) as caught:
         read_image(data, page=page)
     return str(caught.value)
@@ -503,6 +503,7 @@ def test_pages_are_counted_chosen_and_said(tmp_path: Any) -> None:
     assert read_image(data, page=2).notices == ("The file has 5 pages; this is page 3.",)
     assert refusal(data, page=5) == "The file has 5 pages; there is no page 6. Choose another."
     assert refusal(data, page=-1) == "The file has 5 pages; there is no page 0. Choose another."
+    assert refusal(data, page=1.5) == "A page must be a whole number, 0 for the first one, but got 1.5."
     assert (num_pages(gray_png(1)), refusal(gray_png(1), page=1)) == (
         1,
         "The file has 1 page; there is no page 2. Choose another.",
