@@ -56,7 +56,12 @@ _BY_ID = {row.id: row for row in (*FORMATS, *VIDEO_FORMATS)}
 
 
 def export(
-    pictures: Iterable[Annotated], format_id: str, target: Path | BinaryIO, look: Look, *, as_several: bool = False
+    pictures: Iterable[Annotated],
+    format_id: str,
+    target: str | Path | BinaryIO,
+    look: Look,
+    *,
+    as_several: bool = False,
 ) -> None:
     """Write pictures with their predictions, one in memory at a time.
 
@@ -74,8 +79,8 @@ def export(
     checked = check_pictures(
         pictures, look, has_pixels=row.has_pixels, as_several=as_several, by_document=row.is_document or row.is_film
     )
-    if isinstance(target, Path):
-        with _whole_file(target) as stream:
+    if isinstance(target, str | Path):
+        with _whole_file(Path(target)) as stream:
             row.write(checked, stream)
     else:
         row.write(checked, target)

@@ -358,9 +358,10 @@ def test_every_format_takes_odd_labels_and_all_shapes_at_once(format_id):
 def test_a_path_holds_the_whole_file_or_what_it_held_before(tmp_path):
     path = tmp_path / "street.zip"
     path.write_bytes(b"before")
-    with pytest.raises(ExportRejected):
-        export([street()], "crops", path, LOOK)
-    assert path.read_bytes() == b"before"
+    for target in (path, str(path)):
+        with pytest.raises(ExportRejected):
+            export([street()], "crops", target, LOOK)
+        assert path.read_bytes() == b"before"
     export([street(CAR)], "crops", path, LOOK)
     assert "crops/001-car.png" in files_of(path.read_bytes())
     assert list(tmp_path.iterdir()) == [path]
