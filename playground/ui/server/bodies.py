@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from playground.settings import Settings, is_this_machine
-from playground.ui.server.json_limits import problem_of, with_relative_addresses
+from playground.ui.server.json_limits import problem_of, with_relative_addresses, with_whole_characters
 from playground.ui.server.multipart_limits import NotAnUpload, PartsGuard
 from playground.ui.server.visitors import header_lines
 
@@ -87,13 +87,18 @@ class Bodies:
             return
         if is_of_the_page(scope):
             body.pieces = [with_relative_addresses(b"".join(body.pieces))]
-        pieces, hosts, num_bytes = body.pieces, scope["playground_hosts"], scope[BODY_BYTES]
+        hosts, num_bytes = scope["playground_hosts"], scope[BODY_BYTES]
+
+        def look() -> str:
+            body.pieces = [with_whole_characters(b"".join(body.pieces))]
+            return problem_of(body.pieces[0], hosts)
+
         if num_bytes <= _SMALL_BYTES:
-            problem = problem_of(b"".join(pieces), hosts)
+            problem = look()
         else:
             # While it is looked at, a body takes three times its length.
             async with self._one_at_a_time if num_bytes > _LARGE_BYTES else nullcontext():
-                problem = await asyncio.to_thread(lambda: problem_of(b"".join(pieces), hosts))
+                problem = await asyncio.to_thread(look)
         if problem:
             raise Refused(422, problem)
 

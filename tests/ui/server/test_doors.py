@@ -12,7 +12,13 @@ import pytest
 from playground.errors import SettingsInvalid
 from playground.settings import Settings
 from playground.ui.pages import launch_options
-from playground.ui.server.json_limits import MAX_DEPTH, MAX_ITEMS, problem_of, with_relative_addresses
+from playground.ui.server.json_limits import (
+    MAX_DEPTH,
+    MAX_ITEMS,
+    problem_of,
+    with_relative_addresses,
+    with_whole_characters,
+)
 from playground.ui.server.routes import route_of
 from playground.ui.server.visitors import Proxies
 from tests.live import Http, running
@@ -109,6 +115,19 @@ def test_an_address_in_any_value_of_any_call_is_refused_before_anybody_is_contac
         assert answer.status_code == 422, path
         assert answer.json()["detail"].startswith("No picture is fetched from an address.")
     assert contacted == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [(r"\ud83d", "�"), (r"\ude00\ud83dx", "��x"), (r"\ud83d\ude00", "😀"), (r"\\ud83d", r"\ud83d")],
+)
+def test_half_a_character_can_be_written_with_what_quotes_it(http: Http, sent: str, read: str) -> None:
+    body = with_whole_characters(b'"%s\xed\xa0\xbd"' % sent.encode())
+    assert json.loads(body) == read + "�"
+    labels = [(row, [part["props"].get("label") for part in row["inputs"]]) for row in http.functions()]
+    run = next(row for row, named in labels if "What is asked?" in named)
+    told = http.forge(run, "dropdown", json.loads(f'"{sent}"'))  # raises where the answer breaks off
+    assert "Something is wrong" not in str(told)
 
 
 @pytest.mark.parametrize("stream", ["call/run/nobody", "call/v2/run/nobody", "queue/data?session_hash=nobody"])
