@@ -31,7 +31,7 @@ from playground.annotate.own_text import OwnTextFirst, is_for_reading
 from playground.annotate.progress import ProgressBar
 from playground.annotate.reading import SourceReader
 from playground.annotate.sharp import SharpOutlines
-from playground.annotate.sources import check_sources, count_sources, find_sources
+from playground.annotate.sources import File, PictureSource, Wanted, check_sources, count_sources, find_sources
 from playground.annotate.splits import Split, read_split
 from playground.arguments import whole
 from playground.checkpoints.catalog import resolve
@@ -270,7 +270,7 @@ def _ask(
 ) -> bool:
     wanted = command.options.wanted()
     sources = islice(find_sources(command.sources, wanted), command.limit)
-    total = count_sources(find_sources(command.sources, wanted), command.limit)
+    total = _count(command, wanted, journal)
     if not total and not journal.done_keys():
         raise SourceRejected(command.options.nothing_found())
     if command.ray:
@@ -302,6 +302,22 @@ def _ask(
             f"{num_with_text} pages hold text of their own. --own-text --overwrite takes it instead of reading."
         )
     return not stop.is_set()
+
+
+def _count(command: JobCommand, wanted: Wanted, journal: Journal) -> int:
+    """Count the pictures, and drop what is said of files that opened with no password, or not for these pages."""
+    opened: set[File] = set()
+
+    def noted(sources: Iterator[PictureSource]) -> Iterator[PictureSource]:
+        for source in sources:
+            if not source.is_whole_file and source.file in journal.failed_files:
+                opened.add(source.file)
+            yield source
+
+    total = count_sources(noted(find_sources(command.sources, wanted)), command.limit)
+    if opened:
+        journal.forget_errors(opened)
+    return total
 
 
 def _write(

@@ -7,6 +7,7 @@ what it would have been.
 
 import json
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from playground.annotate.answers import JOB, Answers, GroupPlace, Row, encoded_line, key_of, question_of
-from playground.annotate.sources import PictureSource
+from playground.annotate.sources import File, PictureSource
 from playground.errors import JobRejected
 from playground.question import Question
 
@@ -35,6 +36,7 @@ class Journal(Answers):
         self._done: set[bytes] = set()
         self._begun: set[bytes] = set()  # of a group that is not complete
         self.num_failed_before = 0  # of the pictures that were done, those that could not be answered
+        self.failed_files: set[File] = set()  # of which not even the pages or the frames were known
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -93,18 +95,22 @@ class Journal(Answers):
             self._begun = set()
         return is_new
 
-    def forget_errors(self) -> int:
-        """Drop the rows of pictures that could not be answered, so that they are tried again; returns how many."""
+    def forget_errors(self, files: Collection[File] | None = None) -> int:
+        """Drop the rows of what could not be answered, so that it is tried again; returns how many.
+
+        With `files`, only those that say of one of these that it could not be looked into.
+        """
         kept = self._path.with_suffix(".part")
-        num_dropped = self.num_failed_before = 0
+        num_dropped = 0
         self._done, self._begun = set(), self._done | self._begun
         self._file.close()
         with self._path.open("rb") as lines, kept.open("wb") as file:
             for line in lines:
                 wire = json.loads(line)
-                if "error" in wire:
+                source = PictureSource.from_dict(wire)
+                if "error" in wire and (files is None or (source.is_whole_file and source.file in files)):
                     num_dropped += 1
-                    self._begun.discard(key_of(PictureSource.from_dict(wire), wire["sha256"]))
+                    self._begun.discard(key_of(source, wire["sha256"]))
                 else:
                     in_group = GroupPlace.from_wire(wire["group"])
                     alone = replace(in_group, size=in_group.finished)  # nothing of its group is to be asked again
@@ -112,6 +118,8 @@ class Journal(Answers):
         self._done, self._begun = self._done | self._begun, set()
         kept.replace(self._path)
         self._file = self._path.open("ab")
+        self.num_failed_before -= num_dropped
+        self.failed_files -= self.failed_files if files is None else set(files)
         return num_dropped
 
     def _is_there(self) -> bool:
@@ -149,8 +157,11 @@ class Journal(Answers):
                 try:
                     wire = json.loads(line)
                     in_group = GroupPlace.from_wire(wire["group"])
-                    self._begun.add(key_of(PictureSource.from_dict(wire), wire["sha256"]))
-                    self.num_failed_before += "error" in wire
+                    source = PictureSource.from_dict(wire)
+                    self._begun.add(key_of(source, wire["sha256"]))
+                    if "error" in wire:
+                        self.num_failed_before += 1
+                        self.failed_files |= {source.file} if source.is_whole_file else set()
                 except (ValueError, KeyError, TypeError) as error:
                     raise self._changed(number, error) from error
                 whole = lines.tell()

@@ -36,6 +36,9 @@ _NO_PICTURE_IN_ARCHIVE = "There is no picture in this archive. Look whether it i
 _DIGITS = re.compile(r"(\d+)")
 
 
+File = tuple[str, str]  # its path, and the member of an archive
+
+
 @dataclass(frozen=True, slots=True)
 class PictureSource:
     """Where one picture is: a file, or a member of an archive. `problem` says why it cannot be read at all.
@@ -54,6 +57,11 @@ class PictureSource:
     def name(self) -> str:
         """The name of the file."""
         return (self.member or self.path).replace("\\", "/").rpartition("/")[2]
+
+    @property
+    def file(self) -> File:
+        """The file in which the picture is."""
+        return self.path, self.member
 
     @property
     def is_whole_file(self) -> bool:

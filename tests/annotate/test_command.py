@@ -22,6 +22,7 @@ from playground.paths import EXAMPLES
 from playground.predictor import Predictor
 from playground.question import Question
 from playground.scenes.dataset import write_scenes
+from tests.annotate.test_outputs import document
 from tests.export.samples import READERS, labels_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +99,21 @@ def test_a_picture_that_has_gone_is_left_out_of_the_data_set_and_said(typed, tmp
     assert "a-coco.zip: 1 pictures\n  left out: " in said
     assert "a.csv: 2 pictures" in said
     assert "of those done before 1 could not be answered. --retry-errors tries them again." in said
+
+
+def test_a_document_that_opens_at_last_is_not_said_to_have_failed(typed, scenes, tmp_path, capsys):
+    picture, broken = scenes / "scene_500000.png", tmp_path / "broken.pdf"
+    scan = document(tmp_path / "scan.pdf", (1, 2))
+    broken.write_bytes(b"%PDF")
+    arguments = (picture, broken, scan, *OD, "--out", tmp_path / "a", "--format", "txt")
+    assert typed(*arguments, "--pages", "3-")
+    assert "Pictures: 1 answered, 2 not answered" in capsys.readouterr().out
+    assert typed(*arguments, "--pages", "2-")
+    said = capsys.readouterr().out
+    assert "Pictures: 1 answered, 2 done before" in said
+    assert "of those done before 1 could not be answered" in said
+    assert "broken.pdf" in said
+    assert "scan.pdf" not in said
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bytes(typed, scenes, tmp_path):
