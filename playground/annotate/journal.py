@@ -131,19 +131,20 @@ class Journal(Answers):
     def _check_question(self) -> None:
         """Write down what is asked, or refuse where something else was."""
         asked, file = question_of(self.folder), self.folder / JOB
-        if asked is None:
-            if self._path.exists():
+        if asked == self.question:
+            return
+        if self._path.exists() and self._path.stat().st_size:
+            if asked is None:
                 raise JobRejected(
                     f"{self._path} is there without {JOB}, which says what was asked. Name another --out."
                 )
-            part = file.with_suffix(".part")
-            part.write_bytes(encoded_line({"question": self.question.to_dict()}))
-            part.replace(file)
-        elif asked != self.question:
             raise JobRejected(
                 f"{self.folder} holds answers to another question: {_shown(asked)}, and not {_shown(self.question)}. "
                 "Name another --out, or begin anew with --overwrite, which deletes them."
             )
+        part = file.with_suffix(".part")
+        part.write_bytes(encoded_line({"question": self.question.to_dict()}))
+        part.replace(file)
 
     def _take_stock(self) -> None:
         """Learn what is done, and cut off what was being written when the process before this one was killed."""

@@ -148,6 +148,7 @@ def test_another_question_is_refused_unless_the_answers_are_given_up(pictures, p
     journal = Journal(tmp_path, other, overwrite=True)
     assert list(journal.rows()) == []
     journal.close()
+    Journal(tmp_path, QUESTION).close()  # of which nothing was answered
 
 
 def test_a_second_process_on_a_folder_is_told(tmp_path):
