@@ -3,7 +3,7 @@
 import pytest
 
 from playground.tasks import OutputKind
-from tests.holds import api, faults, floods, grammar, intake, load, scan, soak
+from tests.holds import api, faults, floods, grammar, intake, scan, soak
 from tests.holds.command import Order
 
 
@@ -55,13 +55,6 @@ def test_no_flood_keeps_the_others_out() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.browser
-def test_everybody_gets_their_own_answer() -> None:
-    figures = load.carry_out(Order(seed=2, count=10))
-    assert figures["failures"] == []
-    assert (figures["own right answer"], figures["stopped or gone"]) == (6, 4)
-
-
 @pytest.mark.long
 def test_runs_leave_nothing_behind() -> None:
     figures = soak.carry_out(Order(seed=2, count=16))

@@ -10,5 +10,5 @@ if cmp --silent "$wanted" "$made"; then
 fi
 echo "Making .venv-judges, once."
 [ -x .venv-judges/bin/python ] || python3 -m venv .venv-judges
-.venv-judges/bin/pip install --quiet --disable-pip-version-check --retries 2 --no-deps -r "$wanted"
+.venv-judges/bin/pip install --quiet --disable-pip-version-check --retries 2 --no-compile --no-deps -r "$wanted"
 cp "$wanted" "$made"
