@@ -124,9 +124,9 @@ class StageData(GradioModel):
     picture stays the same, so a streaming answer never undoes a region drawn meanwhile; a list replaces them. So it is
     with `draw`, whether regions can be drawn; with `keep`, everything else stays too.
     With `truth`, the page offers to show what is right. With `closeup`, a part of the picture is sharp. With `edits`,
-    the answer is whole and can be corrected; the page keeps its own where they are of a higher version. `late` comes
-    from the page, for answers that have gone before Python knew what was corrected; so does `ask`, which
-    `found` answers.
+    the answer is whole and can be corrected; the page keeps its own where they are of a higher version. `answer` stands
+    for a whole answer, and comes back with what is wanted of it. `late` comes from the page, for answers that have gone
+    before Python knew what was corrected; so does `ask`, which `found` answers.
     """
 
     image: FileData | None = None
@@ -140,6 +140,7 @@ class StageData(GradioModel):
     regions: list[list[float]] | None = None
     truth: TruthData | None = None
     closeup: CloseupData | None = None
+    answer: str = ""
     edits: EditsData | None = None
     late: list[EditsData] = Field(default_factory=list)
     ask: AskData | None = None
@@ -261,7 +262,12 @@ class Stage(AssetComponent):
         seen = payload.closeup
         wanted = CloseupData(xyxy=seen.xyxy, of=seen.of) if seen else None
         return StageData(
-            regions=payload.regions or [], closeup=wanted, edits=payload.edits, late=payload.late, ask=payload.ask
+            regions=payload.regions or [],
+            closeup=wanted,
+            answer=payload.answer,
+            edits=payload.edits,
+            late=payload.late,
+            ask=payload.ask,
         )
 
     def postprocess(self, value: StageData | None) -> StageData:  # type: ignore[override]

@@ -411,7 +411,7 @@ class Handlers:
         with errors_for_the_user():
             tab = self.correcting.take(stage, session_of(request))
             answer = tab.answer
-            if answer is None:
+            if answer is None or stage.answer != tab.item.answer_id:
                 return {}
             silence(lambda: self.tabs.of(session_of(request)).answer is not answer)
             view = controls.view_of(tab.item)

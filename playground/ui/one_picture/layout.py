@@ -71,6 +71,7 @@ def build_one_picture(app: gr.Blocks, predictor: Predictor, settings: Settings) 
         "looks_kept": gr.Textbox("", visible=False),  # what it keeps of how answers are to be seen
         "listed": gr.Textbox(listed(TASKS), visible=False),  # of which checkpoint's own tasks are in the list
         "timer": gr.Timer(_SECONDS_BETWEEN_POLLS),
+        "file": gr.DownloadButton("File", visible="hidden", elem_id="file"),  # there whatever is shown below
     }
     add_title("", text.LEAD, settings)
     classes = [WORKSPACE, "begins-with-example"] if settings.welcome else [WORKSPACE]
@@ -264,7 +265,6 @@ def _downloads() -> Components:
             elem_id="format",
         ),
         "save": gr.Button("Save", min_width=90, scale=1, elem_id="save"),
-        "file": gr.DownloadButton("File", visible="hidden", elem_id="file"),
     }
 
 

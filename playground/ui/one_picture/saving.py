@@ -1,4 +1,7 @@
-"""What is taken away from the page: a file, or what goes to the clipboard. Both are what is seen, corrections too."""
+"""What is taken away from the page: a file, or what goes to the clipboard. Both are what is seen, corrections too.
+
+That is the answer that was there when a button was pressed: another one may have taken its place when this is heard of.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,15 +65,16 @@ class Saving:
 
     def _seen(self, controls: Controls, stage: StageData, request: gr.Request) -> tuple[Item, View]:
         tab = self._correcting.take(stage, request.session_hash or "")
-        if tab.answer is None:
+        item = tab.workspace.find(stage.answer)
+        if item is None:
             is_partial = tab.shown is Shown.PARTIAL
             raise ExportRejected(text.NOT_WHOLE if is_partial else text.NOTHING_TO_SAVE)
-        return tab.item, controls.view_of(tab.item)
+        return item, controls.view_of(item)
 
     def _annotated(self, item: Item, view: View) -> Annotated:
         check_kept(item.path)
         answer, image = item.prediction, self._predictor.read_image(item.path)
-        assert answer is not None, "a tab shows whole answers only of pictures that have one"
+        assert answer is not None, "an item is found by its answer"
         kept = answer.keep(view.shows)
         if kept.regions != answer.regions:
             kept = replace(kept, text=text_with(answer, kept.regions))  # which does not name what is hidden

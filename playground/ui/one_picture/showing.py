@@ -121,6 +121,7 @@ class Showing:
             item,
             boxes=listed,
             annotated=self._annotated(item, prediction, view) if is_drawn else None,
+            answer=item.answer_id,
             edits=_edits(item) if can_correct else None,
             label_size=view.look.label_size if view.look.labels else 0,
             alt=text.alt_text(prediction, seen),

@@ -4,7 +4,7 @@ import io
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.ui.browser.actions import choose, rows, run, take_example, unfold
 
@@ -14,6 +14,20 @@ _READ_PICTURE = """async () => {
     const [item] = await navigator.clipboard.read();
     return [...new Uint8Array(await (await item.getType("image/png")).arrayBuffer())];
 }"""
+
+
+def pressed(page: Page, *buttons: Locator) -> list[Route]:
+    """Press buttons; returns what the server is asked for by them, which waits to go on."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/queue/join?*", hold, times=len(buttons))
+    for button in buttons:
+        with page.expect_request("**/queue/join?*"):
+            button.click()
+    return held
 
 
 def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(browser: Browser, address: str) -> None:
@@ -30,37 +44,25 @@ def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(b
         page.locator("#copies").get_by_role("button", name=title, exact=True).click()
         expect(page.locator("#copy-line")).to_contain_text(said)
 
-    def press_before_the_answer(*titles: str) -> None:
-        held: list[Route] = []
-
-        def hold(route: Route) -> None:
-            held.append(route)
-
-        page.route("**/queue/join?*", hold)
-        for title in titles:
-            with page.expect_request("**/queue/join?*"):
-                page.locator("#copies").get_by_role("button", name=title, exact=True).click()
-        for route in held:
-            route.continue_()
-        page.unroute("**/queue/join?*", hold)
-
     def clipboard() -> str:
         return page.evaluate("navigator.clipboard.readText()")
 
     copy("Table", "table is copied")
-    header, *table = (row.split("\t") for row in clipboard().splitlines())
+    header, *lines = (row.split("\t") for row in clipboard().splitlines())
     assert header[:3] == ["label", "score", "x_min"]
-    assert [row[0] for row in table] == rows(page)
+    assert [row[0] for row in lines] == rows(page)
     copy("Picture", "picture is copied")
     assert Image.open(io.BytesIO(bytes(page.evaluate(_READ_PICTURE)))).size == (720, 720)
     copy("curl", "commands are copied")
     assert f"BASE={address}/gradio_api" in clipboard()
-    press_before_the_answer("Table", "Link")
+    table, link = (page.locator("#copies").get_by_role("button", name=title, exact=True) for title in ("Table", "Link"))
+    for on_its_way in pressed(page, table, link):
+        on_its_way.continue_()
     expect(page.locator("#copy-line")).to_contain_text("link is copied")
-    link = clipboard()
-    assert link.startswith(f"{address}/?task="), "of two that wait the one that was pressed last"
+    asked = clipboard()
+    assert asked.startswith(f"{address}/?task="), "of two that wait the one that was pressed last"
     other = context.new_page()
-    other.goto(link)
+    other.goto(asked)
     expect(other.locator("#task input")).to_have_value("Find the things I name")
     expect(other.locator("#phrase textarea")).to_have_value("meadow, kite, star")
     run(other)
@@ -71,4 +73,10 @@ def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(b
     other.goto(f"{address}?task=<OD>&regions=[[1")
     expect(other.locator("#problem")).to_contain_text("This link holds no question that can be read.")
     expect(other.locator("#regions")).to_contain_text("kite")
+    (saving,) = pressed(page, page.locator("#save"))
+    take_example(page)
+    expect(page.locator("#save")).to_be_hidden()
+    with page.expect_download() as saved:
+        saving.continue_()
+    assert saved.value.suggested_filename == "meadow-annotated.png", "what was there when it was pressed"
     context.close()

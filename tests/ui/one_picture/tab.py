@@ -67,6 +67,7 @@ class Tab:
         self.form = dict(NO_FORM)
         self.request = gr.Request(session_hash=session, headers=Headers())
         self._is_begun = False
+        self.seen = ""  # what stands for the answer that the page shows
 
     def beside(self, session: str) -> "Tab":
         """Return another tab of the same server."""
@@ -129,9 +130,12 @@ class Tab:
             running.close()  # type: ignore[attr-defined]  # a generator: a tab that is closed ends it
 
     def _read_by(self, handler: Callable[..., Any]) -> dict[str, Any]:
-        return arguments_of(handler, {**self.form, "request": self.request})
+        stage = self.form["stage"].model_copy(update={"answer": self.seen})
+        return arguments_of(handler, {**self.form, "stage": stage, "request": self.request})
 
     def _take_in(self, updates: Updates) -> None:
+        if (stage := updates.get("stage")) and not stage.keep:
+            self.seen = stage.answer
         for name in updates.keys() & self.form.keys() - set(_ONES_OWN):
             update = updates[name]
             is_partial = isinstance(update, dict) and update.get("__type__") == "update"
@@ -147,6 +151,7 @@ def answered(tab: Tab, prediction: Prediction) -> Tab:
     """Let the picture of a tab have an answer."""
     session = tab.request.session_hash or ""
     tab.handlers.tabs.change(session, lambda kept: kept.with_answer(tab.item.path, prediction, None, {}))
+    tab.seen = tab.item.answer_id
     return tab
 
 

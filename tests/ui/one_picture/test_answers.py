@@ -192,6 +192,26 @@ def test_there_is_nothing_to_save_before_an_answer(ask: Ask) -> None:
         save(ask(), "png")
 
 
+def test_what_was_pressed_is_about_the_answer_that_was_there_whatever_takes_its_place(
+    tab: Tab, upload: Callable[..., str]
+) -> None:
+    def heard_late(handler: Callable[..., Updates], **form: Any) -> Updates:
+        tab.seen = seen
+        return tab.call(handler, **form)
+
+    seen, saving = tab.seen, tab.handlers.saving
+    for replaced in (
+        lambda: answered(tab, replace(ANSWER, regions=())),  # to the same question
+        lambda: tab.take(upload(name="other.png")),
+        lambda: answered(tab, ANSWER),
+    ):
+        replaced()
+        saved = Path(heard_late(saving.save, format="csv")["file"])
+        assert (saved.name, saved.read_text().count("\ncar,")) == ("street.csv", 2)
+        assert heard_late(saving.copy, copied="table")["copied"].count("\ncar") == 2
+        assert heard_late(tab.handlers.redraw) == {}
+
+
 def test_a_new_answer_sets_every_control_to_what_is_drawn(ask: Ask) -> None:
     """The file that is saved is drawn from the controls, so that a control which a run forgets makes them differ."""
     tab = ask(ANSWER)
