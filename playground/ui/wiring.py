@@ -36,12 +36,15 @@ class Wiring:
         """Call a handler on one event or several, and return Gradio's dependency.
 
         `check` reads by name as the handler does, and keeps it from being called where it returns a problem: of a
-        component that either of them reads, or of `refuses_at`. `options` are those of a Gradio event.
+        component that either of them reads, or of `refuses_at`. `options` are those of a Gradio event. Of a field that
+        is changed again before the handler has ended, what it holds last is heard.
         """
         checks = [check] if check else []
         reads = list(dict.fromkeys([*(name for one in (handler, *checks) for name in self._reads(one)), *refuses_at]))
         if check:
             options["validator"] = _verdicts(check, reads)
+        if all(getattr(event, "event_name", "") == "input" for event in _several(triggers)):
+            options.setdefault("trigger_mode", "always_last")
         listen = functools.partial(gr.on, triggers) if isinstance(triggers, list) else triggers
         return listen(
             fn=_returning(handler, reads, writes),
@@ -66,6 +69,10 @@ class Wiring:
         if name not in self._components:
             raise ValueError(f"{name!r} is no component of this page. Components: {', '.join(self._components)}.")
         return self._components[name]
+
+
+def _several(triggers: Any) -> list[Any]:
+    return triggers if isinstance(triggers, list) else [triggers]
 
 
 def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,6 +126,16 @@ def test_a_handler_that_writes_nothing_may_return_nothing(client: Client) -> Non
     client.predict(first="", api_name="/nothing")
 
 
+def test_of_a_field_that_is_changed_while_it_is_handled_the_last_value_is_heard() -> None:
+    with gr.Blocks(analytics_enabled=False) as app:
+        text, button = gr.Textbox(), gr.Button()
+        wiring = Wiring({"text": text})
+        for events in (text.input, [text.input], [text.input, button.click], button.click):
+            wiring.on(events, lambda text: {})
+        wiring.on(text.input, lambda text: {}, trigger_mode="multiple")
+    assert [one.trigger_mode for one in app.fns.values()] == ["always_last", "always_last", "once", "once", "multiple"]
+
+
 # What is wired wrong
 
 

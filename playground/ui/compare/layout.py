@@ -128,9 +128,7 @@ def _wire(wiring: Wiring, on: Components, handlers: CompareHandlers, app: gr.Blo
     checkpoints = [on["checkpoint"].input, on["right_checkpoint"].input]
     wiring.on(checkpoints, handlers.choose_checkpoint, writes=(*chosen, "timer"), **AT_ONCE)
     wiring.on(on["timer"].tick, handlers.poll, writes=("status", "timer"), **AT_ONCE)
-    wiring.on(
-        on["view"].input, handlers.choose_view, writes=("over",), trigger_mode="always_last", **PLUMBING, **COSTLY
-    )
+    wiring.on(on["view"].input, handlers.choose_view, writes=("over",), **PLUMBING, **COSTLY)
     form = [on[name] for name in (*_CHOICES, *_PHRASES)]
     gr.on([part.change for part in form], None, form, js=_keep_form(), **PLUMBING)
     triggers = [on["run"].click, on["phrase"].submit, on["right_phrase"].submit]

@@ -331,6 +331,8 @@ def _wire_form(wiring: Wiring, on: Components, handlers: Handlers, app: gr.Block
 
 def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     controls = ("style", "has_labels", "labels", "opacity", "label_size", "min_score", "merge")
+    # Of several that come while one goes on, the last is answered: what it is about may have changed since the first.
+    last: dict[str, Any] = {"trigger_mode": "always_last", **PLUMBING, **COSTLY}
     kept: dict[str, Any] = {"inputs": on["looks_kept"], "js": "playground.keepLooks", **PLUMBING}
     # An event of our own cannot join others.
     for changes in ([on[name].input for name in controls], on["table"].hide, on["limits"].limit, on["names"].limit):
@@ -338,18 +340,15 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
             changes,
             handlers.redraw,
             writes=(*_SEEN_ANSWER, "looks_kept"),
-            trigger_mode="always_last",
-            **PLUMBING,
-            **COSTLY,
+            **last,
         )
         redrawn.success(None, **kept)
-    seen: dict[str, Any] = {"writes": ("stage",), "trigger_mode": "always_last"}
-    wiring.on(on["stage"].closer, handlers.look_closer, **seen, **PLUMBING, **COSTLY)
+    wiring.on(on["stage"].closer, handlers.look_closer, writes=("stage",), **last)
     reset = wiring.on(on["reset_looks"].click, handlers.reset_looks, writes=(*_NEW_ANSWER, "looks_kept"), **IN_TURN)
     reset.success(None, **kept)
     liked = wiring.on(on["format"].input, handlers.saving.choose_format, writes=("format", "looks_kept"), **AT_ONCE)
     liked.success(None, **kept)
-    saved = wiring.on(on["save"].click, handlers.saving.save, writes=("file",), **PLUMBING, **COSTLY)
+    saved = wiring.on(on["save"].click, handlers.saving.save, writes=("file",), **last)
     saved.success(None, js="playground.download", **PLUMBING)
     for kind in COPIES:
         copied = wiring.on(
@@ -357,8 +356,7 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
             handlers.saving.copy,
             writes=("copied", "copied_file"),
             js=f"copying.begin({kind!r})",
-            **PLUMBING,
-            **COSTLY,
+            **last,
         )
         told = {"inputs": [on["copied"], on["copied_file"]], "outputs": on["copy_line"], **PLUMBING}
         copied.success(None, js=f"copying.end({kind!r})", **told)
@@ -368,7 +366,7 @@ def _wire_answer(wiring: Wiring, on: Components, handlers: Handlers) -> None:
 def _wire_corrections(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     stands = (*_SEEN_ANSWER, "labels", "style", "status", "back", "history", "past")
     wiring.on(on["stage"].corrected, handlers.correcting.correct, writes=stands, trigger_mode="always_last", **IN_TURN)
-    wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, **IN_TURN)
+    wiring.on(on["history"].pick, handlers.pick, writes=_WHOLE_PAGE, trigger_mode="always_last", **IN_TURN)
     wiring.on(on["history"].drop, handlers.drop, writes=_SETTLED, **AT_ONCE)
     wiring.on(on["back"].click, handlers.bring_back, writes=_WHOLE_PAGE, **IN_TURN)
 
@@ -384,5 +382,5 @@ def _wire_asks(wiring: Wiring, on: Components, handlers: Handlers) -> None:
     asked = wiring.on(waited.success, asks.ask, writes=_NEW_ANSWER, api_name=ASK_NAME, **options)
     wiring.on(asked.then, handlers.rest, writes=_SETTLED, **AT_ONCE)
     wiring.on(asked.failure, asks.turned_away, writes=("status",), **AT_ONCE)
-    cut = wiring.on(stage.cut, asks.cut_out, writes=("file",), **PLUMBING, **COSTLY)
+    cut = wiring.on(stage.cut, asks.cut_out, writes=("file",), trigger_mode="multiple", **PLUMBING, **COSTLY)
     cut.success(None, js="playground.download", **PLUMBING)

@@ -73,6 +73,12 @@ def test_table_picture_program_and_link_are_copied_and_the_link_opens_the_same(b
     other.goto(f"{address}?task=<OD>&regions=[[1")
     expect(other.locator("#problem")).to_contain_text("This link holds no question that can be read.")
     expect(other.locator("#regions")).to_contain_text("kite")
+    names: list[str] = []
+    page.on("download", lambda download: names.append(download.suggested_filename))
+    (saving,) = pressed(page, page.locator("#save"))
+    page.click("#save")  # again, as after a correction
+    with page.expect_event("download", lambda _: len(names) == 2):
+        saving.continue_()
     (saving,) = pressed(page, page.locator("#save"))
     take_example(page)
     expect(page.locator("#save")).to_be_hidden()
