@@ -122,11 +122,17 @@ def test_every_object_is_found_and_drawn_while_the_model_writes(page: Page) -> N
     assert page.locator("#picture").bounding_box()["height"] < 120, "the field did not become a strip"
 
 
-def test_an_example_is_one_click(page: Page) -> None:
+def test_an_example_is_one_click_and_no_choice_runs_into_its_arrow_or_fades_under_the_mouse(page: Page) -> None:
     page.locator("#examples button").first.click()
     expect(page.locator("#stage img")).to_be_visible()
     run(page)
     assert rows(page)
+    ends = "all => all.map((one) => getComputedStyle(one).paddingInlineEnd)"
+    assert set(page.locator("input[role=combobox]").evaluate_all(ends)) == {"20px"}
+    unfold(page, "Advanced")
+    chosen = page.locator("#decoding input:checked")
+    chosen.hover()
+    assert chosen.evaluate("(one) => getComputedStyle(one).backgroundColor") != "rgb(255, 255, 255)"
 
 
 def test_a_page_that_a_full_queue_turned_away_says_so_and_can_ask_again(page: Page, address: str) -> None:
