@@ -83,12 +83,10 @@ class Journal(Answers):
                 self._file.flush()
             except OSError as error:
                 raise JobRejected(
-                    f"{self._path} cannot be written ({error.strerror}). Make room, and start the same command again."
+                    f"{self._path} cannot be written ({error.strerror}). Make room, and start it again: it goes on."
                 ) from error
             if not self._is_there():
-                raise JobRejected(
-                    f"{self._path} was deleted or replaced while this was at work. Start the same command again."
-                )
+                raise JobRejected(f"{self._path} was deleted or replaced while this was at work. Start it again.")
             self._begun.add(row.key)
         if row.in_group.is_last:
             self._done |= self._begun

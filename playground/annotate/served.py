@@ -291,10 +291,12 @@ class ServedJob:
             state = JobState.STOPPED
         except PlaygroundError as error:
             state, message = JobState.FAILED, self._told(str(error))
-        except Exception as error:  # a bug: whoever looks at the job must not wait for ever
+        except Exception as error:  # a bug, or no room on the disk: whoever looks at the job must not wait for ever
             _logger.exception("A job has failed.")
             state = JobState.FAILED
             message = f"Something is wrong with the playground itself ({type(error).__name__}). Start the job again."
+            if isinstance(error, OSError):
+                message = f"The server cannot write its files ({error.strerror}). Start the job again once it can."
         with self._lock:
             self.touched = time.monotonic()
             self._state, self._message = state, message

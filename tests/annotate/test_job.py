@@ -177,7 +177,7 @@ def test_a_full_disk_is_a_sentence_and_the_folder_is_free_again(pictures, predic
     journal = Journal(tmp_path, QUESTION)
     journal._file.close()
     journal._file = io.BufferedWriter(io.FileIO("/dev/full", "w"))
-    with pytest.raises(JobRejected, match="Make room, and start the same command again"):
+    with pytest.raises(JobRejected, match="Make room, and start it again"):
         [*run_job(predictor, SourceReader(read_image), find_sources([pictures]), QUESTION, journal=journal)]
     journal.close()
     run(predictor, [pictures], tmp_path)

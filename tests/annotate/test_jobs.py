@@ -1,5 +1,6 @@
 """Jobs of a server: in threads of their own, found by a key, in turn with each other, and kept for a while."""
 
+import errno
 import shutil
 import threading
 import time
@@ -17,6 +18,7 @@ from playground.annotate.jobs import Jobs
 from playground.annotate.options import SourceOptions
 from playground.annotate.served import JobState, ServedJob
 from playground.annotate.sources import JOURNAL
+from playground.annotate.thumbnails import Thumbnails
 from playground.annotate.turns import WatchedAnswers
 from playground.errors import InputRejected, JobRejected, SourceRejected, UnknownTask
 from playground.predictor import Predictor
@@ -274,6 +276,22 @@ def test_what_is_too_much_or_no_picture_is_refused_with_a_sentence(pictures, gat
     jobs.start(job, QUESTION, SourceOptions(pages="40-"))
     assert ended(job) is JobState.DONE
     assert [row.error[:24] for row in job.findings.read()] == ["This document has 2 page", ""]
+
+
+def test_a_job_without_room_on_the_disk_says_so_and_goes_on_later(pictures, gated, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    jobs = jobs_in(tmp_path, gated)
+    job = jobs.find(jobs.create(paths_of(pictures)[:1], tmp_path / "visitor"))
+    gated.gate.release(100)
+    with monkeypatch.context() as patch:
+        patch.setattr(Thumbnails, "put", full)
+        jobs.start(job, QUESTION)
+        assert ended(job) is JobState.FAILED
+    assert "cannot write its files (No space left on device)" in job.progress().message
+    jobs.start(job, QUESTION)
+    assert ended(job) is JobState.DONE
 
 
 def test_an_answer_is_found_again_when_the_journal_is_written_anew(pictures, gated, tmp_path):
