@@ -296,7 +296,8 @@ class ServedJob:
             state = JobState.FAILED
             message = f"Something is wrong with the playground itself ({type(error).__name__}). Start the job again."
             if isinstance(error, OSError):
-                message = f"The server cannot write its files ({error.strerror}). Start the job again once it can."
+                why = error.strerror or type(error).__name__
+                message = f"The server has trouble with its files ({why}). Start the job again once that is mended."
         with self._lock:
             self.touched = time.monotonic()
             self._state, self._message = state, message

@@ -289,7 +289,7 @@ def test_a_job_without_room_on_the_disk_says_so_and_goes_on_later(pictures, gate
         patch.setattr(Thumbnails, "put", full)
         jobs.start(job, QUESTION)
         assert ended(job) is JobState.FAILED
-    assert "cannot write its files (No space left on device)" in job.progress().message
+    assert "trouble with its files (No space left on device)" in job.progress().message
     jobs.start(job, QUESTION)
     assert ended(job) is JobState.DONE
 
