@@ -118,6 +118,13 @@ def _is_no_endpoint(error: Exception) -> bool:
     return looks_up and isinstance(error, KeyError | FnIndexInferError)
 
 
+def _sentence_of_names(error: Exception) -> str:
+    """Return what Gradio finds wrong with the names of a call's values; else nothing."""
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    is_found = isinstance(error, TypeError) and frame.f_code.co_name == "construct_args"
+    return f"{str(error).partition('. Please')[0]}. /gradio_api/info says what it takes." if is_found else ""
+
+
 class FailuresAsSentences:
     """ASGI middleware that answers with a sentence where a route failed before it had said anything.
 
@@ -148,6 +155,9 @@ class FailuresAsSentences:
                 return
             if has_begun and isinstance(error.__cause__, HTTPException):
                 await send({"type": "http.response.body", "more_body": False})
+                return
+            if not has_begun and (sentence := _sentence_of_names(error)):
+                await JSONResponse({"detail": sentence, "error": sentence}, 422)(scope, receive, send)
                 return
             sentence = sentence_of(error)
             if not has_begun:

@@ -46,7 +46,7 @@ class PartsGuard:
 
     def _begin(self) -> None:
         self._name = self._value = b""
-        self._is_file, self._field_bytes = False, 0
+        self._is_file, self._is_for_files, self._field_bytes = False, False, 0
 
     def _name_header(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -56,10 +56,13 @@ class PartsGuard:
 
     def _end_header(self) -> None:
         if self._name.lower() == b"content-disposition":
-            self._is_file = b"filename" in parse_options_header(self._value)[1]
+            options = parse_options_header(self._value)[1]
+            self._is_file, self._is_for_files = b"filename" in options, options.get(b"name") == b"files"
         self._name = self._value = b""
 
     def _count(self) -> None:
+        if self._is_file != self._is_for_files:
+            raise NotAnUpload("What is called files must be files, and files so called. Send curl -F files=@FILE.")
         self._num_files += self._is_file
         self._num_fields += not self._is_file
         if self._num_files > MAX_FILES:

@@ -37,6 +37,8 @@ def parts(name: str, content: bytes, count: int) -> bytes:
         pytest.param(parts("t", b"a" * 60_000, 900), "A field that is no file takes at most", id="large fields"),
         pytest.param(parts("t", b"a", 900), f"An upload takes at most {MAX_FIELDS} fields", id="many fields"),
         pytest.param(parts("files'; filename='a.png", b".", 990), f"at most {MAX_FILES} files", id="many files"),
+        pytest.param(parts("files", b"cat.jpg", 1), "Send curl -F files=@FILE.", id="the name of a file"),
+        pytest.param(parts("f'; filename='a.png", b".", 1), "Send curl -F files=@FILE.", id="another name"),
         pytest.param(b"no form at all", "The upload is not valid multipart/form-data", id="no form"),
     ],
 )

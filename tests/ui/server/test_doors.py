@@ -149,6 +149,9 @@ def test_a_call_of_nothing_and_no_call_at_all_are_answered_with_a_sentence(http:
         answer = http.post("/call/run", body)
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith("A call is a JSON object with its values in a list"), body
+    for named, said in (({"picture": 1}, "`picture` is not a valid key-word"), ({}, "required argument: image.")):
+        answer = http.post("/call/v2/run", named)
+        assert (answer.status_code, said in answer.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize(
