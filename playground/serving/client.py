@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from playground.checkpoints.catalog import CATALOG, Checkpoint
-from playground.engines import AskedEngine, State, Status, WaitCancelled, too_late_sentence
+from playground.engines import AskedEngine, State, Status, WaitCancelled
 from playground.errors import CheckpointUnavailable, PlaygroundError
 from playground.serving.connection import POLL_SECONDS, Connection, LostError, cluster_url
 from playground.serving.remote_engine import RemoteEngine
@@ -104,7 +104,10 @@ class RemoteEngines:
             if cancelled():
                 raise WaitCancelled
             if time.monotonic() > deadline:
-                raise CheckpointUnavailable(too_late_sentence(status, self._settings.load_wait_seconds))
+                raise CheckpointUnavailable(
+                    f"No cluster has answered at {self.connection.url} for {self._settings.load_wait_seconds:g} "
+                    "seconds. Start it, or name the port at which Ray Serve answers HTTP."
+                )
             time.sleep(POLL_SECONDS)
         if status.state is not State.READY or self._description is None:
             raise CheckpointUnavailable(status.message)

@@ -54,7 +54,7 @@ def local_cluster(
             try:
                 serve.run(build(options), name=APP, route_prefix="/")
             except RuntimeError as error:
-                raise CheckpointUnavailable(_why(serve.status().applications[APP].message)) from error
+                raise CheckpointUnavailable(_why(serve.status().applications[APP])) from error
             yield f"ray://{host}:{port}"
         finally:
             serve.shutdown()
@@ -114,7 +114,8 @@ def _place(row: Checkpoint) -> str:
     return row.name if row in CATALOG else f"{row.source}@{row.revision}" if row.revision else row.source
 
 
-def _why(message: str) -> str:
+def _why(status: Any) -> str:
     """Return the sentence of ours in what Serve tells of replicas that cannot be made."""
-    said = re.search(r"CheckpointUnavailable: (.+)", message)
-    return said[1] if said else "The replicas cannot be started. Their log, in the folder of --logs, says why."
+    told = "\n".join([status.message, *(one.message for one in status.deployments.values())])
+    said = re.search(r"CheckpointUnavailable: (.+)", told)
+    return said[1] if said else "The replicas cannot be started. Start them with --logs FOLDER: their log says why."

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from playground.events import Event, Finished, Token
 from playground.local_ray import local_ray
 from playground.pictures.reader import InputImage
 from playground.predictor import Predictor
+from playground.serving import cluster
 from playground.serving.client import RemoteEngines
 from playground.serving.connection import cluster_url
 from playground.serving.faults import processes_of
@@ -269,3 +271,11 @@ def test_after_a_thousand_answers_that_nobody_waits_for_it_answers_as_before(
         with ThreadPoolExecutor(8) as people:
             list(people.map(leave, range(1000)))
         assert written(list(engine.generate([Ask(image, OD)]))) == before
+
+
+def test_why_replicas_cannot_be_made_is_what_one_of_them_has_said() -> None:
+    failed = SimpleNamespace(
+        message="It failed.\n  Traceback\nplayground.errors.CheckpointUnavailable: No 'cuda' here."
+    )
+    told = SimpleNamespace(message="Failed to update the deployments.", deployments={"Florence2": failed})
+    assert cluster._why(told) == "No 'cuda' here."

@@ -247,7 +247,7 @@ def test_who_answers_may_be_nobody_or_another(image: InputImage) -> None:
         engines.close()
     nobody = RemoteEngines("ray://127.0.0.1:9", replace(SETTINGS, load_wait_seconds=0.2))
     assert nobody.request().is_busy
-    with pytest.raises(CheckpointUnavailable, match="Try again later"):
+    with pytest.raises(CheckpointUnavailable, match=r"No cluster has answered at http://127.0.0.1:9 for 0.2 sec"):
         Predictor(nobody).predict(image, "<OD>")
     nobody.close()
 
