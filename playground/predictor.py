@@ -125,6 +125,10 @@ class Predictor:
         Quicker than one after another, and without timings, which would be those of all. Takes memory for all pictures
         together. Setting `stop` ends each answer with what is there. Raises what `run` raises.
         """
+        if isinstance(images, str | bytes):
+            raise InputRejected(
+                "These are to be several pictures, but one was given. Put it into a list.", field="image"
+            )
         question, pictures = _as_question(question), [self.read_image(image) for image in images]
         for picture in pictures:
             question = self._checked(question, picture)

@@ -548,6 +548,12 @@ def test_the_id_of_a_task_is_a_question(predictor: Predictor, image: InputImage)
         predictor.predict(image, Question(CLASSES), phrase="tree")
 
 
+@pytest.mark.parametrize("one", ["cat.jpg", b"\x89PNG"])
+def test_one_picture_is_not_taken_for_several(predictor: Predictor, one: Any) -> None:
+    with pytest.raises(InputRejected, match="Put it into a list"):
+        predictor.predict_together(one, OD)
+
+
 def test_who_loads_a_checkpoint_is_told_why_it_cannot_run() -> None:
     with pytest.raises(CheckpointUnavailable, match="The device 'abacus' is not in this machine"):
         Predictor.load(catalog.BUNDLED, device="abacus", offline=True)
