@@ -26,13 +26,14 @@ def running(predictor: Predictor, settings: Settings, cache: Path, *, welcome: b
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("GRADIO_TEMP_DIR", str(cache))  # where Gradio keeps uploads
         from playground.ui.pages import build_app, launch_options
+        from playground.ui.server.cleanup import close
 
         app = build_app(predictor, settings)
         _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))
         try:
             yield url.rstrip("/")
         finally:
-            app.close(verbose=False)
+            close(app)
 
 
 class Http:

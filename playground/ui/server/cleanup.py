@@ -101,7 +101,22 @@ def close(blocks: Any) -> None:
     try:
         getattr(blocks, "ended_first", lambda: None)()
     finally:
+        if app := getattr(blocks, "app", None):  # it was launched
+            _end_streams(app.stop_event)
         blocks.close(verbose=False)
+
+
+def _end_streams(event: asyncio.Event) -> None:
+    """Tell the streams that they are to end, as Gradio does, whose event is another thread's.
+
+    Who goes just then ends the walk over those who wait, and Gradio would not close its server.
+    """
+    while True:
+        try:
+            event.set()
+            return
+        except RuntimeError:  # deque mutated during iteration
+            event.clear()
 
 
 def files_in_use(app: Any, open_tabs: Collection[str]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from playground.ui.server.cleanup import files_in_use, forget_at_once, forget_messages, forget_sessions
+from playground.ui.server.cleanup import close, files_in_use, forget_at_once, forget_messages, forget_sessions
 from playground.ui.server.tabs import OpenTabs
 from playground.ui.session import Item, Workspace
 
@@ -116,3 +116,19 @@ def test_the_books_of_those_who_went_away_are_dropped() -> None:
     forget_messages(queue, SimpleNamespace(session_data={"tab": None}))
     assert [*told] == ["tab", "asking", "not come for"]
     assert [*asked] == ["tab", "asking", "not come for", "left"]
+
+
+def test_streams_are_told_to_end_while_some_of_them_go() -> None:
+    class Crowded(asyncio.Event):
+        walks = 0
+
+        def set(self) -> None:
+            super().set()
+            self.walks += 1
+            if self.walks == 1:
+                raise RuntimeError("deque mutated during iteration")
+
+    app = SimpleNamespace(stop_event=Crowded())
+    ends: list[bool] = []
+    close(SimpleNamespace(app=app, close=lambda verbose: ends.append(app.stop_event.is_set())))
+    assert (ends, app.stop_event.walks) == ([True], 2)
