@@ -43,7 +43,7 @@ class Wiring:
         reads = list(dict.fromkeys([*(name for one in (handler, *checks) for name in self._reads(one)), *refuses_at]))
         if check:
             options["validator"] = _verdicts(check, reads)
-        if all(getattr(event, "event_name", "") == "input" for event in _several(triggers)):
+        if all(getattr(event, "event_name", "") in ("input", "change") for event in _several(triggers)):
             options.setdefault("trigger_mode", "always_last")
         listen = functools.partial(gr.on, triggers) if isinstance(triggers, list) else triggers
         return listen(

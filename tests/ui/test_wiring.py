@@ -130,7 +130,7 @@ def test_of_a_field_that_is_changed_while_it_is_handled_the_last_value_is_heard(
     with gr.Blocks(analytics_enabled=False) as app:
         text, button = gr.Textbox(), gr.Button()
         wiring = Wiring({"text": text})
-        for events in (text.input, [text.input], [text.input, button.click], button.click):
+        for events in (text.input, [text.change], [text.input, button.click], button.click):
             wiring.on(events, lambda text: {})
         wiring.on(text.input, lambda text: {}, trigger_mode="multiple")
     assert [one.trigger_mode for one in app.fns.values()] == ["always_last", "always_last", "once", "once", "multiple"]
